@@ -1,1 +1,1 @@
-"""Penstock: LLM conversations through a fixed-size buffer, to any provider and back, chunk by chunk."""
+"""Penstock: LLM conversations through a fixed-size buffer, to any provider and back."""

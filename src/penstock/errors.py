@@ -43,7 +43,7 @@ default, so each error pickles, copies and prints without the request, the clien
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -280,7 +280,7 @@ class PoolError(TransportError):
 
 
 class DeadlineError(TransportError, TimeoutError):
-    """A clock of `penstock.Timeouts` ran out: see ``phase``, ``limit`` and ``elapsed`` (seconds)."""
+    """A clock of `penstock.Timeouts` ran out: ``phase``, ``limit``, ``elapsed`` (seconds)."""
 
     kind = "deadline"
 
@@ -308,8 +308,10 @@ class DecodeError(ProtocolError):
 
     kind = "decode"
 
-    def __init__(self, message: str = "", *, frames: Sequence[object] = (), **fields: object) -> None:
-        super().__init__(message, **fields)  # type: ignore[arg-type]  # the base checks the names
+    def __init__(
+        self, message: str = "", *, frames: Sequence[object] = (), **fields: Any
+    ) -> None:  # Any: the base has the names and types
+        super().__init__(message, **fields)
         self.frames: list[object] = list(frames)
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -318,16 +320,19 @@ class DecodeError(ProtocolError):
 
 
 class LimitExceededError(PenstockError):
-    """A bound of `penstock.Limits` was met: ``phase`` names it, ``limit`` and ``elapsed`` count bytes.
+    """A bound of `penstock.Limits` was met; ``phase`` names it.
 
+    ``limit`` is the bound and ``elapsed`` how far it got, in the bound's unit, mostly bytes.
     Like `DecodeError` it can carry the ``frames`` that were complete before it.
     """
 
     kind = "limit_exceeded"
     elsewhere = True
 
-    def __init__(self, message: str = "", *, frames: Sequence[object] = (), **fields: object) -> None:
-        super().__init__(message, **fields)  # type: ignore[arg-type]  # the base checks the names
+    def __init__(
+        self, message: str = "", *, frames: Sequence[object] = (), **fields: Any
+    ) -> None:  # Any: the base has the names and types
+        super().__init__(message, **fields)
         self.frames: list[object] = list(frames)
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -441,9 +446,9 @@ class StructuredOutputError(PenstockError):
         *,
         text: str = "",
         problems: Sequence[Mapping[str, object]] = (),
-        **fields: object,
-    ) -> None:
-        super().__init__(message, **fields)  # type: ignore[arg-type]  # the base checks the names
+        **fields: Any,
+    ) -> None:  # Any: the base has the names and types
+        super().__init__(message, **fields)
         self.text = text
         self.problems = [dict(problem) for problem in problems]
 

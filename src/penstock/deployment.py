@@ -1,0 +1,187 @@
+"""Where a model is served: the address, the key, and what is peculiar there."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from os import environ
+from typing import Any, Literal, TypeAlias, TypeGuard, cast
+from urllib.parse import urlsplit
+
+from penstock.errors import ConfigurationError, MissingCredentialsError
+from penstock.limits import Timeouts  # part of a public signature
+
+__all__ = ["Credential", "Deployment", "Secret"]
+
+Credential: TypeAlias = "str | Callable[[], str] | Callable[[], Awaitable[str]]"
+"""A key, ``"env:NAME"`` for a variable that holds one, or a callable that supplies a fresh one."""
+
+
+class Secret:
+    """A credential that shows itself to nobody: not in ``repr``, not in a pickle.
+
+    A pickle keeps where the key is (``env:NAME``), never the key: a literal one, or a callable, is
+    gone after a round trip, and the first call then says so.
+    """
+
+    __slots__ = ("_source", "_variable")
+
+    def __init__(self, source: Credential | None, *, variables: tuple[str, ...] = ()) -> None:
+        self._variable: tuple[str, ...] = variables
+        self._source: Credential | None = source
+        if isinstance(source, str) and source.startswith("env:"):
+            self._variable, self._source = (source[4:],), None
+
+    def __repr__(self) -> str:
+        if self._source is not None:
+            return "Secret(***)"
+        return f"Secret(env:{'|'.join(self._variable)})" if self._variable else "Secret(None)"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return (self._source, self._variable) == (other._source, other._variable)
+
+    def __hash__(self) -> int:
+        return hash(self._variable)
+
+    def __getstate__(self) -> tuple[str, ...]:
+        if isinstance(self._source, str) and not self._variable:
+            named = [name for name, value in environ.items() if value == self._source]
+            return tuple(named[:1])
+        return self._variable
+
+    def __setstate__(self, state: tuple[str, ...]) -> None:
+        self._source, self._variable = None, state
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The environment variables that may hold the key, in order."""
+        return self._variable
+
+    @property
+    def given(self) -> bool:
+        """Whether there is a key at all, here or in the environment."""
+        return self._source is not None or any(environ.get(name) for name in self._variable)
+
+    async def reveal(self, deployment: str) -> str | None:
+        """Return the key; None where none is needed.
+
+        Raises:
+            MissingCredentialsError: The environment should hold one and does not.
+        """
+        if callable(self._source):
+            supplied = self._source()
+            return await supplied if _is_awaitable(supplied) else cast("str", supplied)
+        key = self._source
+        if key is None:
+            key = next((environ[name] for name in self._variable if environ.get(name)), None)
+        if key is None and self._variable:
+            raise MissingCredentialsError(
+                f"{deployment} needs a key: set {' or '.join(self._variable)}, "
+                f"or pass api_key= in its Deployment",
+                deployment=deployment,
+            )
+        return key
+
+
+def _is_awaitable(value: object) -> TypeGuard[Awaitable[str]]:
+    return hasattr(value, "__await__")
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Deployment:
+    """One place that serves one model.
+
+    Args:
+        base_url: The address before the dialect's own path, such as ``https://api.openai.com/v1``;
+            for a unix socket ``http+unix://%2Frun%2Fllm.sock/v1``, the socket's path encoded.
+        api_key: The key, ``"env:NAME"``, or a callable (sync or async) that supplies a fresh one
+            for each call. It is sent to the origin of `base_url` and nowhere else.
+        model: The model's name on the wire; by default it follows from the deployment's key.
+        dialect: The vendor's vocabulary; default ``openai_chat``.
+        headers: More headers, on every request.
+        extra_body: More fields, in every request's body.
+        body_framing: ``"auto"`` sends bodies above ``Limits.body_buffer`` chunked, ``"length"``
+            counts them first for servers that refuse chunked uploads.
+        timeouts: Clocks that differ from the client's.
+
+    Raises:
+        ConfigurationError: The address or framing is not valid.
+    """
+
+    base_url: str
+    """The address, without a slash at its end."""
+    api_key: Secret = field(repr=False)
+    """The key, out of sight."""
+    model: str | None
+    """The model's name on the wire, or None to derive it."""
+    dialect: str
+    """The vendor's vocabulary."""
+    headers: Mapping[str, str] = field(repr=False)
+    """More headers."""
+    extra_body: Mapping[str, Any]  # Any: a vendor's own JSON
+    """More fields of the body."""
+    body_framing: Literal["auto", "length"]
+    """How bodies above the buffer are framed."""
+    timeouts: Timeouts | None
+    """Clocks that differ from the client's."""
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: Credential | Secret | None = None,
+        *,
+        model: str | None = None,
+        dialect: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        extra_body: Mapping[str, Any] | None = None,
+        body_framing: Literal["auto", "length"] = "auto",
+        timeouts: Timeouts | None = None,
+    ) -> None:
+        if body_framing not in ("auto", "length"):
+            raise ConfigurationError(
+                f'Deployment.body_framing is "auto" or "length", not {body_framing!r}'
+            )
+        values = {
+            "base_url": _checked(base_url),
+            "api_key": api_key if isinstance(api_key, Secret) else Secret(api_key),
+            "model": model,
+            "dialect": dialect or "openai_chat",
+            "headers": dict(headers or {}),
+            "extra_body": dict(extra_body or {}),
+            "body_framing": body_framing,
+            "timeouts": timeouts,
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port of `base_url` (RFC 6454): where the key may go."""
+        scheme, netloc, *_ = urlsplit(self.base_url)
+        return f"{scheme}://{netloc}"
+
+
+def _checked(base_url: str) -> str:
+    if not isinstance(base_url, str):
+        raise ConfigurationError(f"base_url must be a str, not {type(base_url).__name__}")
+    try:
+        parts = urlsplit(base_url)
+        port_ok = parts.port is None or parts.port > 0
+    except ValueError as exc:
+        raise ConfigurationError(f"base_url is not an address: {exc}") from None
+    if parts.scheme not in ("http", "https", "http+unix"):
+        raise ConfigurationError(
+            f"base_url must begin with https://, http:// or http+unix://, not {base_url[:40]!r}"
+        )
+    if not parts.hostname or not port_ok or any(c <= " " or c == "\x7f" for c in base_url):
+        raise ConfigurationError(f"base_url has no valid host: {base_url[:80]!r}")
+    if parts.username is not None or parts.password is not None:
+        raise ConfigurationError(
+            "base_url holds a user name or password; pass the key as api_key, where it is kept "
+            "out of logs and errors"
+        )
+    if parts.query or parts.fragment:
+        raise ConfigurationError(f"base_url must end with its path: {parts.path!r} and no more")
+    return base_url.rstrip("/")

@@ -1,0 +1,359 @@
+"""The seams, in the order of the flow.
+
+    ChatRequest -> dialect -> encoder -> transport -> decoder -> dialect -> pipeline -> caller
+                   fields     bytes      bytes        frames     chunks     chunks
+
+Everything that answers a request is a `Provider`; whatever routes, limits or counts is a provider
+around a provider. `open` connects, sends the whole body and returns when the first content chunk
+is in hand, so that retry and fallback are a plain ``try`` around one await.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+
+from penstock.chunks import Chunk, Usage
+from penstock.errors import Attempt, DeadlineError, PenstockError
+from penstock.limits import Limits
+from penstock.request import ChatRequest, ItemT, Request
+from penstock.response import RateLimit, Timings
+
+__all__ = [
+    "Answer",
+    "BodySource",
+    "CallRecord",
+    "Decoder",
+    "Dialect",
+    "Ending",
+    "HttpCall",
+    "Middleware",
+    "Outcome",
+    "Outgoing",
+    "Provider",
+    "Stage",
+    "Stream",
+    "Target",
+    "Transport",
+    "Watch",
+    "Wire",
+]
+
+FrameT = TypeVar("FrameT")
+FrameTntra = TypeVar("FrameTntra", contravariant=True)
+
+# JSON on its way out or in, of a vendor's shape.
+Json: TypeAlias = Any
+
+
+@dataclass(slots=True)
+class CallRecord:
+    """What is known of one call: one record, shared by reference through the onion."""
+
+    model: str = ""
+    """The model as the caller named it."""
+    provider: str = ""
+    """The provider's name."""
+    deployment: str = ""
+    """The key of the deployment that answers."""
+    wire_model: str = ""
+    """The model's name on the wire."""
+    dialect: str = ""
+    """The dialect's name."""
+    origin: str = ""
+    """Scheme, host and port of the deployment."""
+    request_id: str | None = None
+    """The provider's name for the request."""
+    status: int | None = None
+    """The HTTP status of the answer."""
+    headers: dict[str, str] = field(default_factory=dict)
+    """The answer's headers that say something about it."""
+    rate_limit: RateLimit | None = None
+    """What the provider says is left."""
+    attempts: list[Attempt] = field(default_factory=list)
+    """Every try of this call so far."""
+    usage: Usage | None = None
+    """The last usage that was seen."""
+    dropped: list[str] = field(default_factory=list)
+    """Fields and parameters that the dialect could not say, as paths."""
+    timings: Timings = field(default_factory=Timings)
+    """When things happened."""
+    metadata: Mapping[str, Json] = field(default_factory=dict)
+    """The caller's own mapping."""
+    command: str | None = None
+    """The request as a ``curl`` command, the key masked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a stream ended; told to each of `Stream.on_close` exactly once."""
+
+    kind: Literal["end", "abandon", "error", "cancel"]
+    """``end``: read to its end; ``abandon``: closed before it; ``error``; ``cancel``."""
+    record: CallRecord
+    """The call."""
+    error: BaseException | None = None
+    """What ended it, for ``error``."""
+
+
+Stage: TypeAlias = "Callable[[list[ItemT]], list[ItemT]]"
+"""A synchronous step over the items of one read."""
+
+Middleware: TypeAlias = (
+    "Callable[[AsyncIterator[Chunk]], AsyncIterator[Chunk]] | Callable[[Chunk], Chunk | None]"
+)
+"""A bare async generator over the chunks, or a function of one chunk: itself, another, or None."""
+
+
+class Stream(Protocol[ItemT]):
+    """An answer, read in the batches that the network made."""
+
+    record: CallRecord
+    """What is known of the call."""
+    stages: list[Callable[[list[ItemT]], list[ItemT]]]
+    """What policies do to each batch, innermost first."""
+    on_close: list[Callable[[Outcome], None]]
+    """Whom to tell how it ended, each exactly once, innermost first."""
+
+    async def read(self) -> list[ItemT]:
+        """Return what the next read completed, at least one item; empty at the end.
+
+        Raises:
+            PenstockError: The answer failed; every later read raises the same error.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Abort the wire and let go of everything; idempotent, from any task."""
+        ...
+
+
+class Provider(Protocol):
+    """Whatever answers requests."""
+
+    async def open(self, request: Request[ItemT]) -> Stream[ItemT]:
+        """Send `request`; return when the first content is in hand.
+
+        Raises:
+            PenstockError: There is no answer, or it is an error; nothing is left behind.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A deployment as the dialect needs to know it: no key."""
+
+    deployment: str
+    """The deployment's key."""
+    provider: str
+    """The provider's name."""
+    model: str
+    """The model's name on the wire."""
+    base_url: str
+    """The address, without a slash at its end."""
+    origin: str
+    """Scheme, host and port of `base_url`."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """More headers, on every request."""
+    extra_body: Mapping[str, Json] = field(default_factory=dict, repr=False)
+    """More fields, in every body."""
+    renames: Mapping[str, str] = field(default_factory=dict)
+    """Parameters that this provider spells otherwise, from its catalogue row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A request in the vendor's words, before it is bytes."""
+
+    url: str
+    """Where it goes."""
+    fields: Mapping[str, Json] = field(repr=False)
+    """The body's fields in order; conversations stand in it as `penstock.fields.Each`."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Headers of the dialect's own, without credentials."""
+    method: str = "POST"
+    """The HTTP method."""
+
+
+class Decoder(Protocol[FrameT]):
+    """Bytes to frames, for any cut of the bytes."""
+
+    def decode(self, data: bytes) -> list[FrameT]:
+        """Return the frames that `data` completes, often none."""
+        ...
+
+    def flush(self) -> list[FrameT]:
+        """Return what the end of the bytes completes.
+
+        Raises:
+            DecodeError: The end is torn.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a wire ended."""
+
+    clean: bool
+    """Whether the framing was complete (a length reached, a last chunk seen, exit code 0)."""
+    detail: str = ""
+    """What happened, where it was not clean."""
+    exit_code: int | None = None
+    """A child process's exit code."""
+
+
+class Answer(Protocol[FrameTntra]):
+    """One answer as it arrives: frames to chunks, and whether it is complete."""
+
+    complete: bool
+    """Whether the dialect's terminal event has been seen; what follows is not read."""
+
+    def feed(self, frames: Sequence[FrameTntra], into: list[Chunk]) -> None:
+        """Append the chunks of `frames` to `into`.
+
+        Raises:
+            PenstockError: The answer says that it failed, or breaks the dialect. What came before
+                is in `into`.
+        """
+        ...
+
+    def finish(self, ending: Ending, into: list[Chunk]) -> None:
+        """Judge an answer whose bytes have ended, and append what is left of it.
+
+        Raises:
+            TruncatedError: The end came before the terminal event.
+        """
+        ...
+
+
+class Dialect(Protocol):
+    """A vendor's vocabulary: pure, stateless, one for all calls."""
+
+    name: str
+    """The name that deployments and the catalogue use."""
+
+    def encode(self, request: ChatRequest, target: Target, *, dropped: list[str]) -> Outgoing:
+        """Put `request` into the vendor's words; paths of what has none go to `dropped`.
+
+        Raises:
+            UsageError: The request cannot be said, or something would be dropped from a strict one.
+        """
+        ...
+
+    def decoder(self, content_type: str, limits: Limits) -> Decoder[Any]:
+        """Return the decoder for an answer of `content_type`.
+
+        Raises:
+            ProtocolError: The dialect has no answers of that type.
+        """
+        ...
+
+    def answer(
+        self, request: ChatRequest, content_type: str, limits: Limits, *, origin: str
+    ) -> Answer[Any]:
+        """Return the state of one answer of `content_type` to `request`."""
+        ...
+
+    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> PenstockError:
+        """Classify an answer whose `status` says that it failed; `body` is bounded."""
+        ...
+
+
+class Watch(Protocol):
+    """The clocks of one call (`penstock.Timeouts`), run by one watchdog."""
+
+    def begin(self, phase: str) -> None:
+        """Start the clock of that name; on a running one, start it again."""
+        ...
+
+    def end(self, phase: str) -> None:
+        """Stop the clock of that name."""
+        ...
+
+    def received(self, size: int) -> None:
+        """Note `size` bytes from the peer."""
+        ...
+
+    def on_expire(self, callback: Callable[[DeadlineError], None]) -> None:
+        """Say what to do when a clock runs out; the latest `callback` holds."""
+        ...
+
+
+class BodySource(Protocol):
+    """A request's body, to be had any number of times."""
+
+    @property
+    def small(self) -> bytes | None:
+        """The whole body where it fits in one buffer, else None."""
+        ...
+
+    def open(self) -> AsyncIterator[bytes]:
+        """Return one pass over the body."""
+        ...
+
+    async def length(self) -> int:
+        """Return the body's size in bytes, at the price of a pass."""
+        ...
+
+
+@dataclass(slots=True, kw_only=True)
+class HttpCall:
+    """One HTTP exchange, ready to be sent: the credential is in `headers` by now."""
+
+    method: str
+    url: str
+    headers: list[tuple[str, str]] = field(repr=False)
+    body: BodySource | None
+    watch: Watch
+    limits: Limits
+    framing: Literal["auto", "length"] = "auto"
+    """``length`` counts a body above the buffer first."""
+    timings: Timings = field(default_factory=Timings)
+    """Where the transport notes what happened when."""
+
+
+class Wire(Protocol):
+    """An answer's bytes."""
+
+    status: int | None
+    """The HTTP status; None where the wire has none."""
+    headers: Mapping[str, str]
+    """The answer's headers, names in lower case, repeated ones joined by ``, ``."""
+    ending: Ending | None
+    """How it ended, once `read` has returned ``b""``."""
+
+    async def read(self) -> bytes:
+        """Return the next bytes, decompressed; ``b""`` at the end, clean or torn.
+
+        Raises:
+            TransportError: The connection broke, or a clock ran out.
+            LimitExceededError: The answer breaks a bound.
+        """
+        ...
+
+    def abort(self, error: PenstockError | None = None) -> None:
+        """Cut the connection at once; a pending `read` raises `error` or `StreamClosedError`."""
+        ...
+
+    async def aclose(self, *, reuse: bool = False) -> None:
+        """Let go of the connection; with `reuse`, read the rest within ``Limits.drain`` first."""
+        ...
+
+
+class Transport(Protocol):
+    """The only sockets."""
+
+    async def open(self, call: HttpCall) -> Wire:
+        """Send `call` whole; return when the answer's status and headers are there.
+
+        Raises:
+            TransportError: There is no answer.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close every connection and wait for those that are closing."""
+        ...
