@@ -1,0 +1,159 @@
+"""What every test is held to: no blocked loop, no task left behind, no silent skip.
+
+- asyncio runs in debug mode (`asyncio_debug`), and each test has a time limit (`timeout`); both are
+  set in `pyproject.toml`.
+- A callback that keeps the event loop for `SLOWEST_CALLBACK` seconds, or that calls `time.sleep`
+  on it, fails its test.
+- A task that is still running when its test has ended fails that test.
+- With ``CI`` in the environment a skipped test fails the run, unless its reason starts with
+  ``platform:`` and so names what this machine cannot do.
+- With ``PENSTOCK_BARE`` in the environment, modules that import what the base install does not have
+  are left out, and the header says how many.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import logging
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+SLOWEST_CALLBACK = 1.0
+"""Seconds; far above what the library allows itself (5 ms), as a busy machine is no failure."""
+
+LEAK_GRACE = 1.0
+"""Seconds in which the tasks of a test may finish after it."""
+
+EXTRAS = frozenset(
+    [
+        *["aiostream", "botocore", "build", "fastapi", "hatchling", "httpx2", "httpx_sse"],
+        *["openai", "orjson", "psutil", "pytest_httpx2", "respx", "rich", "starlette", "sybil"],
+        *["trio", "truststore", "typer", "uvicorn", "uvloop"],
+    ]
+)
+"""Modules that the base install and its smallest set of test tools do not have."""
+
+_skipped: list[str] = []
+_left_out: list[Path] = []
+
+
+class _SlowCallbacks(logging.Handler):
+    """Keeps asyncio's own words on callbacks that took longer than `SLOWEST_CALLBACK`."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.seen: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        match record.msg, record.args:
+            case "Executing %s took %.3f seconds", (_, float(seconds)):
+                if seconds >= SLOWEST_CALLBACK:
+                    self.seen.append(record.getMessage())
+
+
+@pytest.fixture(autouse=True)
+def no_blocked_loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fail a test in which something kept the event loop to itself."""
+    sleep = time.sleep
+
+    def sleep_off_the_loop(seconds: float) -> None:
+        if asyncio._get_running_loop() is not None:
+            raise AssertionError("time.sleep on the event loop's thread")
+        sleep(seconds)
+
+    monkeypatch.setattr(time, "sleep", sleep_off_the_loop)
+    handler = _SlowCallbacks()
+    logger = logging.getLogger("asyncio")
+    logger.addHandler(handler)
+    yield
+    logger.removeHandler(handler)
+    assert [] == handler.seen
+
+
+@pytest_asyncio.fixture
+async def no_leaked_tasks() -> AsyncIterator[None]:
+    """Fail an asyncio test that leaves a task running."""
+    before = asyncio.all_tasks()
+    yield
+    left = asyncio.all_tasks() - before - {asyncio.current_task()}
+    if left:
+        _, left = await asyncio.wait(left, timeout=LEAK_GRACE)
+    assert [] == [repr(task) for task in left]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put `no_leaked_tasks` around everything else that an asyncio test uses."""
+    for item in items:
+        if item.get_closest_marker("asyncio") and isinstance(item, pytest.Function):
+            item.fixturenames.insert(0, "no_leaked_tasks")
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out what a bare installation cannot import."""
+    if not os.environ.get("PENSTOCK_BARE") or collection_path.suffix != ".py":
+        return None
+    if not EXTRAS & _imports(collection_path):
+        return None
+    _left_out.append(collection_path)
+    return True
+
+
+@cache
+def _imports(path: Path) -> frozenset[str]:
+    """The top-level modules that `path` imports anywhere."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            found.update(alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            found.add(node.module.partition(".")[0])
+    return frozenset(found)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Note a skipped test."""
+    _note_skip(report)
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    """Note a module that was skipped as a whole."""
+    _note_skip(report)
+
+
+def _note_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if not report.skipped or hasattr(report, "wasxfail"):
+        return
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    if not reason.removeprefix("Skipped: ").startswith("platform:"):
+        _skipped.append(f"{report.nodeid}: {reason}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a CI run that passed over a test."""
+    if _skipped and os.environ.get("CI") and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was passed over."""
+    if _left_out:
+        names = sorted({path.name for path in _left_out})
+        terminalreporter.line(f"bare: left out {len(names)} modules: {', '.join(names)}")
+    if _skipped and os.environ.get("CI"):
+        terminalreporter.section("skipped without a reason that starts with 'platform:'")
+        for line in _skipped:
+            terminalreporter.line(line)
+
+
+def pytest_report_header() -> str:
+    """Name the interpreter, which decides speed and memory figures."""
+    return f"penstock tests on {sys.implementation.name} {sys.version.split()[0]}"
