@@ -1,0 +1,247 @@
+"""Who may import whom: the table of the flow, held by reading every import.
+
+Data goes one way, and a stage knows nothing of the others; `providers` puts them together. The
+table below says it for each package and top-level module: what it may import of penstock, and which
+third-party modules. The standard library is open to all but the pure stages, which never load what
+reaches a loop, a socket or a process.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "penstock"
+
+IMPURE = frozenset({"asyncio", "socket", "ssl", "subprocess", "anyio", "httpx"})
+"""What the pure stages never load, not even through something else."""
+
+HTTP_CLIENTS = frozenset({"httpx", "httpcore", "httpx2", "httpcore2", "aiohttp", "h11", "requests"})
+"""What `import penstock` never loads."""
+
+VOCABULARY = frozenset(
+    {"chunks", "deployment", "errors", "limits", "messages", "request", "response"}
+)
+SEAMS = VOCABULARY | {"interfaces"}
+STAGES = SEAMS | {"decoders", "dialects", "encoders", "pipeline", "transports"}
+CORE = STAGES | {"client", "conversations", "endpoints", "policies", "providers", "sse"}
+PUBLIC = CORE | {"agents", "simulator", "sync", "testing"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one package may import."""
+
+    of_penstock: frozenset[str]
+    third_party: frozenset[str] = frozenset()
+    pure: bool = False
+
+
+TABLE = {
+    **dict.fromkeys(VOCABULARY, Row(VOCABULARY, frozenset({"msgspec", "pydantic"}))),
+    "interfaces": Row(VOCABULARY, frozenset({"msgspec"})),
+    "dialects": Row(SEAMS, frozenset({"msgspec"}), pure=True),
+    "encoders": Row(VOCABULARY, frozenset({"msgspec", "orjson"}), pure=True),
+    "decoders": Row(frozenset({"errors", "limits"}), frozenset({"ijson", "msgspec"}), pure=True),
+    "transports": Row(
+        frozenset({"errors", "interfaces", "limits"}),
+        frozenset({"anyio", "h11", "httpcore", "httpcore2", "httpx", "httpx2", "truststore"}),
+    ),
+    "pipeline": Row(SEAMS, frozenset({"aiostream", "anyio", "msgspec", "pydantic_core"})),
+    "policies": Row(SEAMS, frozenset({"anyio"})),
+    "conversations": Row(SEAMS | {"encoders"}, frozenset({"anyio", "msgspec"})),
+    "sse": Row(SEAMS, frozenset({"anyio", "msgspec"})),
+    "providers": Row(STAGES, frozenset({"anyio", "msgspec", "pydantic"})),
+    "endpoints": Row(STAGES | {"providers"}, frozenset({"anyio", "msgspec", "pydantic"})),
+    "client": Row(CORE, frozenset({"anyio", "msgspec", "pydantic"})),
+    "agents": Row(CORE, frozenset({"anyio", "msgspec", "pydantic"})),
+    "sync": Row(CORE | {"agents"}, frozenset({"msgspec", "pydantic"})),
+    "simulator": Row(PUBLIC, frozenset({"anyio", "msgspec"})),
+    "testing": Row(PUBLIC, frozenset({"anyio", "msgspec"})),
+    "bench": Row(PUBLIC, frozenset({"anyio", "msgspec"})),
+    "cli": Row(PUBLIC | {"bench"}, frozenset({"anyio", "msgspec", "rich", "typer"})),
+    "__main__": Row(frozenset({"cli"})),
+    "__init__": Row(PUBLIC),
+}
+
+MODULES = sorted(SOURCE.rglob("*.py"))
+PURE = [
+    path for path in MODULES if (row := TABLE.get(path.relative_to(SOURCE).parts[0])) and row.pure
+]
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported name, and where it stands."""
+
+    module: str
+    name: str
+    line: int
+
+
+def package(path: Path) -> str:
+    """The row of the table that `path` belongs to."""
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[Import]:
+    """Every name that `path` imports, in functions and under TYPE_CHECKING too."""
+    here = ["penstock", *path.relative_to(SOURCE).with_suffix("").parts]
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from (Import(alias.name, "", node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(here[: -node.level]) if node.level else ""
+            module = ".".join(part for part in (base, node.module) if part)
+            yield from (Import(module, alias.name, node.lineno) for alias in node.names)
+
+
+def inner(found: Import) -> str | None:
+    """The package of penstock that an import reaches; None where it reaches outside.
+
+    ``from penstock import errors`` reaches the module, ``from penstock import Client`` the top.
+    """
+    top, _, rest = found.module.partition(".")
+    if top != "penstock":
+        return None
+    name = rest.partition(".")[0] or found.name
+    return name if (SOURCE / name).is_dir() or (SOURCE / f"{name}.py").is_file() else "__init__"
+
+
+def label(path: Path) -> str:
+    """How a module is named in a test's id."""
+    return str(path.relative_to(SOURCE))
+
+
+every_module = pytest.mark.parametrize("path", MODULES, ids=label)
+
+
+@every_module
+def test_every_module_has_a_row(path: Path) -> None:
+    """A new package says first what it may know of."""
+    assert package(path) in TABLE
+
+
+@every_module
+def test_imports_of_penstock_follow_the_table(path: Path) -> None:
+    """A stage imports the vocabulary and the seams, never another stage."""
+    row = TABLE[package(path)]
+    allowed = row.of_penstock | {package(path)}
+    if PUBLIC <= allowed:
+        allowed |= {"__init__"}  # a product may use the public face
+
+    assert [] == [
+        f"{label(path)}:{found.line} imports penstock.{reached}"
+        for found in imports(path)
+        if (reached := inner(found)) is not None and reached not in allowed
+    ]
+
+
+@every_module
+def test_third_party_imports_follow_the_table(path: Path) -> None:
+    """A stage uses the libraries that its work needs, and no others."""
+    row = TABLE[package(path)]
+    allowed = row.third_party | sys.stdlib_module_names | {"penstock", "typing_extensions"}
+
+    assert [] == [
+        f"{label(path)}:{found.line} imports {found.module}"
+        for found in imports(path)
+        if found.module.partition(".")[0] not in allowed
+    ]
+
+
+@every_module
+def test_private_names_stay_in_their_package(path: Path) -> None:
+    """What begins with an underscore may change tomorrow."""
+    assert [] == [
+        f"{label(path)}:{found.line} imports {found.module} {found.name}"
+        for found in imports(path)
+        if inner(found) not in (None, package(path))
+        and any(
+            part.startswith("_") and not part.startswith("__")
+            for part in [*found.module.split("."), found.name]
+        )
+    ]
+
+
+@pytest.mark.parametrize("path", PURE, ids=label)
+def test_pure_modules_import_nothing_that_reaches_out(path: Path) -> None:
+    """Dialects, encoders and decoders are functions of values."""
+    assert [] == [
+        f"{label(path)}:{found.line} imports {found.module}"
+        for found in imports(path)
+        if found.module.partition(".")[0] in IMPURE
+    ]
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if package(p) == "sync"], ids=label)
+def test_only_the_portal_knows_asyncio(path: Path) -> None:
+    """Sync exists once; a shim is configuration and a line or two."""
+    if path.name != "portal.py":
+        assert "asyncio" not in {found.module.partition(".")[0] for found in imports(path)}
+
+
+LOAD = """
+import importlib, sys, types
+root = types.ModuleType("penstock")
+root.__path__ = [sys.argv[1]]
+sys.modules["penstock"] = root  # the package without its public face, which knows every stage
+for name in sys.argv[2:]:
+    importlib.import_module(name)
+print(*sys.modules, sep="\\n")
+"""
+
+
+def loaded(*arguments: str) -> set[str]:
+    """The modules that a fresh interpreter has loaded after running `arguments`."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stdout.split())
+
+
+def test_pure_packages_load_nothing_that_reaches_out() -> None:
+    """What they import loads no loop, socket or process either."""
+    names = [
+        ".".join(["penstock", *path.relative_to(SOURCE).with_suffix("").parts]) for path in PURE
+    ]
+    names = [name.removesuffix(".__init__") for name in names]
+
+    assert frozenset() == IMPURE & loaded("-c", LOAD, str(SOURCE), *names)
+
+
+def test_importing_penstock_loads_no_http_client() -> None:
+    """An HTTP client is loaded by the first call that needs one."""
+    program = "import sys, penstock; print(*sys.modules, sep='\\n')"
+
+    assert frozenset() == HTTP_CLIENTS & loaded("-c", program)
+
+
+@every_module
+def test_modules_are_short(path: Path) -> None:
+    """A module is one idea, and never more than 500 lines of it."""
+    lines = len(path.read_bytes().splitlines())
+
+    assert lines <= 500
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted({p.parent for p in MODULES} - {SOURCE}),
+    ids=label,
+)
+def test_packages_say_their_place(path: Path) -> None:
+    """Each package's docstring says where in the flow it stands."""
+    assert ast.get_docstring(ast.parse((path / "__init__.py").read_bytes()))
