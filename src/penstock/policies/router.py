@@ -1,0 +1,172 @@
+"""A provider over providers: one call, its deployments in order, by the plan of `attempts`."""
+
+from __future__ import annotations
+
+from random import random as uniform
+from time import monotonic
+from typing import TYPE_CHECKING, Protocol
+
+from msgspec.structs import replace
+
+from penstock.errors import AllProvidersFailedError, Attempt, PenstockError
+from penstock.policies.attempts import Again, AttemptPlan, Elsewhere, GiveUp
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from penstock.interfaces import Provider, Stream
+    from penstock.policies.budget import RetryBudget
+    from penstock.request import ItemT, Request
+
+__all__ = ["Route", "Router"]
+
+
+class Route(Protocol):
+    """One deployment that can serve a call."""
+
+    @property
+    def deployment(self) -> str:
+        """The deployment's key."""
+        ...
+
+    @property
+    def model(self) -> str:
+        """The model's name on the wire."""
+        ...
+
+    @property
+    def total(self) -> float | None:
+        """Seconds that a call may take there at most; None for as long as it likes."""
+        ...
+
+    @property
+    def provider(self) -> Provider:
+        """Who answers."""
+        ...
+
+
+class Router:
+    """Answers requests by the first deployment of the request's plan that can.
+
+    Args:
+        routes: Finds the deployments of a request, the model's own first and its fallbacks after.
+        max_retries: Tries beyond the first, where the request names no other number.
+        budget: The client's store of retries.
+        sleep: Waits for so many seconds.
+        clock: A steady clock, in seconds.
+        random: A source of numbers in [0, 1), for the jitter.
+    """
+
+    def __init__(
+        self,
+        routes: Callable[[Request[ItemT]], Sequence[Route]],
+        *,
+        max_retries: int,
+        budget: RetryBudget,
+        sleep: Callable[[float], Awaitable[None]],
+        clock: Callable[[], float] = monotonic,
+        random: Callable[[], float] = uniform,
+    ) -> None:
+        self._routes = routes
+        self._max_retries = max_retries
+        self._budget = budget
+        self._sleep = sleep
+        self._clock = clock
+        self._random = random
+
+    async def open(self, request: Request[ItemT]) -> Stream[ItemT]:
+        """Return the first stream that one of the deployments begins.
+
+        Raises:
+            AllProvidersFailedError: Every deployment of a list failed.
+            PenstockError: The only deployment failed, or one in a way that no other can help.
+        """
+        routes = list(self._routes(request))
+        plan = AttemptPlan(
+            len(routes),
+            max_retries=self._max_retries if request.max_retries is None else request.max_retries,
+            budget=self._budget,
+            random=self._random,
+            fallback_on=request.fallback_on,
+        )
+        started = self._clock()
+        self._budget.called(now=started)
+        request = replace(request, started=started)
+        attempts: list[Attempt] = []
+        at = 0
+        while True:
+            began = self._clock()
+            try:
+                stream = await routes[at].provider.open(request)
+            except PenstockError as error:
+                now = self._clock()
+                attempts.append(_failed(error, routes[at], started, began, now))
+                step = plan.after(error, now=now, remaining=_remaining(routes[at], now - started))
+                if isinstance(step, GiveUp):
+                    raise _verdict(error, attempts, step, listed=len(routes) > 1) from error
+            else:
+                attempts.append(_answered(stream, routes[at], started, began, self._clock()))
+                self._budget.succeeded(retried=len(attempts) > at + 1)
+                stream.record.attempts[:] = attempts
+                stream.record.model = request.model
+                return stream
+            if isinstance(step, Elsewhere):
+                at += 1
+            elif isinstance(step, Again):
+                await self._sleep(step.after)
+
+
+def _remaining(route: Route, elapsed: float) -> float:
+    return float("inf") if route.total is None else route.total - elapsed
+
+
+def _verdict(
+    error: PenstockError, attempts: list[Attempt], step: GiveUp, *, listed: bool
+) -> PenstockError:
+    error.attempts = tuple(attempts)
+    if not (listed and step.exhausted) or error.committed:
+        return error
+    tried = "; ".join(f"{a.deployment}: {a.error}: {a.message}" for a in attempts)
+    return AllProvidersFailedError(
+        f"all {len({a.deployment for a in attempts})} deployments failed: {tried}",
+        provider=error.provider,
+        model=error.model,
+        status=error.status,
+        code=error.code,
+        request_id=error.request_id,
+        retry_after=error.retry_after,
+        reset_at=error.reset_at,
+        attempts=attempts,
+        metadata=error.metadata,
+        retryable=error.retryable,
+    )
+
+
+def _failed(
+    error: PenstockError, route: Route, started: float, began: float, now: float
+) -> Attempt:
+    return Attempt(
+        deployment=route.deployment,
+        model=route.model,
+        error=type(error).__name__,
+        message=error.message,
+        status=error.status,
+        retry_after=error.retry_after,
+        started=began - started,
+        elapsed=now - began,
+        request_id=error.request_id,
+    )
+
+
+def _answered(
+    stream: Stream[ItemT], route: Route, started: float, began: float, now: float
+) -> Attempt:
+    return Attempt(
+        deployment=route.deployment,
+        model=route.model,
+        error=None,
+        status=stream.record.status,
+        started=began - started,
+        elapsed=now - began,
+        request_id=stream.record.request_id,
+    )

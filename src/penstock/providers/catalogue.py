@@ -1,0 +1,52 @@
+"""The catalogue of providers: rows of data, read once and on first use."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["ProviderRow", "catalogue"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderRow:
+    """One provider: where it is, and what is peculiar there."""
+
+    key: str
+    """The name in model strings, before the slash."""
+    name: str
+    """The name shown to people."""
+    base_url: str
+    """The address before the dialect's own path."""
+    auth: str
+    """``bearer`` or ``none``."""
+    base_url_env: tuple[str, ...] = ()
+    """Variables that may hold another address, in order."""
+    key_env: tuple[str, ...] = ()
+    """Variables that may hold the key, in order."""
+    dialect: str = "openai_chat"
+    """What it speaks."""
+    slashed_ids: bool = False
+    """Whether its own model ids contain a slash."""
+    model_prefixes: tuple[str, ...] = ()
+    """How its model ids begin."""
+    local: bool = False
+    """Whether it listens on this machine."""
+
+
+@cache
+def catalogue() -> Mapping[str, ProviderRow]:
+    """Return every known provider by its key."""
+    text = files("penstock.providers").joinpath("catalogue.toml").read_text("utf-8")
+    rows = {}
+    for key, facts in tomllib.loads(text).items():
+        lists = {name: tuple(v) if isinstance(v, list) else v for name, v in facts.items()}
+        rows[key] = ProviderRow(key=key, **lists)
+    return MappingProxyType(rows)
