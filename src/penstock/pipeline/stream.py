@@ -1,0 +1,254 @@
+"""The one concrete stream: a source of batches, with everything that the seam promises around it.
+
+`BatchStream` keeps the promises of `penstock.interfaces.Stream`, so that whoever has a new source
+of items (a wire, a cache, a script) writes three methods and no bookkeeping.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, Literal, Protocol
+
+from penstock.errors import LimitExceededError, PenstockError, StreamClosedError, UsageError
+from penstock.interfaces import CallRecord, Outcome, Stage
+from penstock.request import ItemT
+
+__all__ = ["MAX_PROLOGUE", "BatchStream", "Interrupted", "Source"]
+
+_log = logging.getLogger("penstock.pipeline")
+
+MAX_PROLOGUE = 4096
+"""Items that `BatchStream.prime` keeps while it waits for content: role-only deltas, metadata."""
+
+
+class Interrupted(Exception):  # as StopIteration: not always an error
+    """What a source or a stage raises when it fails, or ends the answer, after it made something.
+
+    The items are delivered first and the error follows at the next read, so that no cut of the
+    network changes what the reader sees. It never reaches a caller.
+    """
+
+    def __init__(self, items: Sequence[Any], error: Exception | None) -> None:
+        super().__init__()
+        self.items = list(items)
+        """What was made before."""
+        self.error = error
+        """What happened; None where it is the end: a source's, or a stage that wants no more."""
+
+
+class Source(Protocol[ItemT]):
+    """Where a `BatchStream` has its items from. Never read by two tasks at once."""
+
+    async def read(self) -> list[ItemT]:
+        """Return the next items; empty at the end.
+
+        Raises:
+            PenstockError: The answer failed. Raise `Interrupted` where items came before that.
+        """
+        ...
+
+    def abort(self, error: PenstockError | None = None) -> None:
+        """Cut the source at once, from any task or callback; a pending `read` raises `error`."""
+        ...
+
+    async def aclose(self, *, reuse: bool = False) -> None:
+        """Let go of everything; idempotent. `reuse` says that the answer was read to its end."""
+        ...
+
+
+class BatchStream(Generic[ItemT]):
+    """A `penstock.interfaces.Stream` over a `Source`.
+
+    - A batch goes through `stages`; one that they empty is not handed out.
+    - A stage with a ``flush()`` method is asked for what it held back once, at the end of the
+      answer or before its error.
+    - The end and an error are final: every later read says the same. What a batch completed before
+      an error is delivered first. A `PenstockError` raised here is ``committed``.
+    - ``on_close`` is told once, as soon as the outcome is known: before the last items are read.
+      What a callback raises is logged and stops nobody.
+    - `aclose` of a live stream makes a pending read raise `StreamClosedError`, and later ones too.
+    """
+
+    def __init__(self, source: Source[ItemT], record: CallRecord) -> None:
+        self.record = record
+        self.stages: list[Stage[ItemT]] = []
+        self.on_close: list[Callable[[Outcome], None]] = []
+        self._source = source
+        self._primed: Interrupted | list[ItemT] | None = None
+        self._live = True
+        self._error: Exception | None = None
+        self._reading = False
+        self._exhausted = False
+        self._released = False
+
+    async def prime(self, ready: Callable[[ItemT], bool]) -> None:
+        """Read ahead until an item is `ready` or the answer ends; for ``Provider.open``.
+
+        Stages see nothing yet: what was read goes through them at the first `read`. An error that
+        comes with a `ready` item waits for `read`; any other is raised here, and the source is
+        aborted. The caller closes the stream in either case.
+
+        Raises:
+            LimitExceededError: `MAX_PROLOGUE` items came, and none was `ready`.
+            Exception: What the source raised.
+        """
+        items: list[ItemT] = []
+        try:
+            await self._read_ahead(items, ready)
+        except Exception as error:
+            self._fail(error)
+            raise
+        except BaseException:
+            self._cancel()
+            raise
+
+    async def _read_ahead(self, items: list[ItemT], ready: Callable[[ItemT], bool]) -> None:
+        while True:
+            try:
+                batch = await self._source.read()
+            except Interrupted as cut:
+                items += cut.items
+                fault = cut.error
+                break
+            items += batch
+            if not batch or any(map(ready, batch)):
+                self._primed = items
+                return
+            if len(items) > MAX_PROLOGUE:
+                raise _prologue(len(items))
+        if fault is not None and not any(map(ready, items)):
+            raise fault
+        self._primed = Interrupted(items, fault)
+
+    async def read(self) -> list[ItemT]:
+        """Return the next items, at least one; empty at the end.
+
+        Raises:
+            PenstockError: The answer failed, or the stream was closed.
+            Exception: A stage failed; what it raised, unchanged.
+        """
+        if self._reading:
+            raise UsageError("two tasks read one stream; use penstock.pipeline.tee")
+        self._reading = True
+        try:
+            while self._live:
+                if items := await self._next():
+                    return items
+        finally:
+            self._reading = False
+        if self._error is not None:
+            raise self._error
+        return []
+
+    async def aclose(self) -> None:
+        """Abort the source if the answer has not ended, and let go of it; from any task."""
+        if self._live:
+            self._error = StreamClosedError("the stream was closed")
+            self._source.abort(self._error)
+            self._finish("abandon")
+        if not self._released:
+            await self._source.aclose(reuse=self._exhausted)
+            self._released = True
+
+    async def _next(self) -> list[ItemT]:
+        """The next batch through the stages; ends the stream when the source does."""
+        try:
+            batch = await self._pull()
+        except Interrupted as cut:
+            self._exhausted = cut.error is None
+            return self._close_with(cut.items, cut.error)
+        except Exception as error:
+            return self._close_with([], error)
+        except BaseException:
+            self._cancel()
+            raise
+        if not self._live:
+            return []
+        if not batch:
+            self._exhausted = True
+            return self._close_with([], None)
+        return self._through(batch)
+
+    async def _pull(self) -> list[ItemT]:
+        if self._primed is None:
+            return await self._source.read()
+        primed, self._primed = self._primed, None
+        if isinstance(primed, Interrupted):
+            raise primed
+        return primed
+
+    def _through(self, batch: list[ItemT]) -> list[ItemT]:
+        """`batch` through all stages; one that stops ends the stream for those before it."""
+        for place, stage in enumerate(self.stages):
+            try:
+                batch = stage(batch)
+            except Interrupted as cut:
+                return self._close_with(cut.items, cut.error, after=place + 1)
+            except Exception as error:
+                return self._close_with([], error, after=place + 1)
+            if not batch:
+                return batch
+        return batch
+
+    def _close_with(
+        self, batch: list[ItemT], error: Exception | None, *, after: int = 0
+    ) -> list[ItemT]:
+        """The last items, through the stages from `after` on, and the verdict."""
+        if not self._live:  # closed meanwhile: what the source says now is an echo of that
+            return []
+        for place, stage in enumerate(self.stages[after:], after):
+            try:
+                batch = [*(stage(batch) if batch else ()), *_held_back(stage)]
+            except Interrupted as cut:
+                return self._close_with(cut.items, cut.error, after=place + 1)
+            except Exception as failure:
+                return self._close_with([], failure, after=place + 1)
+        if error is not None:
+            if isinstance(error, PenstockError):
+                error.committed = True
+            self._fail(error)
+        elif self._exhausted:
+            self._finish("end")
+        else:  # a stage wants no more
+            self._source.abort()
+            self._finish("abandon")
+        return batch
+
+    def _fail(self, error: Exception) -> None:
+        self._error = error
+        self._source.abort()
+        self._finish("error", error)
+
+    def _cancel(self) -> None:
+        """The reader was cancelled: nobody waits for this answer any more."""
+        if not self._live:
+            return
+        self._error = StreamClosedError("the stream was cancelled")
+        self._source.abort(self._error)
+        self._finish("cancel")
+
+    def _finish(
+        self, kind: Literal["end", "abandon", "error", "cancel"], error: Exception | None = None
+    ) -> None:
+        self._live = False
+        outcome = Outcome(kind, self.record, error)
+        for tell in self.on_close:
+            try:
+                tell(outcome)
+            except Exception:  # a policy's fault must not hide the outcome from the next one
+                _log.exception("an on_close callback failed")
+
+
+def _held_back(stage: Stage[ItemT]) -> list[ItemT]:
+    flush: Callable[[], list[ItemT]] | None = getattr(stage, "flush", None)
+    return [] if flush is None else flush()
+
+
+def _prologue(count: int) -> LimitExceededError:
+    return LimitExceededError(
+        f"{count} items came before the first content; the bound is {MAX_PROLOGUE}",
+        phase="prologue",
+        limit=MAX_PROLOGUE,
+        elapsed=count,
+    )
