@@ -27,6 +27,7 @@ __all__ = [
     "Decoder",
     "Dialect",
     "Ending",
+    "Framing",
     "HttpCall",
     "Middleware",
     "Outcome",
@@ -177,6 +178,12 @@ class Outgoing:
     """The HTTP method."""
 
 
+Framing: TypeAlias = Literal["sse", "json_lines", "json", "json_array", "event_stream"]
+"""How an answer's bytes are cut into frames: `penstock.decoders` has one for each but ``json``, a
+single value that is one frame once the bytes have ended. A dialect names it, a provider builds it,
+as stages do not import each other."""
+
+
 class Decoder(Protocol[FrameT]):
     """Bytes to frames, for any cut of the bytes."""
 
@@ -243,8 +250,8 @@ class Dialect(Protocol):
         """
         ...
 
-    def decoder(self, content_type: str, limits: Limits) -> Decoder[Any]:
-        """Return the decoder for an answer of `content_type`.
+    def framing(self, content_type: str) -> Framing:
+        """Say how an answer of `content_type` is framed; ``""`` is an answer that does not say.
 
         Raises:
             ProtocolError: The dialect has no answers of that type.
