@@ -1,0 +1,174 @@
+"""One choice of an answer while it is folded."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from re import findall
+from typing import Any, TypeAlias
+
+from penstock.chunks import AudioDelta, Citation, ImageDelta, LogProbs, ReasoningDelta
+from penstock.pipeline.pieces import Pieces
+from penstock.pipeline.reasoning import Details
+from penstock.response import Audio, Choice, ToolCall
+
+__all__ = ["CallFold", "ChoiceFold"]
+
+# JSON as the provider sent it.
+Json: TypeAlias = Any
+
+
+class CallFold:
+    """One tool call while its arguments arrive."""
+
+    __slots__ = ("arguments", "id", "kind", "name", "size")
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.id = ""
+        self.name = ""
+        self.arguments = Pieces()
+        self.size = 0
+        """Bytes of the arguments so far."""
+
+    def result(self) -> ToolCall:
+        """Return the call as far as it has come."""
+        return ToolCall(self.id, self.name, self.arguments.join(), self.kind)
+
+
+class ChoiceFold:
+    """What one choice has so far; `penstock.pipeline.Fold` decides what may be added."""
+
+    __slots__ = (
+        "_audio",
+        "_audio_data",
+        "_audio_transcript",
+        "_citations",
+        "_details",
+        "_images",
+        "_logprobs",
+        "_reasoning",
+        "_refusal_logprobs",
+        "_spelling",
+        "calls",
+        "extra",
+        "finish",
+        "index",
+        "refusal",
+        "text",
+    )
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.text = Pieces()
+        self.refusal: Pieces | None = None
+        self.calls: dict[int, CallFold] = {}
+        self.finish: tuple[str | None, str | None] = (None, None)
+        self.extra: dict[str, Json] = {}
+        self._reasoning = Pieces()
+        self._spelling: str | None = None
+        self._details = Details()
+        self._audio: AudioDelta | None = None
+        self._audio_data = Pieces()
+        self._audio_transcript = Pieces()
+        self._images: dict[ImageDelta, None] = {}
+        self._citations: list[Json] = []
+        self._logprobs: list[Json] | None = None
+        self._refusal_logprobs: list[Json] = []
+
+    def refuse(self, piece: str) -> None:
+        """Add to the refusal."""
+        if self.refusal is None:
+            self.refusal = Pieces()
+        self.refusal.add(piece)
+
+    def reason(self, chunk: ReasoningDelta) -> None:
+        """Add to the thinking; the first spelling that carried text is the one to give back."""
+        if chunk.reasoning:
+            self._reasoning.add(chunk.reasoning)
+            if self._spelling is None:
+                self._spelling = chunk.spelling
+        for item in chunk.details:
+            self._details.add(item)
+
+    def speak(self, chunk: AudioDelta) -> None:
+        """Add to the audio."""
+        before = self._audio or chunk
+        self._audio = AudioDelta(
+            id=before.id or chunk.id, expires_at=chunk.expires_at or before.expires_at
+        )
+        if chunk.data:
+            self._audio_data.add(chunk.data)
+        if chunk.transcript:
+            self._audio_transcript.add(chunk.transcript)
+
+    def show(self, chunk: ImageDelta) -> None:
+        """Add an image unless the same one is there: some providers repeat it at the end."""
+        self._images[chunk] = None
+
+    def cite(self, chunk: Citation) -> None:
+        """Add a source."""
+        self._citations.append(chunk.data)
+
+    def measure(self, chunk: LogProbs) -> None:
+        """Add the log probabilities of tokens."""
+        if self._logprobs is None:
+            self._logprobs = []
+        self._logprobs += chunk.tokens
+        self._refusal_logprobs += chunk.refusal
+
+    def result(self, dialect: str, origin: str) -> Choice:
+        """Return the choice as far as it has come."""
+        return Choice(
+            index=self.index,
+            text=self.text.join(),
+            reasoning=self._reasoning.join(),
+            refusal=None if self.refusal is None else self.refusal.join(),
+            tool_calls=[self.calls[index].result() for index in sorted(self.calls)],
+            audio=self._sound(),
+            images=[image.url for image in self._images],
+            citations=list(self._citations),
+            logprobs=self._probabilities(),
+            finish_reason=self.finish[0],
+            finish_raw=self.finish[1],
+            state=self._state(dialect, origin),
+            extra=dict(self.extra),
+        )
+
+    def _sound(self) -> Audio | None:
+        if self._audio is None:
+            return None
+        return Audio(
+            data=_one_base64(self._audio_data.join()),
+            transcript=self._audio_transcript.join(),
+            id=self._audio.id,
+            expires_at=self._audio.expires_at,
+        )
+
+    def _probabilities(self) -> Json:
+        if self._logprobs is None:
+            return None
+        return {
+            "content": list(self._logprobs) or None,
+            "refusal": list(self._refusal_logprobs) or None,
+        }
+
+    def _state(self, dialect: str, origin: str) -> dict[str, Json]:
+        """What the next turn gives back, and to whom; nothing where that is not known."""
+        state: dict[str, Json] = {}
+        if self._spelling not in (None, "reasoning_details"):
+            state[str(self._spelling)] = self._reasoning.join()
+        if self._details:
+            state["reasoning_details"] = self._details.join()
+        if not (state and dialect and origin):
+            return {}
+        return {"dialect": dialect, "origin": origin, **state}
+
+
+def _one_base64(data: str) -> str:
+    """Make one base64 text of pieces that were padded each by itself."""
+    if "=" not in data.rstrip("="):
+        return data
+    try:
+        return b64encode(b"".join(map(b64decode, findall("[^=]+=*", data)))).decode()
+    except ValueError:  # not base64 after all: as it came
+        return data

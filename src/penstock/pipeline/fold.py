@@ -1,0 +1,225 @@
+"""Chunks to the whole answer, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from copy import copy
+from typing import Any, TypeAlias
+
+from msgspec.json import encode
+
+from penstock.chunks import (
+    AudioDelta,
+    Chunk,
+    Citation,
+    Finish,
+    ImageDelta,
+    LogProbs,
+    Meta,
+    ProviderEvent,
+    ReasoningDelta,
+    RefusalDelta,
+    TextDelta,
+    ToolCallDelta,
+    Usage,
+)
+from penstock.errors import LimitExceededError
+from penstock.interfaces import CallRecord
+from penstock.limits import Limits
+from penstock.pipeline.choice import CallFold, ChoiceFold
+from penstock.pipeline.pieces import utf8_size
+from penstock.response import Reply
+
+__all__ = ["Fold"]
+
+# JSON as the provider sent it.
+Json: TypeAlias = Any
+
+_CHOICE = 1024
+"""Bytes that an empty choice counts: a peer may name any number of them."""
+
+_OBJECT = 64
+"""Bytes that a small JSON value counts besides its JSON: an empty dict of CPython."""
+
+
+class Fold:
+    """Puts an answer together while it streams; `reply` can be asked for at any time.
+
+    What it keeps is bounded by ``Limits.max_answer`` (the UTF-8 bytes of text, reasoning, arguments
+    and media; the JSON of everything else, and 64 bytes for each item of it), one call's arguments by ``max_tool_arguments``
+    and the calls by ``max_tool_calls``. A chunk that would exceed a bound is not kept.
+    """
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.size = 0
+        """Bytes kept so far."""
+        self.usage: Usage | None = None
+        """The last usage that came."""
+        self._limits = limits or Limits()
+        self._choices: dict[int, ChoiceFold] = {}
+        self._meta: dict[str, Json] = {}
+        self._calls = 0
+        self._extra_sizes: dict[tuple[int, str], int] = {}
+
+    def add(self, chunks: Sequence[Chunk]) -> None:
+        """Take the next chunks, in order.
+
+        Raises:
+            LimitExceededError: A bound was met; what came before is kept.
+        """
+        texts: list[str] = []
+        try:
+            for chunk in chunks:
+                if type(chunk) is TextDelta and not chunk.choice:
+                    texts.append(chunk.text)
+                elif (take := _TAKE.get(type(chunk))) is not None:
+                    take(self, chunk)
+                else:
+                    raise TypeError(f"not a chunk: {type(chunk).__name__}")
+        finally:
+            if texts:
+                self._text(0, "".join(texts))
+
+    def reply(self, record: CallRecord) -> Reply:
+        """Return the answer as far as it has come, with what `record` knows of the call."""
+        choices = [
+            self._choices[index].result(record.dialect, record.origin)
+            for index in sorted(self._choices)
+        ]
+        meta = self._meta
+        return Reply(
+            id=meta.get("id", ""),
+            created=meta.get("created", 0),
+            model=meta.get("model") or record.wire_model or record.model,
+            provider=record.provider,
+            deployment=record.deployment,
+            choices=choices or [ChoiceFold(0).result("", "")],
+            usage=self.usage or record.usage,
+            system_fingerprint=meta.get("system_fingerprint"),
+            service_tier=meta.get("service_tier"),
+            request_id=record.request_id,
+            headers=dict(record.headers),
+            rate_limit=record.rate_limit,
+            attempts=tuple(record.attempts),
+            timings=copy(record.timings),
+            dropped=list(record.dropped),
+            metadata=dict(record.metadata),
+            command=record.command,
+        )
+
+    def _choice(self, index: int) -> ChoiceFold:
+        choice = self._choices.get(index)
+        if choice is None:
+            self._grow(_CHOICE)
+            choice = self._choices[index] = ChoiceFold(index)
+        return choice
+
+    def _grow(self, size: int) -> None:
+        if self.size + size > self._limits.max_answer:
+            raise _exceeded("max_answer", self._limits.max_answer, self.size + size)
+        self.size += size
+
+    def _text(self, choice: int, text: str) -> None:
+        self._grow(utf8_size(text))
+        self._choice(choice).text.add(text)
+
+    def _take_text(self, chunk: TextDelta) -> None:
+        self._text(chunk.choice, chunk.text)
+
+    def _take_reasoning(self, chunk: ReasoningDelta) -> None:
+        self._grow(utf8_size(chunk.reasoning) + _items_size(chunk.details))
+        self._choice(chunk.choice).reason(chunk)
+
+    def _take_refusal(self, chunk: RefusalDelta) -> None:
+        self._grow(utf8_size(chunk.refusal))
+        self._choice(chunk.choice).refuse(chunk.refusal)
+
+    def _take_call(self, chunk: ToolCallDelta) -> None:
+        calls = self._choice(chunk.choice).calls
+        call = calls.get(chunk.index)
+        if call is None:
+            if self._calls >= self._limits.max_tool_calls:
+                raise _exceeded("max_tool_calls", self._limits.max_tool_calls, self._calls + 1)
+            self._calls += 1
+            call = calls[chunk.index] = CallFold(chunk.kind)
+        size = utf8_size(chunk.arguments)
+        if call.size + size > self._limits.max_tool_arguments:
+            raise _exceeded("max_tool_arguments", self._limits.max_tool_arguments, call.size + size)
+        self._grow(size + len(chunk.name) + len(chunk.id))
+        call.size += size
+        call.id = call.id or chunk.id
+        call.name = call.name or chunk.name
+        if chunk.arguments:
+            call.arguments.add(chunk.arguments)
+
+    def _take_audio(self, chunk: AudioDelta) -> None:
+        self._grow(utf8_size(chunk.data) + utf8_size(chunk.transcript))
+        self._choice(chunk.choice).speak(chunk)
+
+    def _take_image(self, chunk: ImageDelta) -> None:
+        self._grow(utf8_size(chunk.url) + _OBJECT)
+        self._choice(chunk.choice).show(chunk)
+
+    def _take_citation(self, chunk: Citation) -> None:
+        self._grow(_json_size(chunk.data))
+        self._choice(chunk.choice).cite(chunk)
+
+    def _take_logprobs(self, chunk: LogProbs) -> None:
+        self._grow(_items_size(chunk.tokens) + _items_size(chunk.refusal))
+        self._choice(chunk.choice).measure(chunk)
+
+    def _take_usage(self, chunk: Usage) -> None:
+        self.usage = chunk
+
+    def _take_finish(self, chunk: Finish) -> None:
+        self._choice(chunk.choice).finish = chunk.reason, chunk.raw
+
+    def _take_meta(self, chunk: Meta) -> None:
+        for name in ("id", "model", "created", "system_fingerprint", "service_tier"):
+            if value := getattr(chunk, name):
+                self._meta[name] = value
+        if chunk.role:
+            self._choice(chunk.choice)
+
+    def _take_event(self, chunk: ProviderEvent) -> None:
+        """Keep the last of each name; an event's fields stand for themselves where it has any."""
+        plain = chunk.name in ("delta", "choice", "chunk") and isinstance(chunk.data, dict)
+        fields = chunk.data if plain else {chunk.name: chunk.data}
+        for name, value in fields.items():
+            size = len(name) + _json_size(value)
+            self._grow(size - self._extra_sizes.get((chunk.choice, name), 0))
+            self._extra_sizes[chunk.choice, name] = size
+            self._choice(chunk.choice).extra[name] = value
+
+
+_TAKE: dict[type, Callable[[Fold, Any], None]] = {  # Any: each takes the kind of its key
+    TextDelta: Fold._take_text,
+    ReasoningDelta: Fold._take_reasoning,
+    ToolCallDelta: Fold._take_call,
+    RefusalDelta: Fold._take_refusal,
+    AudioDelta: Fold._take_audio,
+    ImageDelta: Fold._take_image,
+    Citation: Fold._take_citation,
+    LogProbs: Fold._take_logprobs,
+    Usage: Fold._take_usage,
+    Finish: Fold._take_finish,
+    Meta: Fold._take_meta,
+    ProviderEvent: Fold._take_event,
+}
+
+
+def _json_size(value: Json) -> int:
+    return len(encode(value)) + _OBJECT
+
+
+def _items_size(values: tuple[Json, ...]) -> int:
+    return len(encode(values)) + _OBJECT * len(values) if values else 0
+
+
+def _exceeded(name: str, limit: int, reached: int) -> LimitExceededError:
+    return LimitExceededError(
+        f"the answer exceeds Limits.{name}: {reached} over {limit}",
+        phase=name,
+        limit=limit,
+        elapsed=reached,
+    )

@@ -1,0 +1,41 @@
+"""Text that arrives in pieces: kept compactly, joined when asked for."""
+
+from __future__ import annotations
+
+__all__ = ["Pieces", "utf8_size"]
+
+_BLOCK = 1024
+"""Pieces that are joined into one block: a `str` costs 49 bytes besides its text, a block once."""
+
+
+class Pieces:
+    """A text that grows at its end; linear in time and memory however small its pieces."""
+
+    __slots__ = ("_blocks", "_pieces")
+
+    def __init__(self) -> None:
+        self._blocks: list[str] = []
+        self._pieces: list[str] = []
+
+    def add(self, piece: str) -> None:
+        """Append `piece`."""
+        self._pieces.append(piece)
+        if len(self._pieces) >= _BLOCK:
+            self._blocks.append("".join(self._pieces))
+            self._pieces.clear()
+
+    def join(self) -> str:
+        """Return the whole text; joined again only where pieces were added since the last time."""
+        if len(self._blocks) + len(self._pieces) > 1:
+            self._blocks = ["".join(self._blocks + self._pieces)]
+            self._pieces.clear()
+        return (self._blocks or self._pieces or [""])[0]
+
+    def __bool__(self) -> bool:
+        return bool(self._blocks or self._pieces)
+
+
+def utf8_size(text: str) -> int:
+    """Return the bytes of `text` in UTF-8; lone surrogates count as three."""
+    # `encode` keeps no copy inside the `str`, unlike the C API that JSON encoders use.
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
