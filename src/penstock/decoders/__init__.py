@@ -13,7 +13,7 @@ Shared by all four:
   passing it raises `penstock.errors.LimitExceededError` with the bound's name in ``phase``, the
   bound in ``limit`` and the bytes of the offender that had arrived in ``elapsed``.
 - Bytes that break the format, and a torn end, raise `penstock.errors.DecodeError`; the torn end
-  has the code `TORN_END`.
+  has ``code`` ``"torn_end"``.
 - ``ignored`` counts the bytes since the last frame that will never be part of one: what a watchdog
   needs to tell a living peer from an endless comment.
 """
@@ -21,13 +21,11 @@ Shared by all four:
 from __future__ import annotations
 
 from penstock.decoders.event_stream import EventStreamDecoder, EventStreamFrame, HeaderValue
-from penstock.decoders.faults import TORN_END
 from penstock.decoders.json_array import JSONArrayDecoder
 from penstock.decoders.json_lines import JSONLinesDecoder
 from penstock.decoders.sse import SSEDecoder, SSEFrame
 
 __all__ = [
-    "TORN_END",
     "EventStreamDecoder",
     "EventStreamFrame",
     "HeaderValue",

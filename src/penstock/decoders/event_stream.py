@@ -14,7 +14,7 @@ from zlib import crc32
 
 import msgspec
 
-from penstock.decoders.faults import BOUNDS, Fault, Fuse, exceeded, torn
+from penstock.decoders._faults import BOUNDS, Fault, Fuse, exceeded, torn
 from penstock.errors import DecodeError, LimitExceededError
 
 __all__ = ["EventStreamDecoder", "EventStreamFrame", "HeaderValue"]

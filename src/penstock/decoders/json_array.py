@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from enum import Enum, auto
 
-from penstock.decoders.faults import BOUNDS, STEP, Fault, Fuse, exceeded, is_json, torn
+from penstock.decoders._faults import BOUNDS, STEP, Fault, Fuse, exceeded, is_json, torn
 from penstock.errors import DecodeError, LimitExceededError
 
 __all__ = ["JSONArrayDecoder"]
@@ -24,11 +24,11 @@ __all__ = ["JSONArrayDecoder"]
 # RFC 8259 section 2.
 _NOT_SPACE = re.compile(rb"[^ \t\n\r]")
 _SCALAR_END = re.compile(rb"[,\] \t\n\r]")
-# Within an object or array: a bracket, or a string. A string with an escape, or whose end is not
-# there yet, shows only its first quote. No nested repeat, so nothing to go back over.
-_MARK = re.compile(rb'"[^"\\]*"|[\[\]{}"]')
+# What has no bracket, whole strings included. It stops before a bracket, and before a string that
+# has an escape, that is torn, or that is one too many: the count bounds what the matcher remembers.
+_SKIP = re.compile(rb'[^"\[\]{}]*(?:"[^"\\]*"[^"\[\]{}]*){0,64}')
 _STRING_MARK = re.compile(rb'["\\]')
-_OPENING = (b"{", b"[", b'"')
+_QUOTE = ord('"')
 _SCALAR = b"-0123456789tfn"
 
 
@@ -161,46 +161,55 @@ class JSONArrayDecoder:
             return start + 1
         if self._next not in (_Next.VALUE, _Next.VALUE_OR_END):
             raise DecodeError("The answer is not one JSON array")
-        self._in_scalar = byte in _SCALAR
-        if not self._in_scalar and byte not in _OPENING:
+        if byte in (b"{", b"["):
+            self._depth = 1
+        elif byte == b'"':
+            self._in_string = True
+        elif byte in _SCALAR:
+            self._in_scalar = True
+        else:
             raise DecodeError("An element of the array is not JSON")
         self._next = _Next.REST
         return start
 
     def _find_end(self, data: bytes, start: int) -> int:
-        """Return where the element that goes on at `start` ends, or -1."""
+        """Return where the element that is, or goes on, at `start` ends; -1 if not in `data`."""
         if self._in_scalar:
             found = _SCALAR_END.search(data, start)
             return found.start() if found else -1
-        at = start
-        while True:
-            if self._in_string:
-                at = self._find_string_end(data, at)
-                if at < 0:
-                    return -1
-            else:
-                found = _MARK.search(data, at)
-                if not found:
-                    return -1
-                at = found.end()
-                self._pass_mark(found[0], len(self._buffer) + at - start)
-            if not self._depth and not self._in_string:
+        at = start if self._buffer else start + 1  # `_find_start` has seen the first byte
+        if self._in_string:
+            at = self._find_string_end(data, at)
+            if at < 0 or not self._depth:
                 return at
+        while found := _SKIP.match(data, at):  # always, if only nothing
+            at = found.end()
+            if at == len(data):
+                break
+            if data[at] == _QUOTE:
+                self._in_string = True
+                at = self._find_string_end(data, at + 1)
+                if at < 0:
+                    break
+                continue
+            at += 1
+            self._pass_bracket(data[at - 1], len(self._buffer) + at - start)
+            if not self._depth:
+                return at
+        return -1
 
-    def _pass_mark(self, mark: bytes, size: int) -> None:
-        """Go past `mark`, with which the element has `size` bytes."""
-        if mark in (b"{", b"["):
-            self._depth += 1
-            if self._depth > self._max_json_depth:
-                self._check_size(size)  # the bound that is met first wins, however the cuts are
-                raise exceeded("max_json_depth", self._max_json_depth, self._depth)
-        elif mark in (b"}", b"]"):
+    def _pass_bracket(self, bracket: int, size: int) -> None:
+        """Go past `bracket`, with which the element has `size` bytes."""
+        if bracket in b"}]":
             self._depth -= 1
-        else:
-            self._in_string = len(mark) == 1
+            return
+        self._depth += 1
+        if self._depth > self._max_json_depth:
+            self._check_size(size)  # the bound that is met first wins, however the cuts are
+            raise exceeded("max_json_depth", self._max_json_depth, self._depth)
 
     def _find_string_end(self, data: bytes, at: int) -> int:
-        if self._escaped:
+        if self._escaped and at < len(data):
             self._escaped = False
             at += 1
         while found := _STRING_MARK.search(data, at):

@@ -6,7 +6,7 @@ characters of a JSON string (fault matrix, row 34).
 
 from __future__ import annotations
 
-from penstock.decoders.faults import BOUNDS, STEP, Fault, Fuse, exceeded, is_json, torn
+from penstock.decoders._faults import BOUNDS, STEP, Fault, Fuse, exceeded, is_json, torn
 from penstock.errors import LimitExceededError
 
 __all__ = ["JSONLinesDecoder"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import msgspec
 
-from penstock.decoders.faults import BOUNDS, STEP, Fault, Fuse, exceeded, is_json, torn
+from penstock.decoders._faults import BOUNDS, STEP, Fault, Fuse, exceeded, is_json, torn
 from penstock.errors import DecodeError, LimitExceededError
 
 __all__ = ["SSEDecoder", "SSEFrame"]
@@ -64,6 +64,7 @@ class SSEDecoder:
         "_id_text",
         "_max_event",
         "_max_line",
+        "_quick",
         "_retry",
         "_skipping",
         "_starting",
@@ -93,6 +94,8 @@ class SSEDecoder:
         self._event = b""
         self._id = b""
         self._id_text = ""
+        # Bytes in which, between events, no bound can be passed.
+        self._quick = min(max_line, max_event)
         self._retry: int | None = None
         self.ignored = 0
         """Bytes since the last frame in lines other than data."""
@@ -106,8 +109,11 @@ class SSEDecoder:
         self._fuse.check()
         frames: list[SSEFrame] = []
         try:
-            for start in range(0, len(data), STEP):
-                self._take(data[start : start + STEP], frames)
+            if len(data) <= STEP:
+                self._take(data, frames)
+            else:
+                for start in range(0, len(data), STEP):
+                    self._take(data[start : start + STEP], frames)
         except LimitExceededError as fault:
             self._spend(fault, frames)
             raise
@@ -140,7 +146,7 @@ class SSEDecoder:
 
     def _take(self, data: bytes, frames: list[SSEFrame]) -> None:
         """Read the lines that `data` completes, and keep what is left."""
-        if self._after_cr:  # that CR ended its line at once; a LF behind it is the same line end
+        if self._after_cr and data:  # that CR was a whole line end; a LF behind it belongs to it
             self._after_cr = False
             data = data.removeprefix(b"\n")
         end = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
@@ -196,8 +202,7 @@ class SSEDecoder:
         it is twice that. Where anything else is among them, nothing is read.
         """
         end = block.rfind(b"\n\n")
-        fits = 6 < end <= min(self._max_line, self._room())
-        if not fits or self._event or self._retry is not None:
+        if not 6 < end <= self._quick or self._event or self._retry is not None:
             return block
         made = self._make_plain(block[6:end])
         if not made:
@@ -224,8 +229,11 @@ class SSEDecoder:
         for line in lines:
             if not line:
                 self._dispatch(frames)
-            elif short and self._data is None and line[:6] == b"data: ":
+            elif short and line[:6] == b"data: " and self._data is None:
                 self._data = line[6:]
+            elif short and line[:7] == b"event: ":
+                self._event = line[7:]
+                self.ignored += len(line) + 1
             else:
                 self._read_field(line)
 
@@ -246,6 +254,7 @@ class SSEDecoder:
         elif name == b"id":
             if b"\0" not in value:
                 self._id = value
+                self._quick = min(self._max_line, self._max_event - len(value))
                 self._id_text = value.decode("utf-8", "replace")
         elif value.isdigit():
             digits = value.lstrip(b"0")

@@ -11,7 +11,7 @@ import msgspec
 from penstock.errors import DecodeError, LimitExceededError
 from penstock.limits import Limits
 
-__all__ = ["BOUNDS", "STEP", "TORN_END", "Fault", "Fuse", "exceeded", "is_json", "torn"]
+__all__ = ["BOUNDS", "STEP", "Fault", "Fuse", "exceeded", "is_json", "torn"]
 
 BOUNDS = Limits()
 """Where the defaults of the keyword bounds come from."""
@@ -19,9 +19,6 @@ BOUNDS = Limits()
 STEP = 64 * 1024
 """Bytes that a decoder takes at a time, so that its working copies stay this small however much one
 call brings. It is also the most that a transport reads at once."""
-
-TORN_END = "torn_end"
-"""The ``code`` of a `DecodeError` that says only that the bytes ended too soon."""
 
 Fault: TypeAlias = DecodeError | LimitExceededError
 
@@ -59,8 +56,11 @@ def exceeded(bound: str, limit: int, size: int) -> LimitExceededError:
 
 
 def torn(what: str) -> DecodeError:
-    """Return the error for an answer that ended inside `what`."""
-    return DecodeError(f"The answer ended inside {what}", code=TORN_END)
+    """Return the error for an answer that ended inside `what`.
+
+    Its ``code`` tells an end that came too soon from bytes that are wrong.
+    """
+    return DecodeError(f"The answer ended inside {what}", code="torn_end")
 
 
 def is_json(data: bytes | bytearray) -> bool:
