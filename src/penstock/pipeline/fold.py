@@ -46,7 +46,8 @@ class Fold:
     """Puts an answer together while it streams; `reply` can be asked for at any time.
 
     What it keeps is bounded by ``Limits.max_answer`` (the UTF-8 bytes of text, reasoning, arguments
-    and media; the JSON of everything else, and 64 bytes for each item of it), one call's arguments by ``max_tool_arguments``
+    and media; the JSON of everything else, and 64 bytes for each item of it), one call's arguments
+    by ``max_tool_arguments``
     and the calls by ``max_tool_calls``. A chunk that would exceed a bound is not kept.
     """
 
@@ -105,6 +106,7 @@ class Fold:
             dropped=list(record.dropped),
             metadata=dict(record.metadata),
             command=record.command,
+            raw=None if record.raw is None else list(record.raw),
         )
 
     def _choice(self, index: int) -> ChoiceFold:

@@ -1,0 +1,171 @@
+"""The caller's middleware, sorted: what runs over whole batches, and what item by item.
+
+A middleware has one of these forms:
+
+=============================================  ===============  =====================
+form                                           runs             state
+=============================================  ===============  =====================
+``def f(chunk) -> Chunk | None``               over batches     shared by all streams
+object with ``def process(self, chunk)``       over batches     shared by all streams
+object with ``def begin(self) -> Stage``       over batches     one stage a stream
+``async def f(chunk) -> Chunk | None``         at the edge      shared by all streams
+object with ``async def process(self, chunk)``  at the edge     shared by all streams
+``async def f(chunks)`` with ``yield``         at the edge      its own locals
+=============================================  ===============  =====================
+
+The order is the caller's. From the first that runs at the edge on, all of them do, item by item:
+a filter must not hold back finished chunks to make a batch of them.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from typing import Any, Protocol, TypeAlias, cast, runtime_checkable
+
+from penstock.chunks import Chunk
+from penstock.errors import ConfigurationError
+from penstock.interfaces import Stage
+from penstock.pipeline.edge import Edge, Step, each, staged
+from penstock.pipeline.stream import Interrupted
+
+__all__ = ["ChunkMiddleware", "Pipeline", "StageFactory", "chain", "compose", "fuse"]
+
+ChunkFunction: TypeAlias = Callable[[Chunk], Chunk | None]
+
+
+@runtime_checkable
+class ChunkMiddleware(Protocol):
+    """A transformation of single chunks, as an object."""
+
+    def process(self, chunk: Chunk) -> Chunk | None:
+        """Return `chunk`, another in its place, or None to drop it; raising ends the stream."""
+        ...
+
+
+@runtime_checkable
+class StageFactory(Protocol):
+    """A middleware that needs state for each stream, and need not wait for anything."""
+
+    def begin(self) -> Stage[Chunk]:
+        """Return a stage for one stream.
+
+        A stage that holds chunks back has a ``flush() -> list[Chunk]`` method, asked once at the
+        end of the answer or before its error. It raises `penstock.pipeline.Interrupted` to end the
+        answer after certain chunks, or to fail after them.
+        """
+        ...
+
+
+class Pipeline:
+    """Middleware in order, made once; `stages` and `edge` serve one stream each."""
+
+    def __init__(self, middleware: Iterable[Any] = ()) -> None:  # Any: the forms above
+        self._begin: list[Callable[[], Stage[Chunk]]] = []
+        self._steps: list[Step] = []
+        functions: list[ChunkFunction] = []
+        for form in middleware:
+            step = _step(form)
+            if step is None and not self._steps:
+                if not isinstance(form, StageFactory):
+                    functions.append(_function(form))
+                    continue
+                self._fuse(functions)
+                self._begin.append(form.begin)
+                continue
+            self._fuse(functions)
+            self._steps.append(step or staged(_beginning(form)))
+        self._fuse(functions)
+
+    def stages(self) -> list[Stage[Chunk]]:
+        """Return what runs over the batches of one stream: for ``Stream.stages``."""
+        return [begin() for begin in self._begin]
+
+    def edge(self, source: AsyncGenerator[Chunk, None]) -> Edge:
+        """Return what runs item by item over one stream, with `source` as its chunks."""
+        return Edge(source, self._steps)
+
+    def _fuse(self, functions: list[ChunkFunction]) -> None:
+        """Take the `functions` so far as one stage."""
+        if functions:
+            stage = fuse(functions)
+            self._begin.append(lambda: stage)
+            functions.clear()
+
+
+def compose(*middleware: Any) -> Pipeline:  # Any: the forms above
+    """Sort `middleware` into what runs over batches and what runs item by item, in order.
+
+    Raises:
+        ConfigurationError: Something is none of the forms.
+    """
+    return Pipeline(middleware)
+
+
+def chain(source: AsyncGenerator[Chunk, None], middleware: Sequence[Any]) -> Edge:
+    """Return all of `middleware` item by item over `source`, whatever its form."""
+    return Edge(source, [_step(form) or staged(_beginning(form)) for form in middleware])
+
+
+def fuse(functions: Sequence[ChunkFunction]) -> Stage[Chunk]:
+    """Return one pass over a batch that does all of `functions` to each chunk.
+
+    A chunk that becomes None is dropped. What a function raises ends the stream, unchanged, after
+    the chunks before it.
+    """
+    calls = tuple(functions)
+    first, rest = calls[0], calls[1:]
+
+    def stage(batch: list[Chunk]) -> list[Chunk]:
+        done: list[Chunk] = []
+        try:
+            for chunk in batch:
+                result = first(chunk)
+                for function in rest:
+                    if result is None:
+                        break
+                    result = function(result)
+                if result is not None:
+                    done.append(result)
+        except Exception as error:
+            raise Interrupted(done, error) from error
+        return done
+
+    return stage
+
+
+def _step(form: Any) -> Step | None:
+    """The step that `form` is, None where it need not wait for anything."""
+    if isinstance(form, StageFactory):
+        return None
+    call = getattr(form, "process", None) or form
+    if not callable(call) or inspect.isclass(call):
+        raise ConfigurationError(
+            "middleware is a function of one chunk, an async generator over chunks, or an object "
+            f"with process() or begin(); not {form!r:.80}"
+        )
+    kinds = [call, getattr(call, "__call__", None)]  # noqa: B004  # its kind, not whether it is
+    if any(map(inspect.isasyncgenfunction, kinds)) or _returns_iterator(call):
+        return cast("Step", call)
+    if any(map(inspect.iscoroutinefunction, kinds)):
+        return each(call)
+    return None
+
+
+def _function(form: Any) -> ChunkFunction:
+    return cast("ChunkFunction", getattr(form, "process", None) or form)
+
+
+def _beginning(form: Any) -> Callable[[], Stage[Chunk]]:
+    if isinstance(form, StageFactory):
+        return form.begin
+    stage = fuse([_function(form)])
+    return lambda: stage
+
+
+def _returns_iterator(call: Callable[..., Any]) -> bool:
+    """Whether a plain function says that it returns chunks to iterate."""
+    wanted = inspect.unwrap(call)
+    said = getattr(wanted, "__annotations__", {}).get("return", "")
+    name = said if isinstance(said, str) else repr(said)
+    return any(kind in name for kind in ("AsyncIterator", "AsyncGenerator", "AsyncIterable"))
