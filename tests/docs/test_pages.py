@@ -1,0 +1,69 @@
+"""Every code block of the README and the pages runs, as it stands, against the simulator.
+
+Python blocks of a page run in order and share their names, like one program; a block that must not
+run is not marked ``python``. No key is in the environment, and each page has a folder of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from sybil import Sybil
+from sybil.parsers.myst import PythonCodeBlockParser, SkipParser
+
+ROOT = Path(__file__).parents[2]
+PAGES = [
+    ROOT / "README.md",
+    *sorted(
+        path
+        for path in (ROOT / "docs").rglob("*.md")
+        if not {"_build", "changes"} & set(path.relative_to(ROOT / "docs").parts)
+    ),
+]
+WITH_CODE = [path for path in PAGES if "```python" in path.read_text("utf-8")]
+KEYS = re.compile(r"_API_KEY$|_BASE_URL$|_TOKEN$")
+
+
+def label(path: Path) -> str:
+    """How a page is named in a test's id."""
+    return str(path.relative_to(ROOT))
+
+
+def run(page: Path) -> int:
+    """Run the Python blocks of `page`; return how many there were."""
+    sybil = Sybil(parsers=[PythonCodeBlockParser(), SkipParser()], path=str(page.parent))
+    examples = list(sybil.parse(page).examples())
+    for example in examples:
+        example.evaluate()
+    return len(examples)
+
+
+@pytest.mark.parametrize("page", WITH_CODE, ids=label)
+def test_code_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a reader copies works."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if KEYS.search(name)]:
+        monkeypatch.delenv(name)
+
+    assert page.read_text("utf-8").count("```python\n") <= run(page)
+
+
+def test_a_block_that_fails_is_noticed(tmp_path: Path) -> None:
+    """The runner really runs them."""
+    page = tmp_path / "page.md"
+    page.write_text("```python\nx = 1\n```\n\n```python\nassert x == 2\n```\n")
+
+    with pytest.raises(AssertionError):
+        run(page)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=label)
+def test_pages_hold_one_sentence_a_line(page: Path) -> None:
+    """A change to a sentence is a change to its line."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    prose = [line for line in text.splitlines() if line[:1] not in ("|", "#", "<", "")]
+
+    assert [] == [line for line in prose if re.search(r"[a-z`)][.!?] +[A-Z]", line)]
