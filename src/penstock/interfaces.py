@@ -82,8 +82,10 @@ class CallRecord:
     """When things happened."""
     metadata: Mapping[str, Json] = field(default_factory=dict)
     """The caller's own mapping."""
-    command: str | None = None
+    command: str | None = field(default=None, repr=False)
     """The request as a ``curl`` command, the key masked."""
+    raw: list[Json] | None = field(default=None, repr=False)
+    """The provider's events as they came, where the call keeps them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,7 +330,7 @@ class Wire(Protocol):
     status: int | None
     """The HTTP status; None where the wire has none."""
     headers: Mapping[str, str]
-    """The answer's headers, names in lower case, repeated ones joined by ``, ``."""
+    """The answer's headers, names in lower case, repeated ones joined by a comma."""
     ending: Ending | None
     """How it ended, once `read` has returned ``b""``."""
 
