@@ -5,6 +5,7 @@
 - A callback that keeps the event loop for `SLOWEST_CALLBACK` seconds, or that calls `time.sleep`
   on it, fails its test.
 - A task that is still running when its test has ended fails that test.
+- Hypothesis has no deadlines, and in CI no dice.
 - With ``CI`` in the environment a skipped test fails the run, unless its reason starts with
   ``platform:`` and so names what this machine cannot do.
 - With ``PENSTOCK_BARE`` in the environment, modules that import what the base install does not have
@@ -25,6 +26,15 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "penstock",
+    deadline=None,  # nothing here asserts wall-clock time
+    derandomize=bool(os.environ.get("CI")),  # nor passes by luck
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("penstock")
 
 SLOWEST_CALLBACK = 1.0
 """Seconds; far above what the library allows itself (5 ms), as a busy machine is no failure."""

@@ -28,11 +28,21 @@ HTTP_CLIENTS = frozenset({"httpx", "httpcore", "httpx2", "httpcore2", "aiohttp",
 """What `import penstock` never loads."""
 
 VOCABULARY = frozenset(
-    {"chunks", "deployment", "errors", "limits", "messages", "request", "response"}
+    {"chunks", "deployment", "errors", "fields", "limits", "messages", "request", "response"}
 )
 SEAMS = VOCABULARY | {"interfaces"}
 STAGES = SEAMS | {"decoders", "dialects", "encoders", "pipeline", "transports"}
-CORE = STAGES | {"client", "conversations", "endpoints", "policies", "providers", "sse"}
+INPUT = VOCABULARY | {"sources", "structured", "tools"}
+"""What turns a caller's arguments into a request."""
+EDGE = frozenset(
+    [
+        *["calls", "client", "config", "connections", "facts", "mapping", "preview"],
+        *["routes", "stats", "stream"],
+    ]
+)
+"""The client and its parts."""
+CORE = STAGES | INPUT | EDGE | {"_version", "conversations", "endpoints", "policies", "providers"}
+CORE |= {"sse"}
 PUBLIC = CORE | {"agents", "simulator", "sync", "testing"}
 
 
@@ -45,29 +55,50 @@ class Row:
     pure: bool = False
 
 
+MSGSPEC = frozenset({"msgspec"})
+PYDANTIC = frozenset({"msgspec", "pydantic"})
+ANYIO = frozenset({"anyio", "msgspec"})
+HTTPX = frozenset({"h11", "httpcore", "httpcore2", "httpx", "httpx2", "truststore"})
+
 TABLE = {
-    **dict.fromkeys(VOCABULARY, Row(VOCABULARY, frozenset({"msgspec", "pydantic"}))),
-    "interfaces": Row(VOCABULARY, frozenset({"msgspec"})),
-    "dialects": Row(SEAMS, frozenset({"msgspec"}), pure=True),
+    **dict.fromkeys(VOCABULARY, Row(VOCABULARY, PYDANTIC)),
+    "interfaces": Row(VOCABULARY, MSGSPEC),
+    # the stages, in the order of the flow
+    "dialects": Row(SEAMS, MSGSPEC, pure=True),
     "encoders": Row(VOCABULARY, frozenset({"msgspec", "orjson"}), pure=True),
-    "decoders": Row(frozenset({"errors", "limits"}), frozenset({"ijson", "msgspec"}), pure=True),
     "transports": Row(
-        frozenset({"errors", "interfaces", "limits"}),
-        frozenset({"anyio", "h11", "httpcore", "httpcore2", "httpx", "httpx2", "truststore"}),
+        frozenset({"errors", "interfaces", "limits", "response"}), HTTPX | {"anyio", "trio"}
     ),
-    "pipeline": Row(SEAMS, frozenset({"aiostream", "anyio", "msgspec", "pydantic_core"})),
-    "policies": Row(SEAMS, frozenset({"anyio"})),
-    "conversations": Row(SEAMS | {"encoders"}, frozenset({"anyio", "msgspec"})),
-    "sse": Row(SEAMS, frozenset({"anyio", "msgspec"})),
-    "providers": Row(STAGES, frozenset({"anyio", "msgspec", "pydantic"})),
-    "endpoints": Row(STAGES | {"providers"}, frozenset({"anyio", "msgspec", "pydantic"})),
-    "client": Row(CORE, frozenset({"anyio", "msgspec", "pydantic"})),
-    "agents": Row(CORE, frozenset({"anyio", "msgspec", "pydantic"})),
-    "sync": Row(CORE | {"agents"}, frozenset({"msgspec", "pydantic"})),
-    "simulator": Row(PUBLIC, frozenset({"anyio", "msgspec"})),
-    "testing": Row(PUBLIC, frozenset({"anyio", "msgspec"})),
-    "bench": Row(PUBLIC, frozenset({"anyio", "msgspec"})),
-    "cli": Row(PUBLIC | {"bench"}, frozenset({"anyio", "msgspec", "rich", "typer"})),
+    "decoders": Row(frozenset({"errors", "limits"}), frozenset({"ijson", "msgspec"}), pure=True),
+    "pipeline": Row(SEAMS, ANYIO | {"aiostream", "pydantic_core"}),
+    # what assembles them
+    "providers": Row(STAGES | {"_version", "sources"}, ANYIO | PYDANTIC),
+    "policies": Row(SEAMS, ANYIO),
+    "endpoints": Row(STAGES | {"providers"}, ANYIO | PYDANTIC),
+    "conversations": Row(SEAMS | {"encoders"}, ANYIO),
+    "sse": Row(SEAMS, ANYIO),
+    # the client and its parts
+    "_version": Row(frozenset()),
+    "sources": Row(VOCABULARY, MSGSPEC),
+    "structured": Row(VOCABULARY, PYDANTIC),
+    "tools": Row(VOCABULARY, PYDANTIC),
+    "calls": Row(INPUT),
+    "config": Row(VOCABULARY, PYDANTIC),
+    "mapping": Row(VOCABULARY, ANYIO),
+    "preview": Row(VOCABULARY),
+    "facts": Row(SEAMS, MSGSPEC),
+    "stream": Row(SEAMS | {"facts", "pipeline", "sources", "stats", "structured"}, MSGSPEC),
+    "stats": Row(SEAMS | {"connections", "stream"}),
+    "connections": Row(SEAMS | {"simulator", "transports"}, ANYIO),
+    "routes": Row(STAGES | {"connections", "preview", "providers"}, ANYIO),
+    "client": Row(CORE, ANYIO | PYDANTIC),
+    # what is built on it
+    "agents": Row(CORE, ANYIO | PYDANTIC),
+    "sync": Row(CORE | {"agents"}, PYDANTIC),
+    "simulator": Row(PUBLIC, ANYIO | {"h11"}),
+    "testing": Row(PUBLIC, ANYIO),
+    "bench": Row(PUBLIC, ANYIO),
+    "cli": Row(PUBLIC | {"bench"}, ANYIO | {"rich", "typer"}),
     "__main__": Row(frozenset({"cli"})),
     "__init__": Row(PUBLIC),
 }
@@ -160,11 +191,11 @@ def test_third_party_imports_follow_the_table(path: Path) -> None:
 
 @every_module
 def test_private_names_stay_in_their_package(path: Path) -> None:
-    """What begins with an underscore may change tomorrow."""
+    """What begins with an underscore may change tomorrow; at the top it is penstock's own."""
     assert [] == [
         f"{label(path)}:{found.line} imports {found.module} {found.name}"
         for found in imports(path)
-        if inner(found) not in (None, package(path))
+        if inner(found) not in (None, package(path), "_version")
         and any(
             part.startswith("_") and not part.startswith("__")
             for part in [*found.module.split("."), found.name]
@@ -207,8 +238,9 @@ def loaded(*arguments: str) -> set[str]:
         env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
     )
+    assert 0 == done.returncode, done.stderr
     return set(done.stdout.split())
 
 
