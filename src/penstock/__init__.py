@@ -1,1 +1,117 @@
-"""Penstock: LLM conversations through a fixed-size buffer, to any provider and back."""
+"""Penstock: LLM conversations through a fixed-size buffer, to any provider and back.
+
+Names are loaded on first use, so that ``import penstock`` stays cheap and loads no HTTP client.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from penstock._version import VERSION as __version__
+
+if TYPE_CHECKING:
+    from penstock.chunks import (
+        AudioDelta,
+        Chunk,
+        Citation,
+        Finish,
+        ImageDelta,
+        LogProbs,
+        Meta,
+        ProviderEvent,
+        ReasoningDelta,
+        RefusalDelta,
+        TextDelta,
+        ToolCallDelta,
+        Usage,
+    )
+    from penstock.client import Client
+    from penstock.deployment import Deployment
+    from penstock.errors import PenstockError
+    from penstock.limits import Limits, Timeouts
+    from penstock.messages import AssistantMessage, SystemMessage, ToolMessage, UserMessage
+    from penstock.response import Reply, ToolCall
+    from penstock.stream import ChatStream
+    from penstock.sync.client import SyncClient
+
+_HOMES = {
+    "AssistantMessage": "messages",
+    "AudioDelta": "chunks",
+    "ChatStream": "stream",
+    "Chunk": "chunks",
+    "Citation": "chunks",
+    "Client": "client",
+    "Deployment": "deployment",
+    "Finish": "chunks",
+    "ImageDelta": "chunks",
+    "Limits": "limits",
+    "LogProbs": "chunks",
+    "Meta": "chunks",
+    "PenstockError": "errors",
+    "ProviderEvent": "chunks",
+    "ReasoningDelta": "chunks",
+    "RefusalDelta": "chunks",
+    "Reply": "response",
+    "SyncClient": "sync.client",
+    "SystemMessage": "messages",
+    "TextDelta": "chunks",
+    "Timeouts": "limits",
+    "ToolCall": "response",
+    "ToolCallDelta": "chunks",
+    "ToolMessage": "messages",
+    "Usage": "chunks",
+    "UserMessage": "messages",
+}
+
+__all__ = [
+    "AssistantMessage",
+    "AudioDelta",
+    "ChatStream",
+    "Chunk",
+    "Citation",
+    "Client",
+    "Deployment",
+    "Finish",
+    "ImageDelta",
+    "Limits",
+    "LogProbs",
+    "Meta",
+    "PenstockError",
+    "ProviderEvent",
+    "ReasoningDelta",
+    "RefusalDelta",
+    "Reply",
+    "SyncClient",
+    "SystemMessage",
+    "TextDelta",
+    "Timeouts",
+    "ToolCall",
+    "ToolCallDelta",
+    "ToolMessage",
+    "Usage",
+    "UserMessage",
+    "__version__",
+]
+
+
+# Modules that are used by their full names: ``penstock.sse.encode(...)``.
+_MODULES = frozenset(
+    {"decoders", "encoders", "errors", "interfaces", "pipeline", "simulator", "sse", "testing"}
+)
+
+
+def __getattr__(name: str) -> object:
+    from importlib import import_module
+
+    if name in _MODULES:
+        return import_module(f"penstock.{name}")
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'penstock' has no attribute {name!r}")
+    value = getattr(import_module(f"penstock.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

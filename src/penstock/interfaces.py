@@ -86,6 +86,8 @@ class CallRecord:
     """The request as a ``curl`` command, the key masked."""
     raw: list[Json] | None = field(default=None, repr=False)
     """The provider's events as they came, where the call keeps them."""
+    buffered: Callable[[], int] = field(default=int, repr=False)
+    """Counts the bytes of the answer that were received and not yet handed out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +191,14 @@ as stages do not import each other."""
 class Decoder(Protocol[FrameT]):
     """Bytes to frames, for any cut of the bytes."""
 
+    ignored: int
+    """Bytes since the last frame that will never be part of one: comments, unknown fields."""
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that wait for the rest of their frame."""
+        ...
+
     def decode(self, data: bytes) -> list[FrameT]:
         """Return the frames that `data` completes, often none."""
         ...
@@ -282,8 +292,36 @@ class Watch(Protocol):
         """Stop the clock of that name."""
         ...
 
+    def elapsed(self) -> float:
+        """Return the seconds since the call began."""
+        ...
+
+    def sent(self, size: int) -> None:
+        """Note that the peer has taken `size` bytes."""
+        ...
+
     def received(self, size: int) -> None:
         """Note `size` bytes from the peer."""
+        ...
+
+    def ignored(self, size: int) -> None:
+        """Note that `size` of the received bytes say nothing: comments, unknown fields."""
+        ...
+
+    def content(self) -> None:
+        """Note that content has come."""
+        ...
+
+    def asking(self) -> None:
+        """Note that the consumer waits for bytes."""
+        ...
+
+    def answered(self) -> None:
+        """Note that the consumer has what it waited for."""
+        ...
+
+    def stop(self) -> None:
+        """Stop every clock for good."""
         ...
 
     def on_expire(self, callback: Callable[[DeadlineError], None]) -> None:
@@ -333,6 +371,11 @@ class Wire(Protocol):
     """The answer's headers, names in lower case, repeated ones joined by a comma."""
     ending: Ending | None
     """How it ended, once `read` has returned ``b""``."""
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that were received and not yet read."""
+        ...
 
     async def read(self) -> bytes:
         """Return the next bytes, decompressed; ``b""`` at the end, clean or torn.

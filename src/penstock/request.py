@@ -113,5 +113,5 @@ class ChatRequest(Request[Chunk], frozen=True, kw_only=True):
     """Whether the answer is streamed on the wire; False where a provider or proxy forbids it."""
     usage: bool = True
     """Whether a streamed answer is asked to end with its usage (``stream_options``)."""
-    spool: bool = False
-    """Whether a one-shot `messages` iterator is kept in a temporary file for a second pass."""
+    capture: str | None = None
+    """A file that takes the exchange as it is on the wire, for the simulator to replay."""

@@ -77,6 +77,11 @@ class Pipeline:
             self._steps.append(step or staged(_beginning(form)))
         self._fuse(functions)
 
+    @property
+    def steps(self) -> int:
+        """How many of them run at the edge, item by item."""
+        return len(self._steps)
+
     def stages(self) -> list[Stage[Chunk]]:
         """Return what runs over the batches of one stream: for ``Stream.stages``."""
         return [begin() for begin in self._begin]

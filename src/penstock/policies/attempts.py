@@ -118,7 +118,7 @@ class AttemptPlan:
 
     def _wait(self, error: PenstockError) -> float | None:
         """Return the seconds to wait, or None where that is the caller's to decide."""
-        jitter = self._random() * min(_CEILING, _BASE * 2**self._retries)
+        jitter = self._random() * min(_CEILING, _BASE * 2.0**self._retries)
         if error.retry_after is None:
             return jitter
         asked = max(0.0, error.retry_after)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import random as uniform
 from time import monotonic
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec.structs import replace
 
@@ -59,7 +59,7 @@ class Router:
 
     def __init__(
         self,
-        routes: Callable[[Request[ItemT]], Sequence[Route]],
+        routes: Callable[[Request[Any]], Sequence[Route]],  # Any: whatever it answers with
         *,
         max_retries: int,
         budget: RetryBudget,

@@ -9,6 +9,8 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from msgspec import convert
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -47,6 +49,5 @@ def catalogue() -> Mapping[str, ProviderRow]:
     text = files("penstock.providers").joinpath("catalogue.toml").read_text("utf-8")
     rows = {}
     for key, facts in tomllib.loads(text).items():
-        lists = {name: tuple(v) if isinstance(v, list) else v for name, v in facts.items()}
-        rows[key] = ProviderRow(key=key, **lists)
+        rows[key] = convert({"key": key} | facts, ProviderRow)
     return MappingProxyType(rows)

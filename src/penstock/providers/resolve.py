@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from penstock.deployment import Deployment, Secret
 from penstock.errors import UnknownModelError
+from penstock.interfaces import Target
 from penstock.providers.catalogue import catalogue
 
 if TYPE_CHECKING:
@@ -34,6 +35,19 @@ class Resolved:
     model: str
     """The model's name on the wire."""
     deployment: Deployment
+
+    @property
+    def target(self) -> Target:
+        """The deployment as a dialect needs to know it."""
+        return Target(
+            deployment=self.key,
+            provider=self.provider,
+            model=self.model,
+            base_url=self.deployment.base_url,
+            origin=self.deployment.origin,
+            headers=self.deployment.headers,
+            extra_body=self.deployment.extra_body,
+        )
 
 
 class Resolver:

@@ -1,0 +1,127 @@
+"""From the arguments of a call to a `ChatRequest`, each of them checked before a byte leaves."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from penstock.errors import UsageError
+from penstock.limits import Timeouts
+from penstock.request import ChatParams, ChatRequest
+from penstock.sources import Once, Spool
+from penstock.structured import response_format_of
+from penstock.tools import tool_schemas
+
+if TYPE_CHECKING:
+    from penstock.messages import Messages
+    from penstock.tools import Tool
+
+__all__ = ["CallOptions", "chat_request"]
+
+
+class CallOptions(ChatParams, total=False):
+    """What a call takes beside its model and conversation: OpenAI's parameters, and these."""
+
+    tools: Iterable[Tool] | None
+    """Dicts of the OpenAI shape, or Python callables, whose schema is their signature."""
+    response_format: Any  # Any: a JSON schema, a dict of the OpenAI shape, or a pydantic model
+    """The shape of the answer; with a pydantic model, ``reply.parsed`` is an instance."""
+    timeouts: Timeouts | None
+    """Clocks of this call."""
+    max_retries: int | None
+    """Tries after the first, in place."""
+    fallbacks: Iterable[str] | None
+    """Models to try next, in order, instead of the client's list."""
+    fallback_on: Iterable[str] | None
+    """The kinds of error (``PenstockError.kind``) that lead to a fallback."""
+    strict: bool
+    """Whether what the dialect cannot say is an error."""
+    extra_body: Mapping[str, Any] | None  # Any: a vendor's own JSON
+    """More fields of the body: shallow, and stronger than ours."""
+    extra_headers: Mapping[str, str] | None
+    """More headers."""
+    metadata: Mapping[str, Any] | None  # Any: the caller's own
+    """Carried to the reply, errors and logs; never sent."""
+    tenant: str | None
+    """On whose behalf."""
+    tags: Iterable[str]
+    """Labels, for logs."""
+    keep_raw: bool
+    """Whether ``reply.raw`` has the provider's events as they came."""
+    stream: bool
+    """False where a provider or proxy forbids streaming."""
+    usage: bool
+    """Whether a streamed answer is asked to end with its usage; default True."""
+    spool: bool
+    """Whether a one-shot conversation goes to a temporary file, for a second pass."""
+    capture: str | None
+    """A file that takes the exchange as it is on the wire, for the simulator to replay."""
+
+
+_NAMES = frozenset(CallOptions.__annotations__) | frozenset(ChatParams.__annotations__)
+_OWN = _NAMES - frozenset(ChatParams.__annotations__)
+
+
+def chat_request(
+    model: str | None, messages: Messages | None, options: Mapping[str, Any]
+) -> tuple[ChatRequest, Any]:  # Any: JSON of many kinds, and the caller's pydantic model
+    """Return the request, and the pydantic model that parses the answer, or None.
+
+    Raises:
+        UsageError: An argument is missing, unknown or of the wrong type.
+    """
+    if not model:
+        raise UsageError("no model: name one as 'provider/model', or set default_model=")
+    unknown = options.keys() - _NAMES
+    if unknown:
+        raise UsageError(_complaint(sorted(unknown)[0]), param=sorted(unknown)[0])
+    own = {name: value for name, value in options.items() if name in _OWN and value is not None}
+    wanted, model_class = response_format_of(own.pop("response_format", None))
+    for name in ("fallbacks", "tags"):
+        if name in own:
+            own[name] = _names(name, own[name])
+    if "fallback_on" in own:
+        own["fallback_on"] = frozenset(_names("fallback_on", own["fallback_on"]))
+    if not isinstance(own.get("timeouts", Timeouts()), Timeouts):
+        raise UsageError(
+            f"timeouts must be penstock.Timeouts(...), not {own['timeouts']!r}", param="timeouts"
+        )
+    request = ChatRequest(
+        model=model,
+        messages=_conversation(messages, spool=own.pop("spool", False)),
+        params={name: options[name] for name in options if name not in _OWN},
+        tools=tool_schemas(own.pop("tools", ())),
+        response_format=wanted,
+        **own,
+    )
+    return request, model_class
+
+
+def _names(name: str, value: object) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise UsageError(f"{name} must be a list of names, not {value!r:.80}", param=name)
+    return tuple(value)
+
+
+def _conversation(messages: Messages | None, *, spool: bool) -> Messages:
+    if messages is None:
+        raise UsageError("no messages: pass a str, or a list of messages", param="messages")
+    if isinstance(messages, Mapping):
+        raise UsageError("messages must be a list: wrap the one message in [...]", param="messages")
+    if isinstance(messages, (Iterator, AsyncIterator)):
+        # A generator can be read once: what is left of it after a failed attempt must never be
+        # sent as if it were the conversation.
+        return Spool(messages) if spool else Once(messages)
+    if not (callable(messages) or hasattr(messages, "__iter__") or hasattr(messages, "__aiter__")):
+        raise UsageError(
+            f"messages must be a str or an iterable of messages, not {type(messages).__name__}",
+            param="messages",
+        )
+    return messages
+
+
+def _complaint(name: str) -> str:
+    near = get_close_matches(name, sorted(_NAMES), 1, 0.6)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"unknown parameter {name!r}: {hint}A vendor's own fields go in extra_body="

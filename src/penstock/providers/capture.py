@@ -1,0 +1,104 @@
+"""A wire that also writes what passes to a file, which the simulator can replay.
+
+The format is that of `penstock.simulator`: a line of JSON for the answer's head, one for each piece
+of its body, one for its end. Secrets and the request's body are left out.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from penstock.providers.headers import selected
+from penstock.providers.redact import masked
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from io import TextIOWrapper
+
+    from penstock.errors import PenstockError
+    from penstock.interfaces import Ending, Wire
+
+__all__ = ["Capture"]
+
+
+class Capture:
+    """Passes a wire on, and writes it down.
+
+    Args:
+        wire: The wire.
+        path: The file; it is replaced.
+        request: What was sent: ``method``, ``url`` and headers, with the credential.
+    """
+
+    def __init__(
+        self, wire: Wire, path: str, *, method: str, url: str, headers: list[tuple[str, str]]
+    ) -> None:
+        self._wire = wire
+        self._started = monotonic()
+        self._file: TextIOWrapper | None = open(path, "w", encoding="utf-8")  # noqa: SIM115  # closed by _end
+        shown = {name: masked(name, value) for name, value in headers}
+        self._write(
+            {
+                "recording": 1,
+                "status": wire.status,
+                "headers": selected(wire.headers),
+                "request": {"method": method, "url": url, "headers": shown},
+            }
+        )
+
+    @property
+    def status(self) -> int | None:
+        """The HTTP status."""
+        return self._wire.status
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The answer's headers."""
+        return self._wire.headers
+
+    @property
+    def ending(self) -> Ending | None:
+        """How it ended."""
+        return self._wire.ending
+
+    async def read(self) -> bytes:
+        """Return the next bytes, written down."""
+        data = await self._wire.read()
+        if data:
+            self._write({"t": self._now(), **_piece(data)})
+        else:
+            self._end("clean" if self.ending is None or self.ending.clean else "torn")
+        return data
+
+    def abort(self, error: PenstockError | None = None) -> None:
+        """Cut the connection."""
+        self._end("torn")
+        self._wire.abort(error)
+
+    async def aclose(self, *, reuse: bool = False) -> None:
+        """Let go of the connection."""
+        self._end("clean" if reuse else "torn")
+        await self._wire.aclose(reuse=reuse)
+
+    def _now(self) -> float:
+        return round(monotonic() - self._started, 6)
+
+    def _end(self, how: str) -> None:
+        if self._file is not None:
+            self._write({"t": self._now(), "end": how})
+            self._file.close()
+            self._file = None
+
+    def _write(self, line: dict[str, object]) -> None:
+        if self._file is not None:
+            self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def _piece(data: bytes) -> dict[str, str]:
+    try:
+        return {"text": data.decode("utf-8")}
+    except UnicodeDecodeError:
+        return {"base64": b64encode(data).decode("ascii")}

@@ -1,0 +1,94 @@
+"""What an answer's headers say: which are kept, the request's id, and what is left of a limit."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from penstock.errors import InvalidHeaderError
+from penstock.response import RateLimit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["check_headers", "rate_limit", "request_id", "selected"]
+
+# RFC 9110 section 5.6.2 (token) and 5.5 (field values: no CR, LF, NUL; here no other control).
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+# OpenAI and its likes; Anthropic and Bedrock; Cloudflare before them.
+_REQUEST_IDS = ("x-request-id", "request-id", "x-amzn-requestid", "cf-ray")
+_KEPT = re.compile(
+    r"x-ratelimit-.*|anthropic-ratelimit-.*|retry-after.*|x-should-retry|.*request-?id|cf-ray"
+    r"|openai-(processing-ms|version|model)|content-type|date|server|x-served-by|location|via"
+)
+# Durations as OpenAI writes them in x-ratelimit-reset-*: "1s", "6m0s", "20ms", "1h2m3.5s".
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+# A hostile header of digits must not cost the time of a big number.
+_LONGEST = 64
+
+
+def check_headers(headers: Iterable[tuple[str, str]]) -> None:
+    """Refuse names and values that would break out of their line.
+
+    Raises:
+        InvalidHeaderError: A name is no token, or a value has control characters or is not
+            Latin-1 (RFC 9110 section 5.5). The value itself is not shown.
+    """
+    for name, value in headers:
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise InvalidHeaderError(f"{str(name)[:40]!r} is no header name (RFC 9110, 5.6.2)")
+        if not isinstance(value, str):
+            raise InvalidHeaderError(f"header {name!r} must be a str, not {type(value).__name__}")
+        bad = _FORBIDDEN.search(value)
+        if bad or value != value.strip() or not value.isascii():
+            what = f"character {bad.group()!r} at {bad.start()}" if bad else "spaces around it"
+            if not value.isascii():
+                what = "characters outside ASCII"
+            raise InvalidHeaderError(f"the value of header {name!r} has {what}")
+
+
+def selected(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers that say something about the answer, without cookies and the like."""
+    return {name: value for name, value in headers.items() if _KEPT.fullmatch(name)}
+
+
+def request_id(headers: Mapping[str, str]) -> str | None:
+    """Return the peer's name for the request, or None."""
+    return next((headers[name] for name in _REQUEST_IDS if headers.get(name)), None)
+
+
+def rate_limit(headers: Mapping[str, str]) -> RateLimit | None:
+    """Return what ``x-ratelimit-*`` says is left, or None where there is none.
+
+    Source: OpenAI, guides/rate-limits, "Rate limits in headers".
+    """
+    prefix = "x-ratelimit-"
+    if not any(name.startswith(prefix) for name in headers):
+        return None
+    return RateLimit(
+        remaining_requests=_count(headers.get(f"{prefix}remaining-requests")),
+        remaining_tokens=_count(headers.get(f"{prefix}remaining-tokens")),
+        limit_requests=_count(headers.get(f"{prefix}limit-requests")),
+        limit_tokens=_count(headers.get(f"{prefix}limit-tokens")),
+        reset_requests=_duration(headers.get(f"{prefix}reset-requests")),
+        reset_tokens=_duration(headers.get(f"{prefix}reset-tokens")),
+    )
+
+
+def _count(value: str | None) -> int | None:
+    return int(value) if value and value.isdecimal() and len(value) < _LONGEST else None
+
+
+def _duration(value: str | None) -> float | None:
+    if not value or len(value) > _LONGEST:
+        return None
+    parts = _DURATION.findall(value)
+    if parts and "".join(number + unit for number, unit in parts) == value:
+        return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        return None

@@ -1,0 +1,341 @@
+"""One deployment over HTTP: the road from request to chunks, put together.
+
+request -> dialect -> body -> transport -> decoder -> dialect -> stream
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field, replace
+from functools import partial
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from msgspec import DecodeError as NotJson
+from msgspec.json import decode as decode_json
+from msgspec.structs import replace as replace_struct
+
+from penstock._version import USER_AGENT
+from penstock.chunks import Finish
+from penstock.encoders import Body
+from penstock.errors import PenstockError
+from penstock.interfaces import CallRecord, HttpCall
+from penstock.pipeline.stream import BatchStream
+from penstock.providers.capture import Capture
+from penstock.providers.headers import check_headers, rate_limit, request_id, selected
+from penstock.providers.redact import masked, redact, secrets_of
+from penstock.providers.source import HttpSource, decoder_for
+from penstock.sources import Once
+from penstock.transports.retry_after import retry_after
+from penstock.transports.watchdog import Watchdog, running_clock
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from penstock.chunks import Chunk
+    from penstock.interfaces import Dialect, Stream, Target, Transport, Watch, Wire
+    from penstock.limits import Limits, Timeouts
+    from penstock.providers.resolve import Resolved
+    from penstock.request import ChatRequest, ItemT, Request
+
+__all__ = ["HttpProvider", "Prepared"]
+
+_log = logging.getLogger("penstock.providers")
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request as it goes out, before it does."""
+
+    method: str
+    url: str
+    headers: list[tuple[str, str]] = field(repr=False)
+    """With the credential; see `command` for a form that can be shown."""
+    body: Body = field(repr=False)
+    dropped: list[str]
+    """What the dialect could not say, as paths."""
+    secrets: tuple[str, ...] = field(repr=False)
+    """What must appear in no error and no log."""
+
+    def command(self) -> str:
+        """Return the request as a ``curl`` command: secrets masked, a large body left out."""
+        lines = [f"curl -N -X {self.method} '{self.url}'"]
+        lines += [f"  -H '{name}: {masked(name, value)}'" for name, value in self.headers]
+        small = self.body.small
+        if small is None:
+            lines.append("  --data-binary @request.json")
+        else:
+            text = small.decode("utf-8").replace("'", "'\\''")
+            lines.append(f"  --data-binary '{text}'")
+        return " \\\n".join(lines)
+
+
+class Sockets(Protocol):
+    """Whoever has the transport."""
+
+    @property
+    def transport(self) -> Transport:
+        """The transport; made on first use, so that building a client opens and loads nothing."""
+        ...
+
+
+class HttpProvider:
+    """Answers chats from one deployment.
+
+    Args:
+        resolved: The deployment.
+        dialect: Its vocabulary.
+        connections: Has the transport, which is made on first use.
+        limits: Bounds in bytes.
+        timeouts: The client's clocks with the deployment's on top; the request's come over them.
+        headers: The client's own headers, on every request.
+        locate: Returns the address to call; it differs from the deployment's for the embedded
+            simulator, which is started on first use.
+    """
+
+    def __init__(
+        self,
+        resolved: Resolved,
+        *,
+        dialect: Dialect,
+        connections: Sockets,
+        limits: Limits,
+        timeouts: Timeouts,
+        headers: dict[str, str],
+        locate: Callable[[], Awaitable[str]] | None = None,
+    ) -> None:
+        self._resolved = resolved
+        self._dialect = dialect
+        self._connections = connections
+        self._limits = limits
+        self._timeouts = timeouts
+        self._headers = headers
+        self._locate = locate
+
+    async def open(self, request: Request[ItemT]) -> Stream[ItemT]:
+        """Send a chat; return when the first content is in hand.
+
+        Raises:
+            PenstockError: There is no answer, or it is an error.
+        """
+        chat = cast("ChatRequest", request)  # the only kind of request that is routed here
+        record = self._record(chat)
+        prepared = await self.prepare(chat, dropped=record.dropped)
+        blame = partial(_blamed, record=record, secrets=prepared.secrets)
+        watch = self._watchdog(chat)
+        try:
+            stream = await self._exchange(chat, prepared, record, watch, blame)
+        except PenstockError as error:
+            raise blame(error) from error.__cause__
+        except BaseException:
+            watch.stop()
+            raise
+        return cast("Stream[ItemT]", stream)
+
+    async def prepare(self, request: ChatRequest, *, dropped: list[str]) -> Prepared:
+        """Return `request` as it would go out; nothing is sent.
+
+        Raises:
+            UsageError: It cannot be said, or a credential is missing.
+        """
+        target = await self._target()
+        outgoing = self._dialect.encode(_fresh(request), target, dropped=dropped)
+        key = await self._resolved.deployment.api_key.reveal(self._resolved.key)
+        headers = {
+            "content-type": "application/json",
+            "accept": "text/event-stream, application/json"
+            if request.stream
+            else "application/json",
+            "user-agent": USER_AGENT,
+        }
+        if key:
+            headers["authorization"] = f"Bearer {key}"
+        for more in (outgoing.headers, self._headers, target.headers, request.extra_headers):
+            headers.update((name.lower(), value) for name, value in more.items())
+        pairs = list(headers.items())
+        check_headers(pairs)
+        body = Body(
+            outgoing.fields,
+            buffer_size=self._limits.body_buffer,
+            max_depth=self._limits.max_json_depth,
+        )
+        return Prepared(outgoing.method, outgoing.url, pairs, body, dropped, secrets_of(pairs, key))
+
+    async def warm(self) -> None:
+        """Open a connection, use it for the list of models, and leave it in the pool.
+
+        Raises:
+            TransportError: There is no connection to be had.
+        """
+        target = await self._target()
+        key = await self._resolved.deployment.api_key.reveal(self._resolved.key)
+        headers = {"user-agent": USER_AGENT, "accept": "application/json"} | self._headers
+        if key:
+            headers["authorization"] = f"Bearer {key}"
+        pairs = list((headers | dict(target.headers)).items())
+        check_headers(pairs)
+        watch = Watchdog(self._timeouts, limits=self._limits)
+        try:
+            wire = await self._connections.transport.open(
+                HttpCall(
+                    method="GET",
+                    url=f"{target.base_url}/models",
+                    headers=pairs,
+                    body=None,
+                    watch=watch,
+                    limits=self._limits,
+                )
+            )
+            await wire.aclose(reuse=True)
+        finally:
+            watch.stop()
+
+    def _watchdog(self, request: ChatRequest) -> Watchdog:
+        clock = running_clock()
+        gone = 0.0 if request.started is None else monotonic() - request.started
+        return Watchdog(
+            self._timeouts.override(request.timeouts),
+            limits=self._limits,
+            started=clock.time() - gone,
+            clock=clock,
+        )
+
+    async def _target(self) -> Target:
+        target = self._resolved.target
+        return target if self._locate is None else replace(target, base_url=await self._locate())
+
+    async def _exchange(
+        self,
+        request: ChatRequest,
+        prepared: Prepared,
+        record: CallRecord,
+        watch: Watch,
+        blame: Callable[[PenstockError], PenstockError],
+    ) -> BatchStream[Chunk]:
+        call = HttpCall(
+            method=prepared.method,
+            url=prepared.url,
+            headers=prepared.headers,
+            body=prepared.body,
+            watch=watch,
+            limits=self._limits,
+            framing=self._resolved.deployment.body_framing,
+            timings=record.timings,
+        )
+        wire = await self._connections.transport.open(call)
+        if request.capture is not None:
+            wire = Capture(
+                wire,
+                request.capture,
+                method=prepared.method,
+                url=prepared.url,
+                headers=prepared.headers,
+            )
+        try:
+            _note(record, wire)
+            if not 200 <= (wire.status or 200) < 300:
+                raise await self._rejection(wire)
+            stream = self._stream(request, wire, record, watch, blame)
+            record.command = prepared.command()
+            await stream.prime(_ends_the_wait)
+        except BaseException as error:
+            wire.abort()
+            if isinstance(error, Exception):  # a cancelled caller does not wait for the close
+                await wire.aclose()
+            raise
+        return stream
+
+    def _stream(
+        self,
+        request: ChatRequest,
+        wire: Wire,
+        record: CallRecord,
+        watch: Watch,
+        blame: Callable[[PenstockError], PenstockError],
+    ) -> BatchStream[Chunk]:
+        content_type = wire.headers.get("content-type", "")
+        source = HttpSource(
+            wire,
+            decoder=decoder_for(self._dialect.framing(content_type), self._limits),
+            answer=self._dialect.answer(
+                request, content_type, self._limits, origin=self._resolved.target.origin
+            ),
+            watch=watch,
+            blame=blame,
+            keep=_keeper(record) if request.keep_raw else None,
+        )
+        record.buffered = source.buffered
+        return BatchStream(source, record)
+
+    async def _rejection(self, wire: Wire) -> PenstockError:
+        """Read what the peer says, within its bound, and put it into our words."""
+        body = bytearray()
+        try:
+            while len(body) < self._limits.max_error_body and (data := await wire.read()):
+                body += data[: self._limits.max_error_body - len(body)]
+        except PenstockError as error:
+            _log.debug("the body of an error was cut short: %s", error.kind)
+        error = self._dialect.error(wire.status or 0, wire.headers, bytes(body))
+        if error.retry_after is None:
+            error.retry_after = retry_after(wire.headers)
+        return error
+
+    def _record(self, request: ChatRequest) -> CallRecord:
+        target = self._resolved.target
+        return CallRecord(
+            model=request.model,
+            provider=target.provider,
+            deployment=target.deployment,
+            wire_model=target.model,
+            dialect=self._dialect.name,
+            origin=target.origin,
+            metadata=request.metadata,
+        )
+
+
+def _fresh(request: ChatRequest) -> ChatRequest:
+    """Return `request` with a conversation for this attempt."""
+    if isinstance(request.messages, Once):
+        return replace_struct(request, messages=request.messages.claim())
+    return request
+
+
+def _ends_the_wait(chunk: Chunk) -> bool:
+    return chunk.content or isinstance(chunk, Finish)
+
+
+def _note(record: CallRecord, wire: Wire) -> None:
+    record.status = wire.status
+    record.headers = selected(wire.headers)
+    record.request_id = request_id(wire.headers)
+    record.rate_limit = rate_limit(wire.headers)
+
+
+def _blamed(error: PenstockError, *, record: CallRecord, secrets: tuple[str, ...]) -> PenstockError:
+    """Say in `error` where it happened, and take out of it what nobody may see."""
+    error.provider = error.provider or record.provider
+    error.model = error.model or record.model
+    error.deployment = error.deployment or record.deployment
+    error.request_id = error.request_id or record.request_id
+    error.status = error.status or record.status
+    error.metadata = error.metadata or dict(record.metadata) or None
+    error.message = redact(error.message, secrets)
+    error.args = (error.message,)
+    if error.body is not None:
+        error.body = redact(error.body, secrets)
+    return error
+
+
+def _keeper(record: CallRecord) -> Callable[[Sequence[Any]], None]:  # Any: frames of any decoder
+    kept: list[Any] = []
+    record.raw = kept
+
+    def keep(frames: Sequence[Any]) -> None:
+        for frame in frames:
+            data = getattr(frame, "data", frame)
+            try:
+                kept.append(decode_json(data))
+            except (NotJson, UnicodeDecodeError):
+                kept.append(data.decode("utf-8", "replace") if isinstance(data, bytes) else data)
+
+    return keep

@@ -1,0 +1,147 @@
+"""One answer being read: a wire's bytes to frames, and its dialect's frames to chunks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from penstock.decoders import JSONArrayDecoder, JSONLinesDecoder, SSEDecoder
+from penstock.decoders.whole import WholeDecoder
+from penstock.errors import DecodeError, LimitExceededError, PenstockError
+from penstock.interfaces import Ending
+from penstock.pipeline.stream import Interrupted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from penstock.chunks import Chunk
+    from penstock.interfaces import Answer, Decoder, Framing, Watch, Wire
+    from penstock.limits import Limits
+
+__all__ = ["HttpSource", "decoder_for"]
+
+
+def decoder_for(
+    framing: Framing, limits: Limits
+) -> Decoder[Any]:  # Any: each has frames of its own
+    """Return the decoder of a `framing` that a dialect names."""
+    match framing:
+        case "sse":
+            return SSEDecoder(text=False, max_line=limits.max_line, max_event=limits.max_event)
+        case "json_lines":
+            return JSONLinesDecoder(max_line=limits.max_line)
+        case "json_array":
+            return JSONArrayDecoder(max_event=limits.max_event)
+        case _:
+            return WholeDecoder(max_event=limits.max_event)
+
+
+class HttpSource:
+    """Reads one answer in the batches that the network makes.
+
+    Args:
+        wire: The bytes.
+        decoder: Bytes to frames.
+        answer: Frames to chunks.
+        watch: The call's clocks.
+        blame: Fills in an error's provider, deployment and request id.
+        keep: Takes every frame, for ``keep_raw``; None where nobody wants them.
+    """
+
+    def __init__(
+        self,
+        wire: Wire,
+        *,
+        decoder: Decoder[Any],
+        answer: Answer[Any],
+        watch: Watch,
+        blame: Callable[[PenstockError], object],
+        keep: Callable[[Sequence[Any]], None] | None = None,
+    ) -> None:
+        self._wire = wire
+        self._decoder = decoder
+        self._answer = answer
+        self._watch = watch
+        self._blame = blame
+        self._keep = keep
+        self._ignored = 0
+        self._ended = False
+
+    async def read(self) -> list[Chunk]:
+        """Return the next chunks; empty at the end.
+
+        Raises:
+            PenstockError: The answer failed; `Interrupted` where chunks came before that.
+        """
+        chunks: list[Chunk] = []
+        while not chunks and not self._ended:
+            try:
+                await self._advance(chunks)
+            except PenstockError as error:
+                self._watch.stop()
+                self._blame(error)
+                if chunks:
+                    raise Interrupted(chunks, error) from error
+                raise
+        return chunks
+
+    async def _advance(self, chunks: list[Chunk]) -> None:
+        data = await self._read_wire()
+        ending = None if data else self._wire.ending or Ending(clean=True)
+        try:
+            frames = self._decoder.decode(data) if data else self._decoder.flush()
+        except (DecodeError, LimitExceededError) as error:
+            self._take(error.frames, chunks)
+            # Bytes that end too soon are a truncation, and the dialect judges those.
+            if error.code != "torn_end" or ending is None:
+                raise
+            ending = Ending(clean=False, detail=error.message)
+        else:
+            self._take(frames, chunks)
+        self._note_noise()
+        if ending is not None and not self._answer.complete:
+            self._answer.finish(ending, chunks)
+        if ending is not None or self._answer.complete:
+            await self._finish()
+
+    def _take(self, frames: Sequence[Any], chunks: list[Chunk]) -> None:
+        if not frames:
+            return
+        if self._keep is not None:
+            self._keep(frames)
+        try:
+            self._answer.feed(frames, chunks)
+        finally:
+            if any(chunk.content for chunk in chunks):
+                self._watch.content()
+
+    def _note_noise(self) -> None:
+        ignored = self._decoder.ignored
+        if ignored > self._ignored:
+            self._watch.ignored(ignored - self._ignored)
+        self._ignored = ignored
+
+    async def _read_wire(self) -> bytes:
+        self._watch.asking()
+        try:
+            return await self._wire.read()
+        finally:
+            self._watch.answered()
+
+    async def _finish(self) -> None:
+        self._ended = True
+        self._watch.stop()
+        await self._wire.aclose(reuse=True)
+
+    def buffered(self) -> int:
+        """Return how many bytes were received and not yet handed out."""
+        return self._decoder.buffered + self._wire.buffered
+
+    def abort(self, error: PenstockError | None = None) -> None:
+        """Cut the wire; a pending read raises `error`."""
+        self._watch.stop()
+        self._wire.abort(error)
+
+    async def aclose(self, *, reuse: bool = False) -> None:
+        """Let go of the wire."""
+        self._watch.stop()
+        await self._wire.aclose(reuse=reuse)

@@ -1,0 +1,116 @@
+"""From a request to the providers that can answer it, the model's own first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from penstock.dialects import dialect
+from penstock.preview import Preview
+from penstock.providers.http import HttpProvider
+from penstock.providers.redact import masked
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from penstock.connections import Connections
+    from penstock.limits import Limits, Timeouts
+    from penstock.providers.resolve import Resolver
+    from penstock.request import ChatRequest, Request
+
+__all__ = ["DeploymentRoute", "Routes"]
+
+# Deployments that only a model's name asked for are kept for as many names, and no more.
+_KEPT = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentRoute:
+    """One deployment, as the router needs to know it."""
+
+    deployment: str
+    model: str
+    total: float | None
+    provider: HttpProvider
+
+
+class Routes:
+    """Finds and keeps the provider of each deployment.
+
+    Args:
+        resolver: From names to deployments.
+        fallbacks: For a model, the models to try next.
+        connections: The sockets.
+        limits: Bounds in bytes.
+        timeouts: The client's clocks.
+        headers: The client's own headers.
+    """
+
+    def __init__(
+        self,
+        resolver: Resolver,
+        *,
+        fallbacks: Mapping[str, tuple[str, ...]],
+        connections: Connections,
+        limits: Limits,
+        timeouts: Timeouts,
+        headers: dict[str, str],
+    ) -> None:
+        self._resolver = resolver
+        self._fallbacks = fallbacks
+        self._connections = connections
+        self._limits = limits
+        self._timeouts = timeouts
+        self._headers = headers
+        self._kept: dict[str, DeploymentRoute] = {}
+
+    def of(self, request: Request[Any]) -> list[DeploymentRoute]:  # Any: whatever it answers with
+        """Return the deployments to try, in order, each once.
+
+        Raises:
+            UnknownModelError: One of the names is served nowhere.
+        """
+        listed = request.fallbacks
+        if listed is None:
+            listed = self._fallbacks.get(request.model, ())
+        return [self._route(name) for name in dict.fromkeys((request.model, *listed))]
+
+    async def preview(self, request: ChatRequest) -> Preview:
+        """Return `request` as its first deployment would get it; nothing is sent."""
+        provider = self._route(request.model).provider
+        prepared = await provider.prepare(request, dropped=[])
+        return Preview(
+            method=prepared.method,
+            url=prepared.url,
+            headers={name: masked(name, value) for name, value in prepared.headers},
+            size=await prepared.body.length(),
+            body=prepared.body.small,
+            dropped=tuple(prepared.dropped),
+            command=prepared.command(),
+        )
+
+    async def warm(self, model: str) -> None:
+        """Open a connection to where `model` is served, and leave it in the pool."""
+        await self._route(model).provider.warm()
+
+    def _route(self, name: str) -> DeploymentRoute:
+        route = self._kept.get(name)
+        if route is None:
+            route = self._make(name)
+            if len(self._kept) < _KEPT:
+                self._kept[name] = route
+        return route
+
+    def _make(self, name: str) -> DeploymentRoute:
+        resolved = self._resolver.resolve(name)
+        timeouts = self._timeouts.override(resolved.deployment.timeouts)
+        provider = HttpProvider(
+            resolved,
+            dialect=dialect(resolved.deployment.dialect),
+            connections=self._connections,
+            limits=self._limits,
+            timeouts=timeouts,
+            headers=self._headers,
+            locate=self._connections.simulator if resolved.provider == "sim" else None,
+        )
+        return DeploymentRoute(name, resolved.model, timeouts.total, provider)

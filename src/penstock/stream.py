@@ -1,0 +1,236 @@
+"""The public edge: the one place with ``async with`` and ``async for``.
+
+Inside, an answer travels in the batches that the network made; here it is handed out chunk by
+chunk and folded once, so that a reply, or a truncation's partial one, is there at any time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+from msgspec.structs import replace
+
+from penstock.chunks import TextDelta
+from penstock.facts import AnswerFacts
+from penstock.errors import PenstockError, StreamClosedError, UsageError
+from penstock.interfaces import CallRecord
+from penstock.pipeline.fold import Fold
+from penstock.sources import Spool
+from penstock.structured import parse
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+    from types import TracebackType
+
+    from penstock.chunks import Chunk
+    from penstock.interfaces import Provider, Stream
+    from penstock.limits import Limits
+    from penstock.pipeline.compose import Pipeline
+    from penstock.pipeline.edge import Edge
+    from penstock.request import ChatRequest
+    from penstock.response import Reply
+    from penstock.stats import OpenStreams
+
+__all__ = ["ChatStream"]
+
+
+class ChatStream(AnswerFacts):
+    """An answer as it arrives: made by `penstock.Client.stream`, opened by ``async with``.
+
+    Iterating hands out chunks. When it ends the answer is whole: one that stops before its terminal
+    event raises `penstock.errors.TruncatedError`, with what came in ``partial``. Leaving the
+    ``async with`` closes the connection, wherever the answer is.
+
+    Args:
+        provider: Who answers.
+        request: Makes the request, and the pydantic model that parses the answer, or None.
+        pipeline: Makes the caller's middleware ready.
+        limits: Bounds what folding keeps.
+        opened: The client's open streams.
+        collect: Whether the answer is folded; without it the stream holds one network read.
+    """
+
+    def __init__(
+        self,
+        provider: Provider,
+        request: Callable[[], tuple[ChatRequest, Any]],  # Any: the caller's pydantic model
+        *,
+        pipeline: Callable[[], Pipeline],
+        limits: Limits,
+        opened: OpenStreams,
+        collect: bool = True,
+    ) -> None:
+        self._provider = provider
+        self._prepare = request
+        self._make_pipeline = pipeline
+        self._opened = opened
+        self._fold = Fold(limits) if collect else None
+        self._model_class: Any = None
+        self._spool: Spool | None = None
+        self._record = CallRecord()
+        self._stream: Stream[Chunk] | None = None
+        self._edge: Edge | None = None
+        self._chunks: AsyncGenerator[Chunk, None] | None = None
+        self._entered = False
+        self._parsed: Any = None
+
+    async def __aenter__(self) -> Self:
+        if self._entered:
+            raise UsageError("this stream was opened before: make a new one for another call")
+        self._entered = True
+        self._opened.add(self)
+        try:
+            await self._open()
+        except PenstockError as error:
+            failure = error
+        except BaseException:
+            self._let_go()
+            raise
+        else:
+            return self
+        self._let_go()
+        raise presented(failure) from failure.__cause__
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __aiter__(self) -> AsyncGenerator[Chunk, None]:
+        if self._chunks is None:
+            raise UsageError("open the stream first: async with client.stream(...) as stream")
+        return self._chunks
+
+    async def text(self) -> AsyncGenerator[str, None]:
+        """Yield the pieces of the first choice's text, and nothing else."""
+        async for chunk in self:
+            if type(chunk) is TextDelta and chunk.choice == 0:
+                yield chunk.text
+
+    async def collect(self) -> Reply:
+        """Read what is left and return the whole answer.
+
+        Raises:
+            PenstockError: The answer failed, or does not fit the pydantic model that was given.
+            UsageError: The stream was opened with ``collect=False``.
+        """
+        if self._fold is None:
+            raise UsageError("this stream keeps nothing: it was opened with collect=False")
+        async for _ in self:
+            pass
+        reply = self.response
+        if self._model_class is not None and self._parsed is None:
+            self._parsed = parse(reply, self._model_class)
+        reply.parsed = self._parsed
+        return reply
+
+    async def aclose(self) -> None:
+        """Cut the connection if the answer has not ended, and let go of everything.
+
+        Idempotent, from any task: a read that is pending elsewhere raises `StreamClosedError`.
+        """
+        if self._stream is not None:
+            await self._stream.aclose()
+        if self._edge is not None:
+            await self._edge.aclose()
+        if self._chunks is not None and not self._chunks.ag_running:
+            await self._chunks.aclose()
+        self._let_go()
+
+    @property
+    def response(self) -> Reply:
+        """The answer as far as it has come.
+
+        Raises:
+            UsageError: The stream was opened with ``collect=False``.
+        """
+        if self._fold is None:
+            raise UsageError("this stream keeps nothing: it was opened with collect=False")
+        reply = self._fold.reply(self._record)
+        reply.parsed, reply.raw = self._parsed, self._record.raw
+        return reply
+
+    async def _open(self) -> None:
+        request, self._model_class = self._prepare()
+        if isinstance(request.messages, Spool):
+            self._spool = request.messages
+        pipeline = self._make_pipeline()
+        self._stream = await self._provider.open(request)
+        self._record = self._stream.record
+        self._stream.stages += pipeline.stages()
+        if pipeline.steps:
+            self._edge = pipeline.edge(_items(self._stream))
+            self._chunks = self._by_item(self._edge.chunks)
+        else:
+            self._chunks = self._by_batch(self._stream)
+
+    async def _by_batch(self, stream: Stream[Chunk]) -> AsyncGenerator[Chunk, None]:
+        """Yield the chunks of a stream on which nothing is done item by item."""
+        fold = self._fold
+        while True:
+            try:
+                batch = await stream.read()
+                if fold is not None:
+                    fold.add(batch)
+            except PenstockError as error:
+                failure = error
+                break
+            if not batch:
+                self._let_go()
+                return
+            for chunk in batch:
+                yield chunk
+        raise self._failed(failure) from failure.__cause__
+
+    async def _by_item(self, chunks: AsyncGenerator[Chunk, None]) -> AsyncGenerator[Chunk, None]:
+        """Yield the chunks that come out of asynchronous middleware."""
+        fold = self._fold
+        while True:
+            try:
+                chunk = await anext(chunks, None)
+                if chunk is not None and fold is not None:
+                    fold.add((chunk,))
+            except PenstockError as error:
+                failure = error
+                break
+            if chunk is None:
+                self._let_go()
+                return
+            yield chunk
+        raise self._failed(failure) from failure.__cause__
+
+    def _failed(self, error: PenstockError) -> PenstockError:
+        self._let_go()
+        error.committed = True
+        error.attempts = error.attempts or tuple(self._record.attempts)
+        if self._fold is not None and not isinstance(error, StreamClosedError):
+            error.partial = replace(self._fold.reply(self._record), command=None)
+        return presented(error)
+
+    def _let_go(self) -> None:
+        self._opened.discard(self)
+        if self._spool is not None:
+            self._spool.close()
+            self._spool = None
+
+
+async def _items(stream: Stream[Chunk]) -> AsyncGenerator[Chunk, None]:
+    while batch := await stream.read():
+        for chunk in batch:
+            yield chunk
+
+
+def presented(error: PenstockError) -> PenstockError:
+    """Return `error` without the frames below the edge.
+
+    Their locals hold the conversation and the headers, which a traceback that shows locals would
+    print (fault matrix, row 39); what matters of the error is in its fields.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        seen.__traceback__ = None
+        seen = seen.__cause__ or seen.__context__
+    return error
