@@ -24,11 +24,9 @@ if TYPE_CHECKING:
     from os import PathLike
     from types import TracebackType
 
-    from penstock.chunks import Chunk
-    from penstock.interfaces import Middleware, Stream, Transport
+    from penstock.interfaces import Middleware, Transport
     from penstock.messages import Messages
     from penstock.preview import Preview
-    from penstock.request import ChatRequest
     from penstock.response import Reply
 
 __all__ = ["Client"]

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from penstock.interfaces import Transport
     from penstock.limits import Limits
     from penstock.simulator import SimulatorThread
+    from penstock.transports.http import HttpxTransport
 
 __all__ = ["Connections"]
 
@@ -31,7 +32,7 @@ class Connections:
         self._given = transport
         self._limits = limits
         self._options = options
-        self._made: Transport | None = None
+        self._made: HttpxTransport | None = None
         self._lock = Lock()
         self._simulator: tuple[int, SimulatorThread] | None = None
 
@@ -66,6 +67,7 @@ class Connections:
         with self._lock:
             if self._simulator is None or self._simulator[0] != os.getpid():
                 from penstock.simulator import SimulatorThread
+    from penstock.transports.http import HttpxTransport
 
                 thread = SimulatorThread()
                 thread.start()

@@ -369,8 +369,11 @@ class Wire(Protocol):
     """The HTTP status; None where the wire has none."""
     headers: Mapping[str, str]
     """The answer's headers, names in lower case, repeated ones joined by a comma."""
-    ending: Ending | None
-    """How it ended, once `read` has returned ``b""``."""
+
+    @property
+    def ending(self) -> Ending | None:
+        """How it ended, once `read` has returned ``b""``."""
+        ...
 
     @property
     def buffered(self) -> int:

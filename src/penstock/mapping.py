@@ -6,12 +6,12 @@ from asyncio import FIRST_COMPLETED, Task, create_task, wait
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from penstock.errors import PenstockError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+    from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
 
     from penstock.response import Reply
 
@@ -30,13 +30,8 @@ class MapResult:
     """What went wrong instead."""
 
 
-class _Chat(Protocol):
-    async def __call__(self, **arguments: Any) -> Reply:  # Any: those of `Client.chat`
-        ...
-
-
 async def map_calls(
-    chat: _Chat,
+    chat: Callable[..., Awaitable[Reply]],
     requests: Iterable[Mapping[str, Any]] | AsyncIterable[Mapping[str, Any]],
     *,
     concurrency: int,
@@ -78,7 +73,9 @@ async def _next(window: deque[Task[MapResult]], *, ordered: bool) -> Task[MapRes
     return task
 
 
-async def _answer(chat: _Chat, index: int, arguments: Mapping[str, Any]) -> MapResult:
+async def _answer(
+    chat: Callable[..., Awaitable[Reply]], index: int, arguments: Mapping[str, Any]
+) -> MapResult:
     try:
         return MapResult(index, reply=await chat(**arguments))
     except PenstockError as error:

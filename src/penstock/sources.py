@@ -21,16 +21,16 @@ __all__ = ["Once", "Spool"]
 
 
 class Once:
-    """A conversation with one pass in it."""
+    """A conversation with one pass in it, as a factory that works once."""
 
     def __init__(self, messages: Iterator[Message] | AsyncIterator[Message]) -> None:
         self._messages: Iterator[Message] | AsyncIterator[Message] | None = messages
 
-    def claim(self) -> Iterator[Message] | AsyncIterator[Message]:
+    def __call__(self) -> Iterator[Message] | AsyncIterator[Message]:
         """Return the conversation, the first time.
 
         Raises:
-            UsageError: It was claimed before.
+            UsageError: It was asked for before.
         """
         if self._messages is None:
             raise UsageError(
@@ -59,10 +59,11 @@ class Spool:
         while True:
             if at < self._kept:
                 message, place = self._load(place)
-            elif (next_message := await self._pull()) is not _END:
-                message, place = next_message, self._keep(next_message)
             else:
-                return
+                pulled = await self._pull()
+                if pulled is None:
+                    return
+                message, place = pulled, self._keep(pulled)
             at += 1
             yield message
 
@@ -72,14 +73,14 @@ class Spool:
             self._file.close()
             self._file = None
 
-    async def _pull(self) -> Message | object:
+    async def _pull(self) -> Message | None:
         if isinstance(self._messages, AsyncIterator):
-            return await anext(self._messages, _END)
-        return next(self._messages, _END)
+            return await anext(self._messages, None)
+        return next(self._messages, None)
 
-    def _keep(self, message: object) -> int:
+    def _keep(self, message: Message) -> int:
         if self._file is None:
-            self._file = TemporaryFile()
+            self._file = TemporaryFile()  # noqa: SIM115  # `close` closes it
         self._file.seek(0, 2)
         pickle.dump(message, self._file)
         self._kept += 1
@@ -88,8 +89,5 @@ class Spool:
     def _load(self, place: int) -> tuple[Message, int]:
         assert self._file is not None
         self._file.seek(place)
-        message = pickle.load(self._file)  # noqa: S301  # written above, by this object
+        message = pickle.load(self._file)  # written above, by this object
         return message, self._file.tell()
-
-
-_END = object()

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 from msgspec.structs import replace
 
 from penstock.chunks import TextDelta
-from penstock.facts import AnswerFacts
 from penstock.errors import PenstockError, StreamClosedError, UsageError
+from penstock.facts import AnswerFacts
 from penstock.interfaces import CallRecord
 from penstock.pipeline.fold import Fold
 from penstock.sources import Spool
@@ -136,7 +136,8 @@ class ChatStream(AnswerFacts):
             await self._stream.aclose()
         if self._edge is not None:
             await self._edge.aclose()
-        if self._chunks is not None and not self._chunks.ag_running:
+        # typeshed has ag_running for the native type only.
+        if self._chunks is not None and not getattr(self._chunks, "ag_running", False):
             await self._chunks.aclose()
         self._let_go()
 

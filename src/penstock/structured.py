@@ -78,13 +78,14 @@ def parse(reply: Reply, model: Any) -> Any:  # Any: the caller's pydantic model,
 
     if reply.tool_calls and not reply.text:
         return None
-    named = {"provider": reply.provider, "model": reply.model, "deployment": reply.deployment}
     if reply.finish_reason == "length":
         raise OutputTruncatedError(
             f"the answer ended at its token limit, {len(reply.text)} characters into the "
             f"{model.__name__}: raise max_completion_tokens",
             partial=reply,
-            **named,
+            provider=reply.provider,
+            model=reply.model,
+            deployment=reply.deployment,
         )
     try:
         return model.model_validate_json(reply.text)
@@ -100,7 +101,9 @@ def parse(reply: Reply, model: Any) -> Any:  # Any: the caller's pydantic model,
         text=reply.text,
         problems=[dict(problem) for problem in problems],
         partial=reply,
-        **named,
+        provider=reply.provider,
+        model=reply.model,
+        deployment=reply.deployment,
     )
 
 

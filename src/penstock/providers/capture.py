@@ -36,6 +36,8 @@ class Capture:
     def __init__(
         self, wire: Wire, path: str, *, method: str, url: str, headers: list[tuple[str, str]]
     ) -> None:
+        self.status = wire.status
+        self.headers: Mapping[str, str] = wire.headers
         self._wire = wire
         self._started = monotonic()
         self._file: TextIOWrapper | None = open(path, "w", encoding="utf-8")  # noqa: SIM115  # closed by _end
@@ -50,14 +52,9 @@ class Capture:
         )
 
     @property
-    def status(self) -> int | None:
-        """The HTTP status."""
-        return self._wire.status
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """The answer's headers."""
-        return self._wire.headers
+    def buffered(self) -> int:
+        """Bytes that were received and not yet read."""
+        return self._wire.buffered
 
     @property
     def ending(self) -> Ending | None:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from msgspec import DecodeError as NotJson
 from msgspec.json import decode as decode_json
-from msgspec.structs import replace as replace_struct
 
 from penstock._version import USER_AGENT
 from penstock.chunks import Finish
@@ -25,7 +24,6 @@ from penstock.providers.capture import Capture
 from penstock.providers.headers import check_headers, rate_limit, request_id, selected
 from penstock.providers.redact import masked, redact, secrets_of
 from penstock.providers.source import HttpSource, decoder_for
-from penstock.sources import Once
 from penstock.transports.retry_after import retry_after
 from penstock.transports.watchdog import Watchdog, running_clock
 
@@ -139,7 +137,7 @@ class HttpProvider:
             UsageError: It cannot be said, or a credential is missing.
         """
         target = await self._target()
-        outgoing = self._dialect.encode(_fresh(request), target, dropped=dropped)
+        outgoing = self._dialect.encode(request, target, dropped=dropped)
         key = await self._resolved.deployment.api_key.reveal(self._resolved.key)
         headers = {
             "content-type": "application/json",
@@ -159,6 +157,7 @@ class HttpProvider:
             buffer_size=self._limits.body_buffer,
             max_depth=self._limits.max_json_depth,
         )
+        await body.prepare()
         return Prepared(outgoing.method, outgoing.url, pairs, body, dropped, secrets_of(pairs, key))
 
     async def warm(self) -> None:
@@ -275,10 +274,10 @@ class HttpProvider:
                 body += data[: self._limits.max_error_body - len(body)]
         except PenstockError as error:
             _log.debug("the body of an error was cut short: %s", error.kind)
-        error = self._dialect.error(wire.status or 0, wire.headers, bytes(body))
-        if error.retry_after is None:
-            error.retry_after = retry_after(wire.headers)
-        return error
+        rejection = self._dialect.error(wire.status or 0, wire.headers, bytes(body))
+        if rejection.retry_after is None:
+            rejection.retry_after = retry_after(wire.headers)
+        return rejection
 
     def _record(self, request: ChatRequest) -> CallRecord:
         target = self._resolved.target
@@ -291,13 +290,6 @@ class HttpProvider:
             origin=target.origin,
             metadata=request.metadata,
         )
-
-
-def _fresh(request: ChatRequest) -> ChatRequest:
-    """Return `request` with a conversation for this attempt."""
-    if isinstance(request.messages, Once):
-        return replace_struct(request, messages=request.messages.claim())
-    return request
 
 
 def _ends_the_wait(chunk: Chunk) -> bool:

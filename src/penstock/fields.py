@@ -1,0 +1,53 @@
+"""What may stand in a request's fields beside plain JSON values: ready fragments and conversations.
+
+A dialect puts these into `penstock.interfaces.Outgoing.fields`; the encoder knows how to say them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+__all__ = ["Each", "Raw", "Source"]
+
+# JSON, or what a caller keeps for it: an item is whatever the source holds.
+Item: TypeAlias = Any
+
+Source: TypeAlias = (
+    "Iterable[Item] | AsyncIterable[Item] | Callable[[], Iterable[Item] | AsyncIterable[Item]]"
+)
+"""Where the items of an array come from.
+
+A list, anything that can be iterated again, an async iterable, a function without arguments that
+returns either, or a one-shot iterator (sync or async), which has one pass in it.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """A fragment of a body that is JSON already: it is copied, not checked again."""
+
+    data: bytes
+    """One whole JSON value in UTF-8."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.data, bytes) or not self.data:
+            raise TypeError(
+                f"Raw takes the bytes of one JSON value, not {type(self.data).__name__}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Each:
+    """An array whose items are pulled and translated one at a time, as the encoder gets to them.
+
+    Neither the items nor their translations are held together: an array of any length costs one
+    buffer.
+    """
+
+    source: Source = field(repr=False)
+    """Where the items come from."""
+    translate: Callable[[Item], object] | None = field(default=None, repr=False)
+    """Says one item as a JSON value or as `Raw`; None leaves items as they are. Called once for
+    each item in each pass, the checking pass included, so it must answer the same each time."""
