@@ -67,7 +67,6 @@ class Connections:
         with self._lock:
             if self._simulator is None or self._simulator[0] != os.getpid():
                 from penstock.simulator import SimulatorThread
-    from penstock.transports.http import HttpxTransport
 
                 thread = SimulatorThread()
                 thread.start()

@@ -24,7 +24,7 @@ from penstock.providers.capture import Capture
 from penstock.providers.headers import check_headers, rate_limit, request_id, selected
 from penstock.providers.redact import masked, redact, secrets_of
 from penstock.providers.source import HttpSource, decoder_for
-from penstock.transports.retry_after import retry_after
+from penstock.transports.dates import retry_after
 from penstock.transports.watchdog import Watchdog, running_clock
 
 if TYPE_CHECKING:
