@@ -1,0 +1,291 @@
+"""A request's body: not bytes, but a way to make the same bytes as often as they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from hashlib import sha256
+from typing import Any
+
+from penstock.encoders.backends import Backend, default_backend
+from penstock.encoders.incremental import MAX_DEPTH, MIN_BUFFER, Walk
+from penstock.encoders.passes import Pass, Seal, held_back
+from penstock.encoders.sources import AsyncPull, few, in_memory, one_shot
+from penstock.encoders.survey import survey
+from penstock.encoders.tape import Tape
+from penstock.errors import UsageError
+from penstock.fields import Each
+
+__all__ = ["Body"]
+
+# A field is any value that has a JSON form.
+Json = Any
+
+
+class Body:
+    """A replayable body: `open` makes the bytes of `fields`, again and again, in one buffer.
+
+    Nothing is copied. Lists count with the length that they have now. Whatever is in memory is
+    checked before the first byte; what a function or an async source brings is checked as it comes.
+    Once a length or a digest has been told, every later pass is compared with it, and one that
+    differs fails before its last byte.
+
+    A source with only one pass in it (an iterator, a generator) is fine for that pass. A second
+    one, which a retry or a digest needs, is refused, or read from a temporary file with `spool`.
+
+    Args:
+        fields: The body's fields, in order; conversations stand in it as `Each`.
+        buffer_size: Most bytes of a piece, and the order of what a pass holds in memory.
+        max_depth: Levels of arrays and objects.
+        spool: Whether a pass over a one-shot source is kept in a temporary file; `aclose` ends it.
+        backend: The C encoder; by default the fastest that is installed.
+
+    Raises:
+        EncodeError: A field has no JSON form, and the body is small enough to be made at once.
+    """
+
+    def __init__(
+        self,
+        fields: Mapping[str, Json],
+        *,
+        buffer_size: int = 64 * 1024,
+        max_depth: int = MAX_DEPTH,
+        spool: bool = False,
+        backend: Backend | None = None,
+    ) -> None:
+        if buffer_size < MIN_BUFFER:
+            raise UsageError(f"buffer_size must be at least {MIN_BUFFER} bytes, not {buffer_size}")
+        self._fields = fields
+        self._buffer = buffer_size
+        self._max_depth = max_depth
+        self._backend = backend or default_backend()
+        self._lengths = _lengths(fields)
+        self._used: set[int] = set()
+        self._seal: Seal | None = None
+        self._digest: str | None = None
+        self._begun: Pass | None = None
+        self._tape: Tape | None = None
+        sources = [value for value in fields.values() if isinstance(value, Each)]
+        self._spool = spool and any(map(one_shot, sources))
+        self._waits = not all(map(in_memory, sources))
+        self._prepared = False
+        self._small = None if self._waits else self._at_once()
+
+    @property
+    def small(self) -> bytes | None:
+        """The whole body, where it fits in one buffer; else None.
+
+        Where a conversation comes from an iterator, a function or an async source, this is known
+        after `prepare`.
+        """
+        return self._small
+
+    async def prepare(self) -> None:
+        """Check what is in memory, and read the first buffer of what is not, to know `small`.
+
+        `open`, `length` and `sha256` do it where it was not done. What was read is kept for the
+        first pass.
+
+        Raises:
+            EncodeError: A field has no JSON form.
+            UsageError: A source cannot be iterated, or not again.
+        """
+        if self._prepared or self._small is not None:
+            return
+        check = Pass(self._walk(check=True), self._fields)
+        try:
+            async for _ in check.pieces():
+                pass
+        finally:
+            await check.aclose()
+        self._prepared = True
+        if self._waits:
+            await self._begin()
+
+    async def _begin(self) -> None:
+        """Begin the first pass, and end it if the body turns out to be small."""
+        begun = Pass(self._walk(), self._fields)
+        pieces, size = begun.pieces(), 0
+        head: list[bytes] = []
+        try:
+            while size <= self._buffer and (piece := await anext(pieces, b"")):
+                head.append(piece)
+                size += len(piece)
+        except BaseException:
+            await begun.aclose()
+            raise
+        if size <= self._buffer:
+            self._small = b"".join(head)
+            await begun.aclose()
+        elif self._spool:
+            begun.head = head
+            self._tape = Tape(begun, buffer_size=self._buffer)
+        else:
+            begun.head = head
+            self._begun = begun
+
+    async def open(self) -> AsyncGenerator[bytes, None]:
+        """Make one pass over the body, in pieces of at most the buffer's size.
+
+        The loop is given back every 64 KiB or millisecond of encoding, whether or not the consumer
+        waits. Closing the iterator early closes the caller's generators.
+
+        Raises:
+            EncodeError: Something has no JSON form; before the first piece, if it is in memory.
+            UsageError: A one-shot source was used before, a list shrank, or the body is not what
+                `length` or `sha256` told of it.
+        """
+        await self.prepare()
+        if self._small is not None:
+            yield self._small
+            return
+        pieces = self._pieces()
+        if self._seal is not None:
+            pieces = held_back(pieces, self._seal)
+        try:
+            async for piece in pieces:
+                yield piece
+        finally:
+            await pieces.aclose()
+
+    async def _pieces(self) -> AsyncGenerator[bytes, None]:
+        """Make one pass, compared with nothing."""
+        if self._tape is not None:
+            tape = self._tape.play()
+            try:
+                async for piece in tape:
+                    yield piece
+            finally:
+                await tape.aclose()
+            return
+        begun, self._begun = self._begun or Pass(self._walk(), self._fields), None
+        try:
+            async for piece in begun.pieces():
+                yield piece
+        finally:
+            await begun.aclose()
+
+    async def length(self) -> int:
+        """Return the body's size in bytes, at the price of a pass the first time.
+
+        Raises:
+            EncodeError: Something has no JSON form.
+            UsageError: A one-shot source was used before.
+        """
+        await self.prepare()
+        if self._small is not None:
+            return len(self._small)
+        if self._seal is None:
+            self._seal = await self._told(None)
+        return self._seal.length
+
+    async def sha256(self) -> str:
+        """Return the SHA-256 of the body in hexadecimal, at the price of a pass the first time.
+
+        Raises:
+            EncodeError: Something has no JSON form.
+            UsageError: A one-shot source was used before, or `length` told something else.
+        """
+        await self.prepare()
+        if self._small is not None:
+            return sha256(self._small).hexdigest()
+        if self._digest is None:
+            digest = sha256()
+            self._seal = await self._told(digest.update)
+            self._digest = digest.hexdigest()
+        return self._digest
+
+    async def _told(self, update: Callable[[bytes], object] | None) -> Seal:
+        """Make a pass for what it tells, and give its pieces to `update`."""
+        seal, pieces = Seal(), self.open()
+        try:
+            async for piece in pieces:
+                seal = seal.after(piece)
+                if update is not None:
+                    update(piece)
+        finally:
+            await pieces.aclose()
+        return seal
+
+    async def aclose(self) -> None:
+        """Let go of a pass that was begun, and of the temporary file; idempotent."""
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            await begun.aclose()
+        if self._tape is not None:
+            await self._tape.aclose()
+
+    def _walk(self, *, check: bool = False) -> Walk:
+        return Walk(
+            buffer_size=self._buffer,
+            max_depth=self._max_depth,
+            backend=self._backend,
+            check=check,
+            lengths=self._lengths,
+            use=self._use,
+        )
+
+    def _use(self, each: Each) -> None:
+        """Note that a source is iterated.
+
+        Raises:
+            UsageError: It was before, and has only one pass in it.
+        """
+        if not one_shot(each):
+            return
+        if id(each) in self._used:
+            raise UsageError(
+                "the conversation is an iterator with one pass in it, and that is over: for a"
+                " second one (a retry, a fallback, a length, a signature) give a list or a function"
+                " that returns a new iterator, or spool=True"
+            )
+        self._used.add(id(each))
+
+    def _at_once(self) -> bytes | None:
+        """Return the whole body in one call to the encoder, if it fits in the buffer.
+
+        Raises:
+            EncodeError: A field has no JSON form.
+        """
+        fields = self._translated()
+        if fields is None:
+            return None
+        found = survey((fields,), depth=self._max_depth, limit=self._buffer)
+        if found is not None:
+            if found.size > self._buffer:
+                return None
+            small = self._backend.encode(fields, plain=found.plain)
+            return small if len(small) <= self._buffer else None
+        return self._gathered()
+
+    def _translated(self) -> dict[str, Json] | None:
+        """Return the fields with their conversations in them; None if they are long."""
+        fields = dict(self._fields)
+        for name, value in fields.items():
+            if type(value) is Each:
+                items = few(value, self._buffer)
+                if items is None:
+                    return None
+                fields[name] = items
+        return fields
+
+    def _gathered(self) -> bytes | None:
+        """Return what a walk makes of a body that is not plain JSON, if it fits in the buffer."""
+        size, pieces = 0, []
+        steps = self._walk().run(self._fields)
+        for step in steps:
+            if isinstance(step, AsyncPull) or size + len(step) > self._buffer:
+                steps.close()
+                return None
+            pieces.append(step)
+            size += len(step)
+        return b"".join(pieces)
+
+
+def _lengths(fields: Mapping[str, Json]) -> dict[int, int]:
+    """Settle how many items of each list count."""
+    found = {}
+    for value in fields.values():
+        items = value.source if isinstance(value, Each) else value
+        if isinstance(items, (list, tuple)):
+            found[id(items)] = len(items)
+    return found

@@ -1,0 +1,369 @@
+"""The incremental encoder: any JSON value, however large, through one buffer.
+
+Values are taken in groups, and a group that is small and plain is one call to a C encoder. Only
+what does not fit is taken apart: containers by their entries, texts by slices. The same walk
+without its output is the check that comes before the first byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
+from enum import Enum
+from itertools import islice
+from types import GeneratorType
+from typing import Any, TypeAlias
+
+from penstock.encoders.backends import Backend, default_backend, standard
+from penstock.encoders.output import Output
+from penstock.encoders.sources import AsyncPull, Pull, in_memory, opened
+from penstock.encoders.survey import Survey, survey
+from penstock.encoders.values import at, refused, simpler
+from penstock.errors import UsageError
+from penstock.fields import Each, Raw
+
+__all__ = ["MAX_DEPTH", "MIN_BUFFER", "Step", "Walk", "encode_json"]
+
+MAX_DEPTH = 256
+"""Levels of arrays and objects (`fault-matrix.md`, bounds: what peers take, and no recursion)."""
+MIN_BUFFER = 7
+"""Bytes: the longest escape and a quote."""
+_MOST_ITEMS = 1024
+_FIRST_ITEMS = 16
+_SCALARS = {int, float, bool, type(None)}
+_WORKED = (b"",)
+
+# Anything that a caller may try to encode.
+Json: TypeAlias = Any
+Step: TypeAlias = "bytes | AsyncPull"
+"""A piece; ``b""`` where a check has done a piece's work; or a wait that the caller must do."""
+Frame: TypeAlias = "Generator[Any, None, None]"  # Any: a Step, or a Frame to finish first
+Group: TypeAlias = "dict[str, Json] | Sequence[Json]"
+
+
+def encode_json(
+    value: Json,
+    *,
+    buffer_size: int = 64 * 1024,
+    max_depth: int = MAX_DEPTH,
+    backend: Backend | None = None,
+) -> Iterator[bytes]:
+    """Encode `value` as compact JSON in UTF-8, a buffer at a time.
+
+    Joined, the pieces are ``json.dumps(value, ensure_ascii=False, separators=(",", ":"))`` as
+    UTF-8, whichever backend is used. Values in memory are checked before the first piece. Beside
+    JSON's own, `Raw`, `Each` over a synchronous source, mappings, enums, dataclasses, msgspec
+    structs and pydantic models have a form (`penstock.encoders.values.simpler`).
+
+    Args:
+        value: What to encode. It must not change until the last piece is there.
+        buffer_size: Most bytes of a piece; 7 or more. Memory above `value` is a few times this.
+        max_depth: Levels of arrays and objects.
+        backend: The C encoder; by default orjson where it is installed, else msgspec.
+
+    Raises:
+        EncodeError: `value` has no JSON form, with the path of the fault: an unknown type, NaN or
+            infinity, half of a surrogate pair, a key that is no text, a cycle, too many levels.
+        UsageError: A source is asynchronous (`Body` has those), or a list shrank meanwhile.
+    """
+    check = Walk(buffer_size=buffer_size, max_depth=max_depth, backend=backend, check=True)
+    for _ in check.run(value):
+        pass
+    walk = Walk(buffer_size=buffer_size, max_depth=max_depth, backend=backend)
+    for step in walk.run(value):
+        if isinstance(step, AsyncPull):
+            raise UsageError("an async source needs a Body: encode_json cannot wait")
+        yield step
+
+
+class Walk:
+    """One walk over a value: what makes the pieces, or checks that they can be made.
+
+    Args:
+        buffer_size: Most bytes of a piece.
+        max_depth: Levels of arrays and objects.
+        backend: The C encoder.
+        check: Whether nothing is made, and sources that are not in memory are left alone.
+        lengths: How many items of a list count, by the list's identity, where that was settled
+            earlier; otherwise as many as it has when the walk gets to it.
+        use: Told of each source before it is iterated; it may refuse.
+    """
+
+    def __init__(
+        self,
+        *,
+        buffer_size: int,
+        max_depth: int = MAX_DEPTH,
+        backend: Backend | None = None,
+        check: bool = False,
+        lengths: Mapping[int, int] | None = None,
+        use: Callable[[Each], None] | None = None,
+    ) -> None:
+        if buffer_size < MIN_BUFFER:
+            raise UsageError(f"buffer_size must be at least {MIN_BUFFER} bytes, not {buffer_size}")
+        self.async_sources: list[AsyncPull] = []
+        """What the walk opened and cannot close itself."""
+        self._backend = backend or default_backend()
+        self._buffer = buffer_size
+        # A group and its text, its bytes and the piece are in memory at once.
+        self._group = max(buffer_size // 4, 1)
+        self._output = Output(buffer_size)
+        self._check = check
+        self._lengths = lengths or {}
+        self._max_depth = max_depth
+        self._use = use
+        self._path: list[str | int] = []
+        self._inside: list[int] = []
+
+    def run(self, value: Json) -> Generator[Step, None, None]:
+        """Walk over `value`; see `Step` for what comes.
+
+        Raises:
+            EncodeError: Something has no JSON form.
+            UsageError: A list shrank, or a source is none.
+        """
+        frames: list[Frame] = [self._one(value)]
+        try:
+            while frames:
+                for step in frames[-1]:
+                    if isinstance(step, GeneratorType):
+                        frames.append(step)
+                        break
+                    yield step
+                else:
+                    frames.pop()
+        finally:
+            while frames:
+                frames.pop().close()
+        self._output.flush()
+        yield from self._output.take()
+
+    def _one(self, value: Json) -> Frame:
+        """Walk over one value."""
+        if not self._whole(value):
+            yield self._apart(value)
+        yield from self._pieces()
+
+    def _whole(self, value: Json) -> bool:
+        """Write `value` in one call, where it is small and plain enough."""
+        found = self._survey((value,))
+        if found is None or found.size > self._group:
+            return False
+        if not self._check:
+            self._output.write(self._backend.encode(value, plain=found.plain))
+        return True
+
+    def _group_written(self, group: Group, *, comma: bool) -> int:
+        """Write what is inside of `group` in one call, where it is small and plain enough.
+
+        Returns its size as surveyed; 0 where it has to be taken apart for another reason.
+        """
+        found = self._survey((group,) if isinstance(group, dict) else group)
+        if found is None:
+            return 0
+        if found.size <= self._group and not self._check:
+            encoded = self._backend.encode(group, plain=found.plain)
+            if comma:
+                self._output.write(b",")
+            self._output.write(memoryview(encoded)[1:-1])
+        return found.size
+
+    def _survey(self, values: Sequence[Json]) -> Survey | None:
+        return survey(values, depth=self._max_depth - len(self._inside), limit=self._group)
+
+    def _write(self, part: bytes | memoryview) -> None:
+        if not self._check:
+            self._output.write(part)
+
+    def _pieces(self) -> Sequence[bytes]:
+        """Return what is ready; in a check, the sign that a piece's work is done."""
+        return _WORKED if self._check else self._output.take()
+
+    def _apart(self, value: Json) -> Frame:
+        """Return the walk over a value that is too large, or not plain JSON."""
+        if isinstance(value, Raw):
+            return self._raw(value)
+        if isinstance(value, str) and not isinstance(value, Enum):
+            return self._text(value)
+        if isinstance(value, Each):
+            return self._container(value, self._each(value))
+        if isinstance(value, Mapping):
+            return self._container(value, self._object(value))
+        if isinstance(value, (list, tuple)):
+            return self._container(value, self._array(value))
+        if type(value) in _SCALARS:
+            return self._scalar(value)
+        try:
+            return self._one(simpler(value))
+        except (TypeError, ValueError, RecursionError) as error:
+            raise refused(self._path, error) from None
+
+    def _container(self, value: object, inner: Frame) -> Frame:
+        """Walk over a container, minding cycles and depth."""
+        if id(value) in self._inside:
+            raise refused(self._path, "the value contains itself")
+        if len(self._inside) >= self._max_depth:
+            raise refused(self._path, f"more than {self._max_depth} levels of arrays and objects")
+        self._inside.append(id(value))
+        yield inner
+        self._inside.pop()
+
+    def _scalar(self, value: float | bool | None) -> Frame:
+        try:
+            self._write(standard(value))
+        except ValueError as error:  # NaN, infinity, or more digits than the interpreter converts
+            raise refused(self._path, error) from None
+        yield from self._pieces()
+
+    def _raw(self, value: Raw) -> Frame:
+        self._write(value.data)
+        yield from self._pieces()
+
+    def _text(self, value: str) -> Frame:
+        """Walk over a text by slices: no copy of it is made, and none is left in it."""
+        self._write(b'"')
+        start, most = 0, self._buffer
+        try:
+            while start < len(value):
+                part = value[start : start + most]
+                if not self._check:
+                    encoded = self._backend.text(part)
+                    if len(encoded) - 2 > self._buffer:  # escapes, or other scripts
+                        most = max(most * self._buffer // len(encoded) - 1, 1)
+                        continue
+                    self._output.write(memoryview(encoded)[1:-1])
+                elif not part.isascii():
+                    part.encode("utf-16")
+                start += len(part)
+                yield from self._pieces()
+        except (TypeError, UnicodeEncodeError):  # orjson raises the former
+            raise refused(self._path, "half of a surrogate pair has no UTF-8 form") from None
+        self._write(b'"')
+
+    def _object(self, value: Mapping[str, Json]) -> Frame:
+        """Walk over the entries of an object."""
+        self._write(b"{")
+        entries = iter(value.items())
+        comma = False
+        while group := self._entries(entries):
+            if not 0 < self._group_written(group, comma=comma) <= self._group:
+                yield self._each_entry(group, comma=comma)
+            comma = True
+            yield from self._pieces()
+        self._write(b"}")
+
+    def _entries(self, entries: Iterator[tuple[str, Json]]) -> dict[str, Json]:
+        try:
+            return dict(islice(entries, _FIRST_ITEMS))
+        except RuntimeError as error:  # dictionaries notice it themselves
+            raise UsageError(f"{at(self._path)}edited while it was sent: {error}") from None
+
+    def _each_entry(self, group: dict[str, Json], *, comma: bool) -> Frame:
+        """Walk over entries one by one."""
+        for key, value in group.items():
+            if not isinstance(key, str):
+                raise refused(self._path, f"the key {key!r:.64} is {type(key).__name__}, not str")
+            if comma:
+                self._write(b",")
+            comma = True
+            self._path.append(str.__str__(key))  # a str that is an enum prints its name
+            if not self._whole(self._path[-1]):
+                yield self._text(key)
+            self._write(b":")
+            if not self._whole(value):
+                yield self._apart(value)
+            self._path.pop()
+            yield from self._pieces()
+
+    def _array(self, value: list[Json] | tuple[Json, ...]) -> Frame:
+        """Walk over a list by slices, up to the length that was settled."""
+        self._write(b"[")
+        end = self._lengths.get(id(value), len(value))
+        start, step = 0, _FIRST_ITEMS
+        while start < end:
+            if len(value) < end:
+                raise self._shrunk(end, len(value))
+            group = value[start : min(start + step, end)]
+            size = self._group_written(group, comma=start > 0)
+            if size > self._group and len(group) > 1:
+                step = len(group) // 2
+                continue
+            if 0 < size <= self._group:
+                step = max(min(self._group * len(group) // size, 2 * step, _MOST_ITEMS), 1)
+            else:
+                yield self._each_item(group, start)
+            start += len(group)
+            yield from self._pieces()
+        self._write(b"]")
+
+    def _each_item(self, group: Sequence[Json], start: int) -> Frame:
+        """Walk over items one by one."""
+        for index, item in enumerate(group, start):
+            if index:
+                self._write(b",")
+            self._path.append(index)
+            if not self._whole(item):
+                yield self._apart(item)
+            self._path.pop()
+            yield from self._pieces()
+
+    def _each(self, each: Each) -> Frame:
+        """Walk over the items of a source."""
+        source = each.source
+        if isinstance(source, (list, tuple)) and each.translate is None:
+            yield self._array(source)
+            return
+        self._write(b"[")
+        if not self._check or in_memory(each):
+            if self._use is not None:
+                self._use(each)
+            items = opened(each)
+            yield (
+                self._awaited(items, each)
+                if isinstance(items, AsyncIterator)
+                else self._pulled(items, each)
+            )
+        self._write(b"]")
+
+    def _pulled(self, items: Iterator[Json], each: Each) -> Frame:
+        """Walk over items as an iterator has them."""
+        end = None
+        if isinstance(each.source, (list, tuple)):
+            end = self._lengths.get(id(each.source), len(each.source))
+            items = islice(items, end)
+        pull = Pull(items, each, self._group)
+        start = 0
+        try:
+            while group := pull.group():
+                yield self._grouped(group, start)
+                start += len(group)
+                del group
+        finally:
+            pull.close()
+        if end is not None and start < end:
+            raise self._shrunk(end, start)
+
+    def _awaited(self, items: AsyncIterator[Json], each: Each) -> Frame:
+        """Walk over items that somebody has to wait for."""
+        pull = AsyncPull(items, each, self._group)
+        self.async_sources.append(pull)
+        start = 0
+        while True:
+            yield pull
+            group = pull.take()
+            if not group:
+                return
+            yield self._grouped(group, start)
+            start += len(group)
+            del group
+
+    def _grouped(self, group: list[Json], start: int) -> Frame:
+        """Walk over items that were pulled together."""
+        if not 0 < self._group_written(group, comma=start > 0) <= self._group:
+            yield self._each_item(group, start)
+        yield from self._pieces()
+
+    def _shrunk(self, settled: int, left: int) -> UsageError:
+        return UsageError(
+            f"{at(self._path)}the list had {settled} items when the call began and has {left} now;"
+            " do not take messages out of a list while it is sent"
+        )

@@ -1,0 +1,76 @@
+"""Encoded parts gathered into pieces of the buffer's size."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+__all__ = ["Output"]
+
+Part: TypeAlias = "bytes | memoryview"
+
+_HIGH = 0xC0
+_CONTINUES = 0x80
+_ESCAPED = 6
+"""Bytes of the longest escape, ``\\u0000``."""
+
+
+class Output:
+    """Gathers parts and hands out pieces of at most `size` bytes.
+
+    No piece begins or ends inside a UTF-8 sequence or an escape.
+    """
+
+    __slots__ = ("_held", "_parts", "ready", "size")
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.ready: list[bytes] = []
+        """Pieces to be taken, oldest first."""
+        self._parts: list[Part] = []
+        self._held = 0
+
+    def write(self, part: Part) -> None:
+        """Add `part`; what fills a piece becomes ready."""
+        length = len(part)
+        if self._held + length > self.size:
+            self.flush()
+            if length > self.size:
+                part = self._cut(bytes(part))
+                length = len(part)
+        self._parts.append(part)
+        self._held += length
+
+    def flush(self) -> None:
+        """Make what is held ready, if there is anything."""
+        if self._held:
+            self.ready.append(b"".join(self._parts))
+            self._parts = []
+            self._held = 0
+
+    def take(self) -> list[bytes]:
+        """Return the pieces that are ready."""
+        pieces, self.ready = self.ready, []
+        return pieces
+
+    def _cut(self, part: bytes) -> Part:
+        """Cut whole pieces off `part` and return its rest."""
+        start = 0
+        while len(part) - start > self.size:
+            end = _safe_end(part, start, start + self.size)
+            self.ready.append(part[start:end])
+            start = end
+        return memoryview(part)[start:]
+
+
+def _safe_end(part: bytes, start: int, end: int) -> int:
+    """Return the last place in `part` up to `end` that is in no UTF-8 sequence and no escape."""
+    while part[end] & _HIGH == _CONTINUES:
+        end -= 1
+    escape = part.rfind(b"\\", max(start, end - _ESCAPED), end)
+    if escape < 0:
+        return end
+    before = part[start:escape]
+    if (len(before) - len(before.rstrip(b"\\"))) % 2:  # the second of a pair: the escape is over
+        return end
+    length = _ESCAPED if part[escape + 1 : escape + 2] == b"u" else 2
+    return end if escape + length <= end else escape
