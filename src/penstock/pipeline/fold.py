@@ -137,18 +137,19 @@ class Fold:
         self._choice(chunk.choice).refuse(chunk.refusal)
 
     def _take_call(self, chunk: ToolCallDelta) -> None:
-        calls = self._choice(chunk.choice).calls
+        limits, calls = self._limits, self._choice(chunk.choice).calls
         call = calls.get(chunk.index)
+        if call is None and self._calls >= limits.max_tool_calls:
+            raise _exceeded("max_tool_calls", limits.max_tool_calls, self._calls + 1)
+        size = utf8_size(chunk.arguments)
+        reached = size + (call.size if call else 0)
+        if reached > limits.max_tool_arguments:
+            raise _exceeded("max_tool_arguments", limits.max_tool_arguments, reached)
+        self._grow(size + len(chunk.name) + len(chunk.id))
         if call is None:
-            if self._calls >= self._limits.max_tool_calls:
-                raise _exceeded("max_tool_calls", self._limits.max_tool_calls, self._calls + 1)
             self._calls += 1
             call = calls[chunk.index] = CallFold(chunk.kind)
-        size = utf8_size(chunk.arguments)
-        if call.size + size > self._limits.max_tool_arguments:
-            raise _exceeded("max_tool_arguments", self._limits.max_tool_arguments, call.size + size)
-        self._grow(size + len(chunk.name) + len(chunk.id))
-        call.size += size
+        call.size = reached
         call.id = call.id or chunk.id
         call.name = call.name or chunk.name
         if chunk.arguments:

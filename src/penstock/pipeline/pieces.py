@@ -31,9 +31,6 @@ class Pieces:
             self._pieces.clear()
         return (self._blocks or self._pieces or [""])[0]
 
-    def __bool__(self) -> bool:
-        return bool(self._blocks or self._pieces)
-
 
 def utf8_size(text: str) -> int:
     """Return the bytes of `text` in UTF-8; lone surrogates count as three."""
