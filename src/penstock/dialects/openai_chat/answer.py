@@ -1,0 +1,226 @@
+"""One answer as it arrives: frames to chunks, and whether it is complete."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import msgspec
+
+from penstock.chunks import Chunk, ProviderEvent, ReasoningDelta, TextDelta
+from penstock.dialects.openai_chat.errors import event_error
+from penstock.dialects.openai_chat.events import Events
+from penstock.dialects.openai_chat.request import choices_asked, usage_asked
+from penstock.dialects.openai_chat.wire import PlainEvent, excerpt, parse, plain
+from penstock.errors import ProtocolError, TruncatedError
+
+if TYPE_CHECKING:
+    from penstock.interfaces import Ending, Framing
+    from penstock.limits import Limits
+    from penstock.request import ChatRequest
+
+__all__ = ["ChatAnswer", "framing"]
+
+# A frame: an SSE frame with `event` and `data`, or the bytes of one JSON value.
+Frame: TypeAlias = Any
+# JSON as a provider sent it.
+Json: TypeAlias = Any
+
+_DONE = b"[DONE]"
+_FRAMINGS: dict[str, Framing] = {
+    "text/event-stream": "sse",
+    "text/plain": "sse",  # some self-made servers
+    "": "sse",
+    "application/json": "json",
+    "text/json": "json",
+    "application/x-ndjson": "json_lines",
+    "application/jsonl": "json_lines",
+}
+
+
+def framing(content_type: str) -> Framing:
+    """Say how an answer of `content_type` is framed.
+
+    Raises:
+        ProtocolError: It is neither an event stream nor JSON.
+    """
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind.endswith("+json"):
+        kind = "application/json"
+    try:
+        return _FRAMINGS[kind]
+    except KeyError:
+        raise ProtocolError(
+            f"the answer is {kind[:80]!r}, neither an event stream nor JSON: is base_url the API's"
+            " address?",
+            code="content_type",
+        ) from None
+
+
+class ChatAnswer:
+    """One answer to a chat.
+
+    It is complete with ``[DONE]``, or with the usage that was asked for once every choice has its
+    finish reason. Where the bytes end without either, every choice needs its finish reason; what
+    comes after (a vendor's own last events) is read as long as it comes.
+    """
+
+    __slots__ = (
+        "_awaits_done",
+        "_choices",
+        "_events",
+        "_last",
+        "_max_depth",
+        "_read_any",
+        "_usage",
+        "_whole",
+        "complete",
+    )
+
+    def __init__(self, request: ChatRequest, framed: Framing, limits: Limits) -> None:
+        self.complete = False
+        """Whether the terminal event has been seen."""
+        self._events = Events(limits)
+        self._max_depth = limits.max_json_depth
+        self._whole = framed == "json"
+        self._choices = choices_asked(request)
+        self._usage = usage_asked(request)
+        # OpenAI's moderation results come in an event of their own, of no stated place.
+        self._awaits_done = request.params.get("moderation") is not None
+        self._read_any = False
+        # What the last event that was not plain said of itself: plain ones that say the same are
+        # no news.
+        self._last: tuple[Json, ...] = (None, None, None, None, None)
+
+    def feed(self, frames: Sequence[Frame], into: list[Chunk]) -> None:
+        """Append the chunks of `frames`; frames after the terminal event are not read.
+
+        Raises:
+            PenstockError: The answer says that it failed, or breaks the dialect.
+        """
+        if self.complete:
+            return
+        id, model, fingerprint, tier, provider = self._last
+        for frame in frames:
+            data = frame if type(frame) is bytes else frame.data
+            try:
+                event = plain(data)
+            except msgspec.DecodeError:
+                event = None
+            if (
+                event is not None
+                and event.id == id
+                and event.model == model
+                and event.system_fingerprint == fingerprint
+                and event.service_tier == tier
+                and event.provider == provider
+                and self._read_plain(event, into)
+            ):
+                continue
+            self._read(frame, data, into)
+            if self.complete:
+                return
+            id, model, fingerprint, tier, provider = self._last
+
+    def finish(self, ending: Ending, into: list[Chunk]) -> None:
+        """Judge an answer whose bytes have ended.
+
+        Raises:
+            TruncatedError: A choice has no finish reason, and ``[DONE]`` did not come.
+        """
+        if self.complete:
+            return
+        events = self._events
+        if len(events.finished) >= max(self._choices, len(events.seen)):
+            self.complete = True
+            return
+        how = f" ({ending.detail})" if ending.detail else ""
+        what = "before its first event" if not self._read_any else "without [DONE] or a reason"
+        raise TruncatedError(f"the answer ended {what}{how}", code="no_terminal_event")
+
+    def _read_plain(self, event: PlainEvent, into: list[Chunk]) -> bool:
+        """Append the only piece of a plain event; False where there is more to it than that."""
+        choice = event.choices[0]
+        delta, index = choice.delta, choice.index
+        if index not in self._events.seen or (
+            delta.role is not None and delta.role != self._events.roles.get(index)
+        ):
+            return False
+        text, calls = delta.content, delta.tool_calls
+        if calls is None and delta.reasoning_content is None and delta.reasoning is None:
+            if text:
+                into.append(TextDelta(text, index))
+            return True
+        if calls is not None:
+            piece = calls[0]
+            known = self._events.calls.get(index)
+            return (
+                known is not None
+                and not (text or delta.reasoning_content or delta.reasoning)
+                and known.continue_at(piece.index, piece.function.arguments, into)
+            )
+        if delta.reasoning is None and not text and delta.reasoning_content:
+            into.append(ReasoningDelta(delta.reasoning_content, index))
+            return True
+        if delta.reasoning_content is None and not text and delta.reasoning:
+            into.append(ReasoningDelta(delta.reasoning, index, "reasoning"))
+            return True
+        return False
+
+    def _read(self, frame: Frame, data: bytes | str, into: list[Chunk]) -> None:
+        """Read a frame of any shape."""
+        if isinstance(data, str):
+            data = data.encode("utf-8", "surrogatepass")
+        data = data.strip()
+        if not data:
+            return
+        name = getattr(frame, "event", "message") or "message"
+        if data == _DONE:
+            self._end(into)
+            return
+        if name not in ("message", "error") and not data.startswith((b"{", b"[")):
+            into.append(ProviderEvent(name, data.decode("utf-8", "replace")))
+            return
+        if name == "error" and not data.startswith((b"{", b"[")):
+            raise event_error({"message": data.decode("utf-8", "replace")})
+        self._take(name, parse(data, self._max_depth, whole=self._whole), data, into)
+
+    def _take(self, name: str, value: Json, data: bytes, into: list[Chunk]) -> None:
+        if value is None:
+            return
+        self._read_any = True
+        if name == "error":
+            raise event_error(value)
+        # Gemini puts a list around its errors, and around everything where it is asked for JSON.
+        for event in value if isinstance(value, list) else [value]:
+            if not isinstance(event, dict):
+                raise ProtocolError(
+                    f"an event of the answer is no object: {excerpt(data)}", code="bad_event"
+                )
+            if name != "message" and "choices" not in event and "error" not in event:
+                into.append(ProviderEvent(name, event))
+                continue
+            counted = self._events.read(event, into)
+            self._last = (
+                event.get("id"),
+                event.get("model"),
+                event.get("system_fingerprint"),
+                event.get("service_tier"),
+                event.get("provider"),
+            )
+            self._settle(counted=counted, into=into)
+
+    def _settle(self, *, counted: bool, into: list[Chunk]) -> None:
+        """Note whether the answer is complete with the event that was just read."""
+        events = self._events
+        if self._whole:
+            self._end(into)
+        elif counted and self._usage and not self._awaits_done:
+            self.complete = len(events.finished) >= max(self._choices, len(events.seen))
+
+    def _end(self, into: list[Chunk]) -> None:
+        """End the answer; one without any choice was none."""
+        if not self._events.seen:
+            raise ProtocolError("the answer ended without a choice in it", code="empty_answer")
+        self._events.end(into)
+        self.complete = True

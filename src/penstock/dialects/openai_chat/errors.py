@@ -1,0 +1,215 @@
+"""Errors by status, by machine-readable code and, where vendors have none, by text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from re import IGNORECASE
+from re import compile as pattern
+from typing import Any, TypeAlias
+
+import msgspec
+
+from penstock.dialects.openai_chat.faults import Fault, fault_of, page_title, redacted
+from penstock.errors import (
+    AuthenticationError,
+    BillingError,
+    ConflictError,
+    ContentBlockedError,
+    ContextLengthError,
+    InvalidRequestError,
+    NotFoundError,
+    OverloadedError,
+    PermissionDeniedError,
+    RateLimitError,
+    ResponseError,
+    ServerError,
+    UnavailableError,
+)
+
+__all__ = ["event_error", "response_error"]
+
+# JSON as a provider sent it.
+Json: TypeAlias = Any
+
+_BY_STATUS: dict[int, type[ResponseError]] = {
+    401: AuthenticationError,
+    402: BillingError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    408: UnavailableError,  # the peer gave up waiting; OpenAI's SDK retries it
+    409: ConflictError,
+    410: NotFoundError,
+    429: RateLimitError,
+    498: OverloadedError,  # Groq: flex tier capacity exceeded
+    499: UnavailableError,  # a gateway's upstream call was cut
+    529: OverloadedError,  # Anthropic, OpenRouter
+    **dict.fromkeys((502, 503, 504, *range(520, 528)), UnavailableError),  # 52x: Cloudflare
+}
+
+_BLOCKED = frozenset(
+    {
+        "content_filter",  # Azure
+        "content_policy_violation",  # OpenAI, OpenRouter
+        "responsibleaipolicyviolation",  # Azure's innererror
+        "moderation",  # OpenRouter, by its metadata
+        "moderation_blocked",  # OpenAI's images
+        "refusal",  # OpenRouter's APIErrorType
+        "data_inspection_failed",  # DashScope
+        "datainspectionfailed",
+    }
+)
+_TOO_LONG = frozenset(
+    {
+        "context_length_exceeded",  # OpenAI, Groq, OpenRouter
+        "exceed_context_size_error",  # llama.cpp
+        "context_window_exceeded",
+    }
+)
+_UNPAID = frozenset(
+    {
+        "insufficient_quota",  # OpenAI: waiting does not restore it
+        "billing_hard_limit_reached",  # OpenAI
+        "billing_not_active",  # OpenAI
+        "exceeded_current_quota_error",  # Moonshot
+        "payment_required",  # OpenRouter's APIErrorType
+        "insufficient_balance",
+    }
+)
+
+# Statuses for the words of an error that has none, as in a stream that began with 200. From the
+# types of OpenAI's and Anthropic's errors, Groq's `type`, and OpenRouter's APIErrorType.
+_STATUS_OF = {
+    "authentication_error": 401,
+    "authentication": 401,
+    "invalid_api_key": 401,
+    "permission_error": 403,
+    "permission_denied": 403,
+    "not_found_error": 404,
+    "not_found": 404,
+    "model_not_found": 404,
+    "rate_limit_exceeded": 429,
+    "rate_limit_error": 429,
+    "tokens": 429,
+    "requests": 429,
+    "engine_overloaded_error": 529,  # Moonshot
+    "overloaded_error": 529,
+    "provider_overloaded": 529,
+    "overloaded": 529,
+    "capacity_exceeded": 498,
+    "insufficient_system_resource": 529,  # DeepSeek's finish reason
+    "provider_unavailable": 503,
+    "service_unavailable": 503,
+    "timeout": 504,
+    "timeout_error": 504,
+    "payload_too_large": 413,
+    "invalid_request_error": 400,
+    "invalid_request": 400,
+    "invalid_prompt": 400,
+    "badrequesterror": 400,  # vLLM
+    "unprocessable": 422,
+}
+_BUSY = frozenset(word for word, status in _STATUS_OF.items() if status == 529)
+
+# Sentences of vendors that have no code for it. Each states a number or the limit itself: a text
+# that only speaks of a context window is about something else (exoclaw, fault 9).
+_TOO_LONG_TEXT = pattern(
+    r"maximum (?:context|prompt) length is [\d,]+"  # vLLM, DeepSeek, OpenRouter, xAI
+    r"|exceeds the available context size"  # llama.cpp
+    r"|too large for model with [\d,]+ maximum context length"  # Mistral
+    r"|prompt is too long: [\d,]+ tokens > [\d,]+ maximum"  # Anthropic, behind gateways
+    r"|input token count \(?[\d,]+\)? exceeds the maximum number of tokens"  # Gemini
+    r"|tokens \+ `?max_new_tokens`? must be <= [\d,]+",  # text-generation-inference
+    IGNORECASE,
+)
+# vLLM says the same of an answer that is asked to be too long: a shorter prompt is no remedy.
+_ASKS_TOO_MUCH = pattern(r"'?max_(?:completion_)?tokens'?[^.]{0,60} is too large", IGNORECASE)
+_BLOCKED_TEXT = pattern(r"^Content Exists Risk", IGNORECASE)  # DeepSeek
+
+_REQUEST_IDS = ("x-request-id", "request-id", "apim-request-id", "x-generation-id", "cf-ray")
+"""OpenAI and most; Anthropic; Azure; OpenRouter; Cloudflare, where nothing behind it answered."""
+
+
+def response_error(status: int, headers: Mapping[str, str], body: bytes) -> ResponseError:
+    """Return the error for an answer whose `status` says that it failed.
+
+    Args:
+        status: The HTTP status.
+        headers: The answer's headers, names in lower case.
+        body: As much of its body as was kept.
+    """
+    fault = _of_body(body, headers.get("content-type", ""))
+    advice = {"true": True, "false": False}.get(headers.get("x-should-retry", "").lower())
+    request_id = next((headers[name] for name in _REQUEST_IDS if headers.get(name)), None)
+    said = fault.message or "no reason given"
+    return _error(
+        fault,
+        status,
+        f"HTTP {status}: {said}",
+        request_id=request_id,
+        retryable=advice,
+    )
+
+
+def event_error(event: Json) -> ResponseError:
+    """Return the error that an event of a 200 answer reports, classified like its status."""
+    fault = fault_of(event)
+    status = fault.status
+    if status is None:
+        status = next((_STATUS_OF[code] for code in sorted(fault.codes & _STATUS_OF.keys())), None)
+    return _error(fault, status, f"the answer failed: {fault.message or 'no reason given'}")
+
+
+def _error(fault: Fault, status: int | None, message: str, **fields: Any) -> ResponseError:
+    # Any: keyword fields of PenstockError, which has their names and types
+    kind = _kind(fault, status)
+    if status == 413:  # too large for this server: another may take it
+        fields["elsewhere"] = True
+    return kind(
+        message,
+        status=status,
+        code=fault.code,
+        param=fault.param,
+        body=fault.message or None,
+        **fields,
+    )
+
+
+def _kind(fault: Fault, status: int | None) -> type[ResponseError]:
+    codes = fault.codes
+    if codes & _BLOCKED or _BLOCKED_TEXT.search(fault.message):
+        return ContentBlockedError
+    if codes & _UNPAID:
+        return BillingError
+    if status is None or status in (400, 413, 422):
+        if codes & _TOO_LONG:
+            return ContextLengthError
+        if status != 413 and _says_too_long(fault.message):
+            return ContextLengthError
+    if status in (429, 500, 503) and codes & _BUSY:
+        return OverloadedError
+    if status is None:
+        return ServerError  # an answer that began and failed: the peer's fault until it says not
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    if status >= 500:
+        return ServerError
+    return InvalidRequestError if status >= 400 else ResponseError
+
+
+def _says_too_long(message: str) -> bool:
+    return bool(_TOO_LONG_TEXT.search(message)) and not _ASKS_TOO_MUCH.search(message)
+
+
+def _of_body(body: bytes, content_type: str) -> Fault:
+    try:
+        found = fault_of(msgspec.json.decode(body))
+    except (msgspec.DecodeError, RecursionError):
+        found = fault_of({})
+    if found.message or found.codes:
+        return found
+    text = body.decode("utf-8", "replace").strip()
+    if text.startswith("<") or "html" in content_type:
+        return found._replace(message=page_title(text))
+    if text.startswith(("{", "[")):  # JSON of no known shape may hold anything, the prompt included
+        return found
+    return found._replace(message=redacted(text))

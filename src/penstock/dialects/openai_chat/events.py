@@ -1,0 +1,242 @@
+"""One event of any shape to chunks: a ``chat.completion.chunk``, or a whole ``chat.completion``.
+
+Nothing of an event is lost: what has no chunk of its own becomes a `ProviderEvent` of the place
+where it stood. Fields that say the same on every event (`_Noted`) are handed on when they change.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from penstock.chunks import Chunk, LogProbs, Meta, ProviderEvent
+from penstock.dialects.openai_chat.calls import Calls, Tally
+from penstock.dialects.openai_chat.delta import read_delta
+from penstock.dialects.openai_chat.errors import event_error
+from penstock.dialects.openai_chat.faults import failure
+from penstock.dialects.openai_chat.parameters import NOISE
+from penstock.dialects.openai_chat.usage import FAILED, finish, usage
+from penstock.errors import ProtocolError
+
+if TYPE_CHECKING:
+    from penstock.limits import Limits
+
+__all__ = ["Events"]
+
+# JSON as a provider sent it.
+Json: TypeAlias = Any
+
+_MOST_CHOICES = 128
+"""OpenAI's bound of ``n``."""
+_MOST_NOTED = 64
+"""Names of fields whose last value is kept, so that a peer cannot make it grow."""
+
+_META = ("id", "model", "system_fingerprint", "service_tier")
+_CHUNK = frozenset({*_META, *NOISE, "created", "choices", "usage", "error"})
+_CHOICE = frozenset({"index", "delta", "message", "finish_reason", "logprobs", "usage", "error"})
+_SAME = frozenset({"native_finish_reason", "stop_reason", "content_filter_results"})
+"""Fields of a choice that OpenRouter, vLLM and Azure repeat on every event."""
+
+
+class Events:
+    """What the events of one answer have said so far."""
+
+    __slots__ = (
+        "_images",
+        "_noted",
+        "_tally",
+        "_usage",
+        "calls",
+        "finished",
+        "meta",
+        "roles",
+        "seen",
+    )
+
+    def __init__(self, limits: Limits) -> None:
+        self.meta: dict[str, Json] = {}
+        """Id, model and so on, as far as known."""
+        self.roles: dict[int, str] = {}
+        """Each choice's role."""
+        self.calls: dict[int, Calls] = {}
+        """Each choice's tool calls."""
+        self.seen: dict[int, None] = {}
+        """The choices that any event spoke of."""
+        self.finished: dict[int, str] = {}
+        """The choices that have ended, and the provider's word for why."""
+        self._tally = Tally(limits)
+        self._images: dict[int, int] = {}
+        self._noted: dict[tuple[int, str], Json] = {}
+        self._usage: Json = None
+
+    def read(self, event: dict[str, Json], into: list[Chunk]) -> bool:
+        """Append the chunks of `event`; return whether it has the usage.
+
+        Raises:
+            PenstockError: It is an error, or breaks the dialect.
+        """
+        fault = failure(event)
+        if fault is not None:
+            self._count(event.get("usage"), into)
+            raise event_error(fault)
+        choices = event.get("choices")
+        if choices is not None and not isinstance(choices, list):
+            raise ProtocolError("choices is no list", code="bad_event")
+        counted = False
+        for place, choice in enumerate(choices or ()):
+            counted |= self._read_choice(event, choice, place, into)
+        if not choices:
+            self._introduce(event, None, 0, into)
+        counted |= self._count(event.get("usage"), into)
+        return self._read_rest(event, into) or counted
+
+    def end(self, into: list[Chunk]) -> None:
+        """Append the end of every choice that has none, as ``[DONE]`` without a reason means."""
+        for index in self.seen:
+            if index not in self.finished:
+                self._end(index, "other", into)
+
+    def image(self, choice: int, given: Json) -> int:
+        """Return an image's place among those of its choice."""
+        index = given if type(given) is int and given >= 0 else self._images.get(choice, 0)
+        self._images[choice] = index + 1
+        return index
+
+    def calls_of(self, choice: int) -> Calls:
+        """Return the tool calls of `choice`."""
+        calls = self.calls.get(choice)
+        if calls is None:
+            calls = self.calls[choice] = Calls(choice, self._tally)
+        return calls
+
+    def _read_choice(
+        self, event: dict[str, Json], choice: Json, place: int, into: list[Chunk]
+    ) -> bool:
+        if not isinstance(choice, dict):
+            raise ProtocolError("a choice is no object", code="bad_event")
+        index = self._index(choice.get("index"), place)
+        # Perplexity sends the text so far as `message` beside each delta: the delta is the news.
+        delta = choice.get("delta")
+        if not isinstance(delta, dict):
+            delta = choice.get("message")
+        delta = delta if isinstance(delta, dict) else {}
+        self._introduce(event, delta.get("role"), index, into)
+        if delta:
+            rest = read_delta(delta, index, self, into)
+            if rest:
+                into.append(ProviderEvent("delta", rest, index))
+        self._read_logprobs(choice.get("logprobs"), index, into)
+        self._read_choice_rest(choice, index, into)
+        counted = self._count(choice.get("usage"), into)
+        word = choice.get("finish_reason")
+        if isinstance(word, str) and word and self.finished.get(index) != word:
+            self._end(index, word, into)
+        return counted
+
+    def _index(self, given: Json, place: int) -> int:
+        index = place if given is None else given
+        if type(index) is not int or not 0 <= index < 2**31:
+            raise ProtocolError(f"a choice has the index {index!r:.40}", code="bad_event")
+        if index not in self.seen:
+            if len(self.seen) >= _MOST_CHOICES:
+                raise ProtocolError(
+                    f"the answer has more than {_MOST_CHOICES} choices", code="bad_event"
+                )
+            self.seen[index] = None
+        return index
+
+    def _introduce(self, event: dict[str, Json], role: Json, index: int, into: list[Chunk]) -> None:
+        """Append what the answer says of itself, where that is news."""
+        news = False
+        for name in _META:
+            value = event.get(name)
+            if value and isinstance(value, str) and self.meta.get(name) != value:
+                self.meta[name] = value
+                news = True
+        created = event.get("created")
+        # llama.cpp and Ollama date every event anew: the first date is the answer's.
+        if created and "created" not in self.meta and isinstance(created, (int, float)):
+            self.meta["created"] = int(created)
+            news = True
+        if role and isinstance(role, str) and self.roles.get(index) != role:
+            self.roles[index] = role
+            news = True
+        if news:
+            into.append(Meta(**self.meta, role=self.roles.get(index, ""), choice=index))
+
+    def _read_logprobs(self, logprobs: Json, index: int, into: list[Chunk]) -> None:
+        if logprobs is None:
+            return
+        rest = logprobs
+        if isinstance(logprobs, dict):
+            tokens, refusal = logprobs.get("content"), logprobs.get("refusal")
+            rest = {
+                name: value
+                for name, value in logprobs.items()
+                if value is not None
+                and not (name in ("content", "refusal") and isinstance(value, list))
+            }
+            tokens = tuple(tokens) if isinstance(tokens, list) else ()
+            refusal = tuple(refusal) if isinstance(refusal, list) else ()
+            if tokens or refusal:
+                into.append(LogProbs(tokens, refusal, index))
+        if rest:
+            into.append(ProviderEvent("choice", {"logprobs": rest}, index))
+
+    def _read_choice_rest(self, choice: dict[str, Json], index: int, into: list[Chunk]) -> None:
+        if choice.keys() <= _CHOICE:
+            return
+        rest = {}
+        for name, value in choice.items():
+            if name in _CHOICE or value is None:
+                continue
+            if name not in _SAME or self._changes(index, name, value):
+                rest[name] = value
+        if rest:
+            into.append(ProviderEvent("choice", rest, index))
+
+    def _read_rest(self, event: dict[str, Json], into: list[Chunk]) -> bool:
+        """Append the event's unknown fields; return whether Groq's have the usage."""
+        if event.keys() <= _CHUNK:
+            return False
+        # Groq has the usage in `x_groq.usage` of its last chunk (groq SDK, XGroq).
+        groq = event.get("x_groq")
+        counted = isinstance(groq, dict) and self._count(groq.get("usage"), into)
+        rest = {}
+        for name, value in event.items():
+            if name in _CHUNK or value is None:
+                continue
+            kept = value
+            if name == "x_groq" and isinstance(value, dict):
+                kept = {key: field for key, field in value.items() if key != "usage"}
+            if (kept or kept == value) and self._changes(-1, name, kept):
+                rest[name] = kept
+        if rest:
+            into.append(ProviderEvent("chunk", rest))
+        return counted
+
+    def _changes(self, choice: int, name: str, value: Json) -> bool:
+        """Whether a field says something else than the last time."""
+        key = choice, name
+        if key in self._noted and self._noted[key] == value:
+            return False
+        if key in self._noted or len(self._noted) < _MOST_NOTED:
+            self._noted[key] = value
+        return True
+
+    def _count(self, raw: Json, into: list[Chunk]) -> bool:
+        """Append the usage, where it is news; return whether there is one."""
+        if not isinstance(raw, dict) or not raw:
+            return False
+        if raw != self._usage:
+            self._usage = raw
+            into.append(usage(raw))
+        return True
+
+    def _end(self, index: int, word: str, into: list[Chunk]) -> None:
+        if word in FAILED:
+            raise event_error({"message": f"the answer ended with {word!r}", "type": word})
+        if index in self.calls:
+            self.calls[index].check()
+        self.finished[index] = word
+        # "other" is our own word for an end without a reason, as a recording has it.
+        into.append(finish(word, index))

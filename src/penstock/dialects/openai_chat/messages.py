@@ -1,0 +1,240 @@
+"""One message to its wire form: untouched, but for what only penstock and its forerunners know.
+
+- A typed message says itself (``to_openai``); a mapping passes through with every field it has.
+- ``provider_state`` is penstock's own key (design, section 6). Its fields go back into the message
+  where dialect and origin are those that made it; elsewhere it is left out and reported.
+- A ``document`` part is the reference systems' name for OpenAI's ``file`` part
+  (``ChatCompletionContentPartParam``, ``File``), which takes base64 and ids but no address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import msgspec
+
+from penstock.errors import EncodeError, UnsupportedFeatureError
+from penstock.fields import Each, Raw
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from penstock.messages import Messages
+
+__all__ = ["conversation"]
+
+# JSON of the OpenAI shape, as the caller gives it.
+Json: TypeAlias = Any
+
+_STATE = "provider_state"
+_STATE_KEYS = frozenset({"dialect", "origin"})
+_MOST_REPORTS = 3
+"""Messages named on ``dropped``; a conversation may have a million that lose the same."""
+
+
+def conversation(
+    messages: Messages, *, dialect: str, origin: str, dropped: list[str], strict: bool
+) -> Each:
+    """Return the array of `messages` as the encoder pulls it.
+
+    Args:
+        messages: The conversation; a `str` is one user message.
+        dialect: Whose ``provider_state`` goes back.
+        origin: From where it must have come.
+        dropped: Takes the paths of what is left out.
+        strict: Whether leaving something out is an error.
+    """
+    if isinstance(messages, str):
+        messages = [{"role": "user", "content": messages}]
+    translator = _Translator(dialect, origin, dropped, strict=strict)
+    return Each(translator.over(messages), translator)
+
+
+class _Translator:
+    """Translates one message after the other, pass after pass."""
+
+    def __init__(self, dialect: str, origin: str, dropped: list[str], *, strict: bool) -> None:
+        self._dialect = dialect
+        self._origin = origin
+        self._dropped = dropped
+        self._strict = strict
+        self._listed: list[Json] | tuple[Json, ...] | None = None
+        self._item: Json = None
+        self._count = 0
+        self._reports = 0
+
+    def over(self, messages: Json) -> Json:
+        """Return `messages` so that each pass starts to count anew."""
+        if isinstance(messages, (list, tuple)):
+            self._listed = messages
+            return messages
+        if hasattr(messages, "__next__") or hasattr(messages, "__anext__"):
+            return messages
+        if hasattr(messages, "__aiter__"):
+            return _AsyncPasses(messages, self._restart)
+        if hasattr(messages, "__iter__"):
+            return _Passes(messages, self._restart)
+        return _calls(messages, self._restart)
+
+    def _restart(self) -> None:
+        self._count = 0
+
+    def __call__(self, message: Json) -> Json:
+        """Return the wire form of `message`.
+
+        Raises:
+            EncodeError: It is no message.
+            UnsupportedFeatureError: The request is strict, or a document has only an address.
+        """
+        self._count += 1
+        self._item = message
+        if type(message) is not dict:
+            message = self._opened(message)
+            if type(message) is Raw:
+                return message
+        if type(message.get("role")) is not str:
+            raise EncodeError(
+                f"{self._path()}: a message needs a role, and it must be text",
+                param=self._path(),
+            )
+        if _STATE in message:
+            message = self._without_state(message)
+        content = message.get("content")
+        if type(content) is not str and isinstance(content, Iterable):
+            return self._with_parts(message, content)
+        return message
+
+    def _opened(self, message: Json) -> Json:
+        """Return `message` as a dict, or as it is where it is JSON already and needs no change."""
+        if isinstance(message, Raw):
+            told = b'"provider_state"' in message.data or b'"document"' in message.data
+            message = msgspec.json.decode(message.data) if told else message
+            if type(message) in (dict, Raw):
+                return message
+        if hasattr(message, "to_openai"):
+            message = message.to_openai()
+        if isinstance(message, Mapping):
+            return message if type(message) is dict else dict(message)
+        raise EncodeError(
+            f"{self._path()}: a message is a mapping or one of penstock's messages, not"
+            f" {type(message).__name__}",
+            param=self._path(),
+        )
+
+    def _without_state(self, message: dict[str, Json]) -> dict[str, Json]:
+        state = message[_STATE]
+        bare = {name: value for name, value in message.items() if name != _STATE}
+        if not isinstance(state, Mapping):
+            if state is not None:
+                self._report()
+            return bare
+        if state.get("dialect") != self._dialect or state.get("origin") != self._origin:
+            self._report()
+            return bare
+        for name, value in state.items():
+            if name == "tool_calls":
+                _restore_calls(bare, value)
+            elif name not in _STATE_KEYS:
+                bare.setdefault(name, value)
+        return bare
+
+    def _report(self) -> None:
+        """Note that a message loses its state; the first few by name."""
+        if self._reports > _MOST_REPORTS and not self._strict:
+            return
+        path = f"{self._path()}.{_STATE}"
+        if self._strict:
+            raise UnsupportedFeatureError(
+                f"{path} is of another dialect or origin and cannot be sent here", param=path
+            )
+        if path in self._dropped:
+            return
+        self._reports += 1
+        self._dropped.append(path if self._reports <= _MOST_REPORTS else f"messages[...].{_STATE}")
+
+    def _with_parts(self, message: dict[str, Json], content: Json) -> dict[str, Json]:
+        """Translate the parts of `message`; a message without documents stays the object it is."""
+        parts = content if isinstance(content, list) else list(content)
+        places = [
+            place
+            for place, part in enumerate(parts)
+            if isinstance(part, Mapping) and part.get("type") == "document" and "document" in part
+        ]
+        if not places:
+            return message if parts is content else {**message, "content": parts}
+        parts = list(parts)
+        for place in places:
+            parts[place] = self._file(parts[place], f"{self._path()}.content[{place}]")
+        return {**message, "content": parts}
+
+    def _file(self, part: Mapping[str, Json], path: str) -> dict[str, Json]:
+        """Say a document as OpenAI's file part."""
+        document = part["document"]
+        data = document.get("data") if isinstance(document, Mapping) else None
+        if not isinstance(data, str):
+            raise EncodeError(f"{path}.document.data must be text", param=f"{path}.document.data")
+        if data.startswith(("http://", "https://")):
+            raise UnsupportedFeatureError(
+                f"{path}: OpenAI's file part takes the data of a document or the id of an upload,"
+                " not its address; fetch it first, or send the text",
+                param=f"{path}.document.data",
+            )
+        media = document.get("media_type") or document.get("mediaType") or "application/pdf"
+        name = document.get("filename") or document.get("name") or "document"
+        address = data if data.startswith("data:") else f"data:{media};base64,{data}"
+        rest = {key: value for key, value in part.items() if key not in ("type", "document")}
+        return {"type": "file", "file": {"file_data": address, "filename": name}, **rest}
+
+    def _path(self) -> str:
+        """Say where the message is that is being translated; only asked where it has a fault."""
+        if self._listed is None:
+            return f"messages[{max(self._count - 1, 0)}]"
+        places = (place for place, each in enumerate(self._listed) if each is self._item)
+        return f"messages[{next(places, self._count - 1)}]"
+
+
+class _Passes:
+    """An iterable that tells when a pass begins."""
+
+    def __init__(self, items: Iterable[Json], begin: Callable[[], None]) -> None:
+        self._items = items
+        self._begin = begin
+
+    def __iter__(self) -> Iterator[Json]:
+        self._begin()
+        return iter(self._items)
+
+
+class _AsyncPasses:
+    """The same for an async iterable."""
+
+    def __init__(self, items: Json, begin: Callable[[], None]) -> None:
+        self._items = items
+        self._begin = begin
+
+    def __aiter__(self) -> AsyncIterator[Json]:
+        self._begin()
+        return self._items.__aiter__()  # type: ignore[no-any-return]  # the caller's own iterable
+
+
+def _calls(supply: Callable[[], Json], begin: Callable[[], None]) -> Callable[[], Json]:
+    def supplied() -> Json:
+        begin()
+        return supply()
+
+    return supplied
+
+
+def _restore_calls(message: dict[str, Json], kept: Json) -> None:
+    """Put fields of tool calls (such as a thought signature) back by the calls' index."""
+    calls = message.get("tool_calls")
+    if not isinstance(calls, list) or not isinstance(kept, list):
+        return
+    restored = list(calls)
+    for item in kept:
+        place = item.get("index") if isinstance(item, Mapping) else None
+        if isinstance(place, int) and 0 <= place < len(restored):
+            more = {name: value for name, value in item.items() if name != "index"}
+            restored[place] = {**more, **restored[place]}
+    message["tool_calls"] = restored
