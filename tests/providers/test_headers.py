@@ -1,0 +1,104 @@
+"""What headers say, and which are refused: `penstock.providers.headers` and `redact`."""
+
+from __future__ import annotations
+
+import pytest
+
+from penstock.errors import InvalidHeaderError
+from penstock.providers.headers import check_headers, rate_limit, request_id, selected
+from penstock.providers.redact import masked, redact, secrets_of
+from penstock.response import RateLimit
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("x-a", "one\r\nx-b: two"),
+        ("x-a", "one\ntwo"),
+        ("x-a", "\x00"),
+        ("x-a", " padded"),
+        ("x-a", "naïve"),
+        ("x a", "v"),
+        ("x-a\r\nx-b", "v"),
+        ("", "v"),
+        ("x-a", 5),
+    ],
+)
+def test_row_40_control_characters_are_refused(name: str, value: str) -> None:
+    """Row 40: CR, LF and their like never reach a socket, and the value is not shown."""
+    with pytest.raises(InvalidHeaderError) as caught:
+        check_headers([(name, value)])
+
+    assert "two" not in caught.value.message
+
+
+def test_ordinary_headers_pass() -> None:
+    """Tokens and visible ASCII, tabs and spaces inside (RFC 9110)."""
+    check_headers([("authorization", "Bearer sk-1"), ("X-Title", "a b\tc"), ("x-empty", "")])
+
+
+def test_what_openai_says_of_its_limits() -> None:
+    """The example of OpenAI's guide "Rate limits", section "Rate limits in headers"."""
+    headers = {
+        "x-ratelimit-limit-requests": "60",
+        "x-ratelimit-limit-tokens": "150000",
+        "x-ratelimit-remaining-requests": "59",
+        "x-ratelimit-remaining-tokens": "149984",
+        "x-ratelimit-reset-requests": "1s",
+        "x-ratelimit-reset-tokens": "6m0s",
+    }
+
+    assert RateLimit(59, 149984, 60, 150000, 1.0, 360.0) == rate_limit(headers)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("20ms", 0.02),
+        ("1h2m3.5s", 3723.5),
+        ("7.66", 7.66),
+        ("-3", 0.0),
+        ("soon", None),
+        ("", None),
+        ("9" * 5000, None),
+    ],
+)
+def test_durations(value: str, seconds: float | None) -> None:
+    """Go's durations and plain seconds; anything else says nothing."""
+    found = rate_limit({"x-ratelimit-reset-tokens": value, "x-ratelimit-limit-tokens": "x"})
+
+    assert found is not None
+    assert seconds == found.reset_tokens
+
+
+def test_no_limits_are_none() -> None:
+    """A provider that says nothing has no `RateLimit`."""
+    assert rate_limit({"content-type": "application/json"}) is None
+
+
+def test_the_requests_id() -> None:
+    """OpenAI's header comes before the proxy's."""
+    assert "req_1" == request_id({"cf-ray": "ray", "x-request-id": "req_1"})
+    assert request_id({}) is None
+
+
+def test_cookies_are_not_kept() -> None:
+    """Only what says something about the answer is on the reply."""
+    headers = {"set-cookie": "s", "x-request-id": "r", "x-ratelimit-limit-tokens": "1"}
+
+    assert {"x-request-id": "r", "x-ratelimit-limit-tokens": "1"} == selected(headers)
+
+
+def test_secrets_are_masked_wherever_they_stand() -> None:
+    """The key, and whatever a header of a telling name holds."""
+    headers = [("authorization", "Bearer sk-canary-1"), ("x-goog-api-key", "canary-2")]
+    secrets = secrets_of(headers, "sk-canary-1")
+
+    text = redact("key sk-canary-1 and canary-2 and Bearer sk-canary-1", secrets)
+
+    assert "canary" not in text
+    assert ("Bearer ***", "***", "plain") == (
+        masked("Authorization", "Bearer sk-canary-1"),
+        masked("x-goog-api-key", "canary-2"),
+        masked("x-title", "plain"),
+    )

@@ -1,0 +1,117 @@
+"""From a model's name to its deployment: `penstock.providers.resolve`."""
+
+from __future__ import annotations
+
+import pytest
+
+from penstock.deployment import Deployment
+from penstock.errors import UnknownModelError
+from penstock.providers.catalogue import catalogue
+from penstock.providers.resolve import Resolver
+
+# The first seed's README example.
+EXAMPLE = {
+    "zai/glm-4.7": Deployment("https://openrouter.ai/api/v1", "k1"),
+    "minimax/minimax-m2.7": Deployment("https://openrouter.ai/api/v1", "k1"),
+    "openai/gpt-5.4": Deployment("https://api.openai.com/v1", "k2"),
+    "zai-direct/glm-5.1": Deployment("https://api.z.ai/api/coding/paas/v4", "k3"),
+}
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave no variable that moves a provider."""
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+
+
+@pytest.mark.parametrize(
+    ("model", "provider", "wire"),
+    [
+        ("zai/glm-4.7", "openrouter", "zai/glm-4.7"),
+        ("minimax/minimax-m2.7", "openrouter", "minimax/minimax-m2.7"),
+        ("openai/gpt-5.4", "openai", "gpt-5.4"),
+        ("zai-direct/glm-5.1", "zai", "glm-5.1"),
+    ],
+)
+def test_the_readme_of_the_first_seed_means_what_it_says(
+    model: str, provider: str, wire: str
+) -> None:
+    """OpenRouter's ids have a slash and go whole; OpenAI's and Z.ai's do not."""
+    resolved = Resolver(EXAMPLE).resolve(model)
+
+    assert (provider, wire) == (resolved.provider, resolved.model)
+
+
+@pytest.mark.parametrize(
+    ("model", "provider", "wire"),
+    [
+        ("openai/gpt-5.4", "openai", "gpt-5.4"),
+        ("gpt-5.4-mini", "openai", "gpt-5.4-mini"),
+        ("o3", "openai", "o3"),
+        ("ollama/llama3.1:8b", "ollama", "llama3.1:8b"),
+        ("ollama/minimax-m2.5:cloud", "ollama", "minimax-m2.5:cloud"),
+        ("ollama:llama3.1:8b", "ollama", "llama3.1:8b"),
+        ("openrouter/z-ai/glm-4.7:free", "openrouter", "z-ai/glm-4.7:free"),
+        ("openrouter:z-ai/glm-4.7:free", "openrouter", "z-ai/glm-4.7:free"),
+        ("sim/echo?ttft=2&fault=reset@3", "sim", "echo?ttft=2&fault=reset@3"),
+    ],
+)
+def test_a_name_says_its_provider(model: str, provider: str, wire: str) -> None:
+    """``provider/model``, ``provider:model`` and known prefixes; slashes and colons survive."""
+    resolved = Resolver({}).resolve(model)
+
+    assert (provider, wire) == (resolved.provider, resolved.model)
+
+
+def test_a_deployment_wins_over_a_provider() -> None:
+    """The caller's own names come first."""
+    resolved = Resolver({"openai/x": Deployment("http://localhost:1/v1")}).resolve("openai/x")
+
+    assert "http://localhost:1/v1" == resolved.deployment.base_url
+
+
+def test_an_unknown_origin_gets_the_whole_key() -> None:
+    """Nobody knows how its ids look, so nothing is cut off."""
+    assert "a/b" == Resolver({"a/b": Deployment("http://localhost:1")}).resolve("a/b").model
+
+
+def test_a_deployment_names_its_model() -> None:
+    """`Deployment.model` is what goes on the wire."""
+    named = Deployment("https://api.openai.com/v1", model="gpt-5.4-2026")
+
+    assert "gpt-5.4-2026" == Resolver({"fast": named}).resolve("fast").model
+
+
+@pytest.mark.parametrize(
+    ("model", "hint"),
+    [
+        ("opnai/gpt-5", "openai/"),
+        ("zay/glm-4.7", "zai/glm-4.7"),
+        ("claude-sonnet-4-6", "provider/model"),
+        ("", "a model is a name"),
+        (None, "a model is a name"),
+    ],
+)
+def test_an_unknown_name_is_an_error_with_the_nearest(model: str, hint: str) -> None:
+    """Never a silent default: a stranger's model must not travel with somebody's key."""
+    with pytest.raises(UnknownModelError, match=hint):
+        Resolver(EXAMPLE).resolve(model)
+
+
+def test_the_environment_can_move_a_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OPENAI_BASE_URL, as the openai SDK has it; the key goes along, to that origin only."""
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://localhost:9/v1")
+
+    deployment = Resolver({}).resolve("openai/gpt-5.4").deployment
+
+    assert ("http://localhost:9", ("OPENAI_API_KEY",)) == (
+        deployment.origin,
+        deployment.api_key.variables,
+    )
+
+
+def test_every_row_is_a_valid_deployment() -> None:
+    """The catalogue's addresses pass the same checks as a caller's."""
+    for row in catalogue().values():
+        assert row.base_url == Deployment(row.base_url).base_url
+        assert row.auth in ("bearer", "none")
