@@ -67,13 +67,11 @@ def is_json(data: bytes | bytearray) -> bool:
     """Whether `data` is one whole JSON value.
 
     The syntax alone is read, at about a third of the price of decoding; UTF-8 inside strings is the
-    reader's to check.
-
-    Raises:
-        RecursionError: The value is nested deeper than the interpreter's stack allows.
+    reader's to check. What is nested deeper than the interpreter's stack allows is no JSON that
+    anybody here can read.
     """
     try:
         _syntax.decode(data)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return False
     return True

@@ -306,11 +306,10 @@ class SSEDecoder:
         Of two bounds the one that is met first wins, so that a line which comes byte by byte and
         one which comes at once get the same answer.
         """
-        room = self._room() + _AROUND
-        if size > self._max_line <= room:
+        room = self._room()
+        if size > self._max_line <= room + _AROUND:
             raise exceeded("max_line", self._max_line, size)
-        if size > room:
-            raise exceeded("max_event", self._max_event, self._max_event - room + size)
+        self._check_event(size - _AROUND)
 
     def _end(self, frames: list[SSEFrame]) -> None:
         """Read the end of the stream."""

@@ -1,0 +1,107 @@
+"""How the decoders' tests play a wire, and how they count work."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, Protocol
+
+import pytest
+
+from penstock.errors import DecodeError, LimitExceededError
+from penstock.testing import cuts
+
+
+class Decoder(Protocol):
+    """What all decoders have in common."""
+
+    ignored: int
+
+    def decode(self, data: bytes) -> list[Any]: ...
+
+    def flush(self) -> list[Any]: ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a reader sees of one wire, but for `elapsed`, which says what had arrived."""
+
+    frames: tuple[Any, ...]
+    error: tuple[str, str, str | None, str | None, float | None] | None = None
+    ignored: int = 0
+
+
+def play(make: Callable[[], Decoder], pieces: Iterable[bytes]) -> Outcome:
+    """Feed `pieces` to a new decoder, then the end."""
+    decoder = make()
+    frames: list[Any] = []
+    try:
+        for piece in pieces:
+            frames += decoder.decode(piece)
+        ignored = decoder.ignored
+        frames += decoder.flush()
+    except (DecodeError, LimitExceededError) as error:
+        frames += error.frames
+        seen = type(error).__name__, error.message, error.code, error.phase, error.limit
+        return Outcome(tuple(frames), seen)
+    return Outcome(tuple(frames), None, ignored)
+
+
+@dataclass
+class Work:
+    """What a call did."""
+
+    steps: int = 0
+    """Instructions of the interpreter."""
+    scanned: int = 0
+    """Bytes and characters that built-in methods may have gone over."""
+
+
+_CONSTANT = frozenset({"append", "startswith", "endswith", "removeprefix", "end", "start", "get"})
+
+
+def count(call: Callable[[], object]) -> Work:
+    """Return the work of `call`, which is the same in every run."""
+    work = Work()
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:  # Any: itself, for each frame
+        frame.f_trace_opcodes = True
+        frame.f_trace_lines = False
+        work.steps += event == "opcode"
+        return trace
+
+    def profile(_: FrameType, event: str, function: object) -> None:
+        if event == "c_call" and getattr(function, "__name__", "") not in _CONSTANT:
+            owner = getattr(function, "__self__", None)
+            if isinstance(owner, bytes | bytearray | str):
+                work.scanned += len(owner)
+
+    old_trace, old_profile = sys.gettrace(), sys.getprofile()
+    sys.settrace(trace)
+    sys.setprofile(profile)
+    try:
+        call()
+    finally:
+        sys.setprofile(old_profile)
+        sys.settrace(old_trace)
+    return work
+
+
+@pytest.fixture(scope="session", name="play")
+def play_fixture() -> Callable[[Callable[[], Decoder], Iterable[bytes]], Outcome]:
+    """Give the function that feeds a decoder."""
+    return play
+
+
+@pytest.fixture(scope="session")
+def outcomes() -> Callable[[Callable[[], Decoder], bytes], set[Outcome]]:
+    """Give a function that answers the different outcomes of all cuts of a wire: one, if right."""
+    return lambda make, wire: {play(make, pieces) for pieces in cuts(wire)}
+
+
+@pytest.fixture(scope="session")
+def work() -> Callable[[Callable[[], object]], Work]:
+    """Give the function that counts work."""
+    return count
