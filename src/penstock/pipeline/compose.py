@@ -66,15 +66,15 @@ class Pipeline:
         functions: list[ChunkFunction] = []
         for form in middleware:
             step = _step(form)
-            if step is None and not self._steps:
-                if not isinstance(form, StageFactory):
-                    functions.append(_function(form))
-                    continue
+            if step is None and self._steps:
+                step = staged(_beginning(form))
+            if step is not None:
+                self._steps.append(step)
+            elif isinstance(form, StageFactory):
                 self._fuse(functions)
                 self._begin.append(form.begin)
-                continue
-            self._fuse(functions)
-            self._steps.append(step or staged(_beginning(form)))
+            else:
+                functions.append(_function(form))
         self._fuse(functions)
 
     @property
