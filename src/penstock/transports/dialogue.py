@@ -1,0 +1,196 @@
+"""One request and its answer over the HTTP library, whoever's task it runs in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from penstock.interfaces import Ending
+from penstock.transports.faults import torn, translate
+from penstock.transports.headers import checked, received
+from penstock.transports.inflate import inflater
+from penstock.transports.line import CURRENT, Line
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    from penstock.interfaces import BodySource, HttpCall
+    from penstock.transports.inflate import Inflater
+    from penstock.transports.pools import Lease, Settings
+
+__all__ = ["Dialogue"]
+
+_NO_TIMEOUTS = {"connect": None, "read": None, "write": None, "pool": None}
+
+
+class Dialogue:
+    """Sends a call, and holds what is known of its answer.
+
+    Args:
+        call: The exchange.
+        url: Its address as the HTTP library takes it.
+        settings: Which library, and whose client.
+    """
+
+    def __init__(self, call: HttpCall, url: Any, settings: Settings) -> None:
+        self._call = call
+        self._url = url
+        self._settings = settings
+        self._headers = _with_defaults(checked(call.headers))
+        self._pieces: AsyncIterator[bytes] | None = None
+        self._response: Any = None  # Any: a Response of either package
+        self._inflater: Inflater | None = None
+        self.line = Line(call.watch, call.timings)
+        self.origin = f"{url.scheme}://{url.netloc.decode('ascii', 'replace')}"
+        self.status: int | None = None
+        self.headers: dict[str, str] = {}
+        self.ending: Ending | None = None
+        self.raw: AsyncIterator[bytes] | None = None
+        """The answer's body as it is on the wire, once `send` has returned."""
+
+    async def send(self, lease: Lease) -> None:
+        """Send the request and wait for the answer's status and headers.
+
+        Sends once more, on a fresh connection, where one from the pool turned out to be dead before
+        a byte of an answer came (row 21 of the fault matrix).
+
+        Raises:
+            PenstockError: There is no answer.
+        """
+        token = CURRENT.set(self.line)
+        try:
+            try:
+                response = await self._send(lease.shard.client)
+            except Exception as exc:
+                if not self._may_repeat(lease):
+                    raise translate(exc, origin=self.origin, sent=self.line.sent) from exc
+                lease.renew()
+                try:
+                    response = await self._send(lease.shard.client)
+                except Exception as again:
+                    raise translate(again, origin=self.origin, sent=self.line.sent) from again
+            self._response = response
+            self.line.headers_came()
+            self._accept(response)
+        finally:
+            CURRENT.reset(token)
+
+    def decode(self, chunk: bytes) -> Iterable[bytes]:
+        """Return the pieces of the body that `chunk`, just received, amounts to.
+
+        Raises:
+            ProtocolError: Its compression is broken.
+            LimitExceededError: It decompresses to too much.
+        """
+        self._call.watch.received(len(chunk))
+        return (chunk,) if self._inflater is None else self._inflater.feed(chunk)
+
+    def finish(self, exc: Exception | None = None) -> Exception | None:
+        """Judge the end of the body; `exc` is what the library raised, if it did.
+
+        Returns:
+            What reading raises, or None where `ending` says it all.
+        """
+        if exc is None:
+            if self._inflater is None or self._inflater.complete:
+                self.ending = Ending(clean=True)
+            else:
+                self.ending = Ending(clean=False, detail="the compressed answer is cut")
+            return None
+        cut = torn(exc)
+        if cut is not None:
+            self.ending = Ending(clean=False, detail=cut)
+            return None
+        return translate(exc, origin=self.origin, sent=True)
+
+    async def close(self) -> None:
+        """Let go of the connection; one whose answer was not read to its end is closed."""
+        try:
+            if self._response is not None:
+                if self.raw is not None and self.ending is None:
+                    await self._unwind(self.raw)
+                await self._response.aclose()
+        finally:
+            if self._pieces is not None:
+                await self._pieces.aclose()  # type: ignore[attr-defined]  # it is our generator
+
+    async def _send(self, client: Any) -> Any:  # Any: client and response of either package
+        call, line = self._call, self.line
+        headers = list(self._headers)
+        content: bytes | AsyncIterator[bytes] | None = None
+        if call.body is not None:
+            content = call.body.small
+            if content is None:
+                if call.framing == "length":
+                    headers.append((b"Content-Length", b"%d" % await call.body.length()))
+                content = self._pieces = self._counted(call.body)
+            else:
+                call.timings.bytes_sent = len(content)
+        line.begin()
+        extensions = {"timeout": _NO_TIMEOUTS, "trace": line.trace}
+        if self._settings.client is None:
+            request = self._settings.library.http.Request(
+                call.method, self._url, headers=headers, content=content, extensions=extensions
+            )
+            return await client.send(request, stream=True, auth=None, follow_redirects=False)
+        request = client.build_request(
+            call.method, self._url, headers=headers, content=content, extensions=extensions
+        )
+        return await client.send(request, stream=True, follow_redirects=False)
+
+    async def _counted(self, body: BodySource) -> AsyncIterator[bytes]:
+        """The body's pieces; the ``write`` clock runs while one is being taken."""
+        watch, timings = self._call.watch, self._call.timings
+        timings.bytes_sent = 0
+        watch.end("write")
+        source = body.open()
+        try:
+            async for piece in source:
+                watch.begin("write")
+                yield piece
+                watch.end("write")
+                timings.bytes_sent += len(piece)
+        finally:
+            if hasattr(source, "aclose"):
+                await source.aclose()
+        watch.begin("write")
+
+    def _may_repeat(self, lease: Lease) -> bool:
+        line = self.line
+        fresh = line.connected or line.heard_from or line.hung_up
+        # What a user's own client has heard is not known here.
+        return not fresh and lease.shard.backend is not None
+
+    def _accept(self, response: Any) -> None:
+        self.status = response.status_code
+        limits = self._call.limits
+        self.headers = received(response.headers.raw, limits)
+        self._inflater = inflater(
+            self.headers.get("content-encoding", ""), max_ratio=limits.max_ratio
+        )
+        self.raw = response.stream.__aiter__()
+
+    async def _unwind(self, raw: AsyncIterator[bytes]) -> None:
+        """End the library's generators from inside.
+
+        They are suspended in each other, and httpx 0.28 leaves the inner ones to the collector,
+        which would make a task for each. A read that fails ends them all in order.
+        """
+        self.line.hung_up = True
+        if self._settings.client is not None or self._settings.http2:
+            await raw.aclose()  # type: ignore[attr-defined]  # they are generators
+            return
+        token = CURRENT.set(self.line)
+        try:
+            async for _ in raw:
+                pass
+        except Exception:  # the read that fails, as it is meant to
+            pass
+        finally:
+            CURRENT.reset(token)
+
+
+def _with_defaults(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Ask for an answer that is not compressed: events must not wait in a peer's compressor."""
+    if not any(name.lower() == b"accept-encoding" for name, _ in headers):
+        headers.append((b"Accept-Encoding", b"identity"))
+    return headers

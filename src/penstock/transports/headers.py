@@ -1,0 +1,81 @@
+"""Header fields on their way out and in: what is refused, and what is bounded."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from penstock.errors import InvalidHeaderError, LimitExceededError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from penstock.limits import Limits
+
+__all__ = ["checked", "received"]
+
+# RFC 9110 section 5.6.2 (token) and section 5.5 (field values).
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+# RFC 9110 section 7.6.1 (hop-by-hop) and RFC 9112 section 6 (framing): the transport's own.
+_OURS = frozenset(
+    [
+        *["connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding"],
+        *["upgrade", "content-length", "expect", "http2-settings"],
+    ]
+)
+_MAX_FIELD = 16 * 1024
+"""Bytes of one header field; h11 and llhttp set no bound of their own, proxies 4 to 16 KiB."""
+
+
+def checked(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    """Return `headers` as bytes.
+
+    Raises:
+        InvalidHeaderError: A name is no token; a value has control characters, surrounding space or
+            characters beyond ASCII; or the field is the transport's own. No value is shown.
+    """
+    found = []
+    for name, value in headers:
+        if not _NAME.fullmatch(name):
+            raise InvalidHeaderError(f"{name[:40]!r} is no header name (RFC 9110 section 5.6.2)")
+        if name.lower() in _OURS:
+            raise InvalidHeaderError(f"header {name!r} is set by the transport, not by a caller")
+        if (bad := _CONTROL.search(value)) is not None:
+            raise InvalidHeaderError(
+                f"the value of header {name!r} has character {bad.group()!r} at {bad.start()}"
+            )
+        if not value.isascii() or value != value.strip():
+            what = "spaces around it" if value.isascii() else "characters beyond ASCII"
+            raise InvalidHeaderError(f"the value of header {name!r} has {what}")
+        found.append((name.encode(), value.encode()))
+    return found
+
+
+def received(raw: Iterable[tuple[bytes, bytes]], limits: Limits) -> dict[str, str]:
+    """Return an answer's header fields: names in lower case, repeated ones joined by ``, ``.
+
+    Raises:
+        LimitExceededError: There are too many fields, or too many bytes in one or in all.
+    """
+    headers: dict[str, str] = {}
+    size = 0
+    for count, (name, value) in enumerate(raw, 1):
+        length = len(name) + len(value) + 4
+        size += length
+        _within("max_response_header_count", count, limits.max_response_header_count)
+        _within("response header field", length, _MAX_FIELD)
+        _within("max_response_headers", size, limits.max_response_headers)
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    return headers
+
+
+def _within(bound: str, found: int, limit: int) -> None:
+    if found > limit:
+        raise LimitExceededError(
+            f"the answer's headers exceed {bound}: {found} of {limit}",
+            phase=bound,
+            limit=limit,
+            elapsed=found,
+        )

@@ -1,0 +1,319 @@
+"""One watchdog per stream: every clock of `penstock.Timeouts` on one timer of the loop.
+
+A timer per read costs more than the read (`asyncio.timeout` 2.9 us, one re-armed timer 0.46 us). So
+the clocks are numbers, and one timer stands at the nearest of them. When it fires and that clock
+has been reset meanwhile, it is set again for what is then the nearest: once per limit, not per
+read.
+
+Clocks of two kinds:
+
+- ``pool``, ``connect``, ``write``, ``response``, ``ttft`` and ``total`` run from `begin` to `end`.
+- ``idle``, ``progress`` and ``min_rate`` run only while the consumer asks, between `asking` and
+  `answered`; the time that it spends elsewhere is added to their limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from math import inf
+from typing import TYPE_CHECKING, Protocol
+
+from penstock.errors import DeadlineError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from penstock.limits import Limits, Timeouts
+
+__all__ = ["Clock", "Timer", "Watchdog"]
+
+# Seconds over which `Timeouts.min_rate` is judged where ``progress`` is off: its default.
+_RATE_WINDOW = 300.0
+
+_WHAT = {
+    "pool": "no place in our own limits within {limit:g} s",
+    "connect": "no connection within {limit:g} s",
+    "write": "the peer took no bytes for {elapsed:.1f} s",
+    "response": "no answer within {limit:g} s of the request",
+    "ttft": "no content within {limit:g} s of the request",
+    "idle": "no bytes for {elapsed:.1f} s",
+    "progress": "no content for {elapsed:.1f} s",
+    "min_rate": "fewer than {limit:g} bytes per second: {elapsed:.1f}",
+    "total": "the call took longer than {limit:g} s",
+}
+
+
+class Timer(Protocol):
+    """A timer that has been set."""
+
+    def cancel(self) -> None:
+        """Take it back; without effect once it has fired."""
+        ...
+
+
+class Clock(Protocol):
+    """Where the time comes from: an asyncio loop is one."""
+
+    def time(self) -> float:
+        """Return seconds on a clock that never goes back."""
+        ...
+
+    def call_at(self, when: float, callback: Callable[[], object], /) -> Timer:
+        """Call `callback` at `when`."""
+        ...
+
+
+def running_clock() -> Clock:
+    """Return the clock of the running loop, asyncio's or trio's."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        from penstock.transports.trio_clock import TrioClock
+
+        return TrioClock()
+
+
+class Watchdog:
+    """The clocks of one call; `penstock.interfaces.Watch` is its seam.
+
+    Args:
+        timeouts: The limits in seconds.
+        limits: ``max_silence``: bytes without content that count as a sign of life.
+        started: When the call began, on `clock`; default now. Timings and ``total`` count from it.
+        clock: Where the time comes from; default the running loop.
+    """
+
+    __slots__ = (
+        "_answered_at",
+        "_armed",
+        "_asking",
+        "_bytes",
+        "_callback",
+        "_clock",
+        "_ignored",
+        "_last_byte",
+        "_last_content",
+        "_max_silence",
+        "_progress",
+        "_progress_from",
+        "_quiet",
+        "_quiet_from",
+        "_rate",
+        "_rate_bytes",
+        "_rate_from",
+        "_rate_window",
+        "_time",
+        "_timeouts",
+        "_timer",
+        "_timer_at",
+        "started",
+    )
+
+    def __init__(
+        self,
+        timeouts: Timeouts,
+        *,
+        limits: Limits,
+        started: float | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._clock = clock or running_clock()
+        self._time = self._clock.time
+        self._timeouts = timeouts
+        self._max_silence = limits.max_silence
+        self.started = self._time() if started is None else started
+        """When the call began, on the loop's clock."""
+        self._callback: Callable[[DeadlineError], None] | None = None
+        self._timer: Timer | None = None
+        self._timer_at = inf
+        # Of the first kind: name -> (when it runs out, since when it runs).
+        self._armed: dict[str, tuple[float, float]] = {}
+        # Of the second kind: a limit, and from when it counts; infinity is "off".
+        self._quiet = _or_never(timeouts.idle)
+        self._progress = _or_never(timeouts.progress)
+        self._rate = timeouts.min_rate
+        self._rate_window = (timeouts.progress or _RATE_WINDOW) if self._rate else inf
+        self._quiet_from = self._progress_from = self._rate_from = inf
+        self._asking = False
+        self._answered_at = self.started
+        self._bytes = self._rate_bytes = self._ignored = 0
+        self._last_byte: float | None = None
+        self._last_content: float | None = None
+
+    def elapsed(self) -> float:
+        """Return the seconds since the call began."""
+        return self._time() - self.started
+
+    def on_expire(self, callback: Callable[[DeadlineError], None]) -> None:
+        """Call `callback` when a clock runs out; from now on ``total`` runs."""
+        self._callback = callback
+        total = self._timeouts.total
+        if total is not None:
+            self._armed["total"] = (self.started + total, self.started)
+            self._cover(self.started + total)
+
+    def begin(self, phase: str) -> None:
+        """Start the clock of that name; on a running one, start it again."""
+        now = self._time()
+        if phase == "idle":
+            self._quiet_from = now if self._asking else self._answered_at
+            if self._rate_from == inf:
+                self._rate_from = self._quiet_from
+        elif phase == "progress":
+            self._progress_from = now if self._asking else self._answered_at
+        else:
+            limit: float | None = getattr(self._timeouts, phase)
+            if limit is None:
+                return
+            self._armed[phase] = (now + limit, now)
+            self._cover(now + limit)
+            return
+        if self._asking:
+            self._cover(self._nearest_asked())
+
+    def end(self, phase: str) -> None:
+        """Stop the clock of that name."""
+        if phase == "idle":
+            self._quiet_from = inf
+        elif phase == "progress":
+            self._progress_from = inf
+        else:
+            self._armed.pop(phase, None)
+
+    def stop(self) -> None:
+        """Stop every clock, and forget whom to tell: nothing of the call is kept alive."""
+        self._callback = None
+        self._armed.clear()
+        self._quiet_from = self._progress_from = self._rate_from = inf
+        self._disarm()
+
+    def asking(self) -> None:
+        """Note that the consumer waits for bytes; ``idle`` and ``progress`` run."""
+        if self._asking:
+            return
+        gap = self._time() - self._answered_at
+        self._asking = True
+        self._quiet_from += gap
+        self._progress_from += gap
+        self._rate_from += gap
+        nearest = self._nearest_asked()
+        if nearest < self._timer_at:
+            self._arm(nearest)
+
+    def answered(self) -> None:
+        """Note that the consumer has what it waited for; ``idle`` and ``progress`` stand still."""
+        self._answered_at = self._time()
+        self._asking = False
+
+    def received(self, size: int) -> None:
+        """Note `size` bytes from the peer: a sign of life, unless it has been silent too long."""
+        now = self._last_byte = self._time()
+        self._bytes += size
+        if self._ignored <= self._max_silence:
+            self._quiet_from = now if self._asking else self._answered_at
+        if self._rate_from == inf:
+            self._rate_from = now if self._asking else self._answered_at
+
+    def sent(self, size: int) -> None:
+        """Note `size` bytes that the peer took; the ``write`` clock, if it runs, starts again."""
+        if size and "write" in self._armed:
+            self.begin("write")
+
+    def content(self) -> None:
+        """Note content: the first one ends ``ttft``, each one starts ``progress`` again."""
+        now = self._last_content = self._time()
+        self._progress_from = now if self._asking else self._answered_at
+        self._ignored = 0
+        self._armed.pop("ttft", None)
+
+    def ignored(self, size: int) -> None:
+        """Note `size` received bytes that say nothing: comments, unknown fields.
+
+        Past ``Limits.max_silence`` of them without content, bytes are no sign of life any more.
+        """
+        self._ignored += size
+
+    def _nearest_asked(self) -> float:
+        return min(
+            self._quiet_from + self._quiet,
+            self._progress_from + self._progress,
+            self._rate_from + self._rate_window,
+        )
+
+    def _cover(self, when: float) -> None:
+        """See that the timer fires no later than `when`."""
+        if when < self._timer_at:
+            self._arm(when)
+
+    def _arm(self, when: float) -> None:
+        self._disarm()
+        if self._callback is not None:
+            self._timer_at = when
+            self._timer = self._clock.call_at(when, self._tick)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._timer_at = None, inf
+
+    def _tick(self) -> None:
+        """Tell of the clock that ran out first; if none has, wait for the nearest."""
+        now, expected = self._time(), self._timer_at
+        self._timer, self._timer_at = None, inf
+        # A loop may call a timer one tick of its clock early.
+        now = max(now, expected)
+        due = self._due(now)
+        if due is None:
+            nearest = min((when for when, _ in self._armed.values()), default=inf)
+            if self._asking:
+                nearest = min(nearest, self._nearest_asked())
+            if nearest < inf:
+                self._arm(nearest)
+            return
+        callback = self._callback
+        self.stop()
+        if callback is not None:
+            callback(due)
+
+    def _due(self, now: float) -> DeadlineError | None:
+        if self._armed:
+            phase, (when, since) = min(self._armed.items(), key=lambda clock: clock[1][0])
+            if when <= now:
+                return self._error(phase, getattr(self._timeouts, phase), now - since, now)
+        if not self._asking:
+            return None
+        if self._quiet_from + self._quiet <= now:
+            return self._error("idle", self._quiet, now - self._quiet_from, now)
+        if self._progress_from + self._progress <= now:
+            return self._error("progress", self._progress, now - self._progress_from, now)
+        if self._rate and self._rate_from + self._rate_window <= now:
+            rate = (self._bytes - self._rate_bytes) / (now - self._rate_from)
+            if rate < self._rate:
+                return self._error("min_rate", self._rate, rate, now)
+            self._rate_from, self._rate_bytes = now, self._bytes
+        return None
+
+    def _error(self, phase: str, limit: float, elapsed: float, now: float) -> DeadlineError:
+        what = _WHAT[phase].format(limit=limit, elapsed=elapsed)
+        local = {"peer_fault": False, "retryable": False} if phase == "pool" else {}
+        return DeadlineError(
+            f"{phase}: {what}; {self._arrived(now)}",
+            phase=phase,
+            limit=limit,
+            elapsed=elapsed,
+            **local,  # type: ignore[arg-type]  # the two flags
+        )
+
+    def _arrived(self, now: float) -> str:
+        """What had come by `now`: both liveness and progress (row 4 of the fault matrix)."""
+        if self._last_byte is None:
+            return "nothing had arrived"
+        content = "no content yet"
+        if self._last_content is not None:
+            content = f"the last content {now - self._last_content:.1f} s ago"
+        life = f"the last {now - self._last_byte:.1f} s ago"
+        return f"{self._bytes} bytes had arrived, {life}, {content}"
+
+
+def _or_never(limit: float | None) -> float:
+    return inf if limit is None else limit
