@@ -95,7 +95,7 @@ class Client:
             proxy=proxy,
             verify=verify,
             cert=cert,
-            http_client=http_client,
+            client=http_client,
         )
         self._routes = Routes(
             resolver,
@@ -248,6 +248,15 @@ class Client:
         if not name:
             raise UnknownModelError("no model: name one, or set default_model=")
         await self._routes.warm(name)
+
+    async def list_models(self, provider: str) -> list[str]:
+        """Return the ids of the models that `provider` serves: ``"openai"``, ``"ollama"``, ...
+
+        Raises:
+            UnknownModelError: The catalogue has no such provider.
+            PenstockError: There is no answer, or it is an error.
+        """
+        return await self._routes.models(provider)
 
     def stats(self) -> ClientStats:
         """Return what the client holds now: streams, bytes, connections, the loop's lag."""

@@ -93,6 +93,10 @@ class Routes:
         """Open a connection to where `model` is served, and leave it in the pool."""
         await self._route(model).provider.warm()
 
+    async def models(self, provider: str) -> list[str]:
+        """Return the ids of the models that `provider` serves."""
+        return await self._route(f"{provider}/*").provider.models()
+
     def _route(self, name: str) -> DeploymentRoute:
         route = self._kept.get(name)
         if route is None:

@@ -6,18 +6,21 @@ request -> dialect -> body -> transport -> decoder -> dialect -> stream
 from __future__ import annotations
 
 import logging
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from msgspec import DecodeError as NotJson
+from msgspec import Struct
 from msgspec.json import decode as decode_json
 
 from penstock._version import USER_AGENT
 from penstock.chunks import Finish
+from penstock.decoders.whole import WholeDecoder
 from penstock.encoders import Body
-from penstock.errors import PenstockError
+from penstock.errors import PenstockError, ProtocolError
 from penstock.interfaces import CallRecord, HttpCall
 from penstock.pipeline.stream import BatchStream
 from penstock.providers.capture import Capture
@@ -28,7 +31,7 @@ from penstock.transports.dates import retry_after
 from penstock.transports.watchdog import Watchdog, running_clock
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from penstock.chunks import Chunk
     from penstock.interfaces import Dialect, Stream, Target, Transport, Watch, Wire
@@ -66,6 +69,14 @@ class Prepared:
             text = small.decode("utf-8").replace("'", "'\\''")
             lines.append(f"  --data-binary '{text}'")
         return " \\\n".join(lines)
+
+
+class _Model(Struct):
+    id: str
+
+
+class _Listed(Struct):
+    data: list[_Model]
 
 
 class Sockets(Protocol):
@@ -139,19 +150,14 @@ class HttpProvider:
         target = await self._target()
         outgoing = self._dialect.encode(request, target, dropped=dropped)
         key = await self._resolved.deployment.api_key.reveal(self._resolved.key)
-        headers = {
-            "content-type": "application/json",
-            "accept": "text/event-stream, application/json"
-            if request.stream
-            else "application/json",
-            "user-agent": USER_AGENT,
-        }
-        if key:
-            headers["authorization"] = f"Bearer {key}"
-        for more in (outgoing.headers, self._headers, target.headers, request.extra_headers):
-            headers.update((name.lower(), value) for name, value in more.items())
-        pairs = list(headers.items())
-        check_headers(pairs)
+        accept = "text/event-stream, application/json" if request.stream else "application/json"
+        pairs = self._pairs(
+            key,
+            {"content-type": "application/json", "accept": accept},
+            outgoing.headers,
+            target.headers,
+            request.extra_headers,
+        )
         body = Body(
             outgoing.fields,
             buffer_size=self._limits.body_buffer,
@@ -166,28 +172,73 @@ class HttpProvider:
         Raises:
             TransportError: There is no connection to be had.
         """
+        async with self._models() as wire:
+            await wire.aclose(reuse=True)
+
+    async def models(self) -> list[str]:
+        """Return the ids of the models that are served there (``GET /models``).
+
+        Raises:
+            PenstockError: There is no answer, or it is an error or no list.
+        """
+        async with self._models() as wire:
+            if wire.status != 200:
+                raise await self._rejection(wire)
+            body = WholeDecoder(max_event=self._limits.max_event)
+            while data := await wire.read():
+                body.decode(data)
+            try:
+                listed = decode_json(b"".join(body.flush()), type=_Listed)
+            except NotJson as exc:
+                raise ProtocolError(f"the list of models is none: {exc}") from exc
+            return [model.id for model in listed.data]
+
+    @asynccontextmanager
+    async def _models(self) -> AsyncIterator[Wire]:
+        """Ask for the list of models; errors leave with the deployment's name."""
         target = await self._target()
         key = await self._resolved.deployment.api_key.reveal(self._resolved.key)
-        headers = {"user-agent": USER_AGENT, "accept": "application/json"} | self._headers
+        pairs = self._pairs(key, {"accept": "application/json"}, target.headers)
+        call = HttpCall(
+            method="GET",
+            url=f"{target.base_url}/models",
+            headers=pairs,
+            body=None,
+            watch=Watchdog(self._timeouts, limits=self._limits),
+            limits=self._limits,
+        )
+        record = CallRecord(
+            model=target.deployment, provider=target.provider, deployment=target.deployment
+        )
+        try:
+            wire = await self._connections.transport.open(call)
+            try:
+                yield wire
+            finally:
+                await wire.aclose()
+        except PenstockError as error:
+            raise _blamed(error, record=record, secrets=secrets_of(pairs, key)) from error.__cause__
+        finally:
+            call.watch.stop()
+
+    def _pairs(self, key: str | None, *layers: Mapping[str, str]) -> list[tuple[str, str]]:
+        """Return the headers of a request: ours, the key's, and `layers`, the last the strongest.
+
+        Raises:
+            InvalidHeaderError: One of them would break out of its line.
+        """
+        headers = {"user-agent": USER_AGENT}
         if key:
             headers["authorization"] = f"Bearer {key}"
-        pairs = list((headers | dict(target.headers)).items())
+        for layer in (self._headers, *layers):
+            headers.update((name.lower(), value) for name, value in layer.items())
+        pairs = list(headers.items())
         check_headers(pairs)
-        watch = Watchdog(self._timeouts, limits=self._limits)
-        try:
-            wire = await self._connections.transport.open(
-                HttpCall(
-                    method="GET",
-                    url=f"{target.base_url}/models",
-                    headers=pairs,
-                    body=None,
-                    watch=watch,
-                    limits=self._limits,
-                )
-            )
-            await wire.aclose(reuse=True)
-        finally:
-            watch.stop()
+        return pairs
+
+    async def _target(self) -> Target:
+        target = self._resolved.target
+        return target if self._locate is None else replace(target, base_url=await self._locate())
 
     def _watchdog(self, request: ChatRequest) -> Watchdog:
         clock = running_clock()
@@ -198,10 +249,6 @@ class HttpProvider:
             started=clock.time() - gone,
             clock=clock,
         )
-
-    async def _target(self) -> Target:
-        target = self._resolved.target
-        return target if self._locate is None else replace(target, base_url=await self._locate())
 
     async def _exchange(
         self,
@@ -260,6 +307,7 @@ class HttpProvider:
                 request, content_type, self._limits, origin=self._resolved.target.origin
             ),
             watch=watch,
+            timings=record.timings,
             blame=blame,
             keep=_keeper(record) if request.keep_raw else None,
         )

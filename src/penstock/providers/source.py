@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from penstock.chunks import Chunk
     from penstock.interfaces import Answer, Decoder, Framing, Watch, Wire
     from penstock.limits import Limits
+    from penstock.response import Timings
 
 __all__ = ["HttpSource", "decoder_for"]
 
@@ -43,6 +44,7 @@ class HttpSource:
         decoder: Bytes to frames.
         answer: Frames to chunks.
         watch: The call's clocks.
+        timings: Where it is noted when content came and when the answer ended.
         blame: Fills in an error's provider, deployment and request id.
         keep: Takes every frame, for ``keep_raw``; None where nobody wants them.
     """
@@ -54,6 +56,7 @@ class HttpSource:
         decoder: Decoder[Any],
         answer: Answer[Any],
         watch: Watch,
+        timings: Timings,
         blame: Callable[[PenstockError], object],
         keep: Callable[[Sequence[Any]], None] | None = None,
     ) -> None:
@@ -61,6 +64,7 @@ class HttpSource:
         self._decoder = decoder
         self._answer = answer
         self._watch = watch
+        self._timings = timings
         self._blame = blame
         self._keep = keep
         self._ignored = 0
@@ -77,7 +81,7 @@ class HttpSource:
             try:
                 await self._advance(chunks)
             except PenstockError as error:
-                self._watch.stop()
+                self._stop()
                 self._blame(error)
                 if chunks:
                     raise Interrupted(chunks, error) from error
@@ -113,6 +117,8 @@ class HttpSource:
         finally:
             if any(chunk.content for chunk in chunks):
                 self._watch.content()
+                if self._timings.ttft is None:
+                    self._timings.ttft = self._watch.elapsed()
 
     def _note_noise(self) -> None:
         ignored = self._decoder.ignored
@@ -128,8 +134,7 @@ class HttpSource:
             self._watch.answered()
 
     async def _finish(self) -> None:
-        self._ended = True
-        self._watch.stop()
+        self._stop()
         await self._wire.aclose(reuse=True)
 
     def buffered(self) -> int:
@@ -138,10 +143,16 @@ class HttpSource:
 
     def abort(self, error: PenstockError | None = None) -> None:
         """Cut the wire; a pending read raises `error`."""
-        self._watch.stop()
+        self._stop()
         self._wire.abort(error)
 
     async def aclose(self, *, reuse: bool = False) -> None:
         """Let go of the wire."""
-        self._watch.stop()
+        self._stop()
         await self._wire.aclose(reuse=reuse)
+
+    def _stop(self) -> None:
+        if not self._ended:
+            self._ended = True
+            self._timings.total = self._watch.elapsed()
+            self._watch.stop()
