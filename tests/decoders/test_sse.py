@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -210,17 +211,10 @@ def test_a_cr_ends_its_line_at_once() -> None:
 
 
 LINES = st.sampled_from(
-    [b"data: 1", b"data:2", b"data", b"data: \xc3\xa9", b"event: e", b"id: 7", b"id", b"retry: 9"]
-    + [
-        b":",
-        b": comment",
-        b"unknown: x",
-        b"datax",
-        b"",
-        b"",
-        b"data: \xff",
-        b"dat",
-        b"\xef\xbb\xbf",
+    [
+        *[b"data: 1", b"data:2", b"data", b"data: \xc3\xa9", b"data: \xff", b"event: e"],
+        *[b"id: 7", b"id", b"retry: 9", b":", b": comment", b"unknown: x", b"datax", b"dat"],
+        *[b"", b"", b"\xef\xbb\xbf"],
     ]
 )
 WIRES = st.lists(st.tuples(LINES, st.sampled_from([b"\n", b"\r", b"\r\n"])), max_size=24).map(
@@ -232,7 +226,7 @@ WIRES = st.lists(st.tuples(LINES, st.sampled_from([b"\n", b"\r", b"\r\n"])), max
 def test_any_lines_in_any_cut(wire: bytes, places: list[int], text: bool, play: Any) -> None:
     """Whatever the lines and wherever the cuts, the answer is that of the whole."""
     bounds = [0, *sorted(min(place, len(wire)) for place in places), len(wire)]
-    pieces = [wire[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+    pieces = [wire[a:b] for a, b in pairwise(bounds)]
     make = partial(SSEDecoder, text=text)
 
     assert play(make, [wire]) == play(make, pieces)
@@ -332,7 +326,7 @@ BOUNDED = partial(SSEDecoder, max_line=20, max_event=24)
 
 @pytest.mark.parametrize(("wire", "expected", "bound"), BOUNDS.values(), ids=BOUNDS)
 def test_bounds(wire: bytes, expected: list[str], bound: str | None, play: Any) -> None:
-    """Row 35: a bound is exact, named and typed; ignored lines have none; what was whole is kept."""
+    """Row 35: a bound is exact, named and typed; ignored lines have none."""
     outcome = play(BOUNDED, [wire])
 
     assert expected == [frame.data for frame in outcome.frames]
@@ -356,7 +350,7 @@ def test_any_bound_in_any_cut(
 ) -> None:
     """Whatever the bounds, cuts do not move where they are met."""
     bounds = [0, *sorted(min(place, len(wire)) for place in places), len(wire)]
-    pieces = [wire[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+    pieces = [wire[a:b] for a, b in pairwise(bounds)]
     make = partial(SSEDecoder, max_line=max_line, max_event=max_event)
 
     assert play(make, [wire]) == play(make, pieces)
@@ -478,8 +472,8 @@ def test_ignored_lines_keep_nothing(unit: bytes) -> None:
 
 @pytest.mark.parametrize("unit", [b"x", b"data\n", b"data:x\n", b"data: xyz\n"])
 def test_memory_stays_within_the_bound(unit: bytes) -> None:
-    """Row 35: a line or an event without end costs its bound, the work of one read and the spare of a
-    growing `bytearray` (an eighth); never many times that, whatever its lines are like.
+    """Row 35: a line or event without end costs its bound, one read's work and what a `bytearray`
+    keeps to grow (an eighth); never many times that, whatever its lines are like.
     """
     bound = 256 * KIB
     decoder = SSEDecoder(max_line=bound, max_event=bound)
