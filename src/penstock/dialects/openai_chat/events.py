@@ -126,11 +126,10 @@ class Events:
                 into.append(ProviderEvent("delta", rest, index))
         self._read_logprobs(choice.get("logprobs"), index, into)
         self._read_choice_rest(choice, index, into)
-        counted = self._count(choice.get("usage"), into)
         word = choice.get("finish_reason")
         if isinstance(word, str) and word and self.finished.get(index) != word:
             self._end(index, word, into)
-        return counted
+        return self._count(choice.get("usage"), into)  # Moonshot has it here
 
     def _index(self, given: Json, place: int) -> int:
         index = place if given is None else given
