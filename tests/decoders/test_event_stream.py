@@ -385,6 +385,15 @@ def test_all_different_headers_are_read() -> None:
     ]
 
 
+@pytest.mark.parametrize(("wire", "expected"), [(ALL, 0), (ALL + ALL[:15], 15)])
+def test_buffered_bytes_are_counted(wire: bytes, expected: int) -> None:
+    """`buffered` is what waits for the rest of its message."""
+    decoder = EventStreamDecoder()
+    decoder.decode(wire)
+
+    assert expected == decoder.buffered
+
+
 def test_nothing_is_ignored() -> None:
     """Every byte is part of a frame."""
     decoder = EventStreamDecoder()

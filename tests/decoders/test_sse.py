@@ -449,6 +449,24 @@ def test_ignored_bytes_are_counted(wire: bytes, expected: int) -> None:
     assert expected == decoder.ignored
 
 
+@pytest.mark.parametrize(
+    ("wire", "expected"),
+    [
+        (b"data: x\n\n", 0),
+        (b"data: x", 7),
+        (b"data: x\n", 1),
+        (b"event: ab\ndata: x\ndata: yz\nid", 8),
+        (b": comment that never ends", 0),
+    ],
+)
+def test_buffered_bytes_are_counted(wire: bytes, expected: int) -> None:
+    """`buffered` is what waits for the rest of its event."""
+    decoder = SSEDecoder()
+    decoder.decode(wire)
+
+    assert expected == decoder.buffered
+
+
 def peak(feed: Callable[[], object]) -> int:
     """The most bytes that `feed` had allocated at once."""
     tracemalloc.start()

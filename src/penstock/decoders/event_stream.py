@@ -76,6 +76,11 @@ class EventStreamDecoder:
         self._needed = _PRELUDE.size
         self._blocks: dict[bytes, dict[str, HeaderValue]] = {}
 
+    @property
+    def buffered(self) -> int:
+        """Bytes that wait for the rest of their frame."""
+        return len(self._buffer)
+
     def decode(self, data: bytes) -> list[EventStreamFrame]:
         """Return the messages that `data` completes, often none.
 

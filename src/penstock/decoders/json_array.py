@@ -15,9 +15,13 @@ from __future__ import annotations
 
 import re
 from enum import Enum, auto
+from typing import TYPE_CHECKING, cast
 
 from penstock.decoders._faults import BOUNDS, STEP, Fault, Fuse, exceeded, is_json, torn
 from penstock.errors import DecodeError, LimitExceededError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["JSONArrayDecoder"]
 
@@ -26,7 +30,11 @@ _NOT_SPACE = re.compile(rb"[^ \t\n\r]")
 _SCALAR_END = re.compile(rb"[,\] \t\n\r]")
 # What has no bracket, whole strings included. It stops before a bracket, and before a string that
 # has an escape, that is torn, or that is one too many: the count bounds what the matcher remembers.
-_SKIP = re.compile(rb'[^"\[\]{}]*(?:"[^"\\]*"[^"\[\]{}]*){0,64}')
+# It always matches, if only nothing, so there is always an answer.
+_skip = cast(
+    "Callable[[bytes, int], re.Match[bytes]]",
+    re.compile(rb'[^"\[\]{}]*(?:"[^"\\]*"[^"\[\]{}]*){0,64}').match,
+)
 _STRING_MARK = re.compile(rb'["\\]')
 _QUOTE = ord('"')
 _SCALAR = b"-0123456789tfn"
@@ -90,6 +98,11 @@ class JSONArrayDecoder:
         self._next = _Next.ARRAY
         self.ignored = 0
         """Bytes since the last element in space, brackets and commas around elements."""
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that wait for the rest of their frame."""
+        return len(self._buffer)
 
     def decode(self, data: bytes) -> list[bytes]:
         """Return the elements that `data` completes, often none.
@@ -182,10 +195,7 @@ class JSONArrayDecoder:
             at = self._find_string_end(data, at)
             if at < 0 or not self._depth:
                 return at
-        while found := _SKIP.match(data, at):  # always, if only nothing
-            at = found.end()
-            if at == len(data):
-                break
+        while (at := _skip(data, at).end()) < len(data):
             if data[at] == _QUOTE:
                 self._in_string = True
                 at = self._find_string_end(data, at + 1)

@@ -32,6 +32,11 @@ class JSONLinesDecoder:
         self.ignored = 0
         """Bytes since the last line that was not blank."""
 
+    @property
+    def buffered(self) -> int:
+        """Bytes that wait for the rest of their frame."""
+        return len(self._buffer)
+
     def decode(self, data: bytes) -> list[bytes]:
         """Return the lines that `data` completes, often none.
 

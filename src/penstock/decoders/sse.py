@@ -100,6 +100,11 @@ class SSEDecoder:
         self.ignored = 0
         """Bytes since the last frame in lines other than data."""
 
+    @property
+    def buffered(self) -> int:
+        """Bytes that wait for the rest of their frame."""
+        return len(self._buffer) + len(self._data or b"") + len(self._event)
+
     def decode(self, data: bytes) -> list[SSEFrame]:
         """Return the events that `data` completes, often none.
 
