@@ -81,6 +81,12 @@ class Fold:
             if texts:
                 self._text(0, "".join(texts))
 
+    @property
+    def text(self) -> str:
+        """The first choice's text so far; put together when it is read."""
+        first = self._choices.get(0)
+        return "" if first is None else first.text.join()
+
     def reply(self, record: CallRecord) -> Reply:
         """Return the answer as far as it has come, with what `record` knows of the call."""
         choices = [
