@@ -108,9 +108,9 @@ def parse(model: str, header: str = "") -> Behavior:
         BehaviorError: Something in them does not exist or has no such value.
     """
     name, _, query = model.removeprefix("sim/").partition("?")
-    named, mark, later = header.partition("?")
+    named, mark, later = header.removeprefix("sim/").partition("?")
     if mark or named in MODELS or named.startswith("replay/"):
-        name = named.removeprefix("sim/") or name
+        name = named or name
     else:
         later = header
     if name not in MODELS and not name.startswith("replay/"):

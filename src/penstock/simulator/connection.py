@@ -200,7 +200,11 @@ class Connection(asyncio.Protocol):
 
     async def _answer(self, incoming: Incoming) -> None:
         """Answer one request, then begin the next or close."""
-        await self._serve(self, incoming)
+        try:
+            await self._serve(self, incoming)
+        except Exception:  # a mistake of ours: its client must not wait; the server logs it
+            self.transport.abort()
+            raise
         self.served += 1
         self._task = None
         if self.transport.is_closing():
@@ -260,7 +264,10 @@ class Connection(asyncio.Protocol):
 
 
 def _left(descriptor: int) -> bool:
-    """Tell whether the client has closed, though bytes of it are still unread."""
+    """Tell whether the client has closed, though bytes of it are still unread.
+
+    A FIN that waits in the client's kernel behind bytes that nobody takes is not seen; a reset is.
+    """
     if not hasattr(select, "poll"):
         return False
     watched = getattr(select, "POLLRDHUP", 0)  # Linux only; elsewhere a full close still shows

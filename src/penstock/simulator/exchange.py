@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Iterable
 from itertools import chain
 from time import monotonic
@@ -13,6 +12,7 @@ from penstock.simulator import pages
 from penstock.simulator.behavior import Behavior, BehaviorError
 from penstock.simulator.connection import Connection, Incoming
 from penstock.simulator.framing import frame_head
+from penstock.simulator.pace import Pace
 from penstock.simulator.problems import Problem
 from penstock.simulator.respond import Response, page_response, respond
 from penstock.simulator.steps import BLOCK, End, Event, Raw, Step, Wait
@@ -69,7 +69,7 @@ class Exchange:
             ask = wire.ask(incoming.body)
             behavior = self._server.resolve(ask.model, self._control)
         except ValueError as exc:
-            self._record.behavior = self._control
+            self._record.behavior = self._control or "?"
             return await self._send(page_response(_refused(wire, exc), _PLAIN), _PLAIN)
         behavior = self._server.judge(behavior)
         self._note(behavior, ask.model)
@@ -97,15 +97,16 @@ class Exchange:
         """
         behavior = self._peek("echo") if self._control else None
         if behavior is None or not _begins_early(behavior):
+            await self._let_send()
             await self._incoming.moved.wait()
             model = wire.model_in(bytes(self._incoming.body.head[:4096]))
             behavior = self._peek(model) if model else None
         if behavior is None or not _begins_early(behavior):
             return None
+        self._record.behavior = f"{behavior.model} {self._control}".strip()
         if behavior.has("slow-read"):
             self._connection.read_slowly(behavior.upload_rate)
             return None
-        self._note(behavior, behavior.model)
         return behavior
 
     def _peek(self, model: str) -> Behavior | None:
@@ -117,6 +118,7 @@ class Exchange:
     async def _play_early(self, wire: Wire, behavior: Behavior) -> str:
         """Answer, or not, while the client is still sending."""
         self._connection.stop_reading()
+        self._note(behavior, behavior.model)
         if behavior.has("no-read"):
             return await self._end(End.HANG)
         page = pages.page_for(wire, behavior, "", self._incoming.headers)
@@ -128,13 +130,18 @@ class Exchange:
     async def _receive(self) -> None:
         """Wait for the whole body."""
         incoming = self._incoming
-        if incoming.continue_wanted and not incoming.complete:
-            await self._connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        await self._let_send()
         while not incoming.complete:
             incoming.moved.clear()
             await incoming.moved.wait()
         self._note_body()
         self._record.received = monotonic()
+
+    async def _let_send(self) -> None:
+        """Answer ``expect: 100-continue`` (RFC 9110 section 10.1.1), once."""
+        if self._incoming.continue_wanted and not self._incoming.body.length:
+            self._incoming.continue_wanted = False
+            await self._connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _note_body(self) -> None:
         record, body = self._record, self._incoming.body
@@ -157,12 +164,16 @@ class Exchange:
         return await self._play(steps, behavior)
 
     async def _play(self, steps: Iterable[Step], behavior: Behavior) -> str:
-        pace = _Pace(behavior, self._record.received or monotonic())
+        pace = Pace(behavior, self._record.received or monotonic())
         held: list[bytes] = []
         size = 0
         for step in steps:
             if isinstance(step, (Event, Raw)):
-                if isinstance(step, Event) and step.content and (wait := pace.due(step.content)):
+                if (
+                    isinstance(step, Event)
+                    and step.content
+                    and (wait := pace.due(step.content, monotonic()))
+                ):
                     await self._write(held)
                     held, size = [], 0
                     await asyncio.sleep(wait)
@@ -199,27 +210,6 @@ class Exchange:
         else:
             self._connection.transport.close()
         return "fault"
-
-
-class _Pace:
-    """When each content chunk is due: on a fixed schedule, so that a late one is caught up."""
-
-    def __init__(self, behavior: Behavior, received: float) -> None:
-        self._next = received + behavior.ttft
-        self._gap = 1 / behavior.rate if behavior.rate else 0.0
-        self._jitter = behavior.jitter
-        self._draw = random.Random(behavior.seed).uniform
-        self._free = not (behavior.rate or behavior.ttft)
-
-    def due(self, content: int) -> float:
-        """Return the seconds to wait for the next piece; 0 if it is due."""
-        if self._free:
-            return 0.0
-        when = self._next
-        self._next += self._gap * content
-        if self._jitter:
-            when += self._gap * self._draw(-self._jitter, self._jitter) / 2
-        return max(when - monotonic(), 0.0)
 
 
 def _delay(behavior: Behavior) -> list[Step]:

@@ -22,6 +22,7 @@ from penstock.simulator.steps import End, Event, Step, Wait
 
 __all__ = ["Piece", "Recording", "load_recording"]
 
+_JSON, _STREAM = "application/json", "text/event-stream"
 MAX_RECORDING = 256 * 1024 * 1024
 """Bytes of the longest recording that is loaded."""
 _HOP = {"connection", "content-encoding", "content-length", "keep-alive", "transfer-encoding"}
@@ -52,8 +53,12 @@ class Recording:
     """Seconds from the end of the request to the end of the answer."""
 
     def head(self) -> Head:
-        """Return the status and headers to answer with."""
-        return Head(self.status, self.headers)
+        """Return the status and headers to answer with; an unrecorded content type is guessed."""
+        head = Head(self.status, self.headers)
+        if any(name == "content-type" for name, _ in self.headers):
+            return head
+        start = self.pieces[0].data.lstrip()[:1] if self.pieces else b""
+        return head.plus(("content-type", _JSON if start in (b"{", b"[") else _STREAM))
 
     def steps(self, speed: float = 1.0) -> Iterator[Step]:
         """Produce the body at `speed` times the recorded pace."""

@@ -47,6 +47,9 @@ class StepCache:
         self._max_entries, self._max_bytes = max_entries, max_bytes
         self._known: OrderedDict[object, tuple[Headers, tuple[Step, ...]]] = OrderedDict()
 
+    def __len__(self) -> int:
+        return len(self._known)
+
     def get(self, key: object) -> tuple[Headers, tuple[Step, ...]] | None:
         """Return a kept answer's framing headers and steps."""
         if key in self._known:
@@ -138,22 +141,29 @@ def _replay(
 
 def _answer(wire: Wire, ask: Ask, behavior: Behavior, cache: StepCache, *, old: bool) -> Response:
     streamed = (ask.stream or behavior.has("stream-answer")) and not behavior.has("json-answer")
-    key = (type(wire), ask, replace(behavior, fail=None, key=None), old)
-    if (known := cache.get(key)) is not None:
-        headers, steps = known
-    else:
-        body = (
-            _faulty(wire, behavior, iter(wire.stream(ask, behavior)))
-            if streamed
-            else (_whole(wire, ask, behavior))
-        )
-        headers, framed = frame_body(body, behavior, counted=not streamed, old=old)
-        unpaced = not (behavior.rate or behavior.ttft)
-        steps = cache.keep(key, headers, coalesce(framed) if unpaced else framed)  # type: ignore[assignment]
+    headers, steps = _framed(wire, ask, behavior, cache, streamed=streamed, old=old)
     head = Head(behavior.status or 200, _content_type(wire, behavior, streamed=streamed))
     if behavior.has("headers-then-silence"):
-        return Response(head.plus(*headers), [End.HANG])
+        steps = [End.HANG]
     return Response(head.plus(*headers), steps)
+
+
+def _framed(
+    wire: Wire, ask: Ask, behavior: Behavior, cache: StepCache, *, streamed: bool, old: bool
+) -> tuple[Headers, Iterable[Step]]:
+    """Return the framing's headers and the framed body, from the cache where they are there."""
+    asked = behavior if behavior.fail is None else replace(behavior, fail=None, key=None)
+    key = (type(wire), ask, asked, old)
+    if (known := cache.get(key)) is not None:
+        return known
+    if streamed:
+        body = _faulty(wire, behavior, wire.stream(ask, behavior))
+    else:
+        body = _whole(wire, ask, behavior)
+    headers, steps = frame_body(body, behavior, counted=not streamed, old=old)
+    if not (behavior.rate or behavior.ttft):
+        steps = coalesce(steps)
+    return headers, cache.keep(key, headers, steps)
 
 
 def _content_type(wire: Wire, behavior: Behavior, *, streamed: bool) -> Headers:

@@ -130,10 +130,7 @@ def _text(content: str | list[Any] | None) -> str:
 def _salvage(body: Intake) -> Ask:
     """Read both ends of a body whose middle was only hashed."""
     head, tail = bytes(body.head[:_SCALARS]), bytes(body.tail)
-    found = _tail_fields(tail)
-    if "model" not in found and (model := model_in(head)):
-        found["model"] = model
-        found |= {key: value for key, value in _head_scalars(head).items() if key not in found}
+    found = _head_scalars(head) | _tail_fields(tail)
     if "model" not in found:
         raise ValueError("No model at either end of a body that is longer than the simulator keeps")
     starts = [match.start() for match in _TAIL_MESSAGE.finditer(tail)][-_SEARCHED:]
