@@ -101,7 +101,7 @@ class _Translator:
         if _STATE in message:
             message = self._without_state(message)
         content = message.get("content")
-        if type(content) is not str and isinstance(content, Iterable):
+        if isinstance(content, (list, tuple)):
             return self._with_parts(message, content)
         return message
 
@@ -155,15 +155,14 @@ class _Translator:
 
     def _with_parts(self, message: dict[str, Json], content: Json) -> dict[str, Json]:
         """Translate the parts of `message`; a message without documents stays the object it is."""
-        parts = content if isinstance(content, list) else list(content)
         places = [
             place
-            for place, part in enumerate(parts)
+            for place, part in enumerate(content)
             if isinstance(part, Mapping) and part.get("type") == "document" and "document" in part
         ]
         if not places:
-            return message if parts is content else {**message, "content": parts}
-        parts = list(parts)
+            return message
+        parts = list(content)
         for place in places:
             parts[place] = self._file(parts[place], f"{self._path()}.content[{place}]")
         return {**message, "content": parts}
