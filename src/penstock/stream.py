@@ -230,8 +230,10 @@ def presented(error: PenstockError) -> PenstockError:
     Their locals hold the conversation and the headers, which a traceback that shows locals would
     print (fault matrix, row 39); what matters of the error is in its fields.
     """
-    seen: BaseException | None = error
-    while seen is not None:
-        seen.__traceback__ = None
-        seen = seen.__cause__ or seen.__context__
+    chain: list[BaseException] = [error]
+    for link in chain:  # it grows while it is walked, and may come back to where it was
+        link.__traceback__ = None
+        for behind in (link.__cause__, link.__context__):
+            if behind is not None and behind not in chain:
+                chain.append(behind)
     return error

@@ -21,7 +21,8 @@ EXAMPLE = {
 @pytest.fixture(autouse=True)
 def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave no variable that moves a provider."""
-    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    for name in ("OPENAI_BASE_URL", "OLLAMA_HOST"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.mark.parametrize(
@@ -108,6 +109,24 @@ def test_the_environment_can_move_a_provider(monkeypatch: pytest.MonkeyPatch) ->
         deployment.origin,
         deployment.api_key.variables,
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "base_url"),
+    [
+        ("127.0.0.1:9", "http://127.0.0.1:9/v1"),
+        ("http://box:9", "http://box:9/v1"),
+        ("https://box/ollama/v1/", "https://box/ollama/v1"),
+        ("0.0.0.0", "http://127.0.0.1:11434/v1"),
+    ],
+)
+def test_a_local_server_is_named_by_its_host(
+    value: str, base_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OLLAMA_HOST has neither scheme nor path, and may be what the server binds to."""
+    monkeypatch.setenv("OLLAMA_HOST", value)
+
+    assert base_url == Resolver({}).resolve("ollama/x").deployment.base_url
 
 
 def test_every_row_is_a_valid_deployment() -> None:

@@ -131,7 +131,21 @@ def _row_at(deployment: Deployment) -> ProviderRow | None:
     return None
 
 
+def _moved(value: str, row: ProviderRow) -> str:
+    """Return the address that a variable gives; a local server's may be no more than its host."""
+    if not row.local:
+        return value
+    usual = urlsplit(row.base_url)
+    parts = urlsplit(value if "://" in value else f"//{value}", scheme=usual.scheme)
+    host = "127.0.0.1" if parts.hostname in (None, "0.0.0.0") else parts.hostname
+    port = parts.port or (usual.port if "://" not in value else None)
+    return parts._replace(
+        netloc=f"{host}:{port}" if port else str(host), path=parts.path.rstrip("/") or usual.path
+    ).geturl()
+
+
 def _deployment_of(row: ProviderRow) -> Deployment:
-    base_url = next((environ[name] for name in row.base_url_env if environ.get(name)), row.base_url)
+    moved = next((environ[name] for name in row.base_url_env if environ.get(name)), None)
+    base_url = row.base_url if moved is None else _moved(moved, row)
     secret = Secret(None, variables=row.key_env if row.auth != "none" else ())
     return Deployment(base_url, secret, dialect=row.dialect)

@@ -1,0 +1,117 @@
+"""The commands and their options."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from penstock._version import VERSION
+from penstock.cli.exits import EPILOG, guarded
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="penstock",
+    help="Stream LLM answers from any provider through a fixed-size buffer.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"penstock {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def penstock(
+    version: Annotated[  # typer calls back with it
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Stream LLM answers from any provider through a fixed-size buffer."""
+
+
+@app.command(epilog=EPILOG)
+def chat(
+    prompt: Annotated[
+        str | None,
+        typer.Argument(
+            help="What to say; '-' or nothing reads standard input.", show_default=False
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help="provider/model, e.g. openai/gpt-5.4 or sim/echo."),
+    ] = None,
+    system: Annotated[
+        str | None, typer.Option("--system", "-s", help="What the model is told first.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the whole answer as one JSON object.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the request, the key masked; send nothing.")
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print nothing but the answer.")
+    ] = False,
+) -> None:
+    """Ask a model and watch the answer stream, with its time to first token and memory.
+
+    Without --model it takes OpenAI where OPENAI_API_KEY is set, else a local server (Ollama,
+    llama.cpp, vLLM) that answers, else the built-in simulator. It names its choice before it
+    sends anything. On a terminal and without a prompt it is a conversation.
+    """
+    from penstock.cli.chat import Options, converse
+
+    options = Options(
+        prompt=prompt, model=model, system=system, as_json=as_json, dry_run=dry_run, quiet=quiet
+    )
+    raise typer.Exit(guarded(converse, options))
+
+
+@app.command(epilog=EPILOG)
+def models(
+    provider: Annotated[
+        str | None, typer.Argument(help="Only this provider.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the models that can be reached: providers with a key, and local servers that answer."""
+    from penstock.cli.models import list_models
+
+    raise typer.Exit(guarded(list_models, provider, as_json))
+
+
+@app.command(epilog=EPILOG)
+def simulate(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port; 0 takes a free one.", min=0, max=65535)] = 0,
+    replay: Annotated[
+        list[str] | None,
+        typer.Option(help="A recording to serve as model replay/NAME: NAME=FILE or FILE."),
+    ] = None,
+    list_faults: Annotated[
+        bool, typer.Option("--list-faults", help="List what can go wrong on demand, and stop.")
+    ] = False,
+) -> None:
+    """Run a server that answers as OpenAI does, well or badly, for tests of your own clients.
+
+    A request chooses by its model, such as 'echo?ttft=2&fault=reset@3', or by the header
+    x-penstock-sim. The first line printed is the server's address.
+    """
+    from penstock.cli.simulate import run, show_faults
+
+    if list_faults:
+        raise typer.Exit(show_faults())
+    raise typer.Exit(guarded(run, host, port, tuple(replay or ())))
+
+
+if sys.platform == "win32":  # the console there may not be UTF-8
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8")  # type: ignore[union-attr]  # a text console
