@@ -191,9 +191,7 @@ class _Ahead:
                 self._task.result()
                 return []
             self._changed.clear()
-            if not await self._wait(interval):
-                self._ready = self._joiner.flush()
-                self._since = None
+            await self._wait(interval)
         batch, self._ready = self._ready, []
         self._taken.set()
         return batch
@@ -205,17 +203,17 @@ class _Ahead:
         if not self._task.cancelled():
             self._task.exception()  # it was raised by `next`, or came too late for anybody
 
-    async def _wait(self, interval: float) -> bool:
-        """Wait for a change; False where what is held back has waited long enough."""
+    async def _wait(self, interval: float) -> None:
+        """Wait for a change, or until what is held back has waited long enough: it is ready."""
         if self._since is None:
             await self._changed.wait()
-            return True
+            return
         try:
             async with asyncio.timeout_at(self._since + interval):
                 await self._changed.wait()
         except TimeoutError:
-            return False
-        return True
+            self._ready += self._joiner.flush()
+            self._since = None
 
     async def _read(self) -> None:
         try:
