@@ -195,6 +195,9 @@ class SSEDecoder:
             end = block.find(b"\n") + 1
             self.ignored += end
             block = block[end:]
+        if block.startswith(b"\n"):  # the cut was before it; what follows may be plain again
+            self._dispatch(frames)
+            block = block[1:]
         if block.startswith(b"data: ") and self._data is None:
             block = self._read_plain(block, frames)
         if block:
