@@ -328,15 +328,6 @@ async def test_a_paced_answer_is_whole(ask: Ask, sim: Simulator) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_built_answer_is_built_once(ask: Ask, sim: Simulator) -> None:
-    """The same request is answered from the cache with the same bytes."""
-    first, second = [await ask("text?tokens=2000") for _ in range(2)]
-
-    assert first.body == second.body
-    assert 1 == len(sim.cache)
-
-
-@pytest.mark.asyncio
 async def test_hundreds_of_streams_at_once(ask: Ask, sim: Simulator) -> None:
     """Three hundred paced streams on connections of their own are all whole."""
 

@@ -10,13 +10,17 @@ import asyncio
 import select
 import socket
 import struct
+import sys
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from penstock.simulator.intake import Intake
+from penstock.simulator.site import not_http
 
 if TYPE_CHECKING:
     import h11
+
+    from penstock.simulator.hub import Hub
 
 __all__ = ["Connection", "Incoming"]
 
@@ -24,6 +28,8 @@ _MAX_HEAD = 256 * 1024
 """Bytes of a request's header block; clients under test send long ones."""
 _MAX_PIPELINED = 64 * 1024
 """Bytes that may wait behind the request that is being answered."""
+_LINGER = "hh" if sys.platform == "win32" else "ii"
+"""How ``struct linger`` is laid out."""
 _WATCH = 0.02
 """Seconds between looks at a client whose bytes are not read, because its end would be."""
 
@@ -69,25 +75,11 @@ class Incoming:
         return "/" + path.split("/", 3)[-1] if "://" in path else path
 
 
-class _Owner(Protocol):
-    """What a connection needs of its server."""
-
-    keep_body: int | None
-
-    def opened(self, connection: Connection) -> int: ...
-
-    def lost(self, connection: Connection) -> None: ...
-
-    def start_task(self, serving: Coroutine[Any, Any, None]) -> asyncio.Task[None]: ...
-
-    def broken(self, connection: Connection, reason: str) -> None: ...
-
-
 class Connection(asyncio.Protocol):
     """One client's connection.
 
     Args:
-        owner: The server.
+        hub: Where it is counted, and its tasks are kept.
         serve: Answers one request.
     """
 
@@ -95,10 +87,10 @@ class Connection(asyncio.Protocol):
 
     def __init__(
         self,
-        owner: _Owner,
+        hub: Hub,
         serve: Callable[[Connection, Incoming], Coroutine[Any, Any, None]],
     ) -> None:
-        self._owner = owner
+        self._hub = hub
         self._serve = serve
         self._parser: h11.Connection | None = None
         self._incoming: Incoming | None = None
@@ -120,7 +112,7 @@ class Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         transport.set_write_buffer_limits(high=128 * 1024)
-        self.number = self._owner.opened(self)
+        self.number = self._hub.opened(self)
         self._parse_next(b"")
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -130,7 +122,7 @@ class Connection(asyncio.Protocol):
         self.resume_writing()
         if self._task is not None:
             self._task.cancel("the client left")
-        self._owner.lost(self)
+        self._hub.lost(self)
 
     def pause_writing(self) -> None:
         """Make `write` wait: the client does not read as fast."""
@@ -179,7 +171,7 @@ class Connection(asyncio.Protocol):
             try:
                 event = self._parser.next_event()
             except h11.RemoteProtocolError as exc:
-                self._owner.broken(self, str(exc))
+                self._refuse(str(exc))
                 return
             if isinstance(event, h11.Request):
                 self._begin(event)
@@ -194,9 +186,14 @@ class Connection(asyncio.Protocol):
                 self._incoming.moved.set()
                 return
 
+    def _refuse(self, reason: str) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(not_http(reason))
+            self.transport.close()
+
     def _begin(self, request: h11.Request) -> None:
-        self._incoming = Incoming(request, self._owner.keep_body)
-        self._task = self._owner.start_task(self._answer(self._incoming))
+        self._incoming = Incoming(request, self._hub.keep_body)
+        self._task = self._hub.start(self._answer(self._incoming))
 
     async def _answer(self, incoming: Incoming) -> None:
         """Answer one request, then begin the next or close."""
@@ -259,7 +256,7 @@ class Connection(asyncio.Protocol):
     def reset(self) -> None:
         """Close with a RST: a lingering time of zero makes the kernel send one."""
         sock = self.transport.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack(_LINGER, 1, 0))
         self.transport.abort()
 
 

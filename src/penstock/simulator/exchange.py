@@ -15,11 +15,14 @@ from penstock.simulator.framing import frame_head
 from penstock.simulator.pace import Pace
 from penstock.simulator.problems import Problem
 from penstock.simulator.respond import Response, page_response, respond
+from penstock.simulator.site import addressed, site_response
 from penstock.simulator.steps import BLOCK, End, Event, Raw, Step, Wait
 from penstock.simulator.wires import Wire, wire_for
 
 if TYPE_CHECKING:
-    from penstock.simulator.server import Simulator
+    from penstock.simulator.hub import Hub
+    from penstock.simulator.respond import StepCache
+    from penstock.simulator.rules import Rules
 
 __all__ = ["Exchange"]
 
@@ -31,17 +34,28 @@ class Exchange:
     """Answers one request.
 
     Args:
-        server: The simulator, for its settings and its records.
+        hub: Where it is recorded.
+        rules: What decides its behavior.
+        cache: Where answers are kept.
         connection: The connection that carries it.
         incoming: The request, perhaps still arriving.
     """
 
-    def __init__(self, server: Simulator, connection: Connection, incoming: Incoming) -> None:
-        self._server = server
+    def __init__(
+        self,
+        hub: Hub,
+        rules: Rules,
+        cache: StepCache,
+        connection: Connection,
+        incoming: Incoming,
+    ) -> None:
+        self._hub = hub
+        self._rules = rules
+        self._cache = cache
         self._connection = connection
         self._incoming = incoming
         self._control = incoming.headers.get("x-penstock-sim", "")
-        self._record = server.recorded(connection, incoming)
+        self._record = hub.recorded(connection, incoming)
 
     async def run(self) -> None:
         """Read the request as its behavior says, answer it, and settle its record."""
@@ -54,24 +68,24 @@ class Exchange:
         finally:
             self._note_body()
             record.ended = monotonic()
-            self._server.settled(record)
+            self._hub.settled(record)
 
     async def _answer(self) -> str:
         incoming = self._incoming
         wire = wire_for(incoming.path) if incoming.method == "POST" else None
         if wire is None:
             await self._receive()
-            return await self._send(self._server.page(incoming), _PLAIN)
+            return await self._send(site_response(incoming, self._rules.names()), _PLAIN)
         if not incoming.complete and (early := await self._early(wire)) is not None:
             return await self._play_early(wire, early)
         await self._receive()
         try:
             ask = wire.ask(incoming.body)
-            behavior = self._server.resolve(ask.model, self._control)
+            behavior = self._rules.resolve(ask.model, self._control)
         except ValueError as exc:
             self._record.behavior = self._control or "?"
             return await self._send(page_response(_refused(wire, exc), _PLAIN), _PLAIN)
-        behavior = self._server.judge(behavior)
+        behavior = self._rules.judge(behavior)
         self._note(behavior, ask.model)
         if behavior.has("stale") or behavior.has("stale-reset"):
             if self._connection.served:
@@ -82,11 +96,11 @@ class Exchange:
             wire,
             ask,
             behavior,
-            cache=self._server.cache,
-            crowded=self._server.crowded(behavior),
+            cache=self._cache,
+            crowded=self._rules.crowded(behavior, self._hub.counts.answering),
             headers=incoming.headers,
             old=incoming.version == "1.0",
-            recordings=self._server.recordings,
+            recordings=self._rules.recordings,
         )
         return await self._send(response, behavior)
 
@@ -111,7 +125,7 @@ class Exchange:
 
     def _peek(self, model: str) -> Behavior | None:
         try:
-            return self._server.resolve(model, self._control)
+            return self._rules.resolve(model, self._control)
         except BehaviorError:
             return None  # refused once the request is here
 
@@ -151,15 +165,15 @@ class Exchange:
 
     def _note(self, behavior: Behavior, model: str) -> None:
         self._record.behavior = f"{model} {self._control}".strip()
-        self._server.counts.faults.update(fault.name for fault in behavior.fault)
+        self._hub.counts.faults.update(fault.name for fault in behavior.fault)
 
     async def _send(self, response: Response, behavior: Behavior) -> str:
         """Write the header block and the body at the behavior's pace."""
         steps = response.steps
         if response.head is not None:
-            head = self._server.addressed(response.head, behavior, self._record)
+            head = addressed(response.head, behavior, self._record.number)
             self._record.status = head.status
-            self._server.counts.statuses[head.status] += 1
+            self._hub.counts.statuses[head.status] += 1
             steps = chain(_delay(behavior), frame_head(head, behavior), steps)
         return await self._play(steps, behavior)
 

@@ -1,30 +1,22 @@
-"""The loopback server: sockets, tasks and what it remembers."""
+"""The simulator as a server: its address, its life, and what it tells."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
-from collections import OrderedDict, deque
-from collections.abc import Callable, Coroutine, Mapping
-from email.utils import formatdate
+from collections import deque
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from penstock.errors import ConfigurationError
-from penstock.simulator.behavior import Behavior, BehaviorError, parse
-from penstock.simulator.catalogue import MODELS
 from penstock.simulator.connection import Connection, Incoming
 from penstock.simulator.exchange import Exchange
-from penstock.simulator.framing import Head
-from penstock.simulator.pages import Page
+from penstock.simulator.hub import Hub
 from penstock.simulator.recordings import Recording, load_recording
-from penstock.simulator.records import Connections, Counts, RequestRecord, SimulatorStats
-from penstock.simulator.respond import Response, StepCache, page_response
-from penstock.simulator.steps import Event
+from penstock.simulator.records import Connections, RequestRecord, SimulatorStats
+from penstock.simulator.respond import StepCache
+from penstock.simulator.rules import Rules
 
 if TYPE_CHECKING:
     import ssl
@@ -32,10 +24,6 @@ if TYPE_CHECKING:
     from penstock.simulator.thread import SimulatorThread
 
 __all__ = ["Simulator", "serve"]
-
-_LOG = logging.getLogger("penstock.simulator")
-_MAX_KEYS = 10_000
-"""Keys of `fail` that are remembered; the oldest are forgotten."""
 
 
 class Simulator:
@@ -58,7 +46,6 @@ class Simulator:
 
     Raises:
         ConfigurationError: A behavior or a recording is not valid.
-        OSError: The address cannot be listened on (when it is entered).
     """
 
     def __init__(
@@ -77,61 +64,44 @@ class Simulator:
     ) -> None:
         self._host, self._port, self._unix, self._ssl = host, port, unix, ssl_context
         self._bound = port
-        self._models, self._default = dict(models or {}), default
-        self._concurrency = concurrency
-        self.keep_body = keep_body
-        """Bytes of each request body that its record keeps."""
-        self.requests: deque[RequestRecord] = deque(maxlen=keep_requests)
-        """The last requests, oldest first."""
-        self.recordings = {
+        loaded = {
             name: given if isinstance(given, Recording) else load_recording(given)
             for name, given in (recordings or {}).items()
         }
-        """Recordings by name."""
-        self.counts = Counts()
-        self.cache = StepCache()
-        self._tries: OrderedDict[str, int] = OrderedDict()
+        self._rules = Rules(
+            models=models or {}, default=default, recordings=loaded, concurrency=concurrency
+        )
+        self._hub = Hub(keep_requests=keep_requests, keep_body=keep_body)
+        self._cache = StepCache()
         self._server: asyncio.Server | None = None
-        self._changed: asyncio.Event
-        self._open: set[Connection] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
-        for behavior in (*self._models.values(), *([default] if default else [])):
-            _check(behavior)
 
     @property
     def url(self) -> str:
         """The origin: ``http://127.0.0.1:PORT``; of a unix socket ``http+unix://PATH``, quoted.
 
         Raises:
-            RuntimeError: The simulator has not been entered.
+            RuntimeError: The simulator is not running.
         """
         if self._server is None:
-            raise RuntimeError("the simulator has no address before it is entered")
+            raise RuntimeError("the simulator has no address: it is not running")
         if self._unix is not None:
             return f"http+unix://{quote(str(self._unix), safe='')}"
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"{'https' if self._ssl else 'http'}://{host}:{self._bound}"
 
     @property
+    def requests(self) -> deque[RequestRecord]:
+        """The last requests, oldest first."""
+        return self._hub.requests
+
+    @property
     def connections(self) -> Connections:
         """How many connections are open, and how many there were."""
-        return Connections(len(self._open), self.counts.connections)
+        return Connections(len(self._hub.connections), self._hub.counts.connections)
 
     def stats(self) -> SimulatorStats:
         """Return the counts so far."""
-        counts = self.counts
-        return SimulatorStats(
-            requests=counts.requests,
-            answering=counts.answering,
-            peak=counts.peak,
-            connections_open=len(self._open),
-            connections_total=counts.connections,
-            bytes_received=counts.received,
-            bytes_sent=counts.sent,
-            statuses=dict(counts.statuses),
-            outcomes=dict(counts.outcomes),
-            faults=dict(counts.faults),
-        )
+        return self._hub.stats()
 
     def thread(self) -> SimulatorThread:
         """Return a context manager that runs this simulator in a thread of its own."""
@@ -152,16 +122,16 @@ class Simulator:
         await self.aclose()
 
     async def start(self) -> None:
-        """Listen. `__aenter__` does it.
+        """Listen; entering the context does it.
 
         Raises:
             OSError: The address cannot be listened on.
         """
         loop = asyncio.get_running_loop()
-        self._changed = asyncio.Event()
+        self._hub.begin()
 
         def make() -> Connection:
-            return Connection(self, self._serve)
+            return Connection(self._hub, self._serve)
 
         if self._unix is not None:
             self._server = await loop.create_unix_server(make, str(self._unix), ssl=self._ssl)
@@ -177,171 +147,20 @@ class Simulator:
             return
         server, self._server = self._server, None
         server.close()
-        for task in list(self._tasks):
-            task.cancel("the simulator is closed")
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for connection in list(self._open):
-            connection.transport.abort()
-        while self._open:
-            self._changed.clear()
-            await self._changed.wait()
+        await self._hub.end()
         await server.wait_closed()
 
     async def idle(self, *, connections: bool = False) -> None:
-        """Wait until no request is being answered, or until no connection is open.
+        """Wait until no request is being answered.
 
         Args:
-            connections: Wait for the connections too, not only for the requests.
+            connections: Wait until no connection is open, too.
         """
-        while self.counts.answering or (connections and self._open):
-            self._changed.clear()
-            await self._changed.wait()
-
-    # What connections and exchanges ask of their server.
-
-    def opened(self, connection: Connection) -> int:
-        """Count a new connection; return its number."""
-        self._open.add(connection)
-        self.counts.connections += 1
-        return self.counts.connections
-
-    def lost(self, connection: Connection) -> None:
-        """Forget a connection."""
-        self._open.discard(connection)
-        self._changed.set()
-
-    def start_task(self, serving: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run the answer to one request."""
-        task = asyncio.get_running_loop().create_task(serving)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-        return task
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (exc := task.exception()) is not None:
-            _LOG.error("an answer failed", exc_info=exc)
-
-    def broken(self, connection: Connection, reason: str) -> None:
-        """Refuse what is no HTTP request."""
-        if connection.transport.is_closing():
-            return
-        body = json.dumps({"error": {"message": reason, "type": "invalid_request_error"}}).encode()
-        head = (
-            f"HTTP/1.1 400 Bad Request\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
-        )
-        connection.transport.write(head.encode() + body)
-        connection.transport.close()
+        await self._hub.idle(connections=connections)
 
     async def _serve(self, connection: Connection, incoming: Incoming) -> None:
-        await Exchange(self, connection, incoming).run()
-
-    def recorded(self, connection: Connection, incoming: Incoming) -> RequestRecord:
-        """Begin the record of a request."""
-        counts = self.counts
-        counts.requests += 1
-        counts.answering += 1
-        counts.peak = max(counts.peak, counts.answering)
-        record = RequestRecord(
-            number=counts.requests,
-            connection=connection.number,
-            method=incoming.method,
-            path=incoming.target,
-            http_version=incoming.version,
-            headers=incoming.headers,
-            framing=incoming.framing,
-            started=monotonic(),
-        )
-        self.requests.append(record)
-        return record
-
-    def settled(self, record: RequestRecord) -> None:
-        """End the record of a request."""
-        counts = self.counts
-        counts.answering -= 1
-        counts.outcomes[record.outcome] += 1
-        counts.received += record.length
-        counts.sent += record.sent
-        self._changed.set()
-
-    def resolve(self, model: str, control: str) -> Behavior:
-        """Return the behavior of a model name and the control header.
-
-        Raises:
-            BehaviorError: There is none.
-        """
-        if model in self._models:
-            return parse(self._models[model], control)
-        name = model.removeprefix("sim/").partition("?")[0]
-        if self._default is not None and name not in MODELS and not name.startswith("replay/"):
-            return parse(self._default, control)
-        return parse(model, control)
-
-    def judge(self, behavior: Behavior) -> Behavior:
-        """Return `behavior`, or its healthy form once `fail` requests have had the faults."""
-        if behavior.fail is None or behavior.key is None:
-            return behavior
-        tried = self._tries.pop(behavior.key, 0)
-        self._tries[behavior.key] = tried + 1
-        if len(self._tries) > _MAX_KEYS:
-            self._tries.popitem(last=False)
-        return behavior if tried < behavior.fail else behavior.without_faults()
-
-    def crowded(self, behavior: Behavior) -> bool:
-        """Tell whether more requests are being answered than may be."""
-        limits = (self._concurrency, behavior.concurrency)
-        return any(limit is not None and self.counts.answering > limit for limit in limits)
-
-    def addressed(self, head: Head, behavior: Behavior, record: RequestRecord) -> Head:
-        """Return `head` with the headers that every answer has."""
-        head = head.plus(
-            ("date", formatdate(usegmt=True)),
-            ("server", "penstock-simulator"),
-            ("x-request-id", f"req_sim_{record.number}"),
-        )
-        return head.plus(*_RATE_LIMITS) if behavior.rate_limits else head
-
-    def page(self, incoming: Incoming) -> Response:
-        """Return the answer to what is no call of a model."""
-        path = incoming.path.rstrip("/")
-        if incoming.method == "GET" and path.endswith("/models"):
-            names = sorted((*MODELS.keys() - {"replay"}, *self._models))
-            names += [f"replay/{name}" for name in sorted(self.recordings)]
-            return _json({"object": "list", "data": [_model(name) for name in names]})
-        if incoming.method == "GET" and path.endswith("/health"):
-            return _json({"status": "ok"})
-        said = f"There is nothing at {incoming.method} {path or '/'} here."
-        error = {"message": said, "type": "invalid_request_error", "param": None, "code": None}
-        return _json({"error": error}, 404)
-
-
-# The names of OpenAI's rate-limit headers: platform.openai.com/docs/guides/rate-limits.
-_RATE_LIMITS = (
-    ("x-ratelimit-limit-requests", "500"),
-    ("x-ratelimit-remaining-requests", "499"),
-    ("x-ratelimit-reset-requests", "120ms"),
-    ("x-ratelimit-limit-tokens", "30000"),
-    ("x-ratelimit-remaining-tokens", "29000"),
-    ("x-ratelimit-reset-tokens", "6m0s"),
-)
-
-
-def _check(behavior: str) -> None:
-    try:
-        parse(behavior)
-    except BehaviorError as exc:
-        raise ConfigurationError(str(exc)) from exc
-
-
-def _model(name: str) -> dict[str, object]:
-    """The openai SDK's ``types.Model``."""
-    return {"id": name, "object": "model", "created": 1_700_000_000, "owned_by": "penstock"}
-
-
-def _json(value: object, status: int = 200) -> Response:
-    body = json.dumps(value).encode()
-    head = Head(status, (("content-type", "application/json"),))
-    return page_response(Page(head, [Event(body)]), Behavior())
+        exchange = Exchange(self._hub, self._rules, self._cache, connection, incoming)
+        await exchange.run()
 
 
 async def serve(

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import NamedTuple, TypeAlias
 
-__all__ = ["BLOCK", "End", "Event", "Raw", "Step", "Wait", "after", "coalesce", "until_end"]
+__all__ = ["BLOCK", "End", "Event", "Raw", "Step", "Wait", "after", "coalesce"]
 
 BLOCK = 64 * 1024
 """Bytes joined into one write of an unpaced answer."""
@@ -66,14 +66,6 @@ def after(steps: Iterable[Step], count: int, extra: Iterable[Step]) -> Iterator[
         seen += content
     if not put:
         yield from extra
-
-
-def until_end(steps: Iterable[Step]) -> Iterator[Step]:
-    """Drop what follows the first `End`."""
-    for step in steps:
-        yield step
-        if isinstance(step, End):
-            return
 
 
 def coalesce(steps: Iterable[Step]) -> Iterator[Step]:

@@ -1,0 +1,72 @@
+"""The pages beside the models, and the headers that every answer has."""
+
+from __future__ import annotations
+
+import json
+from email.utils import formatdate
+from typing import TYPE_CHECKING
+
+from penstock.simulator.behavior import Behavior
+from penstock.simulator.framing import Head
+from penstock.simulator.pages import Page
+from penstock.simulator.respond import Response, page_response
+from penstock.simulator.steps import Event
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from penstock.simulator.connection import Incoming
+
+__all__ = ["addressed", "not_http", "site_response"]
+
+# The names of OpenAI's rate-limit headers: platform.openai.com/docs/guides/rate-limits.
+_RATE_LIMITS = (
+    ("x-ratelimit-limit-requests", "500"),
+    ("x-ratelimit-remaining-requests", "499"),
+    ("x-ratelimit-reset-requests", "120ms"),
+    ("x-ratelimit-limit-tokens", "30000"),
+    ("x-ratelimit-remaining-tokens", "29000"),
+    ("x-ratelimit-reset-tokens", "6m0s"),
+)
+
+
+def addressed(head: Head, behavior: Behavior, number: int) -> Head:
+    """Return `head` with the headers that every answer has; `number` is its request's."""
+    head = head.plus(
+        ("date", formatdate(usegmt=True)),
+        ("server", "penstock-simulator"),
+        ("x-request-id", f"req_sim_{number}"),
+    )
+    return head.plus(*_RATE_LIMITS) if behavior.rate_limits else head
+
+
+def site_response(incoming: Incoming, names: Iterable[str]) -> Response:
+    """Return the answer to what is no call of a model: the list of models, health, or a 404."""
+    path = incoming.path.rstrip("/")
+    if incoming.method == "GET" and path.endswith("/models"):
+        return _json({"object": "list", "data": [_model(name) for name in names]})
+    if incoming.method == "GET" and path.endswith("/health"):
+        return _json({"status": "ok"})
+    return _json(_error(f"There is nothing at {incoming.method} {path or '/'} here."), 404)
+
+
+def not_http(reason: str) -> bytes:
+    """Return the answer to bytes that are no HTTP request."""
+    body = json.dumps(_error(reason)).encode()
+    fields = f"content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close"
+    return f"HTTP/1.1 400 Bad Request\r\n{fields}\r\n\r\n".encode() + body
+
+
+def _error(message: str) -> dict[str, object]:
+    fields = {"type": "invalid_request_error", "param": None, "code": None}
+    return {"error": {"message": message, **fields}}
+
+
+def _model(name: str) -> dict[str, object]:
+    """The openai SDK's ``types.Model``."""
+    return {"id": name, "object": "model", "created": 1_700_000_000, "owned_by": "penstock"}
+
+
+def _json(value: object, status: int = 200) -> Response:
+    head = Head(status, (("content-type", "application/json"),))
+    return page_response(Page(head, [Event(json.dumps(value).encode())]), Behavior())
