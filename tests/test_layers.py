@@ -58,7 +58,7 @@ class Row:
 MSGSPEC = frozenset({"msgspec"})
 PYDANTIC = frozenset({"msgspec", "pydantic"})
 ANYIO = frozenset({"anyio", "msgspec"})
-HTTPX = frozenset({"h11", "httpcore", "httpcore2", "httpx", "httpx2", "truststore"})
+HTTPX = frozenset({"certifi", "h11", "httpcore", "httpcore2", "httpx", "httpx2", "truststore"})
 
 TABLE = {
     **dict.fromkeys(VOCABULARY, Row(VOCABULARY, PYDANTIC)),
@@ -76,7 +76,7 @@ TABLE = {
     "policies": Row(SEAMS, ANYIO),
     "endpoints": Row(STAGES | {"providers"}, ANYIO | PYDANTIC),
     "conversations": Row(SEAMS | {"encoders"}, ANYIO),
-    "sse": Row(SEAMS, ANYIO),
+    "sse": Row(SEAMS | {"pipeline"}, ANYIO),
     # the client and its parts
     "_version": Row(frozenset()),
     "sources": Row(VOCABULARY, MSGSPEC),

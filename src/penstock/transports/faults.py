@@ -41,7 +41,8 @@ def translate(exc: Exception, *, origin: str, sent: bool) -> Exception:
     phase = "response" if sent else "write"
     if isinstance(exc, PenstockError):
         return exc
-    if "HTTPError" not in kinds and "InvalidURL" not in kinds:
+    # httpcore lets h11's own LocalProtocolError through where a body ends early.
+    if not kinds & {"HTTPError", "InvalidURL", "LocalProtocolError"}:
         return _foreign(exc, origin)
     if kinds & {"ConnectError", "ConnectTimeout"}:
         untrusted = isinstance(_root(exc), ssl.SSLCertVerificationError)

@@ -173,7 +173,10 @@ class HttpxTransport:
 
     def _address(self, url: str) -> tuple[Any, Route]:  # Any: a URL of either package
         http = self._library().http
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError as exc:
+            raise ConfigurationError(f"{url[:80]!r} is not an address: {exc}") from exc
         kind, path, address = parts.scheme, "", url
         if kind == "http+unix":
             # The host is the socket's path, percent-encoded, as in requests-unixsocket.

@@ -23,7 +23,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio
 
-from penstock.errors import DeadlineError, PenstockError, PoolError, StreamClosedError
+from penstock.errors import (
+    ConfigurationError,
+    DeadlineError,
+    MissingExtraError,
+    PenstockError,
+    PoolError,
+    StreamClosedError,
+)
 from penstock.transports.backend import Backend
 
 if TYPE_CHECKING:
@@ -193,8 +200,18 @@ class Pool:
             self._in_use -= 1
 
     def new_shard(self, route: Route) -> Shard:
-        """Add a shard without connections."""
-        shard = make_shard(route, self._settings, self._context(route))
+        """Add a shard without connections.
+
+        Raises:
+            MissingExtraError: A SOCKS proxy or HTTP/2 needs a package that is not installed.
+            ConfigurationError: The proxy's address is not one.
+        """
+        try:
+            shard = make_shard(route, self._settings, self._context(route))
+        except ImportError as exc:
+            raise MissingExtraError(str(exc)) from exc
+        except ValueError as exc:
+            raise ConfigurationError(f"the proxy's address is not usable: {exc}") from exc
         self._shards.setdefault(route, []).append(shard)
         return shard
 

@@ -1,0 +1,25 @@
+"""Fixtures of the transports' tests: a stage for each test, on both HTTP libraries."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from importlib.util import find_spec
+
+import pytest
+import pytest_asyncio
+from tests.transports.peers import Stage
+
+LIBRARIES = [name for name in ("httpx", "httpx2") if find_spec(name)]
+
+
+@pytest.fixture(params=LIBRARIES)
+def use(request: pytest.FixtureRequest) -> str:
+    """Each HTTP library that is installed."""
+    return str(request.param)
+
+
+@pytest_asyncio.fixture
+async def stage() -> AsyncIterator[Stage]:
+    """A place for peers and transports, all of them closed with the test."""
+    async with Stage() as made:
+        yield made

@@ -1,0 +1,364 @@
+"""Proxies, certificates and sockets as the environment, or the user, says."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from tests.transports.peers import Connection, Stage, always, answer, call_to, read_all
+
+from penstock.errors import ConfigurationError, ConnectError, MissingExtraError
+from penstock.limits import Timeouts
+from penstock.transports.tls import make_context
+
+aio = pytest.mark.asyncio
+PROXIES = ["http_proxy", "https_proxy", "all_proxy", "no_proxy", "ssl_cert_file", "ssl_cert_dir"]
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No proxy or certificate of the machine that runs the tests."""
+    for name in PROXIES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+class Authority:
+    """A certificate authority of the test's own, and a server that it vouches for."""
+
+    def __init__(self, folder: Path, *names: str) -> None:
+        self.ca = trustme.CA()
+        self.server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.ca.issue_cert(*names).configure_cert(self.server)
+        self.file = folder / "ca.pem"
+        self.ca.cert_pem.write_to_path(str(self.file))
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    """An authority whose server is 127.0.0.1."""
+    return Authority(tmp_path, "127.0.0.1")
+
+
+class Proxy:
+    """A proxy for CONNECT and for absolute addresses (RFC 9110 section 9.3.6, RFC 9112 3.2.2)."""
+
+    def __init__(self, refuse: bytes | None = None) -> None:
+        self.lines: list[bytes] = []
+        self._refuse = refuse
+
+    async def __call__(self, connection: Connection) -> None:
+        """Serve one connection."""
+        head = await connection.head()
+        self.lines.append(head.line)
+        if self._refuse is not None:
+            await connection.send(self._refuse)
+            return
+        method, target, _ = head.line.split(b" ")
+        if method != b"CONNECT":
+            await connection.reader.readexactly(int(head.headers[b"content-length"]))
+            await connection.send(answer(b"from the proxy"))
+            return
+        host, _, port = target.partition(b":")
+        reader, writer = await asyncio.open_connection(host.decode(), int(port))
+        await connection.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        up = asyncio.create_task(pump(connection.reader, writer))
+        down = asyncio.create_task(pump(reader, connection.writer))
+        try:
+            await asyncio.wait([up, down], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (up, down):
+                task.cancel()
+            await asyncio.wait([up, down])
+            writer.close()
+
+
+async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Carry bytes from one side to the other."""
+    with suppress(ConnectionError):
+        while data := await reader.read(65_536):
+            writer.write(data)
+            await writer.drain()
+
+
+# --- proxies -------------------------------------------------------------------------------------
+
+
+@aio
+@pytest.mark.parametrize("given", ["proxy=", "HTTP_PROXY", "ALL_PROXY"])
+async def test_a_proxy_is_used(
+    stage: Stage, use: str, given: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy of the environment's, or of one's own, gets the absolute address."""
+    proxy = Proxy()
+    peer = await stage.peer(proxy)
+    address = f"http://127.0.0.1:{peer.port}"
+    if given != "proxy=":
+        monkeypatch.setenv(given.lower(), address)
+    transport = stage.transport(use=use, proxy=address if given == "proxy=" else None)
+    wire = await transport.open(call_to("http://llm.example/v1/chat"))
+
+    assert b"from the proxy" == await read_all(wire)
+    assert [b"POST http://llm.example/v1/chat HTTP/1.1"] == proxy.lines
+
+
+@aio
+async def test_tls_goes_through_a_tunnel(
+    stage: Stage, use: str, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HTTPS goes through CONNECT, and the certificate is the server's."""
+    proxy = Proxy()
+    peer = await stage.peer(always(answer(b"inside")), tls=authority.server)
+    between = await stage.peer(proxy)
+    monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{between.port}")
+    transport = stage.transport(use=use, verify=str(authority.file))
+    for _ in range(3):
+        wire = await transport.open(call_to(peer.url))
+        assert b"inside" == await read_all(wire)
+        await wire.aclose(reuse=True)
+
+    assert [b"CONNECT 127.0.0.1:%d HTTP/1.1" % peer.port] == proxy.lines
+    assert 1 == transport.stats().connections
+
+
+@aio
+async def test_no_proxy_is_honoured(
+    stage: Stage, use: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hosts of ``NO_PROXY`` are called directly."""
+    peer = await stage.peer(always(answer(b"direct")))
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    wire = await stage.transport(use=use).open(call_to(peer.url))
+
+    assert b"direct" == await read_all(wire)
+
+
+@aio
+async def test_the_environment_can_be_ignored(
+    stage: Stage, use: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With ``trust_env=False`` no proxy of the environment's is used."""
+    peer = await stage.peer(always(answer(b"direct")))
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    wire = await stage.transport(use=use, trust_env=False).open(call_to(peer.url))
+
+    assert b"direct" == await read_all(wire)
+
+
+@aio
+async def test_a_proxy_that_refuses(stage: Stage, use: str) -> None:
+    """A proxy's refusal is a `ConnectError` that does not blame the provider."""
+    refusal = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
+    between = await stage.peer(Proxy(refusal))
+    transport = stage.transport(use=use, proxy=f"http://user:sk-canary@127.0.0.1:{between.port}")
+    with pytest.raises(ConnectError, match="407") as caught:
+        await transport.open(call_to("https://llm.example/v1"))
+
+    assert ("connect", False) == (caught.value.phase, caught.value.peer_fault)
+    assert "canary" not in repr(caught.value)
+    assert (0, 0) == (transport.stats().calls, transport.stats().connections)
+
+
+@aio
+async def test_a_tunnel_is_part_of_connecting(stage: Stage, use: str) -> None:
+    """A proxy that takes CONNECT and says nothing meets the ``connect`` clock."""
+    from penstock.errors import DeadlineError
+
+    async def mute(connection: Connection) -> None:
+        await connection.closed()
+
+    between = await stage.peer(mute)
+    transport = stage.transport(use=use, proxy=f"http://127.0.0.1:{between.port}")
+    clocks = Timeouts(connect=0.1, write=5, response=5)
+    with pytest.raises(DeadlineError) as caught:
+        await transport.open(call_to("https://llm.example/v1", timeouts=clocks))
+
+    assert "connect" == caught.value.phase
+
+
+# --- certificates --------------------------------------------------------------------------------
+
+
+@aio
+@pytest.mark.parametrize("how", ["path", "context", "SSL_CERT_FILE"])
+async def test_an_authority_of_ones_own(
+    stage: Stage, use: str, how: str, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A private authority is trusted by path, by context or by the environment."""
+    peer = await stage.peer(always(answer(b"secret")), tls=authority.server)
+    verify: Any = True
+    if how == "path":
+        verify = authority.file
+    elif how == "context":
+        verify = ssl.create_default_context(cafile=str(authority.file))
+    else:
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+    transport = stage.transport(use=use, verify=verify)
+    for _ in range(2):
+        wire = await transport.open(call_to(peer.url))
+        assert b"secret" == await read_all(wire)
+        await wire.aclose(reuse=True)
+
+    assert 1 == peer.opened
+
+
+@aio
+async def test_an_unknown_authority_is_refused(
+    stage: Stage, use: str, authority: Authority
+) -> None:
+    """A self-signed server is refused, and the same again would be too."""
+    peer = await stage.peer(always(answer(b"")), tls=authority.server)
+    transport = stage.transport(use=use)
+    with pytest.raises(ConnectError, match="certificate verify failed") as caught:
+        await transport.open(call_to(peer.url))
+
+    assert ("connect", False, True) == (
+        caught.value.phase,
+        caught.value.retryable,
+        caught.value.elsewhere,
+    )
+    assert (0, 0) == (transport.stats().calls, transport.stats().connections)
+
+
+@aio
+async def test_a_wrong_host_is_refused(stage: Stage, use: str, tmp_path: Path) -> None:
+    """A certificate for another name is refused."""
+    elsewhere = Authority(tmp_path, "llm.example")
+    peer = await stage.peer(always(answer(b"")), tls=elsewhere.server)
+    transport = stage.transport(use=use, verify=str(elsewhere.file))
+    with pytest.raises(ConnectError, match=r"127\.0\.0\.1"):
+        await transport.open(call_to(peer.url))
+
+
+@aio
+async def test_the_check_can_be_switched_off(stage: Stage, use: str, authority: Authority) -> None:
+    """``verify=False`` calls whoever answers."""
+    peer = await stage.peer(always(answer(b"whoever")), tls=authority.server)
+    wire = await stage.transport(use=use, verify=False).open(call_to(peer.url))
+
+    assert b"whoever" == await read_all(wire)
+
+
+@aio
+async def test_a_client_certificate_is_shown(
+    stage: Stage, use: str, authority: Authority, tmp_path: Path
+) -> None:
+    """A server that asks for a certificate gets the one of ``cert=``."""
+    authority.server.verify_mode = ssl.CERT_REQUIRED
+    authority.ca.configure_trust(authority.server)
+    mine = authority.ca.issue_cert("client@llm.example")
+    chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+    mine.cert_chain_pems[0].write_to_path(str(chain))
+    mine.private_key_pem.write_to_path(str(key))
+    peer = await stage.peer(always(answer(b"known")), tls=authority.server)
+    transport = stage.transport(use=use, verify=str(authority.file), cert=(str(chain), str(key)))
+    wire = await transport.open(call_to(peer.url))
+
+    assert b"known" == await read_all(wire)
+
+
+@pytest.mark.parametrize("option", [{"verify": "/no/such/file"}, {"cert": "/no/such/file"}])
+def test_a_missing_file_is_a_configuration_error(option: dict[str, str]) -> None:
+    """A path that leads nowhere is told as the user's own mistake."""
+    options: dict[str, Any] = {"verify": True, "cert": None, "trust_env": True} | option
+    with pytest.raises(ConfigurationError):
+        make_context(options["verify"], cert=options["cert"], trust_env=True)
+
+
+def test_the_system_is_trusted(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``verify=True`` checks names and chains against some authorities, never none."""
+    context = make_context(True, cert=None, trust_env=True)
+    assert (True, ssl.CERT_REQUIRED) == (context.check_hostname, context.verify_mode)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+    ours = make_context(True, cert=None, trust_env=True)
+
+    assert 1 == len(ours.get_ca_certs())
+    assert 1 != len(make_context(True, cert=None, trust_env=False).get_ca_certs())
+
+
+# --- sockets -------------------------------------------------------------------------------------
+
+
+@aio
+async def test_a_unix_socket(stage: Stage, use: str, tmp_path: Path) -> None:
+    """``http+unix`` calls a socket in the file system, past any proxy, and uses it again."""
+    path = tmp_path / "llm.sock"
+    peer = await stage.peer(always(answer(b"local")), unix=str(path))
+    transport = stage.transport(use=use, proxy="http://127.0.0.1:1")
+    url = f"http+unix://{str(path).replace('/', '%2F')}/v1/chat"
+    for _ in range(3):
+        wire = await transport.open(call_to(url))
+        assert b"local" == await read_all(wire)
+        await wire.aclose(reuse=True)
+
+    assert 1 == peer.opened
+
+
+@aio
+async def test_a_unix_socket_that_is_not_there(stage: Stage, use: str) -> None:
+    """A socket that nobody listens on is a `ConnectError`."""
+    with pytest.raises(ConnectError):
+        await stage.transport(use=use).open(call_to("http+unix://%2Fno%2Fsuch.sock/v1"))
+
+
+@aio
+async def test_tcp_keepalive_is_on(stage: Stage, use: str) -> None:
+    """Row 5: the kernel asks a silent peer whether it is still there."""
+    peer = await stage.peer(always(answer(b"")))
+    transport = stage.transport(use=use)
+    await (await transport.open(call_to(peer.url))).aclose(reuse=True)
+    here = next(iter(transport._loops.values()))
+    (shard,) = next(iter(here.pool._shards.values()))
+    assert shard.backend is not None
+    (connection,) = shard.backend._open
+
+    raw = connection.get_extra_info("socket")
+    assert 1 == raw.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+
+@aio
+async def test_http2_is_off_by_default(stage: Stage, use: str, authority: Authority) -> None:
+    """Row 25: HTTP/1.1 is spoken even with a peer that offers more."""
+    authority.server.set_alpn_protocols(["h2", "http/1.1"])
+    spoken: list[str | None] = []
+
+    async def handle(connection: Connection) -> None:
+        tls = connection.writer.get_extra_info("ssl_object")
+        spoken.append(tls.selected_alpn_protocol())
+        await always(answer(b""))(connection)
+
+    peer = await stage.peer(handle, tls=authority.server)
+    await stage.transport(use=use, verify=str(authority.file)).open(call_to(peer.url))
+
+    assert ["http/1.1"] == spoken
+
+
+@aio
+async def test_a_missing_package_names_its_extra(
+    stage: Stage, use: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A SOCKS proxy without its package says what to install."""
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    transport = stage.transport(use=use, proxy="socks5://127.0.0.1:1")
+    with pytest.raises(MissingExtraError, match="socks"):
+        await transport.open(call_to("http://llm.example/"))
+
+    assert 0 == transport.stats().calls
+
+
+@aio
+async def test_a_proxy_of_an_unknown_kind(stage: Stage, use: str) -> None:
+    """A proxy's address that cannot be used is a mistake in the configuration."""
+    transport = stage.transport(use=use, proxy="gopher://127.0.0.1:1")
+    with pytest.raises(ConfigurationError, match="proxy"):
+        await transport.open(call_to("http://llm.example/"))
+
+    assert 0 == transport.stats().calls

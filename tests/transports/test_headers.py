@@ -1,0 +1,53 @@
+"""Header fields out and in."""
+
+from __future__ import annotations
+
+import pytest
+
+from penstock.errors import InvalidHeaderError, LimitExceededError
+from penstock.limits import Limits
+from penstock.transports.headers import checked, received
+
+
+def test_good_headers_pass() -> None:
+    """Tokens and printable values, spaces and tabs within, become bytes."""
+    assert [(b"X-A", b"b c\td"), (b"authorization", b"Bearer x")] == checked(
+        [("X-A", "b c\td"), ("authorization", "Bearer x")]
+    )
+
+
+@pytest.mark.parametrize("control", [*map(chr, range(32)), "\x7f"])
+def test_no_control_character_passes(control: str) -> None:
+    """Row 40: RFC 9110 section 5.5 forbids them; a tab within a value is the exception."""
+    if control == "\t":
+        assert [(b"x", b"a\tb")] == checked([("x", "a\tb")])
+        return
+    for header in (("x", f"a{control}b"), (f"x{control}", "a"), ("x", f"a{control}")):
+        with pytest.raises(InvalidHeaderError):
+            checked([header])
+
+
+def test_the_value_is_not_shown() -> None:
+    """Row 39: a key with a newline at its end is not printed."""
+    with pytest.raises(InvalidHeaderError) as caught:
+        checked([("authorization", "Bearer sk-canary\n")])
+
+    assert "canary" not in repr(caught.value)
+
+
+def test_bounds_are_exact() -> None:
+    """A block at its bound passes, one byte or field more does not."""
+    fields = [(b"a", b"1"), (b"b", b"2")]
+    assert {"a": "1", "b": "2"} == received(
+        fields, Limits(max_response_header_count=2, max_response_headers=12)
+    )
+    for limits in (Limits(max_response_header_count=1), Limits(max_response_headers=11)):
+        with pytest.raises(LimitExceededError):
+            received(fields, limits)
+
+
+def test_names_are_in_lower_case_and_joined() -> None:
+    """Fields of one name are one, in their order; bytes beyond ASCII survive."""
+    assert {"x": "1, 2", "y": "\xe9"} == received(
+        [(b"X", b"1"), (b"Y", b"\xe9"), (b"x", b"2")], Limits()
+    )
