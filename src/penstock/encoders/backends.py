@@ -1,8 +1,8 @@
 """The C encoders that do the work, made to write the same bytes.
 
 The standard library's encoder can say everything, and keeps nothing of what it reads. msgspec and
-orjson are five times faster, and differ in three things, so they are given only what `survey` calls
-plain:
+orjson are five times faster, and differ in three things, so they are given only what a survey
+finds the same in all:
 
 - they leave a UTF-8 copy inside each non-ASCII ``str`` that they encode, for the string's life;
 - they write exponents and integers beyond 64 bits in their own ways, or not at all;
@@ -12,9 +12,11 @@ plain:
 from __future__ import annotations
 
 from json import JSONEncoder
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+
+from penstock.encoders.survey import Way
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,20 +31,21 @@ __all__ = [
 ]
 
 
+# JSON of any shape.
+Json = Any
+
+
 class Backend:
     """Encodes values that are known to be JSON: exact types, no cycle, no NaN.
 
     Args:
-        fast: Encodes plain values: ASCII, ordinary numbers.
+        name: What it is called.
+        fast: Encodes plain values.
         text: Encodes a text that nobody else holds.
     """
 
     def __init__(
-        self,
-        name: str,
-        *,
-        fast: Callable[[object], bytes],
-        text: Callable[[str], bytes],
+        self, name: str, *, fast: Callable[[object], bytes], text: Callable[[str], bytes]
     ) -> None:
         self.name = name
         self.text = text
@@ -51,14 +54,37 @@ class Backend:
     def __repr__(self) -> str:
         return f"<Backend {self.name}>"
 
-    def encode(self, value: object, *, plain: bool) -> bytes:
-        """Return `value` as JSON; `plain` is what `survey` says of it."""
-        if plain:
+    def encode(self, value: object, way: int) -> bytes:
+        """Return `value` as JSON, in the `Way` that it needs.
+
+        Raises:
+            UnicodeEncodeError: There is half of a surrogate pair in it.
+        """
+        if way != Way.EXACT and self._fast is not standard:
             try:
-                return self._fast(value)
-            except TypeError:  # a key of a subclass of str that equals another object's key
+                return self._fast(value if way == Way.PLAIN else unshared(value))
+            except TypeError:
+                # A key of a subclass of str that equals another object's key; or orjson's word for
+                # a surrogate, which the other encoder puts better.
                 pass
         return standard(value)
+
+
+def unshared(value: Json) -> Json:
+    """Return `value` with copies of its texts that are not ASCII, for an encoder to mark."""
+    kind = type(value)
+    if kind is str:
+        return value if value.isascii() else (value + " ")[:-1]
+    if kind is dict:
+        return {
+            key if key.isascii() else unshared(key): item
+            if type(item) is str and item.isascii()
+            else unshared(item)
+            for key, item in value.items()
+        }
+    if kind is list or kind is tuple:
+        return [unshared(item) for item in value]
+    return value
 
 
 # `check_circular` costs a dict entry for each container; the survey has bounded the depth.

@@ -9,8 +9,9 @@ from typing import Any
 from penstock.encoders.backends import Backend, default_backend
 from penstock.encoders.incremental import MAX_DEPTH, MIN_BUFFER, Walk
 from penstock.encoders.passes import Pass, Seal, held_back
-from penstock.encoders.sources import AsyncPull, few, in_memory, one_shot
-from penstock.encoders.survey import survey
+from penstock.encoders.settled import settle
+from penstock.encoders.small import made_at_once
+from penstock.encoders.sources import in_memory, one_shot
 from penstock.encoders.tape import Tape
 from penstock.errors import UsageError
 from penstock.fields import Each
@@ -58,7 +59,13 @@ class Body:
         self._buffer = buffer_size
         self._max_depth = max_depth
         self._backend = backend or default_backend()
-        self._lengths = _lengths(fields)
+        self._small = made_at_once(
+            fields, buffer_size=buffer_size, max_depth=max_depth, backend=self._backend
+        )
+        if self._small is not None:
+            return
+        self._prepared = False
+        self._settled = settle(fields.values())
         self._used: set[int] = set()
         self._seal: Seal | None = None
         self._digest: str | None = None
@@ -67,8 +74,6 @@ class Body:
         sources = [value for value in fields.values() if isinstance(value, Each)]
         self._spool = spool and any(map(one_shot, sources))
         self._waits = not all(map(in_memory, sources))
-        self._prepared = False
-        self._small = None if self._waits else self._at_once()
 
     @property
     def small(self) -> bytes | None:
@@ -89,7 +94,7 @@ class Body:
             EncodeError: A field has no JSON form.
             UsageError: A source cannot be iterated, or not again.
         """
-        if self._prepared or self._small is not None:
+        if self._small is not None or self._prepared:
             return
         check = Pass(self._walk(check=True), self._fields)
         try:
@@ -208,6 +213,8 @@ class Body:
 
     async def aclose(self) -> None:
         """Let go of a pass that was begun, and of the temporary file; idempotent."""
+        if self._small is not None:
+            return
         begun, self._begun = self._begun, None
         if begun is not None:
             await begun.aclose()
@@ -220,7 +227,7 @@ class Body:
             max_depth=self._max_depth,
             backend=self._backend,
             check=check,
-            lengths=self._lengths,
+            settled=self._settled,
             use=self._use,
         )
 
@@ -239,53 +246,3 @@ class Body:
                 " that returns a new iterator, or spool=True"
             )
         self._used.add(id(each))
-
-    def _at_once(self) -> bytes | None:
-        """Return the whole body in one call to the encoder, if it fits in the buffer.
-
-        Raises:
-            EncodeError: A field has no JSON form.
-        """
-        fields = self._translated()
-        if fields is None:
-            return None
-        found = survey((fields,), depth=self._max_depth, limit=self._buffer)
-        if found is not None:
-            if found.size > self._buffer:
-                return None
-            small = self._backend.encode(fields, plain=found.plain)
-            return small if len(small) <= self._buffer else None
-        return self._gathered()
-
-    def _translated(self) -> dict[str, Json] | None:
-        """Return the fields with their conversations in them; None if they are long."""
-        fields = dict(self._fields)
-        for name, value in fields.items():
-            if type(value) is Each:
-                items = few(value, self._buffer)
-                if items is None:
-                    return None
-                fields[name] = items
-        return fields
-
-    def _gathered(self) -> bytes | None:
-        """Return what a walk makes of a body that is not plain JSON, if it fits in the buffer."""
-        size, pieces = 0, []
-        steps = self._walk().run(self._fields)
-        for step in steps:
-            if isinstance(step, AsyncPull) or size + len(step) > self._buffer:
-                steps.close()
-                return None
-            pieces.append(step)
-            size += len(step)
-        return b"".join(pieces)
-
-
-def _lengths(fields: Mapping[str, Json]) -> dict[int, int]:
-    """Settle how many items of each list count."""
-    found = {}
-    for value in fields.values():
-        items = value.source if isinstance(value, Each) else value
-        if isinstance(items, (list, tuple)):
-            found[id(items)] = len(items)
-    return found

@@ -15,8 +15,9 @@ from typing import Any, TypeAlias
 
 from penstock.encoders.backends import Backend, default_backend, standard
 from penstock.encoders.output import Output
-from penstock.encoders.sources import AsyncPull, Pull, in_memory, opened
-from penstock.encoders.survey import Survey, survey
+from penstock.encoders.settled import Settled, settle
+from penstock.encoders.sources import AsyncPull, Group, Pull, Room, in_memory, opened
+from penstock.encoders.survey import Look, find_surrogates
 from penstock.encoders.values import at, refused, simpler
 from penstock.errors import UsageError
 from penstock.fields import Each, Raw
@@ -27,17 +28,20 @@ MAX_DEPTH = 256
 """Levels of arrays and objects (`fault-matrix.md`, bounds: what peers take, and no recursion)."""
 MIN_BUFFER = 7
 """Bytes: the longest escape and a quote."""
-_MOST_ITEMS = 1024
 _FIRST_ITEMS = 16
+_MOST_ITEMS = 1024
+_SINGLY = 3
+"""Beside each `Way`: not in one call."""
 _SCALARS = {int, float, bool, type(None)}
 _WORKED = (b"",)
+_NOT_AT_ONCE = (TypeError, UnicodeEncodeError, RecursionError)
+"""What looking at a value, or encoding it, raises where it has to be taken apart."""
 
 # Anything that a caller may try to encode.
 Json: TypeAlias = Any
 Step: TypeAlias = "bytes | AsyncPull"
 """A piece; ``b""`` where a check has done a piece's work; or a wait that the caller must do."""
 Frame: TypeAlias = "Generator[Any, None, None]"  # Any: a Step, or a Frame to finish first
-Group: TypeAlias = "dict[str, Json] | Sequence[Json]"
 
 
 def encode_json(
@@ -65,14 +69,20 @@ def encode_json(
             infinity, half of a surrogate pair, a key that is no text, a cycle, too many levels.
         UsageError: A source is asynchronous (`Body` has those), or a list shrank meanwhile.
     """
-    check = Walk(buffer_size=buffer_size, max_depth=max_depth, backend=backend, check=True)
-    for _ in check.run(value):
-        pass
-    walk = Walk(buffer_size=buffer_size, max_depth=max_depth, backend=backend)
-    for step in walk.run(value):
-        if isinstance(step, AsyncPull):
-            raise UsageError("an async source needs a Body: encode_json cannot wait")
-        yield step
+    settled = settle(value.values() if type(value) is dict else [value])
+    for check in (True, False):
+        walk = Walk(
+            buffer_size=buffer_size,
+            max_depth=max_depth,
+            backend=backend,
+            check=check,
+            settled=settled,
+        )
+        for step in walk.run(value):
+            if isinstance(step, AsyncPull):
+                raise UsageError("an async source needs a Body: encode_json cannot wait")
+            if step:
+                yield step
 
 
 class Walk:
@@ -83,8 +93,8 @@ class Walk:
         max_depth: Levels of arrays and objects.
         backend: The C encoder.
         check: Whether nothing is made, and sources that are not in memory are left alone.
-        lengths: How many items of a list count, by the list's identity, where that was settled
-            earlier; otherwise as many as it has when the walk gets to it.
+        settled: What is settled of lists in the value, by their identity (`settle`); of others as
+            many items count as they have when the walk gets to them.
         use: Told of each source before it is iterated; it may refuse.
     """
 
@@ -95,7 +105,7 @@ class Walk:
         max_depth: int = MAX_DEPTH,
         backend: Backend | None = None,
         check: bool = False,
-        lengths: Mapping[int, int] | None = None,
+        settled: Mapping[int, Settled] | None = None,
         use: Callable[[Each], None] | None = None,
     ) -> None:
         if buffer_size < MIN_BUFFER:
@@ -104,11 +114,10 @@ class Walk:
         """What the walk opened and cannot close itself."""
         self._backend = backend or default_backend()
         self._buffer = buffer_size
-        # A group and its text, its bytes and the piece are in memory at once.
-        self._group = max(buffer_size // 4, 1)
+        self._group = buffer_size // 2  # its text, its bytes and a piece are in memory at once
         self._output = Output(buffer_size)
         self._check = check
-        self._lengths = lengths or {}
+        self._settled = settled or {}
         self._max_depth = max_depth
         self._use = use
         self._path: list[str | int] = []
@@ -121,6 +130,7 @@ class Walk:
             EncodeError: Something has no JSON form.
             UsageError: A list shrank, or a source is none.
         """
+        # A stack of our own: Python's is spent on levels that a caller can choose.
         frames: list[Frame] = [self._one(value)]
         try:
             while frames:
@@ -143,32 +153,37 @@ class Walk:
             yield self._apart(value)
         yield from self._pieces()
 
+    def _look(self) -> Look:
+        return Look(self._max_depth, surrogates=self._check)
+
+    def _depth(self) -> int:
+        """Return how many levels there may still be."""
+        return self._max_depth - len(self._inside)
+
     def _whole(self, value: Json) -> bool:
-        """Write `value` in one call, where it is small and plain enough."""
-        found = self._survey((value,))
-        if found is None or found.size > self._group:
+        """Write `value` in one call, if it is small and of exactly JSON's types."""
+        look = self._look()
+        try:
+            if look.size(value, self._depth(), self._group) > self._group:
+                return False
+            if not self._check:
+                self._output.write(self._backend.encode(value, look.way))
+        except _NOT_AT_ONCE:
             return False
-        if not self._check:
-            self._output.write(self._backend.encode(value, plain=found.plain))
         return True
 
-    def _group_written(self, group: Group, *, comma: bool) -> int:
-        """Write what is inside of `group` in one call, where it is small and plain enough.
-
-        Returns its size as surveyed; 0 where it has to be taken apart for another reason.
-        """
-        found = self._survey((group,) if isinstance(group, dict) else group)
-        if found is None:
-            return 0
-        if found.size <= self._group and not self._check:
-            encoded = self._backend.encode(group, plain=found.plain)
-            if comma:
-                self._output.write(b",")
-            self._output.write(memoryview(encoded)[1:-1])
-        return found.size
-
-    def _survey(self, values: Sequence[Json]) -> Survey | None:
-        return survey(values, depth=self._max_depth - len(self._inside), limit=self._group)
+    def _at_once(self, group: Json, way: int, *, comma: bool) -> bool:
+        """Write what is between the brackets of `group` in one call, unless that fails."""
+        if self._check:
+            return True
+        try:
+            encoded = self._backend.encode(group, way)
+        except _NOT_AT_ONCE:
+            return False
+        if comma:
+            self._output.write(b",")
+        self._output.write(memoryview(encoded)[1:-1])
+        return True
 
     def _write(self, part: bytes | memoryview) -> None:
         if not self._check:
@@ -232,7 +247,7 @@ class Walk:
                         continue
                     self._output.write(memoryview(encoded)[1:-1])
                 elif not part.isascii():
-                    part.encode("utf-16")
+                    find_surrogates(part)
                 start += len(part)
                 yield from self._pieces()
         except (TypeError, UnicodeEncodeError):  # orjson raises the former
@@ -240,12 +255,13 @@ class Walk:
         self._write(b'"')
 
     def _object(self, value: Mapping[str, Json]) -> Frame:
-        """Walk over the entries of an object."""
+        """Walk over the entries of an object, a few at a time."""
         self._write(b"{")
         entries = iter(value.items())
         comma = False
         while group := self._entries(entries):
-            if not 0 < self._group_written(group, comma=comma) <= self._group:
+            _, way = self._seen(group)
+            if way == _SINGLY or not self._at_once(group, way, comma=comma):
                 yield self._each_entry(group, comma=comma)
             comma = True
             yield from self._pieces()
@@ -265,9 +281,10 @@ class Walk:
             if comma:
                 self._write(b",")
             comma = True
-            self._path.append(str.__str__(key))  # a str that is an enum prints its name
-            if not self._whole(self._path[-1]):
-                yield self._text(key)
+            name = str.__str__(key)  # a str that is an enum prints its name
+            self._path.append(name)
+            if not self._whole(name):
+                yield self._text(name)
             self._write(b":")
             if not self._whole(value):
                 yield self._apart(value)
@@ -277,23 +294,36 @@ class Walk:
     def _array(self, value: list[Json] | tuple[Json, ...]) -> Frame:
         """Walk over a list by slices, up to the length that was settled."""
         self._write(b"[")
-        end = self._lengths.get(id(value), len(value))
+        settled = self._settled.get(id(value)) or Settled(value)
+        notes = iter(() if self._check else settled.notes())
         start, step = 0, _FIRST_ITEMS
-        while start < end:
-            if len(value) < end:
-                raise self._shrunk(end, len(value))
-            group = value[start : min(start + step, end)]
-            size = self._group_written(group, comma=start > 0)
-            if size > self._group and len(group) > 1:
-                step = len(group) // 2
-                continue
-            if 0 < size <= self._group:
+        while start < settled.length:
+            if len(value) < settled.length:
+                raise self._shrunk(settled.length, len(value))
+            count, way = next(notes, (0, 0))
+            group = value[start : min(start + (count or step), settled.length)]
+            if not count:
+                size, way = self._seen(group)
+                if size > self._group and len(group) > 1:
+                    step = len(group) // 2
+                    continue
                 step = max(min(self._group * len(group) // size, 2 * step, _MOST_ITEMS), 1)
-            else:
+            if self._check:
+                settled.note(len(group), way)
+            if way == _SINGLY or not self._at_once(group, way, comma=start > 0):
                 yield self._each_item(group, start)
             start += len(group)
             yield from self._pieces()
         self._write(b"]")
+
+    def _seen(self, group: Json) -> tuple[int, int]:
+        """Return about how many bytes `group` takes, and how to write it."""
+        look = self._look()
+        try:
+            size = look.size(group, self._depth() + 1, self._group)  # its brackets count already
+        except _NOT_AT_ONCE:
+            return self._group, _SINGLY
+        return size, look.way if size <= self._group else _SINGLY
 
     def _each_item(self, group: Sequence[Json], start: int) -> Frame:
         """Walk over items one by one."""
@@ -317,25 +347,26 @@ class Walk:
             if self._use is not None:
                 self._use(each)
             items = opened(each)
-            yield (
-                self._awaited(items, each)
-                if isinstance(items, AsyncIterator)
-                else self._pulled(items, each)
-            )
+            if isinstance(items, AsyncIterator):
+                yield self._awaited(items, each)
+            else:
+                yield self._pulled(items, each)
         self._write(b"]")
 
     def _pulled(self, items: Iterator[Json], each: Each) -> Frame:
         """Walk over items as an iterator has them."""
         end = None
         if isinstance(each.source, (list, tuple)):
-            end = self._lengths.get(id(each.source), len(each.source))
+            settled = self._settled.get(id(each.source))
+            end = settled.length if settled else len(each.source)
             items = islice(items, end)
-        pull = Pull(items, each, self._group)
+        room = Room(self._group, self._depth(), surrogates=self._check)
+        pull = Pull(items, each.translate, room)
         start = 0
         try:
-            while group := pull.group():
+            while (group := pull.take()).items:
                 yield self._grouped(group, start)
-                start += len(group)
+                start += len(group.items)
                 del group
         finally:
             pull.close()
@@ -344,22 +375,23 @@ class Walk:
 
     def _awaited(self, items: AsyncIterator[Json], each: Each) -> Frame:
         """Walk over items that somebody has to wait for."""
-        pull = AsyncPull(items, each, self._group)
+        room = Room(self._group, self._depth(), surrogates=self._check)
+        pull = AsyncPull(items, each.translate, room)
         self.async_sources.append(pull)
         start = 0
         while True:
             yield pull
             group = pull.take()
-            if not group:
+            if not group.items:
                 return
             yield self._grouped(group, start)
-            start += len(group)
+            start += len(group.items)
             del group
 
-    def _grouped(self, group: list[Json], start: int) -> Frame:
+    def _grouped(self, group: Group, start: int) -> Frame:
         """Walk over items that were pulled together."""
-        if not 0 < self._group_written(group, comma=start > 0) <= self._group:
-            yield self._each_item(group, start)
+        if group.odd or not self._at_once(group.items, group.look.way, comma=start > 0):
+            yield self._each_item(group.items, start)
         yield from self._pieces()
 
     def _shrunk(self, settled: int, left: int) -> UsageError:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
-from typing import Any, TypeAlias, cast
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from typing import Any, NamedTuple, TypeAlias, cast
 
+from penstock.encoders.survey import Look
 from penstock.errors import UsageError
-from penstock.fields import Each, Raw
+from penstock.fields import Each
 
-__all__ = ["AsyncPull", "Pull", "few", "in_memory", "one_shot", "opened"]
+__all__ = ["AsyncPull", "Group", "Pull", "Room", "in_memory", "one_shot", "opened"]
 
 # An item is whatever the source holds, and what its translation makes of it.
 Item: TypeAlias = Any
+Translate: TypeAlias = Callable[[Item], object]
 Iterators: TypeAlias = "Iterator[Item] | AsyncIterator[Item]"
-
-_MOST_ITEMS = 1024
-_LEAST = 32
-"""Bytes of the shortest message that is worth a thought: ``{"role":"user","content":""}``."""
-_DEPTH = 4
-"""Levels that `_weight` looks into; what is deeper is taken for long."""
 
 
 def one_shot(each: Each) -> bool:
@@ -59,25 +55,59 @@ def opened(each: Each) -> Iterators:
         ) from None
 
 
+class Room(NamedTuple):
+    """What a group may be."""
+
+    size: int
+    """Bytes, roughly; one item may be larger, and is then the last."""
+    depth: int
+    """Levels in an item."""
+    surrogates: bool
+    """Whether halves of surrogate pairs are looked for."""
+
+
+class Group:
+    """Items that were pulled together, and what was seen of them."""
+
+    __slots__ = ("_depth", "_left", "_most", "items", "look", "odd")
+
+    def __init__(self, room: Room) -> None:
+        self.items: list[Item] = []
+        self.look = Look(room.depth, surrogates=room.surrogates)
+        """How they are to be encoded, unless the last is odd."""
+        self.odd = False
+        """Whether the last is large or not of JSON's types, so that they are walked over singly."""
+        self._depth = room.depth
+        self._most = self._left = room.size
+
+    def add(self, item: Item) -> bool:
+        """Take an item, and say whether that was enough."""
+        self.items.append(item)
+        try:
+            size = self.look.size(item, self._depth, self._most)
+        except (TypeError, UnicodeEncodeError, RecursionError):
+            size = self._most + 1
+        self._left -= size
+        self.odd = size > self._most
+        return self._left <= 0
+
+
 class Pull:
-    """Takes groups from an iterator: as many items as are not above `size` bytes, roughly."""
+    """Takes groups from an iterator."""
 
-    __slots__ = ("_items", "_size", "_translate")
+    __slots__ = ("_items", "_room", "_translate")
 
-    def __init__(self, items: Iterator[Item], each: Each, size: int) -> None:
+    def __init__(self, items: Iterator[Item], translate: Translate | None, room: Room) -> None:
         self._items = items
-        self._translate = each.translate
-        self._size = size
+        self._translate = translate
+        self._room = room
 
-    def group(self) -> list[Item]:
+    def take(self) -> Group:
         """Return the next items, translated; none at the end."""
-        translate, room = self._translate, self._size
-        group: list[Item] = []
+        translate = self._translate
+        group = Group(self._room)
         for item in self._items:
-            value = item if translate is None else translate(item)
-            group.append(value)
-            room -= _weight(value, room, _DEPTH)
-            if room <= 0 or len(group) == _MOST_ITEMS:
+            if group.add(item if translate is None else translate(item)):
                 break
         return group
 
@@ -88,64 +118,31 @@ class Pull:
 
 
 class AsyncPull:
-    """The same for an async iterator; the encoder, which cannot wait, leaves `fill` to others."""
+    """The same for an async iterator; the walk, which cannot wait, leaves `fill` to others."""
 
-    __slots__ = ("_group", "_items", "_size", "_translate")
+    __slots__ = ("_group", "_items", "_room", "_translate")
 
-    def __init__(self, items: AsyncIterator[Item], each: Each, size: int) -> None:
+    def __init__(self, items: AsyncIterator[Item], translate: Translate | None, room: Room) -> None:
         self._items = items
-        self._translate = each.translate
-        self._size = size
-        self._group: list[Item] = []
+        self._translate = translate
+        self._room = room
+        self._group = Group(room)
 
     async def fill(self) -> None:
         """Wait for the next items and translate them."""
-        translate, room = self._translate, self._size
-        group: list[Item] = []
+        translate = self._translate
+        group = Group(self._room)
         async for item in self._items:
-            value = item if translate is None else translate(item)
-            group.append(value)
-            room -= _weight(value, room, _DEPTH)
-            if room <= 0 or len(group) == _MOST_ITEMS:
+            if group.add(item if translate is None else translate(item)):
                 break
         self._group = group
 
-    def take(self) -> list[Item]:
-        """Return what the last `fill` brought; none at the end."""
-        group, self._group = self._group, []
+    def take(self) -> Group:
+        """Return what the last `fill` brought, once; nothing at the end."""
+        group, self._group = self._group, Group(self._room)
         return group
 
     async def aclose(self) -> None:
         """Close the iterator, where it is a generator."""
         if isinstance(self._items, AsyncGenerator):
             await self._items.aclose()
-
-
-def few(each: Each, size: int) -> list[Item] | None:
-    """Return all items of a list, translated; None if there are more than `size` bytes of them."""
-    source = each.source
-    if not isinstance(source, (list, tuple)) or len(source) * _LEAST > size:
-        return None
-    if each.translate is None:
-        return list(source)
-    items = Pull(iter(source), each, size).group()
-    return items if len(items) == len(source) else None
-
-
-def _weight(value: Item, room: int, depth: int) -> int:
-    """Return about how many bytes `value` takes; at least `room` where that cannot be told fast."""
-    kind = type(value)
-    if kind is str:
-        return len(value) + 4
-    if kind is dict or kind is list:
-        weight = 4
-        if depth == 0:
-            return room
-        for each in value.values() if kind is dict else value:
-            weight += 8 + (len(each) if type(each) is str else _weight(each, room, depth - 1))
-            if weight >= room:
-                break
-        return weight
-    if kind is Raw:
-        return len(value.data)
-    return 8 if kind in (int, float, bool, type(None)) else room

@@ -1,174 +1,215 @@
-"""A look at values before they are encoded: how long, how plain, and whether JSON can say them.
+"""A look at values before they are encoded: how long, which encoder, and whether they are JSON.
 
-The refusal of what JSON cannot say comes before the first byte, so a body is walked once more than
-it is encoded, and this walk decides what that costs. It goes level by level with C-speed built-ins
-instead of value by value. Measured on CPython 3.11 against the compact ``json.dumps`` of 64 MiB in
-messages of 100 bytes: `_columns` 0.11, `_levels` 0.17, a plain recursive function 0.22, the C
-encoder with a string encoder that returns "" 0.30, ``marshal.dumps`` 0.23; ``msgspec.convert``
-0.11, but it says nothing of surrogates and lengths.
+The refusal of what JSON cannot say comes before the first byte, so a body is looked at once more
+than it is encoded, and this look decides what that costs. Measured on CPython 3.11 as a share of
+the compact ``json.dumps``, 64 MiB in messages of 100 bytes: `columns` 0.13, `Look` 0.22, going
+level by level with built-ins 0.17, the C encoder with a string encoder that returns "" 0.30,
+``marshal.dumps`` 0.23; ``msgspec.convert`` 0.11, but it says nothing of surrogates and lengths.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from itertools import chain
+from collections.abc import Sequence
+from enum import IntEnum
 from math import isfinite
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 
-__all__ = ["Survey", "survey"]
+__all__ = ["Look", "Way", "find_surrogates"]
 
-# JSON of any shape: the survey exists to find out which.
+# JSON of any shape: this module finds out which.
 Json = Any
 
-_TEXT = {str}
-_DICT = {dict}
-_NUMBERS = {int, float}
-_CONTAINERS = {dict, list, tuple}
-_KNOWN = {*_CONTAINERS, *_NUMBERS, *_TEXT, bool, type(None)}
-_MOST_COLUMNS = 8
-"""Keys; `_columns` pays for each, and messages have two to four."""
 _PER_VALUE = 6
-"""Bytes that a value adds beside its text: quotes, a comma, a short number."""
-_PLAIN_DEPTH = 200
-"""Levels; orjson refuses from 255 on."""
+"""Bytes that a value adds beside its text: quotes, a colon or comma, a short number."""
+_MOST_COLUMNS = 8
+"""Keys; `columns` pays for each, and messages have two to four."""
+_MANY = 32
+"""Values; for fewer, `columns` costs more than it saves."""
+_LONG = 256
+"""Characters of a text from which on copying it and a fast encoder beat the exact one: 0.2 and 0.55
+of ``json.dumps`` at 2 KiB, alike at 100 bytes."""
 _MOST_BITS = 1024
 """Of an integer; a longer one is looked at by itself."""
+_LEVELS_OF_ALL = 200
+"""Levels that every encoder takes; orjson refuses 255."""
+_TEXT = {str}
+_DICT = {dict}
 
 
-class Survey(NamedTuple):
-    """What is known of some values before they are encoded."""
+class Way(IntEnum):
+    """How values are to be encoded so that the bytes are the same and nothing is left in them."""
 
-    size: int
-    """About how many bytes they take, escapes and UTF-8 not counted; once it is above the limit,
-    they were not looked at any further."""
-    plain: bool
-    """Whether every text is ASCII, and every number one that all encoders write alike."""
+    PLAIN = 0
+    """By any encoder: ASCII and ordinary numbers."""
+    COPIED = 1
+    """By any encoder, from copies of the texts: long ones that are not ASCII."""
+    EXACT = 2
+    """By the standard library: numbers that the others write otherwise, short texts that are not
+    ASCII, and what is very deep."""
 
 
-def survey(values: Sequence[Json], *, depth: int, limit: int) -> Survey | None:
-    """Look at `values`; None where they hold anything but plain JSON, or nest too deep.
+_PLAIN, _COPIED, _EXACT = map(int, Way)
 
-    None is no verdict yet: subclasses, fragments and objects with a JSON form give it too.
+
+class Look:
+    """Looks at values one by one.
+
+    What is no JSON value of exactly JSON's types raises `TypeError`, half of a surrogate pair
+    `UnicodeEncodeError`. Neither is a verdict: a subclass, a fragment or an object with a JSON form
+    is to be looked at by the walk itself.
 
     Args:
-        values: What stands side by side in an array.
-        depth: How many levels of arrays and objects there may be in each.
-        limit: The size in bytes from which the look is broken off. What it allocates is of this
-            order.
+        depth: How many levels of arrays and objects there may be.
+        surrogates: Whether to look for their halves, which an encoder finds by itself.
     """
-    try:
-        if depth > 0 and set(map(type, values)) == _DICT:
-            found = _columns(values, limit)
+
+    __slots__ = ("_characters", "_deepest", "_exact", "_foreign", "_surrogates")
+
+    def __init__(self, depth: int, *, surrogates: bool) -> None:
+        self._deepest = depth - _LEVELS_OF_ALL
+        self._surrogates = surrogates
+        self._exact = False
+        self._foreign = 0
+        self._characters = 0
+
+    @property
+    def way(self) -> int:
+        """The `Way` in which everything seen so far is to be encoded."""
+        if self._exact:
+            return _EXACT
+        return _way(self._foreign, self._characters)
+
+    def size(self, value: Json, depth: int, room: int) -> int:
+        """Return about how many bytes `value` takes, escapes and UTF-8 not counted.
+
+        Once that is above `room`, the rest was not looked at. At most `depth` levels are gone down.
+        """
+        kind = type(value)
+        if kind is str:
+            if not value.isascii():
+                self._note(value, room)
+            return len(value) + _PER_VALUE
+        if kind is dict:
+            return self._object(value, depth, room)
+        if kind is list or kind is tuple:
+            return self._array(value, depth, room)
+        if kind is int or kind is float:
+            self._number(value)
+        elif value is not None and kind is not bool:
+            raise TypeError
+        return _PER_VALUE
+
+    def _array(self, value: Sequence[Json], depth: int, room: int) -> int:
+        self._down(depth)
+        if depth > 1 and _MANY <= len(value) <= room // _PER_VALUE:
+            found = columns(value, room, surrogates=self._surrogates)
             if found is not None:
-                return found
-        return _levels(values, depth, limit)
-    except (TypeError, UnicodeEncodeError):
-        return None
+                size, foreign, characters = found
+                self._foreign += foreign
+                self._characters += characters
+                return size
+        size = _PER_VALUE
+        for item in value:
+            size += self.size(item, depth - 1, room - size)
+            if size > room:
+                break
+        return size
 
+    def _object(self, value: dict[Json, Json], depth: int, room: int) -> int:
+        self._down(depth)
+        size = _PER_VALUE
+        for key, item in value.items():
+            if type(key) is not str:
+                raise TypeError
+            if not key.isascii():
+                self._note(key, room)
+            size += len(key) + _PER_VALUE
+            if type(item) is str and item.isascii():
+                size += len(item) + _PER_VALUE
+            else:
+                size += self.size(item, depth - 1, room - size)
+            if size > room:
+                break
+        return size
 
-def _columns(values: Sequence[dict[Json, Json]], limit: int) -> Survey | None:
-    """Look at objects that all have the same keys and only texts; None where they do not.
+    def _down(self, depth: int) -> None:
+        if depth < 1:
+            raise TypeError
+        if depth <= self._deepest:
+            self._exact = True
 
-    Raises:
-        TypeError: A value is no text.
-        UnicodeEncodeError: A text holds half of a surrogate pair.
-    """
-    keys = [*values[0]]
-    if len(keys) > _MOST_COLUMNS or set(map(len, values)) != {len(keys)}:
-        return None
-    if set(map(type, keys)) != _TEXT:
-        return None
-    size = len(values) * (sum(map(len, keys)) + 2 * _PER_VALUE * len(keys))
-    plain = _ascii(keys)
-    for key in keys:
-        if type(values[0][key]) is not str:
-            return None
-        try:
-            column = [*map(itemgetter(key), values)]
-        except KeyError:
-            return None
-        size += sum(map(len, column))
-        if size > limit:
-            return Survey(size, plain=False)
-        plain &= _ascii(column)
-    return Survey(size, plain)
+    def _note(self, text: str, room: int) -> None:
+        """Note a text that is not ASCII; one above `room` will be looked at in slices."""
+        self._foreign += 1
+        self._characters += len(text)
+        if self._surrogates and len(text) <= room:
+            find_surrogates(text)
 
+    def _number(self, number: float) -> None:
+        """Note a number that encoders write differently.
 
-def _levels(level: Sequence[Json], depth: int, limit: int) -> Survey | None:
-    """Look at values of any shape, all those of one depth together.
-
-    Raises:
-        TypeError: A number is none of JSON's, or very long.
-        UnicodeEncodeError: A text holds half of a surrogate pair.
-    """
-    size, plain, deepest = 0, True, depth - _PLAIN_DEPTH
-    while level:
-        types = set(map(type, level))
-        texts = level if types == _TEXT else [each for each in level if type(each) is str]
-        size += len(level) * _PER_VALUE + sum(map(len, texts))
-        if size > limit:
-            return Survey(size, plain=False)
-        plain &= _ascii(texts)
-        if types & _NUMBERS:
-            plain &= _ordinary([each for each in level if type(each) in _NUMBERS])
-        if not types <= _KNOWN:
-            return None
-        if not types & _CONTAINERS:
-            break
-        depth -= 1
-        if depth < 0:
-            return None
-        plain &= depth >= deepest
-        dicts = [each for each in level if type(each) is dict]
-        lists = [each for each in level if type(each) is list or type(each) is tuple]
-        size += (sum(map(len, dicts)) + sum(map(len, lists))) * _PER_VALUE
-        if size > limit:
-            return Survey(size, plain=False)
-        size += sum(map(len, chain.from_iterable(dicts)))
-        if size > limit:
-            return Survey(size, plain=False)
-        keys = set().union(*dicts)
-        if not set(map(type, keys)) <= _TEXT:
-            return None
-        plain &= _ascii(keys)
-        level = [*chain.from_iterable(map(dict.values, dicts)), *chain.from_iterable(lists)]
-    return Survey(size, plain)
-
-
-def _ordinary(numbers: Sequence[float]) -> bool:
-    """Whether every encoder writes all `numbers` alike.
-
-    That is so for integers of 64 bits, and for floats that `repr` writes without an exponent
-    (``1e-07`` or ``1e-7``): msgspec 0.22 and orjson 3.13 agreed with it on 1.5 million of them.
-
-    Raises:
-        TypeError: One of them is no JSON number, or so long that it is better looked at alone.
-    """
-    alike = True
-    for number in numbers:
+        Integers of 64 bits are alike, and floats that `repr` writes without an exponent (``1e-07``
+        or ``1e-7``): msgspec 0.22 and orjson 3.13 agreed with it on 1.5 million of them.
+        """
         if type(number) is int:
             bits = number.bit_length()
             if bits > _MOST_BITS:
                 raise TypeError
-            alike &= bits < 64
+            if bits >= 64:
+                self._exact = True
         elif not isfinite(number):
             raise TypeError
-        else:
-            alike &= number == 0 or 1e-4 <= abs(number) < 1e15
-    return alike
+        elif number != 0 and not 1e-4 <= abs(number) < 1e15:
+            self._exact = True
 
 
-def _ascii(texts: Collection[str]) -> bool:
-    """Whether `texts` are all ASCII.
+def columns(values: Sequence[Json], room: int, *, surrogates: bool) -> tuple[int, int, int] | None:
+    """Look at many values together; None unless they are objects of the same keys and only texts.
+
+    Returns about how many bytes they take; how many of the texts are in columns with others than
+    ASCII in them; and how long those are together. What it allocates is of the order of `room`.
+    """
+    try:
+        if set(map(type, values)) != _DICT:
+            return None
+        keys = [*values[0]]
+        if len(keys) > _MOST_COLUMNS or set(map(len, values)) != {len(keys)}:
+            return None
+        if set(map(type, keys)) != _TEXT or not all(map(str.isascii, keys)):
+            return None
+        size = len(values) * (sum(map(len, keys)) + 2 * _PER_VALUE * len(keys))
+        foreign = characters = 0
+        for key in keys:
+            if type(values[0][key]) is not str:
+                return None
+            column = [*map(itemgetter(key), values)]
+            length = sum(map(len, column))
+            size += length
+            if size > room:
+                break
+            joined = "".join(column)
+            if not joined.isascii():
+                foreign += len(column)
+                characters += length
+                if surrogates:
+                    find_surrogates(joined)
+    except (KeyError, TypeError, UnicodeEncodeError):
+        return None
+    return size, foreign, characters
+
+
+def find_surrogates(text: str) -> None:
+    """Refuse half of a surrogate pair, in less than half the time that encoding to UTF-8 takes.
 
     Raises:
-        TypeError: One of them is no text.
-        UnicodeEncodeError: One of them holds half of a surrogate pair.
+        UnicodeEncodeError: There is one in `text`.
     """
-    joined = "".join(texts)
-    if joined.isascii():
-        return True
-    # UTF-16 finds a surrogate in less than half the time that UTF-8 takes.
-    joined.encode("utf-16")
-    return False
+    text.encode("utf-16")
+
+
+def _way(foreign: int, characters: int) -> int:
+    """Return the way of so many texts that are not ASCII, and so long together."""
+    if not foreign:
+        return _PLAIN
+    return _COPIED if characters >= _LONG * foreign else _EXACT

@@ -1,0 +1,101 @@
+"""A body that fits in the buffer, made in one call to the encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from penstock.encoders.backends import Backend
+from penstock.encoders.incremental import Walk
+from penstock.encoders.sources import in_memory
+from penstock.encoders.survey import Look
+from penstock.fields import Each
+
+__all__ = ["made_at_once"]
+
+# A field is any value that has a JSON form.
+Json = Any
+
+
+class _TooLargeError(Exception):
+    """The body is above the buffer, or has to be waited for."""
+
+
+def made_at_once(
+    fields: Mapping[str, Json], *, buffer_size: int, max_depth: int, backend: Backend
+) -> bytes | None:
+    """Return `fields` as JSON if that is in memory and fits in `buffer_size` bytes, else None.
+
+    Raises:
+        EncodeError: A field has no JSON form.
+    """
+    look = Look(max_depth, surrogates=False)
+    try:
+        whole = _looked_at(fields, look, max_depth, buffer_size)
+        encoded = backend.encode(whole, look.way)
+    except (TypeError, UnicodeEncodeError, RecursionError):
+        return _gathered(fields, buffer_size=buffer_size, max_depth=max_depth, backend=backend)
+    except _TooLargeError:
+        return None
+    return encoded if len(encoded) <= buffer_size else None
+
+
+def _looked_at(fields: Mapping[str, Json], look: Look, depth: int, room: int) -> dict[str, Json]:
+    """Return `fields` with the items of their conversations in them, as far as `room` goes.
+
+    Raises:
+        TypeError: There is something beside plain JSON and conversations.
+        UnicodeEncodeError: A text holds half of a surrogate pair.
+    """
+    whole: dict[str, Json] = {}
+    for name, value in fields.items():
+        room -= look.size(name, 0, room)
+        if type(value) is Each:
+            source, translate = value.source, value.translate
+            if not isinstance(source, (list, tuple)):
+                raise TypeError
+            if len(source) > room:
+                raise _TooLargeError
+            if translate is None:
+                value = source
+                room -= look.size(source, depth - 1, room)
+            else:
+                value = []
+                for item in source:
+                    value.append(translate(item))
+                    room -= look.size(value[-1], depth - 2, room)
+                    if room < 0:
+                        raise _TooLargeError
+        else:
+            room -= look.size(value, depth - 1, room)
+        if room < 0:
+            raise _TooLargeError
+        whole[name] = value
+    return whole
+
+
+def _gathered(
+    fields: Mapping[str, Json], *, buffer_size: int, max_depth: int, backend: Backend
+) -> bytes | None:
+    """Return what a walk makes of values that are not all plain JSON."""
+    walk = Walk(buffer_size=buffer_size, max_depth=max_depth, backend=backend, use=_in_memory)
+    steps = walk.run(fields)
+    pieces: list[bytes] = []
+    room = buffer_size
+    try:
+        for step in steps:
+            assert isinstance(step, bytes), "what has to be waited for is not used"
+            room -= len(step)
+            if room < 0:
+                return None
+            pieces.append(step)
+    except _TooLargeError:
+        return None
+    finally:
+        steps.close()
+    return b"".join(pieces)
+
+
+def _in_memory(each: Each) -> None:
+    if not in_memory(each):
+        raise _TooLargeError
