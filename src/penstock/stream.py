@@ -15,11 +15,12 @@ from penstock.errors import PenstockError, StreamClosedError, UsageError
 from penstock.facts import AnswerFacts
 from penstock.interfaces import CallRecord
 from penstock.pipeline.fold import Fold
+from penstock.pipeline.partial_json import PartialJSON
 from penstock.sources import Spool
 from penstock.structured import parse
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
     from types import TracebackType
 
     from penstock.chunks import Chunk
@@ -39,7 +40,8 @@ class ChatStream(AnswerFacts):
 
     Iterating hands out chunks. When it ends the answer is whole: one that stops before its terminal
     event raises `penstock.errors.TruncatedError`, with what came in ``partial``. Leaving the
-    ``async with`` closes the connection, wherever the answer is.
+    ``async with`` closes the connection, wherever the answer is. A stream that failed, was closed
+    or whose reader was cancelled says so at every later read: it never looks as if it had ended.
 
     Args:
         provider: Who answers.
@@ -64,18 +66,24 @@ class ChatStream(AnswerFacts):
         self._prepare = request
         self._make_pipeline = pipeline
         self._opened = opened
+        self._limits = limits
         self._fold = Fold(limits) if collect else None
+        self._partial: PartialJSON | None = None
         self._model_class: Any = None
         self._spool: Spool | None = None
         self._record = CallRecord()
         self._stream: Stream[Chunk] | None = None
         self._edge: Edge | None = None
         self._chunks: AsyncGenerator[Chunk, None] | None = None
-        self._entered = False
+        self._next: Callable[[], Awaitable[Chunk]] = self._refuse
+        self._why: BaseException = UsageError(
+            "open the stream first: async with client.stream(...) as stream"
+        )
+        self._entered = self._ended = self._closed = False
         self._parsed: Any = None
 
     async def __aenter__(self) -> Self:
-        if self._entered:
+        if self._entered or self._closed:
             raise UsageError("this stream was opened before: make a new one for another call")
         self._entered = True
         self._opened.add(self)
@@ -89,6 +97,7 @@ class ChatStream(AnswerFacts):
         else:
             return self
         self._let_go()
+        failure.metadata = failure.metadata or dict(self._record.metadata) or None
         raise presented(failure) from failure.__cause__
 
     async def __aexit__(
@@ -99,10 +108,14 @@ class ChatStream(AnswerFacts):
     ) -> None:
         await self.aclose()
 
-    def __aiter__(self) -> AsyncGenerator[Chunk, None]:
-        if self._chunks is None:
-            raise UsageError("open the stream first: async with client.stream(...) as stream")
-        return self._chunks
+    def __aiter__(self) -> Self:
+        return self
+
+    def __anext__(self) -> Awaitable[Chunk]:
+        # No coroutine of its own: that would cost as much as the chunk.
+        if getattr(self._chunks, "ag_running", False):  # typeshed has it for the native type only
+            raise UsageError("two tasks read one stream; use penstock.pipeline.tee")
+        return self._next()
 
     async def text(self) -> AsyncGenerator[str, None]:
         """Yield the pieces of the first choice's text, and nothing else."""
@@ -130,16 +143,18 @@ class ChatStream(AnswerFacts):
     async def aclose(self) -> None:
         """Cut the connection if the answer has not ended, and let go of everything.
 
-        Idempotent, from any task: a read that is pending elsewhere raises `StreamClosedError`.
+        Idempotent, from any task: a read that is pending elsewhere raises `StreamClosedError`, and
+        so does every later one.
         """
-        if self._stream is not None:
-            await self._stream.aclose()
-        if self._edge is not None:
-            await self._edge.aclose()
-        # typeshed has ag_running for the native type only.
-        if self._chunks is not None and not getattr(self._chunks, "ag_running", False):
-            await self._chunks.aclose()
-        self._let_go()
+        self._closed = True
+        if not self._ended:
+            self._end(StreamClosedError("the stream was closed"))
+        try:
+            if self._stream is not None:
+                await self._stream.aclose()
+        finally:
+            # A caller who is cancelled while the wire closes still leaves no generator behind.
+            await self._close_generators()
 
     @property
     def response(self) -> Reply:
@@ -154,33 +169,56 @@ class ChatStream(AnswerFacts):
         reply.parsed, reply.raw = self._parsed, self._record.raw
         return reply
 
+    @property
+    def partial(self) -> Any:  # Any: JSON of any shape
+        """The value that the first choice's text amounts to so far, where it is JSON; else None.
+
+        For structured output: unfinished strings count as far as they have come, unfinished names
+        and numbers are left out. Texts above 1024 characters are looked at again when they have
+        grown by a sixteenth, and at their end, so that all the work is linear in the text.
+
+        Raises:
+            UsageError: The stream was opened with ``collect=False``.
+        """
+        if self._fold is None:
+            raise UsageError("this stream keeps nothing: it was opened with collect=False")
+        if self._partial is None:
+            self._partial = PartialJSON(max_size=self._limits.max_answer, name="max_answer")
+            self._partial.feed(self._fold.text)
+            if self._ended:
+                self._partial.finish()
+        return self._partial.value
+
     async def _open(self) -> None:
         request, self._model_class = self._prepare()
+        self._record.metadata = request.metadata
         if isinstance(request.messages, Spool):
             self._spool = request.messages
         pipeline = self._make_pipeline()
         self._stream = await self._provider.open(request)
         self._record = self._stream.record
+        if self._closed:  # by another task, meanwhile
+            await self._stream.aclose()
+            raise StreamClosedError("the stream was closed")
         self._stream.stages += pipeline.stages()
         if pipeline.steps:
             self._edge = pipeline.edge(_items(self._stream))
             self._chunks = self._by_item(self._edge.chunks)
         else:
             self._chunks = self._by_batch(self._stream)
+        self._next = self._chunks.__anext__
 
     async def _by_batch(self, stream: Stream[Chunk]) -> AsyncGenerator[Chunk, None]:
         """Yield the chunks of a stream on which nothing is done item by item."""
-        fold = self._fold
         while True:
             try:
                 batch = await stream.read()
-                if fold is not None:
-                    fold.add(batch)
-            except PenstockError as error:
+                self._take(batch)
+            except BaseException as error:  # a cancelled read too is the end of the stream
                 failure = error
                 break
             if not batch:
-                self._let_go()
+                self._end(None)
                 return
             for chunk in batch:
                 yield chunk
@@ -188,28 +226,64 @@ class ChatStream(AnswerFacts):
 
     async def _by_item(self, chunks: AsyncGenerator[Chunk, None]) -> AsyncGenerator[Chunk, None]:
         """Yield the chunks that come out of asynchronous middleware."""
-        fold = self._fold
         while True:
             try:
                 chunk = await anext(chunks, None)
-                if chunk is not None and fold is not None:
-                    fold.add((chunk,))
-            except PenstockError as error:
+                if chunk is not None:
+                    self._take([chunk])
+            except BaseException as error:  # a cancelled read too is the end of the stream
                 failure = error
                 break
             if chunk is None:
-                self._let_go()
+                self._end(None)
                 return
             yield chunk
         raise self._failed(failure) from failure.__cause__
 
-    def _failed(self, error: PenstockError) -> PenstockError:
-        self._let_go()
+    def _take(self, batch: list[Chunk]) -> None:
+        """Fold what is about to be handed out."""
+        if self._fold is not None:
+            self._fold.add(batch)
+        if self._partial is not None:
+            texts = [c.text for c in batch if type(c) is TextDelta and c.choice == 0]
+            if texts:
+                self._partial.feed("".join(texts))
+
+    def _failed(self, error: BaseException) -> BaseException:
+        """Return what the reader gets for `error`, and every later read."""
+        if not isinstance(error, Exception):
+            self._end(StreamClosedError("the stream ended when its reader was cancelled"))
+            return error
+        self._end(error)
+        if not isinstance(error, PenstockError):  # a middleware's own, unchanged
+            return error
         error.committed = True
         error.attempts = error.attempts or tuple(self._record.attempts)
         if self._fold is not None and not isinstance(error, StreamClosedError):
             error.partial = replace(self._fold.reply(self._record), command=None)
         return presented(error)
+
+    def _end(self, why: Exception | None) -> None:
+        """Note that no more chunks come: at the answer's end, or as every later read will say."""
+        self._ended = True
+        if why is not None:
+            self._why, self._next = why, self._refuse
+        if self._partial is not None:
+            self._partial.finish()
+        self._let_go()
+
+    def _refuse(self) -> Awaitable[Chunk]:
+        raise self._why
+
+    async def _close_generators(self) -> None:
+        try:
+            if self._edge is not None:
+                await self._edge.aclose()
+            # One that is being read is left to its reader, whose read raises.
+            if self._chunks is not None and not getattr(self._chunks, "ag_running", False):
+                await self._chunks.aclose()
+        finally:
+            self._let_go()
 
     def _let_go(self) -> None:
         self._opened.discard(self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from random import random as uniform
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
@@ -101,9 +102,12 @@ class Router:
             except PenstockError as error:
                 now = self._clock()
                 attempts.append(_failed(error, routes[at], started, began, now))
-                step = plan.after(error, now=now, remaining=_remaining(routes[at], now - started))
+                left = _total(request, routes[at]) - (now - started)
+                step = plan.after(error, now=now, remaining=left)
                 if isinstance(step, GiveUp):
-                    raise _verdict(error, attempts, step, listed=len(routes) > 1) from error
+                    verdict = _verdict(error, attempts, step, listed=len(routes) > 1)
+                    # An error that is its own cause is a cycle that only the collector frees.
+                    raise verdict from (error.__cause__ if verdict is error else error)
             else:
                 attempts.append(_answered(stream, routes[at], started, began, self._clock()))
                 self._budget.succeeded(retried=len(attempts) > at + 1)
@@ -116,8 +120,12 @@ class Router:
                 await self._sleep(step.after)
 
 
-def _remaining(route: Route, elapsed: float) -> float:
-    return float("inf") if route.total is None else route.total - elapsed
+def _total(request: Request[Any], route: Route) -> float:
+    """Return the seconds that the call may take there: its own clock comes over the route's."""
+    total = route.total
+    if request.timeouts is not None and "total" in request.timeouts.given:
+        total = request.timeouts.total
+    return inf if total is None else total
 
 
 def _verdict(

@@ -11,6 +11,7 @@ from base64 import b64encode
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from penstock.errors import ConfigurationError
 from penstock.providers.headers import selected
 from penstock.providers.redact import masked
 
@@ -21,7 +22,39 @@ if TYPE_CHECKING:
     from penstock.errors import PenstockError
     from penstock.interfaces import Ending, Wire
 
-__all__ = ["Capture"]
+__all__ = ["Capture", "Recording"]
+
+
+class Recording:
+    """The file of one exchange, as lines of JSON.
+
+    Args:
+        path: The file; it is replaced.
+
+    Raises:
+        ConfigurationError: It cannot be written.
+    """
+
+    def __init__(self, path: str) -> None:
+        try:
+            # Each line is written at once: what came before a crash is what the file is for.
+            self._file: TextIOWrapper | None = open(path, "w", encoding="utf-8", buffering=1)  # noqa: SIM115  # `close` closes it
+        except OSError as exc:
+            raise ConfigurationError(f"capture={path!r} cannot be written: {exc.strerror}") from exc
+
+    def write(self, line: dict[str, object]) -> None:
+        """Append `line`; nothing once it is closed."""
+        if self._file is not None:
+            self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+    def close(self, line: dict[str, object] | None = None) -> None:
+        """Append `line`, and close the file; idempotent."""
+        if self._file is None:
+            return
+        if line is not None:
+            self.write(line)
+        self._file.close()
+        self._file = None
 
 
 class Capture:
@@ -29,20 +62,28 @@ class Capture:
 
     Args:
         wire: The wire.
-        path: The file; it is replaced.
-        request: What was sent: ``method``, ``url`` and headers, with the credential.
+        recording: Takes what passes.
+        method: What was sent.
+        url: Where to.
+        headers: With the credential, which is not written.
     """
 
     def __init__(
-        self, wire: Wire, path: str, *, method: str, url: str, headers: list[tuple[str, str]]
+        self,
+        wire: Wire,
+        recording: Recording,
+        *,
+        method: str,
+        url: str,
+        headers: list[tuple[str, str]],
     ) -> None:
         self.status = wire.status
         self.headers: Mapping[str, str] = wire.headers
         self._wire = wire
+        self._recording = recording
         self._started = monotonic()
-        self._file: TextIOWrapper | None = open(path, "w", encoding="utf-8")  # noqa: SIM115  # closed by _end
         shown = {name: masked(name, value) for name, value in headers}
-        self._write(
+        recording.write(
             {
                 "recording": 1,
                 "status": wire.status,
@@ -65,7 +106,7 @@ class Capture:
         """Return the next bytes, written down."""
         data = await self._wire.read()
         if data:
-            self._write({"t": self._now(), **_piece(data)})
+            self._recording.write({"t": self._now(), **_piece(data)})
         else:
             self._end("clean" if self.ending is None or self.ending.clean else "torn")
         return data
@@ -84,14 +125,7 @@ class Capture:
         return round(monotonic() - self._started, 6)
 
     def _end(self, how: str) -> None:
-        if self._file is not None:
-            self._write({"t": self._now(), "end": how})
-            self._file.close()
-            self._file = None
-
-    def _write(self, line: dict[str, object]) -> None:
-        if self._file is not None:
-            self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        self._recording.close({"t": self._now(), "end": how})
 
 
 def _piece(data: bytes) -> dict[str, str]:

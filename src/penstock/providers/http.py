@@ -23,7 +23,7 @@ from penstock.encoders import Body
 from penstock.errors import PenstockError, ProtocolError
 from penstock.interfaces import CallRecord, HttpCall
 from penstock.pipeline.stream import BatchStream
-from penstock.providers.capture import Capture
+from penstock.providers.capture import Capture, Recording
 from penstock.providers.headers import check_headers, rate_limit, request_id, selected
 from penstock.providers.redact import masked, redact, secrets_of
 from penstock.providers.source import HttpSource, decoder_for
@@ -135,6 +135,7 @@ class HttpProvider:
         try:
             stream = await self._exchange(chat, prepared, record, watch, blame)
         except PenstockError as error:
+            watch.stop()
             raise blame(error) from error.__cause__
         except BaseException:
             watch.stop()
@@ -268,11 +269,18 @@ class HttpProvider:
             framing=self._resolved.deployment.body_framing,
             timings=record.timings,
         )
-        wire = await self._connections.transport.open(call)
-        if request.capture is not None:
+        # Before a byte leaves: a file that cannot be written is the caller's mistake.
+        record_to = None if request.capture is None else Recording(request.capture)
+        try:
+            wire = await self._connections.transport.open(call)
+        except BaseException:
+            if record_to is not None:
+                record_to.close()
+            raise
+        if record_to is not None:
             wire = Capture(
                 wire,
-                request.capture,
+                record_to,
                 method=prepared.method,
                 url=prepared.url,
                 headers=prepared.headers,
