@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TypeAlias
 
 from penstock.chunks import Chunk, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
-from penstock.errors import ConfigurationError, UsageError
+from penstock.errors import ConfigurationError
 from penstock.interfaces import Stage
+from penstock.pipeline.ahead import Ahead, News
 from penstock.pipeline.edge import Step
 
 __all__ = ["CoalesceBySize", "coalesce"]
@@ -47,13 +47,13 @@ def coalesce(*, size: int = 64, interval: float | None = None) -> CoalesceBySize
     seconds = interval
 
     async def step(chunks: AsyncIterator[Chunk]) -> AsyncGenerator[Chunk, None]:
-        ahead = _Ahead(chunks, size)
+        paced = _Paced(chunks, size)
         try:
-            while batch := await ahead.next(seconds):
+            while batch := await paced.next(seconds):
                 for chunk in batch:
                     yield chunk
         finally:
-            await ahead.aclose()
+            await paced.aclose()
 
     return step
 
@@ -160,73 +160,41 @@ def _joined(first: _Delta, pieces: list[str]) -> Chunk:
             return ToolCallDelta(first.index, first.id, first.name, text, first.choice, first.kind)
 
 
-class _Ahead:
-    """Reads and joins in a task of its own, so that a clock can run while a read is pending.
-
-    A read cannot be given up and resumed in the consumer's task: that would leave the generators
-    before this one suspended in the middle of a read, or cancel the wire. The task stops reading
-    when a batch is ready that nobody has taken.
-    """
+class _Paced:
+    """Joins what is read ahead, and knows how long the oldest delta has waited."""
 
     def __init__(self, chunks: AsyncIterator[Chunk], size: int) -> None:
-        self._chunks = chunks
         self._joiner = _Joiner(size)
         self._ready: list[Chunk] = []
         self._since: float | None = None
-        try:
-            self._loop = asyncio.get_running_loop()
-        except RuntimeError:
-            raise UsageError("coalesce with an interval needs asyncio") from None
-        self._changed = asyncio.Event()
-        self._taken = asyncio.Event()
-        self._task = self._loop.create_task(self._read())
+        self._ahead = Ahead(chunks, self._put)
 
     async def next(self, interval: float) -> list[Chunk]:
         """Return what is ready, or what has waited for `interval` seconds; empty at the end."""
         while not self._ready:
-            if self._task.done():
+            if self._ahead.ended:
                 self._ready = self._joiner.flush()
-                if self._ready:
-                    break
-                self._task.result()
-                return []
-            self._changed.clear()
-            await self._wait(interval)
+                if not self._ready:
+                    self._ahead.check()
+                    return []
+                break
+            until = None if self._since is None else self._since + interval
+            if not await self._ahead.wait(until):
+                self._ready += self._joiner.flush()
+                self._since = None
         batch, self._ready = self._ready, []
-        self._taken.set()
+        self._ahead.more()
         return batch
 
     async def aclose(self) -> None:
-        """Stop reading, and wait until that is so."""
-        self._task.cancel()
-        await asyncio.wait([self._task])
-        if not self._task.cancelled():
-            self._task.exception()  # it was raised by `next`, or came too late for anybody
+        """Stop reading ahead."""
+        await self._ahead.aclose()
 
-    async def _wait(self, interval: float) -> None:
-        """Wait for a change, or until what is held back has waited long enough: it is ready."""
-        if self._since is None:
-            await self._changed.wait()
-            return
-        try:
-            async with asyncio.timeout_at(self._since + interval):
-                await self._changed.wait()
-        except TimeoutError:
-            self._ready += self._joiner.flush()
+    def _put(self, chunk: Chunk) -> News:
+        self._joiner.add(chunk, self._ready)
+        if not self._joiner.length:
             self._since = None
-
-    async def _read(self) -> None:
-        try:
-            async for chunk in self._chunks:
-                self._joiner.add(chunk, self._ready)
-                if not self._joiner.length:
-                    self._since = None
-                elif self._ready or self._since is None:
-                    self._since = self._loop.time()
-                    self._changed.set()
-                if self._ready:
-                    self._changed.set()
-                    self._taken.clear()
-                    await self._taken.wait()
-        finally:
-            self._changed.set()
+        elif self._ready or self._since is None:
+            self._since = self._ahead.now()
+            return "enough" if self._ready else "something"
+        return "enough" if self._ready else "nothing"
