@@ -11,6 +11,7 @@ import random
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from penstock.simulator.behavior import Behavior
@@ -86,15 +87,21 @@ class Tokens:
 
     def __init__(self, count: int, size: int, seed: int = 0, alphabet: str = "ascii") -> None:
         self.count = count
-        draw = random.Random(f"{seed}/{alphabet}")
-        letters = _LETTERS[alphabet]
-        word = max(size - 1, 1)
-        self._table = [("".join(draw.choices(letters, k=word)) + " ")[:size] for _ in range(_TABLE)]
+        self._table = _table(size, seed, alphabet) if count else ()
 
     def __iter__(self) -> Iterator[str]:
         table = self._table
         for number in range(self.count):
             yield table[number * 167 % _TABLE]
+
+
+@lru_cache(maxsize=64)
+def _table(size: int, seed: int, alphabet: str) -> tuple[str, ...]:
+    """Draw the pieces that a text repeats in an order of its own."""
+    draw = random.Random(f"{seed}/{alphabet}")
+    letters = _LETTERS[alphabet]
+    word = max(size - 1, 1)
+    return tuple(("".join(draw.choices(letters, k=word)) + " ")[:size] for _ in range(_TABLE))
 
 
 class Words:

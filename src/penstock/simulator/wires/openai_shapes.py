@@ -1,21 +1,26 @@
 """How vendors vary OpenAI's chunks: each shape is a function over the chunks of one answer.
 
-The variants are those that clients have met: other spellings of reasoning, tool-call deltas
-without a usable index, usage in other places, fields that no type lists.
+The variants are those that clients have met: chunks without choices, usage in other places, calls
+in one piece, fields that no type lists. `penstock.simulator.wires.openai_deltas` has those that
+look at one delta alone.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, TypeAlias
 
 from penstock.simulator.behavior import Behavior
+from penstock.simulator.wires.openai_deltas import (
+    DELTAS,
+    MESSAGES,
+    Change,
+    Object,
+    detail,
+    dict_arguments,
+)
 
 __all__ = ["Part", "reshape", "reshape_whole"]
-
-Object: TypeAlias = dict[str, Any]
-"""A JSON object, free to be any vendor's."""
 
 
 class Part(NamedTuple):
@@ -38,8 +43,8 @@ def reshape(parts: Iterator[Part], behavior: Behavior) -> Iterator[Part]:
     for name in behavior.shape:
         if name in _STREAM:
             parts = iter(_STREAM[name](parts))
-        elif name in _DELTA:
-            parts = _each_delta(parts, _DELTA[name])
+        elif name in DELTAS:
+            parts = _each_delta(parts, DELTAS[name])
         elif name in _CHUNK:
             parts = _each_chunk(parts, _CHUNK[name])
     return parts
@@ -49,131 +54,26 @@ def reshape_whole(completion: Object, behavior: Behavior) -> None:
     """Apply the shapes that exist on a whole completion."""
     for name in behavior.shape:
         for choice in completion["choices"]:
-            if name in _WHOLE:
-                _WHOLE[name](choice["message"])
+            if name in MESSAGES:
+                MESSAGES[name](choice["message"])
             if name == "logprobs":
                 _logprobs(choice, choice["message"].get("content") or "")
         if name in _CHUNK and name not in _CHUNK_ONLY:
             _CHUNK[name](completion)
 
 
-def _each_delta(parts: Iterator[Part], change: Callable[[Object], None]) -> Iterator[Part]:
+def _each_delta(parts: Iterator[Part], change: Change) -> Iterator[Part]:
     for part in parts:
         for choice in part.choices:
             change(choice["delta"])
         yield part
 
 
-def _each_chunk(parts: Iterator[Part], change: Callable[[Object], None]) -> Iterator[Part]:
+def _each_chunk(parts: Iterator[Part], change: Change) -> Iterator[Part]:
     for part in parts:
         if part.chunk:
             change(part.chunk)
         yield part
-
-
-# Deltas and messages: changed in place, each is made for one chunk.
-
-
-def _reasoning(delta: Object) -> None:
-    if "reasoning_content" in delta:
-        delta["reasoning"] = delta.pop("reasoning_content")
-
-
-def _reasoning_details(delta: Object) -> None:
-    if "reasoning_content" in delta:
-        delta["reasoning_details"] = [_detail(delta.pop("reasoning_content"))]
-
-
-def _reasoning_both(delta: Object) -> None:
-    if "reasoning_content" in delta:
-        delta["reasoning"] = delta.pop("reasoning_content")
-        delta["reasoning_details"] = [_detail(delta["reasoning"])]
-
-
-def _detail(text: str) -> Object:
-    """One entry of OpenRouter's list (openrouter.ai/docs, reasoning tokens)."""
-    return {"type": "reasoning.text", "text": text, "format": "anthropic-claude-v1", "index": 0}
-
-
-def _reasoning_parts(delta: Object) -> None:
-    """Mistral's thinking part (mistralai SDK, ``ThinkChunk``)."""
-    if "reasoning_content" in delta:
-        text = {"type": "text", "text": delta.pop("reasoning_content")}
-        delta["content"] = [{"type": "thinking", "thinking": [text]}]
-
-
-def _no_index(delta: Object) -> None:
-    for call in delta.get("tool_calls", ()):
-        call.pop("index", None)
-
-
-def _repeated_index(delta: Object) -> None:
-    for call in delta.get("tool_calls", ()):
-        call["index"] = 0
-
-
-def _empty_name_later(delta: Object) -> None:
-    for call in delta.get("tool_calls", ()):
-        call["function"].setdefault("name", "")
-
-
-def _null_name_later(delta: Object) -> None:
-    for call in delta.get("tool_calls", ()):
-        call.setdefault("id", None)
-        call["function"].setdefault("name", None)
-
-
-def _no_id(delta: Object) -> None:
-    for call in delta.get("tool_calls", ()):
-        call.pop("id", None)
-
-
-def _same_id(delta: Object) -> None:
-    for call in delta.get("tool_calls", ()):
-        if "id" in call:
-            call["id"] = "call_sim_same"
-
-
-def _dict_arguments(delta: Object) -> None:
-    for call in delta.get("tool_calls", ()):
-        call["function"]["arguments"] = json.loads(call["function"]["arguments"] or "{}")
-
-
-def _function_call(delta: Object) -> None:
-    for call in delta.pop("tool_calls", ())[:1]:
-        delta["function_call"] = call["function"]
-
-
-def _annotations(delta: Object) -> None:
-    if delta.get("content") and "annotations" not in delta:
-        text = delta["content"]
-        cited = {"start_index": 0, "end_index": len(text), "title": "Penstock"}
-        cited["url"] = "https://example.com/penstock"
-        delta["annotations"] = [{"type": "url_citation", "url_citation": cited}]
-
-
-def _content_parts(delta: Object) -> None:
-    if isinstance(delta.get("content"), str) and delta["content"]:
-        delta["content"] = [{"type": "text", "text": delta["content"]}]
-
-
-def _null_content(delta: Object) -> None:
-    if not delta.get("content"):
-        delta["content"] = None
-
-
-def _role_each(delta: Object) -> None:
-    delta.setdefault("role", "assistant")
-
-
-def _u2028(delta: Object) -> None:
-    if delta.get("content"):
-        delta["content"] += "\u2028"
-
-
-def _u0085(delta: Object) -> None:
-    if delta.get("content"):
-        delta["content"] += "\u0085"
 
 
 # Chunks and completions: changed in place.
@@ -290,10 +190,10 @@ def _whole_calls(parts: Iterator[Part]) -> Iterator[Part]:
 
 
 def _dict_calls(parts: Iterator[Part]) -> Iterator[Part]:
-    return _each_delta(_whole_calls(parts), _dict_arguments)
+    return _each_delta(_whole_calls(parts), dict_arguments)
 
 
-def _signed(shape: Callable[[Object], None]) -> Shape:
+def _signed(shape: Change) -> Shape:
     """Apply `shape`, and send OpenRouter's signature where the reasoning ends."""
 
     def apply(parts: Iterator[Part]) -> Iterator[Part]:
@@ -304,7 +204,7 @@ def _signed(shape: Callable[[Object], None]) -> Shape:
                 thinking = True
             elif thinking and choices:
                 thinking = False
-                signed = _detail("") | {"signature": "c2ln"}
+                signed = detail("") | {"signature": "c2ln"}
                 choice = choices[0] | {"delta": {"content": "", "reasoning_details": [signed]}}
                 yield Part(part.chunk | {"choices": [choice]})
             for choice in choices:
@@ -387,24 +287,7 @@ def _finish_with_content(parts: Iterator[Part]) -> Iterator[Part]:
         yield held
 
 
-_DELTA: dict[str, Callable[[Object], None]] = {
-    "reasoning": _reasoning,
-    "reasoning_parts": _reasoning_parts,
-    "no-index": _no_index,
-    "repeated-index": _repeated_index,
-    "empty-name-later": _empty_name_later,
-    "null-name-later": _null_name_later,
-    "no-id": _no_id,
-    "same-id": _same_id,
-    "function-call": _function_call,
-    "annotations": _annotations,
-    "content-parts": _content_parts,
-    "null-content": _null_content,
-    "role-each": _role_each,
-    "u2028": _u2028,
-    "u0085": _u0085,
-}
-_CHUNK: dict[str, Callable[[Object], None]] = {
+_CHUNK: dict[str, Change] = {
     "unknown-fields": _unknown_fields,
     "citations": _citations,
     "fingerprint": _fingerprint,
@@ -417,8 +300,8 @@ _CHUNK: dict[str, Callable[[Object], None]] = {
 }
 _CHUNK_ONLY = ("obfuscation", "usage-null", "finish-empty", "logprobs")
 _STREAM: dict[str, Shape] = {
-    "reasoning_details": _signed(_reasoning_details),
-    "reasoning_both": _signed(_reasoning_both),
+    "reasoning_details": _signed(MESSAGES["reasoning_details"]),
+    "reasoning_both": _signed(MESSAGES["reasoning_both"]),
     "changing-index": _changing_index,
     "repeated-id": _repeated_id,
     "whole-calls": _whole_calls,
@@ -430,17 +313,4 @@ _STREAM: dict[str, Shape] = {
     "no-choices": _no_choices,
     "data-null": _data_null,
     "finish-with-content": _finish_with_content,
-}
-_WHOLE: dict[str, Callable[[Object], None]] = {
-    "reasoning": _reasoning,
-    "reasoning_details": _reasoning_details,
-    "reasoning_both": _reasoning_both,
-    "no-id": _no_id,
-    "same-id": _same_id,
-    "dict-arguments": _dict_arguments,
-    "function-call": _function_call,
-    "annotations": _annotations,
-    "content-parts": _content_parts,
-    "u2028": _u2028,
-    "u0085": _u0085,
 }
