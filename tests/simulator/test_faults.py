@@ -51,6 +51,7 @@ STREAMS: dict[str, dict[str, Any]] = {
     "huge-header": WHOLE,
     "drip-headers&interval=0": WHOLE,
     "drip&interval=0": WHOLE,
+    "drip@2&interval=0": WHOLE,
     "informational": WHOLE | {"informational": [100, 103]},
     "trailers": WHOLE | {"trailers": {"x-sim-trailer": "done"}},
     "sse-as-json": WHOLE | {"content_type": "application/json"},

@@ -267,6 +267,38 @@ async def test_audio_is_read(client: openai.AsyncOpenAI) -> None:
     )
 
 
+@pytest.mark.asyncio
+async def test_a_picture_comes_behind_the_text(client: openai.AsyncOpenAI) -> None:
+    """OpenRouter's field has the same data URL in a stream and in a whole answer."""
+    found = await chunks(client, "image")
+    reply = await client.chat.completions.create(model="image", messages=SAID)
+    extras = [chunk.choices[0].delta.model_extra or {} for chunk in found]
+
+    assert [reply.choices[0].message.model_extra["images"]] == [
+        extra["images"] for extra in extras if extra
+    ]
+
+
+FINISHES = {"length": ["length"], "other": ["other"], "none": []}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("finish", FINISHES)
+async def test_the_finish_reason_can_be_chosen(client: openai.AsyncOpenAI, finish: str) -> None:
+    """Whatever the answer; `none` leaves it out."""
+    assert FINISHES[finish] == finishes(await chunks(client, f"echo?finish={finish}"))
+
+
+@pytest.mark.asyncio
+async def test_a_whole_answer_can_lack_usage_and_have_logprobs(client: openai.AsyncOpenAI) -> None:
+    """Settings and shapes hold without a stream."""
+    reply = await client.chat.completions.create(
+        model="echo?usage=never&shape=logprobs", messages=SAID
+    )
+
+    assert (None, "one two three") == (reply.usage, reply.choices[0].logprobs.content[0].token)
+
+
 ERRORS: dict[str, type[openai.APIError]] = {
     "bad-request": openai.BadRequestError,
     "invalid-key": openai.AuthenticationError,

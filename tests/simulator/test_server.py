@@ -106,6 +106,21 @@ async def test_a_connection_is_kept_alive(connect: Ask, sim: Simulator) -> None:
     assert (1, 2) == (sim.connections.total, len(sim.requests))
 
 
+@pytest.mark.asyncio
+async def test_what_waits_behind_a_request_is_bounded(connect: Ask, sim: Simulator) -> None:
+    """Of requests that come too early only some bytes are read; all are answered in the end."""
+    client = await connect()
+    client.send("echo?ttft=0.1")
+    for _ in range(100):
+        client.send("echo?fault=json-answer", messages=[{"role": "user", "content": "x" * 10_000}])
+    client.send("echo?fault=connection-close", messages=[{"role": "user", "content": "last"}])
+    await client.reader.read(1)
+    while b"last" not in await client.reader.read(2**20):
+        assert not client.reader.at_eof()
+
+    assert (102, 1) == (len(sim.requests), sim.connections.total)
+
+
 async def sim_requests(sim: Simulator, count: int) -> None:
     """Wait until so many requests have begun."""
     while len(sim.requests) < count:  # noqa: ASYNC110  nothing tells
@@ -271,6 +286,7 @@ RETRY = {
     "retry-after=soon": ("retry-after", "soon"),
     "retry-after-ms=1500": ("retry-after-ms", "1500"),
     "should-retry=false": ("x-should-retry", "false"),
+    "retry-after=date:x": ("retry-after", "date:x"),
     "retry-after=a%0D%0Ax-evil:1": ("retry-after", "ax-evil:1"),
 }
 

@@ -180,7 +180,7 @@ async def test_a_record_tells_length_digest_and_framing(
     assert record.pieces == len(pieces) if chunked else record.pieces > 0
 
 
-TOOL = '{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}'
+TOOL = '{"type": "function", "function": {"name": "f", "parameters": {"n": {"model": "x"}}}}'
 LONG = [
     # where the fields of a body stand that is longer than what is kept
     '{"model": "echo", "stream": true, "messages": [M]}',
@@ -215,6 +215,21 @@ async def test_all_of_a_body_is_kept_on_demand(open_client: Open) -> None:
         await client.read()
 
     assert body == simulator.requests[0].body
+
+
+@pytest.mark.asyncio
+async def test_an_unknown_early_behavior_is_refused_when_the_body_is_there(
+    connect: Connect,
+) -> None:
+    """Nothing is decided by a header that says nothing."""
+    client = await connect()
+    body = b'{"model": "echo", "messages": []}'
+    client.writer.write(head(length=len(body), header="fault=early-418"))
+    await client.writer.drain()
+    client.writer.write(body)
+    answer = await client.read()
+
+    assert (400, "fault") == (answer.status, answer.error["param"])
 
 
 @pytest.mark.asyncio

@@ -44,7 +44,7 @@ class _Message(msgspec.Struct):
 _REQUEST = msgspec.json.Decoder(_Request)
 _MESSAGE = msgspec.json.Decoder(_Message)
 _SEARCHED = 64
-"""Messages looked at, from the last, for the user's text."""
+"""Messages looked at, from the last, for the user's text; keys of a long body's end, too."""
 
 _SCALARS = 64 * 1024
 """Bytes of a long body's start that are searched."""
@@ -142,11 +142,11 @@ def _salvage(body: Intake) -> Ask:
 def _tail_fields(tail: bytes) -> dict[str, Any]:
     """Return the object's last keys: those from which the rest of the body is balanced."""
     found: dict[str, Any] = {}
-    for match in reversed(list(_TAIL_KEY.finditer(tail))):
+    for match in list(_TAIL_KEY.finditer(tail))[: -_SEARCHED - 1 : -1]:
         try:
             found = json.loads(b"{" + tail[match.start() :])
         except ValueError:
-            break
+            continue  # a key of a message or a tool
     return found
 
 
