@@ -24,11 +24,12 @@ class Secret:
     gone after a round trip, and the first call then says so.
     """
 
-    __slots__ = ("_source", "_variable")
+    __slots__ = ("_lost", "_source", "_variable")
 
     def __init__(self, source: Credential | None, *, variables: tuple[str, ...] = ()) -> None:
         self._variable: tuple[str, ...] = variables
         self._source: Credential | None = source
+        self._lost = False
         if isinstance(source, str) and source.startswith("env:"):
             self._variable, self._source = (source[4:],), None
 
@@ -45,14 +46,15 @@ class Secret:
     def __hash__(self) -> int:
         return hash(self._variable)
 
-    def __getstate__(self) -> tuple[str, ...]:
-        if isinstance(self._source, str) and not self._variable:
-            named = [name for name, value in environ.items() if value == self._source]
-            return tuple(named[:1])
-        return self._variable
+    def __getstate__(self) -> tuple[tuple[str, ...], bool]:
+        variable = self._variable
+        if isinstance(self._source, str) and not variable:
+            variable = tuple(name for name, value in environ.items() if value == self._source)[:1]
+        return variable, self._lost or (self._source is not None and not variable)
 
-    def __setstate__(self, state: tuple[str, ...]) -> None:
-        self._source, self._variable = None, state
+    def __setstate__(self, state: tuple[tuple[str, ...], bool]) -> None:
+        self._source = None
+        self._variable, self._lost = state
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -73,6 +75,12 @@ class Secret:
         if callable(self._source):
             supplied = self._source()
             return await supplied if _is_awaitable(supplied) else cast("str", supplied)
+        if self._lost:
+            raise MissingCredentialsError(
+                f"{deployment} had its key in the program, and a pickle takes no key along: "
+                f"name a variable that holds it, api_key='env:NAME'",
+                deployment=deployment,
+            )
         key = self._source
         if key is None:
             key = next((environ[name] for name in self._variable if environ.get(name)), None)

@@ -193,6 +193,14 @@ class SyncClient:
         """
         self._portal.call(self._client.warm, model)
 
+    def list_models(self, provider: str) -> list[str]:
+        """Return the names that a provider lists, as `penstock.Client.list_models` does.
+
+        Raises:
+            PenstockError: There is no such provider, no connection, or no list.
+        """
+        return self._portal.call(self._client.list_models, provider)
+
     def stats(self) -> ClientStats:
         """Return what the client holds now: streams, bytes, connections, its loop's lag."""
         return self._portal.call(self._client.stats)

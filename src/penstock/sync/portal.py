@@ -27,19 +27,23 @@ from collections.abc import (
 from contextlib import suppress
 from dataclasses import dataclass, field
 from inspect import isawaitable
-from queue import SimpleQueue
-from typing import Any, TypeVar, cast, overload
+from queue import Empty, SimpleQueue
+from time import monotonic
+from typing import Any, TypeAlias, TypeVar, cast, overload
 
 from penstock.errors import StreamClosedError, UsageError
 
-__all__ = ["Job", "Portal", "closed"]
+__all__ = ["Gate", "Job", "Portal", "closed", "settle"]
 
 _log = logging.getLogger("penstock.sync")
 
 T = TypeVar("T")
 
-_EXIT_TIMEOUT = 2.0
-"""Seconds that the interpreter's exit waits for open calls to let go (the matrix's cleanup)."""
+Gate: TypeAlias = "asyncio.Future[None]"
+"""What a coroutine on the loop waits at."""
+
+_CLEANUP_TIMEOUT = 2.0
+"""Seconds that a cancelled call, or the interpreter's exit, waits for clean-up (fault matrix)."""
 
 
 class Portal:
@@ -71,7 +75,7 @@ class Portal:
         """Run ``function(*args)`` on the loop, await what it returns if need be, and return that.
 
         Whatever interrupts the wait, such as a `KeyboardInterrupt`, cancels the call and is raised
-        once that has ended; a second one does not wait.
+        once that has ended, or after two seconds; a second one does not wait.
 
         Raises:
             UsageError: This is the portal's own thread, which would wait for itself.
@@ -148,8 +152,7 @@ class Portal:
                 outcome.run()
         except BaseException:
             job.cancel()
-            while isinstance(inbox.get(), _Errand):
-                pass
+            settle(inbox, _Outcome)
             raise
         try:
             return outcome.unpack()
@@ -290,7 +293,7 @@ class _LoopThread:
     def _at_exit(self) -> None:
         if self._pid == os.getpid() and self._thread is not None:
             self.stop()
-            self._thread.join(_EXIT_TIMEOUT)
+            self._thread.join(_CLEANUP_TIMEOUT)
 
     def _serve(self) -> None:
         try:
@@ -382,6 +385,18 @@ def _abandon(threads: dict[int, _LoopThread]) -> None:
     thread = threads.get(os.getpid())
     if thread is not None:
         thread.stop()
+
+
+def settle(inbox: SimpleQueue[Any], last: type[T]) -> T | None:  # Any: messages of many kinds
+    """Read `inbox` up to its message of type `last`; None where clean-up takes too long."""
+    until = monotonic() + _CLEANUP_TIMEOUT
+    while (left := until - monotonic()) > 0:
+        with suppress(Empty):
+            message = inbox.get(timeout=left)
+            if isinstance(message, last):
+                return message
+    _log.warning("a cancelled call has not ended after %s s; it goes on alone", _CLEANUP_TIMEOUT)
+    return None
 
 
 def closed() -> StreamClosedError:

@@ -8,13 +8,12 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from penstock.errors import StreamClosedError, UsageError
-from penstock.sync.portal import closed
+from penstock.sync.portal import closed, settle
 
 if TYPE_CHECKING:
-    from asyncio import Future
     from contextlib import AbstractAsyncContextManager
 
-    from penstock.sync.portal import Job, Portal
+    from penstock.sync.portal import Gate, Job, Portal
 
 __all__ = ["Pump"]
 
@@ -58,7 +57,7 @@ class Pump(Generic[T]):
         # On the loop's side: what was read, in all and since the last hand-over.
         self._batch: _Batch[T] = _Batch()
         self._read = _Count()
-        self._room: Future[None] | None = None
+        self._room: Gate | None = None
         # On the thread's side: what was taken and used up, and what is being used.
         self._taken = _Count()
         self._current: _Batch[T] = _Batch()
@@ -98,12 +97,14 @@ class Pump(Generic[T]):
                 return
 
     def close(self) -> None:
-        """Cancel the source where it has not ended, and wait until it has let go; idempotent."""
+        """Cancel the source where it has not ended, and wait until it has let go; idempotent.
+
+        The wait is two seconds at most.
+        """
         if self._job is None or self._ended:
             return
         self._job.cancel()
-        while not isinstance(self._inbox.get(), _End):
-            pass
+        settle(self._inbox, _End)
         self._pending = iter(())
         self._ended = True
         self._inbox.put(_End(StreamClosedError("the stream was closed")))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from penstock.chunks import AudioDelta, Chunk, ImageDelta, ReasoningDelta, TextDelta, ToolCallDelta
 from penstock.facts import AnswerFacts
@@ -92,9 +92,17 @@ class SyncStream(AnswerFacts):
         Raises:
             UsageError: The stream was opened with ``collect=False``.
         """
+        return cast("Reply", self._ask("response"))
+
+    @property
+    def partial(self) -> Any:  # Any: JSON of any shape
+        """The JSON value that the text amounts to so far, as `penstock.ChatStream.partial` says."""
+        return self._ask("partial")
+
+    def _ask(self, name: str) -> Any:  # Any: whatever the attribute is
         if self._pump.live:  # the loop adds to it: ask there
-            return self._portal.call(lambda: self._stream.response)
-        return self._stream.response
+            return self._portal.call(getattr, self._stream, name)
+        return getattr(self._stream, name)
 
     @property
     def _record(self) -> CallRecord:  # type: ignore[override]  # read only here
