@@ -173,7 +173,7 @@ async def test_a_slow_source_is_not_the_peers_silence(stage: Stage, use: str) ->
 async def test_a_small_body_that_is_not_taken(stage: Stage, use: str) -> None:
     """A body in one piece has the ``write`` clock too."""
     peer = await stage.peer(never_reads())
-    call = call_to(peer.url, Small(b"x" * 50_000_000), timeouts=Timeouts(write=0.2))
+    call = call_to(peer.url, Small(b"x" * 8_000_000), timeouts=Timeouts(write=0.2))
     with pytest.raises(DeadlineError) as caught:
         await stage.transport(use=use).open(call)
 

@@ -68,6 +68,29 @@ async def test_a_users_client_is_used_and_stays_open(stage: Stage, use: str) -> 
         assert b"identity" == headers[b"accept-encoding"]
 
 
+async def test_a_call_without_a_body(stage: Stage, use: str) -> None:
+    """A GET has no body and frames none, over our clients and a user's."""
+    seen: list[Request] = []
+
+    async def handle(connection: Connection) -> None:
+        while True:
+            seen.append(await connection.head())
+            await connection.send(answer(b"ok"))
+
+    peer = await stage.peer(handle)
+    async with own(use) as client:
+        transports = [HttpxTransport(client=client), stage.transport(use=use)]
+        for transport in transports:
+            call = call_to(peer.url, method="GET")
+            call.body = None
+            assert b"ok" == await read_all(await transport.open(call))
+            await transport.aclose()
+
+    for request in seen:
+        assert b"GET /v1/chat/completions HTTP/1.1" == request.line
+        assert not {b"content-length", b"transfer-encoding"} & request.headers.keys()
+
+
 async def test_a_users_timeout_is_not_ours(stage: Stage, use: str) -> None:
     """The clocks are penstock's: the client's own 5 s do not cut a long thought."""
     peer = await stage.peer(silent_after(CHUNKED + chunk(b"data")))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.interfaces import Ending
 from penstock.transports.faults import torn, translate
@@ -11,7 +12,7 @@ from penstock.transports.inflate import inflater
 from penstock.transports.line import CURRENT, Line
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import Iterable
 
     from penstock.interfaces import BodySource, HttpCall
     from penstock.transports.inflate import Inflater
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Dialogue"]
 
+_Content: TypeAlias = "bytes | AsyncIterator[bytes] | None"
 _NO_TIMEOUTS = {"connect": None, "read": None, "write": None, "pool": None}
 
 
@@ -114,28 +116,41 @@ class Dialogue:
                 await self._pieces.aclose()  # type: ignore[attr-defined]  # it is our generator
 
     async def _send(self, client: Any) -> Any:  # Any: client and response of either package
-        call, line = self._call, self.line
-        headers = list(self._headers)
-        content: bytes | AsyncIterator[bytes] | None = None
-        if call.body is not None:
-            content = call.body.small
-            if content is None:
-                if call.framing == "length":
-                    headers.append((b"Content-Length", b"%d" % await call.body.length()))
-                content = self._pieces = self._counted(call.body)
-            else:
-                call.timings.bytes_sent = len(content)
-        line.begin()
-        extensions = {"timeout": _NO_TIMEOUTS, "trace": line.trace}
+        content, framing = await self._body()
+        headers = [*self._headers, *framing]
+        self.line.begin()
+        extensions = {"timeout": _NO_TIMEOUTS, "trace": self.line.trace}
         if self._settings.client is None:
-            request = self._settings.library.http.Request(
-                call.method, self._url, headers=headers, content=content, extensions=extensions
+            library = self._settings.library
+            request = library.http.Request(
+                self._call.method,
+                self._url,
+                headers=[(b"Host", self._url.netloc), *headers],
+                stream=library.body(
+                    content if isinstance(content, AsyncIterator) else _OnePiece(content or b"")
+                ),
+                extensions=extensions,
             )
             return await client.send(request, stream=True, auth=None, follow_redirects=False)
         request = client.build_request(
-            call.method, self._url, headers=headers, content=content, extensions=extensions
+            self._call.method, self._url, headers=headers, content=content, extensions=extensions
         )
         return await client.send(request, stream=True, follow_redirects=False)
+
+    async def _body(self) -> tuple[_Content, list[tuple[bytes, bytes]]]:
+        """A fresh pass over the body, and the headers that frame it (RFC 9112 section 6)."""
+        body, timings = self._call.body, self._call.timings
+        if body is None:
+            return None, []
+        small = body.small
+        if small is not None:
+            timings.bytes_sent = len(small)
+            return small, [(b"Content-Length", b"%d" % len(small))]
+        framing = (b"Transfer-Encoding", b"chunked")
+        if self._call.framing == "length":
+            framing = (b"Content-Length", b"%d" % await body.length())
+        self._pieces = self._counted(body)
+        return self._pieces, [framing]
 
     async def _counted(self, body: BodySource) -> AsyncIterator[bytes]:
         """The body's pieces; the ``write`` clock runs while one is being taken."""
@@ -187,6 +202,24 @@ class Dialogue:
             pass
         finally:
             CURRENT.reset(token)
+
+
+class _OnePiece:
+    """An iterator over a body that is in memory, and no generator: nobody needs to close it."""
+
+    __slots__ = ("_data",)
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        data, self._data = self._data, b""
+        if not data:
+            raise StopAsyncIteration
+        return data
 
 
 def _with_defaults(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from penstock.transports.library import Library
     from penstock.transports.pools import Route
     from penstock.transports.tls import Certificate, Verify
+    from penstock.transports.trio_exchange import TrioExchange
 
 __all__ = ["HttpxTransport", "TransportStats"]
 
@@ -135,7 +136,9 @@ class HttpxTransport:
         if not isinstance(here.loop, asyncio.AbstractEventLoop):
             from penstock.transports.trio_exchange import TrioExchange
 
-            return await TrioExchange(call, dialogue, lease).opened()
+            in_task = TrioExchange(call, dialogue, lease, here.in_tasks.discard)
+            here.in_tasks.add(in_task)
+            return await in_task.opened()
         exchange = Exchange(call, dialogue, lease, here.exchanges.discard)
         here.exchanges.add(exchange)
         return await exchange.opened()
@@ -231,6 +234,7 @@ class _Loop:
         self.loop = loop
         self.pool = pool
         self.exchanges: set[Exchange] = set()
+        self.in_tasks: set[TrioExchange] = set()
 
     async def aclose(self) -> None:
         """Cut every call and close every connection."""
@@ -240,6 +244,9 @@ class _Loop:
             exchange.abort(StreamClosedError("the transport was closed"))
         if owners:
             await asyncio.wait(owners, timeout=CLEANUP)
+        for in_task in tuple(self.in_tasks):
+            in_task.abort(StreamClosedError("the transport was closed"))
+            await in_task.aclose()
         await self.pool.aclose()
 
     def close_soon(self) -> None:

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from penstock.errors import ConfigurationError, MissingExtraError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 __all__ = ["Library", "library", "library_of"]
 
@@ -23,6 +26,25 @@ class Library:
     """``httpx`` or ``httpx2``."""
     core: Any  # Any: as above
     """``httpcore`` or ``httpcore2``."""
+    body: Any  # Any: as above
+    """What a request's body is to it: called with an async iterator."""
+
+
+def _body_type(http: Any) -> type[Any]:  # Any: see `Library`
+    class Body(http.AsyncByteStream):  # type: ignore[misc]  # of either package
+        """A body that is iterated as it is.
+
+        The library's own wrap it in a generator and leave that to the collector when a call is
+        cancelled: a task on asyncio, a warning on trio.
+        """
+
+        def __init__(self, pieces: AsyncIterator[bytes]) -> None:
+            self._pieces = pieces
+
+        def __aiter__(self) -> AsyncIterator[bytes]:
+            return self._pieces
+
+    return Body
 
 
 @cache
@@ -38,8 +60,9 @@ def library(name: Literal["httpx", "httpx2"] | None = None) -> Library:
         name = "httpx2" if find_spec("httpx2") else "httpx"
     if name == "httpx2" and not find_spec("httpx2"):
         raise MissingExtraError("httpx2 is not installed: pip install 'penstock[httpx2]'")
-    core = "httpcore2" if name == "httpx2" else "httpcore"
-    return Library(name, import_module(name), import_module(core))
+    http = import_module(name)
+    core = import_module("httpcore2" if name == "httpx2" else "httpcore")
+    return Library(name, http, core, _body_type(http))
 
 
 def library_of(client: object) -> Library:

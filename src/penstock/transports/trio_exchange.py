@@ -15,7 +15,7 @@ import anyio
 from penstock.errors import InternalError, StreamClosedError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from penstock.errors import PenstockError
     from penstock.interfaces import Ending, HttpCall
@@ -35,14 +35,22 @@ class TrioExchange:
         call: The exchange.
         dialogue: Its HTTP.
         lease: Its place; given back when the connection is let go.
+        done: Called then.
     """
 
-    def __init__(self, call: HttpCall, dialogue: Dialogue, lease: Lease) -> None:
+    def __init__(
+        self,
+        call: HttpCall,
+        dialogue: Dialogue,
+        lease: Lease,
+        done: Callable[[TrioExchange], None],
+    ) -> None:
         self.status: int | None = None
         self.headers: Mapping[str, str] = {}
         self._call = call
         self._dialogue = dialogue
         self._lease: Lease | None = lease
+        self._done = done
         self._pieces: deque[bytes] = deque()
         self._scope: anyio.CancelScope | None = None
         self._aborted: PenstockError | None = None
@@ -191,3 +199,4 @@ class TrioExchange:
             self._ended = True
             self._call.watch.stop()
             lease.release()
+            self._done(self)
