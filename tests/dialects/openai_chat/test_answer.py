@@ -329,6 +329,16 @@ DELTAS = st.fixed_dictionaries(
         "content": TEXTS,
         "reasoning_content": TEXTS,
         "reasoning": TEXTS,
+        "reasoning_details": st.one_of(
+            st.none(),
+            st.lists(
+                st.fixed_dictionaries(
+                    {"type": st.just("reasoning.text")},
+                    optional={"text": st.text(max_size=2), "index": st.none(), "more": st.just([])},
+                ),
+                max_size=2,
+            ),
+        ),
         "refusal": TEXTS,
         "tool_calls": st.one_of(
             st.none(),

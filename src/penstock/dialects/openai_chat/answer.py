@@ -11,7 +11,7 @@ from penstock.chunks import Chunk, ProviderEvent, ReasoningDelta, TextDelta
 from penstock.dialects.openai_chat.errors import event_error
 from penstock.dialects.openai_chat.events import Events
 from penstock.dialects.openai_chat.request import choices_asked, usage_asked
-from penstock.dialects.openai_chat.wire import PlainEvent, excerpt, parse, plain
+from penstock.dialects.openai_chat.wire import PlainChoice, excerpt, parse, plain
 from penstock.errors import ProtocolError, TruncatedError
 
 if TYPE_CHECKING:
@@ -88,9 +88,9 @@ class ChatAnswer:
         # OpenAI's moderation results come in an event of their own, of no stated place.
         self._awaits_done = request.params.get("moderation") is not None
         self._read_any = False
-        # What the last event that was not plain said of itself: plain ones that say the same are
-        # no news.
-        self._last: tuple[Json, ...] = (None, None, None, None, None)
+        # What the last event that was not plain said of itself, and whether any had a date: plain
+        # ones that say the same are no news.
+        self._last: tuple[Json, ...] = (None, None, None, None, None, False)
 
     def feed(self, frames: Sequence[Frame], into: list[Chunk]) -> None:
         """Append the chunks of `frames`; frames after the terminal event are not read.
@@ -100,7 +100,8 @@ class ChatAnswer:
         """
         if self.complete:
             return
-        id, model, fingerprint, tier, provider = self._last
+        id, model, fingerprint, tier, provider, dated = self._last
+        seen = self._events.seen
         for frame in frames:
             data = frame if type(frame) is bytes else frame.data
             try:
@@ -114,13 +115,28 @@ class ChatAnswer:
                 and event.system_fingerprint == fingerprint
                 and event.service_tier == tier
                 and event.provider == provider
-                and self._read_plain(event, into)
+                and (dated or not event.created)
             ):
-                continue
+                choice = event.choices[0]
+                delta = choice.delta
+                # Text and nothing beside it, without the call that everything else costs.
+                if (
+                    delta.content
+                    and delta.reasoning is None
+                    and delta.reasoning_content is None
+                    and delta.reasoning_details is None
+                    and delta.tool_calls is None
+                    and delta.role is None
+                    and choice.index in seen
+                ):
+                    into.append(TextDelta(delta.content, choice.index))
+                    continue
+                if self._read_plain(choice, into):
+                    continue
             self._read(frame, data, into)
             if self.complete:
                 return
-            id, model, fingerprint, tier, provider = self._last
+            id, model, fingerprint, tier, provider, dated = self._last
 
     def finish(self, ending: Ending, into: list[Chunk]) -> None:
         """Judge an answer whose bytes have ended.
@@ -138,34 +154,32 @@ class ChatAnswer:
         what = "before its first event" if not self._read_any else "without [DONE] or a reason"
         raise TruncatedError(f"the answer ended {what}{how}", code="no_terminal_event")
 
-    def _read_plain(self, event: PlainEvent, into: list[Chunk]) -> bool:
+    def _read_plain(self, choice: PlainChoice, into: list[Chunk]) -> bool:
         """Append the only piece of a plain event; False where there is more to it than that."""
-        choice = event.choices[0]
         delta, index = choice.delta, choice.index
         if index not in self._events.seen or (
             delta.role is not None and delta.role != self._events.roles.get(index)
         ):
             return False
-        text, calls = delta.content, delta.tool_calls
-        if calls is None and delta.reasoning_content is None and delta.reasoning is None:
+        text, content, thought = delta.content, delta.reasoning_content, delta.reasoning
+        if delta.tool_calls is not None:
+            calls = self._events.calls.get(index)
+            if calls is None or text or content or thought or delta.reasoning_details:
+                return False
+            piece = delta.tool_calls[0]
+            return calls.continue_at(piece.index, piece.function.arguments, into)
+        if not content and not thought:
+            if delta.reasoning_details:
+                return False
             if text:
                 into.append(TextDelta(text, index))
             return True
-        if calls is not None:
-            piece = calls[0]
-            known = self._events.calls.get(index)
-            return (
-                known is not None
-                and not (text or delta.reasoning_content or delta.reasoning)
-                and known.continue_at(piece.index, piece.function.arguments, into)
-            )
-        if delta.reasoning is None and not text and delta.reasoning_content:
-            into.append(ReasoningDelta(delta.reasoning_content, index))
-            return True
-        if delta.reasoning_content is None and not text and delta.reasoning:
-            into.append(ReasoningDelta(delta.reasoning, index, "reasoning"))
-            return True
-        return False
+        if text or (content and thought):
+            return False
+        details = delta.reasoning_details or ()
+        spelling = "reasoning_content" if content else "reasoning"
+        into.append(ReasoningDelta(content or thought or "", index, spelling, details))
+        return True
 
     def _read(self, frame: Frame, data: bytes | str, into: list[Chunk]) -> None:
         """Read a frame of any shape."""
@@ -207,6 +221,7 @@ class ChatAnswer:
                 event.get("system_fingerprint"),
                 event.get("service_tier"),
                 event.get("provider"),
+                "created" in self._events.meta,
             )
             self._settle(counted=counted, into=into)
 

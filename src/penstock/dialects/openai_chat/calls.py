@@ -132,8 +132,9 @@ class Calls:
         call = self._by_place.get(place)  # type: ignore[arg-type]  # None is no key, and finds none
         if call is None:
             return False
-        self._grow(call, arguments)
-        into.append(ToolCallDelta(call.index, "", "", arguments, self._choice, call.kind))
+        if arguments:
+            self._grow(call, arguments)
+            into.append(ToolCallDelta(call.index, "", "", arguments, self._choice, call.kind))
         return True
 
     def check(self) -> None:

@@ -14,7 +14,7 @@ import msgspec
 
 from penstock.errors import LimitExceededError, ProtocolError, TruncatedError
 
-__all__ = ["PlainEvent", "excerpt", "parse", "plain"]
+__all__ = ["PlainChoice", "excerpt", "parse", "plain"]
 
 # JSON as a provider sent it.
 Json: TypeAlias = Any
@@ -45,6 +45,7 @@ class PlainDelta(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     content: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
+    reasoning_details: tuple[dict[str, str | int | None], ...] | None = None
     tool_calls: tuple[PlainCall] | None = None
     role: str | None = None
     refusal: None = None
