@@ -12,7 +12,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from penstock.simulator.intake import Intake
 from penstock.simulator.site import not_http
@@ -109,9 +109,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start with an empty parser."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        transport.set_write_buffer_limits(high=128 * 1024)
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
+        self.transport.set_write_buffer_limits(high=128 * 1024)
         self.number = self._hub.opened(self)
         self._parse_next(b"")
 
