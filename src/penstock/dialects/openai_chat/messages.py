@@ -48,7 +48,39 @@ def conversation(
     if isinstance(messages, str):
         messages = [{"role": "user", "content": messages}]
     translator = _Translator(dialect, origin, dropped, strict=strict)
-    return Each(translator.over(messages), translator)
+    source = translator.over(messages)
+    plain = _plain_or(translator.translate)
+    if source is messages and isinstance(messages, (list, tuple)):
+        return Each(source, plain)
+
+    def counted(message: Json) -> Json:
+        translator.count += 1
+        return plain(message)
+
+    return Each(source, counted)
+
+
+def _plain_or(translate: Callable[[Json], Json]) -> Callable[[Json], Json]:
+    """Return a function that passes on plain messages, 0.08 us each, and translates others.
+
+    A body of small messages costs 0.6 us each to encode, and each is pulled twice: what is done
+    for every one of them has to be next to nothing.
+    """
+
+    def plain(message: Json) -> Json:
+        try:
+            if (
+                type(message["content"]) is str
+                and type(message["role"]) is str
+                and type(message) is dict
+                and _STATE not in message
+            ):
+                return message
+        except (KeyError, TypeError, IndexError):  # no dict, or without a content
+            pass
+        return translate(message)
+
+    return plain
 
 
 class _Translator:
@@ -61,7 +93,8 @@ class _Translator:
         self._strict = strict
         self._listed: list[Json] | tuple[Json, ...] | None = None
         self._item: Json = None
-        self._count = 0
+        self.count = 0
+        """Messages of this pass so far, where the source is no list."""
         self._reports = 0
 
     def over(self, messages: Json) -> Json:
@@ -78,16 +111,15 @@ class _Translator:
         return _calls(messages, self._restart)
 
     def _restart(self) -> None:
-        self._count = 0
+        self.count = 0
 
-    def __call__(self, message: Json) -> Json:
+    def translate(self, message: Json) -> Json:
         """Return the wire form of `message`.
 
         Raises:
             EncodeError: It is no message.
             UnsupportedFeatureError: The request is strict, or a document has only an address.
         """
-        self._count += 1
         self._item = message
         if type(message) is not dict:
             message = self._opened(message)
@@ -188,9 +220,9 @@ class _Translator:
     def _path(self) -> str:
         """Say where the message is that is being translated; only asked where it has a fault."""
         if self._listed is None:
-            return f"messages[{max(self._count - 1, 0)}]"
+            return f"messages[{max(self.count - 1, 0)}]"
         places = (place for place, each in enumerate(self._listed) if each is self._item)
-        return f"messages[{next(places, self._count - 1)}]"
+        return f"messages[{next(places, '...')}]"
 
 
 class _Passes:
