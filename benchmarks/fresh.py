@@ -1,0 +1,108 @@
+"""Measuring in a process of its own: what one peer loads, warms or leaves must not count for another.
+
+``fresh("benchmarks.streams", "penstock", url=…)`` imports the module in a new interpreter, calls (or
+awaits) the function with the arguments and returns what it returned, over JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import inspect
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+__all__ = ["fresh", "installed", "median", "rss", "setting", "simulator"]
+
+_SOURCE = Path(__file__).parents[1] / "src"
+_MARK = "@@result "
+
+
+def fresh(module: str, function: str, *, seconds: float = 600.0, **arguments: Any) -> Any:
+    """Return what ``module.function(**arguments)`` returns in a new process.
+
+    Raises:
+        RuntimeError: It failed; the message has the end of its traceback.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.fresh", module, function, json.dumps(arguments)],
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        env=_environment(),
+        check=False,
+    )
+    for line in reversed(done.stdout.splitlines()):
+        if line.startswith(_MARK):
+            return json.loads(line.removeprefix(_MARK))
+    raise RuntimeError(f"{module}.{function}: {done.stderr[-2000:]}")
+
+
+@contextmanager
+def simulator() -> Iterator[str]:
+    """Run the simulator in a process of its own; the value is its URL."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "penstock", "simulate", "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=_environment(),
+    )
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def installed(package: str) -> bool:
+    """Whether a peer can be measured here."""
+    return find_spec(package) is not None
+
+
+def rss() -> int:
+    """Return the process's resident bytes (proc(5), ``statm``); its peak where that is not there."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def median(values: list[float]) -> tuple[float, float]:
+    """Return the median of `values` and their spread, (highest - lowest) / median."""
+    middle = statistics.median(values)
+    return middle, (max(values) - min(values)) / middle if middle else 0.0
+
+
+def setting() -> str:
+    """Return one line on where this was measured."""
+    return f"CPython {platform.python_version()}, {os.cpu_count()} cores, {platform.system()}"
+
+
+def _environment() -> dict[str, str]:
+    path = os.pathsep.join(filter(None, [str(_SOURCE), os.environ.get("PYTHONPATH")]))
+    return os.environ | {"PYTHONPATH": path} if _SOURCE.is_dir() else dict(os.environ)
+
+
+def _main() -> None:
+    module, function, arguments = sys.argv[1:]
+    result = getattr(importlib.import_module(module), function)(**json.loads(arguments))
+    if inspect.iscoroutine(result):
+        result = asyncio.run(result)
+    print(_MARK + json.dumps(result))
+
+
+if __name__ == "__main__":
+    _main()
