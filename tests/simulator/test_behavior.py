@@ -57,6 +57,7 @@ REFUSED = [
     ("echo?tokens=1.5", "", "`tokens=1.5` needs a number."),
     ("echo?rate=-1", "", "`rate=-1` needs a number of 0 or more."),
     ("echo?ttft=nan", "", "`ttft=nan` needs a number of 0 or more."),
+    ("echo?choices=129", "", "`choices=129` is more than 128."),
     ("echo", "fault=nope", "The fault `nope` does not exist."),
 ]
 

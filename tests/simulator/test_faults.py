@@ -169,6 +169,44 @@ async def test_an_error_inside_a_200_has_its_code(ask: Ask, fault: str, stream: 
     assert ERRORS[fault] == answer.error.get("code")
 
 
+ON_THE_WIRE: dict[str, tuple[bytes, bytes]] = {
+    # the fault: what is among the bytes, and what is not
+    "length": (b"content-length: ", b"transfer-encoding"),
+    "no-length": (b"connection: close", b"transfer-encoding"),
+    "http10": (b"HTTP/1.0 200 OK", b"transfer-encoding"),
+    "connection-close": (b"connection: close", b"content-length"),
+    "close-idle": (b"\r\n0\r\n\r\n", b"connection: close"),
+    "extensions": (b";sim=1\r\ndata: ", b"content-length"),
+    "trailers": (b"trailer: x-sim-trailer", b"\r\n0\r\n\r\n"),
+    "no-terminator": (b"[DONE]", b"\r\n0\r\n"),
+    "drip&interval=0": (b"\r\n1\r\nd\r\n1\r\na\r\n1\r\nt\r\n1\r\na\r\n", b"\r\ndata"),
+    "drip@2&interval=0": (b"\r\n1\r\nd\r\n1\r\na\r\n1\r\nt\r\n1\r\na\r\n", b"three"),
+    "error-event@1": (b"\r\nevent: error\ndata: ", b"[DONE]"),
+    "error-openrouter@1": (b'"finish_reason":"error"', b"[DONE]"),
+}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("fault", ON_THE_WIRE)
+async def test_the_bytes_are_those_of_the_fault(ask: Ask, fault: str) -> None:
+    """The raw answer has what makes the fault, and not what it takes away."""
+    answer = await ask(f"echo?fault={fault}")
+    there, absent = ON_THE_WIRE[fault]
+
+    assert (True, False) == (there in answer.data, absent in answer.data)
+
+
+@pytest.mark.asyncio
+async def test_headers_can_drip(connect: Ask) -> None:
+    """The header block comes byte by byte: a pause stands between any two of them."""
+    client = await connect()
+    client.send("echo?fault=drip-headers&interval=0.002")
+    pieces = [await client.reader.read(2**16) for _ in range(20)]
+
+    assert b"HTTP/1.1 200 OK\r\n" == b"".join(pieces)[:17]
+    assert max(map(len, pieces)) < 17
+
+
 @pytest.mark.asyncio
 async def test_an_error_may_be_a_string(ask: Ask) -> None:
     """Some servers send the error as text."""
@@ -492,6 +530,14 @@ async def test_a_stream_request_may_get_json(ask: Ask) -> None:
         answer.content_type,
         answer.json["choices"][0]["message"]["content"],
     )
+
+
+@pytest.mark.asyncio
+async def test_an_endless_object_has_an_end(ask: Ask) -> None:
+    """Without a stream even endless text is one object, of a bounded length."""
+    answer = await ask("text?fault=endless", stream=False)
+
+    assert 1_000_000 == len(answer.json["choices"][0]["message"]["content"])
 
 
 @pytest.mark.asyncio

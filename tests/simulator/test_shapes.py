@@ -6,8 +6,9 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import httpx_sse
+import httpx
 import pytest
+from httpx_sse import EventSource
 
 from penstock.simulator import shapes, styles
 from penstock.simulator.problems import PROBLEMS
@@ -240,14 +241,9 @@ async def test_a_spelling_does_not_change_the_events(ask: Ask, shape: str) -> No
 
 
 def decoded(body: bytes) -> list[Any]:
-    """The events' data by httpx-sse's decoder, as JSON where it is."""
-    decoder = httpx_sse.SSEDecoder() if hasattr(httpx_sse, "SSEDecoder") else None
-    if decoder is None:
-        from httpx_sse._decoders import SSEDecoder
-
-        decoder = SSEDecoder()
-    lines = body.decode().replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    events = [event for line in lines if (event := decoder.decode(line)) is not None]
+    """The events' data by httpx-sse, as JSON where it is."""
+    headers = {"content-type": "text/event-stream"}
+    events = EventSource(httpx.Response(200, headers=headers, content=body)).iter_sse()
     data = [event.data for event in events if event.data]
     return [json.loads(each) if each != "[DONE]" else each for each in data]
 

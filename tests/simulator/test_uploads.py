@@ -110,6 +110,7 @@ async def test_no_read_leaves_the_body_with_the_sender(
         head("echo?fault=no-read") if by == "model" else head(header="fault=no-read")
     )
     client.writer.write(b" " * BIG)
+    await begun(sim)
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(client.writer.drain(), 0.2)
 

@@ -156,6 +156,8 @@ def _value(name: str, text: str) -> object:
         raise BehaviorError(f"`{name}={text}` needs a number.", name) from exc
     if number < 0 or math.isnan(number):
         raise BehaviorError(f"`{name}={text}` needs a number of 0 or more.", name)
+    if number > (most := _MOST.get(name, math.inf)):
+        raise BehaviorError(f"`{name}={text}` is more than {most}.", name)
     return number
 
 
@@ -195,6 +197,8 @@ def _kinds() -> dict[str, Any]:  # a type is called here, and what that gives de
 
 
 _TYPES = _kinds()
+_MOST = {"calls": 10_000, "choices": 128, "count": 100_000, "size": 1_000_000}
+"""Bounds of what is held at once; everything else is produced as it is sent."""
 _CHOICES = {
     "usage": ("asked", "always", "never", "zero"),
     "alphabet": ("ascii", "latin", "greek", "cjk", "emoji"),

@@ -159,7 +159,7 @@ def _inject(event: bytes) -> StreamFault:
 
 
 def _deep_json(steps: Iterator[Step], at: int, behavior: Behavior) -> Iterable[Step]:
-    depth = behavior.length or 100_000
+    depth = min(behavior.length or 100_000, 16 * _MIB)
     head, mid, tail = b'data: {"id":"deep","x":', b"[" * depth + b"]" * depth, b',"choices":[]}\n\n'
     return after(steps, at, [Event(head + mid + tail)])
 

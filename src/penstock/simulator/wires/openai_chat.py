@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from itertools import chain, zip_longest
+from itertools import chain, islice, zip_longest
 from typing import Any
 
 from penstock.simulator.answers import Answer, Ask, Call, answer
@@ -25,6 +25,8 @@ __all__ = ["OpenAIChat"]
 
 CREATED = 1_700_000_000
 """A fixed time, so that the same request has the same answer."""
+_MOST = 250_000
+"""Pieces of an answer that is sent as one object: an endless one ends here."""
 
 
 class OpenAIChat:
@@ -70,8 +72,8 @@ class OpenAIChat:
         choices = [_whole_choice(index, said, behavior) for index, said in enumerate(answers)]
         completion = _envelope(ask, behavior, "chat.completion") | {"choices": choices}
         if behavior.usage != "never":
-            produced = sum(1 for said in answers for _ in _deltas(said, False))
-            thought = sum(1 for said in answers for _ in said.reasoning)
+            produced = sum(1 for said in answers for _ in islice(_deltas(said, False), _MOST))
+            thought = sum(1 for said in answers for _ in islice(said.reasoning, _MOST))
             completion["usage"] = _usage(ask, behavior, produced, thought)
         reshape_whole(completion, behavior)
         return json.dumps(completion, ensure_ascii=False, separators=(",", ":")).encode()
@@ -213,4 +215,4 @@ def _whole_call(call: Call) -> dict[str, Any]:
 
 
 def _join(pieces: Iterable[str]) -> str:
-    return "".join(pieces)
+    return "".join(islice(pieces, _MOST))
