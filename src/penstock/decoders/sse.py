@@ -56,6 +56,7 @@ class SSEDecoder:
 
     __slots__ = (
         "_after_cr",
+        "_between",
         "_buffer",
         "_data",
         "_event",
@@ -94,8 +95,10 @@ class SSEDecoder:
         self._event = b""
         self._id = b""
         self._id_text = ""
-        # Bytes in which, between events, no bound can be passed.
-        self._quick = min(max_line, max_event)
+        # Bytes in which, between events, no bound can be passed; no more than two steps hold.
+        self._quick = min(max_line, max_event, 2 * STEP)
+        # Whether the bytes stopped between two events, with nothing left of either.
+        self._between = False
         self._retry: int | None = None
         self.ignored = 0
         """Bytes since the last frame in lines other than data."""
@@ -111,17 +114,31 @@ class SSEDecoder:
         Raises:
             LimitExceededError: A line passes ``max_line``, or an event ``max_event``.
         """
+        if (
+            self._between
+            and data[-2:] == b"\n\n"
+            and len(data) <= self._quick
+            and b"\r" not in data
+        ):
+            return self._read_whole(data)
         self._fuse.check()
+        self._between = False
         frames: list[SSEFrame] = []
         try:
-            if len(data) <= STEP:
-                self._take(data, frames)
-            else:
-                for start in range(0, len(data), STEP):
-                    self._take(data[start : start + STEP], frames)
+            for start in range(0, len(data), STEP):
+                self._take(data[start : start + STEP], frames)
         except LimitExceededError as fault:
             self._spend(fault, frames)
             raise
+        self._between = not (
+            self._buffer
+            or self._event
+            or self._starting
+            or self._after_cr
+            or self._skipping
+            or self._data is not None
+            or self._retry is not None
+        )
         return frames
 
     def flush(self) -> list[SSEFrame]:
@@ -160,6 +177,19 @@ class SSEDecoder:
             self._read(data[:end], frames)
         if end < len(data):
             self._keep(data[end:])
+
+    def _read_whole(self, data: bytes) -> list[SSEFrame]:
+        """Read whole events between two others: what most reads of a live answer are.
+
+        No bound can be passed, and nothing is left over; the long way costs twice as much.
+        """
+        if data[:6] == b"data: " and (made := self._make_plain(data[6:-2])):
+            self.ignored = 0
+            return made
+        frames: list[SSEFrame] = []
+        self._read_lines(data, frames)
+        self._between = self._retry is None
+        return frames
 
     def _keep(self, data: bytes) -> None:
         """Add `data`, which has no line end, to the torn line."""
@@ -210,7 +240,7 @@ class SSEDecoder:
         it is twice that. Where anything else is among them, nothing is read.
         """
         end = block.rfind(b"\n\n")
-        if not 6 < end <= self._quick or self._event or self._retry is not None:
+        if not 6 <= end <= self._quick or self._event or self._retry is not None:
             return block
         made = self._make_plain(block[6:end])
         if not made:
@@ -262,7 +292,7 @@ class SSEDecoder:
         elif name == b"id":
             if b"\0" not in value:
                 self._id = value
-                self._quick = min(self._max_line, self._max_event - len(value))
+                self._quick = min(self._max_line, self._max_event - len(value), 2 * STEP)
                 self._id_text = value.decode("utf-8", "replace")
         elif value.isdigit():
             digits = value.lstrip(b"0")
@@ -323,6 +353,7 @@ class SSEDecoder:
         """Read the end of the stream."""
         line = bytes(self._buffer)
         self._buffer.clear()
+        self._between = False
         if line.startswith(b"data:"):
             self._read_field(line)
         elif line.startswith(_FIELDS) or (line and any(f.startswith(line) for f in _FIELDS)):
