@@ -5,7 +5,7 @@ A dialect puts these into `penstock.interfaces.Outgoing.fields`; the encoder kno
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -51,3 +51,6 @@ class Each:
     translate: Callable[[Item], object] | None = field(default=None, repr=False)
     """Says one item as a JSON value or as `Raw`; None leaves items as they are. Called once for
     each item in each pass, the checking pass included, so it must answer the same each time."""
+    unchanged: Callable[[Sequence[Item]], bool] | None = field(default=None, repr=False)
+    """Says of some items of a list whether each is its own translation. Then they are encoded
+    together and `translate` is not called, which for short messages is most of the time."""

@@ -98,8 +98,7 @@ class Body:
             return
         check = Pass(self._walk(check=True), self._fields)
         try:
-            async for _ in check.pieces():
-                pass
+            await check.next()  # it makes no pieces
         finally:
             await check.aclose()
         self._prepared = True
@@ -109,10 +108,10 @@ class Body:
     async def _begin(self) -> None:
         """Begin the first pass, and end it if the body turns out to be small."""
         begun = Pass(self._walk(), self._fields)
-        pieces, size = begun.pieces(), 0
         head: list[bytes] = []
+        size = 0
         try:
-            while size <= self._buffer and (piece := await anext(pieces, b"")):
+            while size <= self._buffer and (piece := await begun.next()):
                 head.append(piece)
                 size += len(piece)
         except BaseException:
@@ -164,7 +163,7 @@ class Body:
             return
         begun, self._begun = self._begun or Pass(self._walk(), self._fields), None
         try:
-            async for piece in begun.pieces():
+            while piece := await begun.next():
                 yield piece
         finally:
             await begun.aclose()

@@ -30,8 +30,8 @@ MIN_BUFFER = 7
 """Bytes: the longest escape and a quote."""
 _FIRST_ITEMS = 16
 _MOST_ITEMS = 1024
-_SINGLY = 3
-"""Beside each `Way`: not in one call."""
+_SINGLY, _TRANSLATED, _SMALLER = 3, 4, 5
+"""Beside each `Way`: not in one call; not as they are; not so many of them."""
 _SCALARS = {int, float, bool, type(None)}
 _WORKED = (b"",)
 _NOT_AT_ONCE = (TypeError, UnicodeEncodeError, RecursionError)
@@ -236,7 +236,7 @@ class Walk:
     def _text(self, value: str) -> Frame:
         """Walk over a text by slices: no copy of it is made, and none is left in it."""
         self._write(b'"')
-        start, most = 0, self._buffer
+        start, most = 0, self._group
         try:
             while start < len(value):
                 part = value[start : start + most]
@@ -291,7 +291,7 @@ class Walk:
             self._path.pop()
             yield from self._pieces()
 
-    def _array(self, value: list[Json] | tuple[Json, ...]) -> Frame:
+    def _array(self, value: list[Json] | tuple[Json, ...], each: Each | None = None) -> Frame:
         """Walk over a list by slices, up to the length that was settled."""
         self._write(b"[")
         settled = self._settled.get(id(value)) or Settled(value)
@@ -303,18 +303,29 @@ class Walk:
             count, way = next(notes, (0, 0))
             group = value[start : min(start + (count or step), settled.length)]
             if not count:
-                size, way = self._seen(group)
-                if size > self._group and len(group) > 1:
-                    step = len(group) // 2
+                size, way = self._seen_of(group, each)
+                if way == _SMALLER:
+                    step = max(len(group) // 2, 1)
                     continue
                 step = max(min(self._group * len(group) // size, 2 * step, _MOST_ITEMS), 1)
             if self._check:
                 settled.note(len(group), way)
-            if way == _SINGLY or not self._at_once(group, way, comma=start > 0):
+            if way == _TRANSLATED and each is not None:
+                yield self._pulled(iter(group), each, start)
+            elif way == _SINGLY or not self._at_once(group, way, comma=start > 0):
                 yield self._each_item(group, start)
             start += len(group)
             yield from self._pieces()
         self._write(b"]")
+
+    def _seen_of(self, group: Sequence[Json], each: Each | None) -> tuple[int, int]:
+        """Return about how many bytes some items of a list take, and how to write them."""
+        if each is not None and not (each.unchanged and each.unchanged(group)):
+            # Some of them may be unchanged, and are worth finding.
+            few = len(group) <= _FIRST_ITEMS or each.unchanged is None
+            return self._group, _TRANSLATED if few else _SMALLER
+        size, way = self._seen(group)
+        return size, _SMALLER if size > self._group and len(group) > 1 else way
 
     def _seen(self, group: Json) -> tuple[int, int]:
         """Return about how many bytes `group` takes, and how to write it."""
@@ -339,8 +350,8 @@ class Walk:
     def _each(self, each: Each) -> Frame:
         """Walk over the items of a source."""
         source = each.source
-        if isinstance(source, (list, tuple)) and each.translate is None:
-            yield self._array(source)
+        if isinstance(source, (list, tuple)):
+            yield self._array(source, None if each.translate is None else each)
             return
         self._write(b"[")
         if not self._check or in_memory(each):
@@ -350,19 +361,13 @@ class Walk:
             if isinstance(items, AsyncIterator):
                 yield self._awaited(items, each)
             else:
-                yield self._pulled(items, each)
+                yield self._pulled(items, each, 0)
         self._write(b"]")
 
-    def _pulled(self, items: Iterator[Json], each: Each) -> Frame:
-        """Walk over items as an iterator has them."""
-        end = None
-        if isinstance(each.source, (list, tuple)):
-            settled = self._settled.get(id(each.source))
-            end = settled.length if settled else len(each.source)
-            items = islice(items, end)
+    def _pulled(self, items: Iterator[Json], each: Each, start: int) -> Frame:
+        """Walk over items as an iterator has them, from the index `start` on."""
         room = Room(self._group, self._depth(), surrogates=self._check)
         pull = Pull(items, each.translate, room)
-        start = 0
         try:
             while (group := pull.take()).items:
                 yield self._grouped(group, start)
@@ -370,8 +375,6 @@ class Walk:
                 del group
         finally:
             pull.close()
-        if end is not None and start < end:
-            raise self._shrunk(end, start)
 
     def _awaited(self, items: AsyncIterator[Json], each: Each) -> Frame:
         """Walk over items that somebody has to wait for."""

@@ -42,12 +42,13 @@ class Pass:
         """Pieces that were made ahead, to come before the next ones."""
         self._walk = walk
         self._steps = walk.run(value)
+        self._pace: Pace | None = None
 
-    async def pieces(self) -> AsyncGenerator[bytes, None]:
-        """Yield the pieces, those of `head` first. Can be left and taken up again."""
-        pace = Pace()
-        while self.head:
-            yield self.head.pop(0)
+    async def next(self) -> bytes:
+        """Return the next piece; b"" at the end."""
+        if self.head:
+            return self.head.pop(0)
+        pace = self._pace = self._pace or Pace()
         for step in self._steps:
             if isinstance(step, AsyncPull):
                 await step.fill()
@@ -55,7 +56,8 @@ class Pass:
             if pace.due(len(step)):
                 await pace.rest()
             if step:
-                yield step
+                return step
+        return b""
 
     async def aclose(self) -> None:
         """Close the generators that items were pulled from."""

@@ -10,9 +10,9 @@ from penstock.fields import Each
 
 __all__ = ["Settled", "settle"]
 
-_MOST_NOTES = 8192
-"""Groups of a list that are remembered, in 2 bytes each: 256 MiB at the default buffer."""
-_WAY_BITS = 2
+_MOST_NOTES = 4096
+"""Groups of a list that are remembered, in 2 bytes each: 128 MiB at the default buffer."""
+_WAY_BITS = 3
 
 # Whatever a list holds.
 Json = Any

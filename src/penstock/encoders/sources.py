@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, 
 from typing import Any, NamedTuple, TypeAlias, cast
 
 from penstock.encoders.survey import Look
-from penstock.errors import UsageError
+from penstock.errors import InternalError, UsageError
 from penstock.fields import Each
 
 __all__ = ["AsyncPull", "Group", "Pull", "Room", "in_memory", "one_shot", "opened"]
@@ -126,7 +126,7 @@ class AsyncPull:
         self._items = items
         self._translate = translate
         self._room = room
-        self._group = Group(room)
+        self._group: Group | None = None
 
     async def fill(self) -> None:
         """Wait for the next items and translate them."""
@@ -138,8 +138,10 @@ class AsyncPull:
         self._group = group
 
     def take(self) -> Group:
-        """Return what the last `fill` brought, once; nothing at the end."""
-        group, self._group = self._group, Group(self._room)
+        """Return what `fill` brought: nothing at the end."""
+        group, self._group = self._group, None
+        if group is None:  # the wait was broken off, which is not the end of the items
+            raise InternalError("a pass went on without its source")
         return group
 
     async def aclose(self) -> None:

@@ -24,7 +24,7 @@ _PER_VALUE = 6
 """Bytes that a value adds beside its text: quotes, a colon or comma, a short number."""
 _MOST_COLUMNS = 8
 """Keys; `columns` pays for each, and messages have two to four."""
-_MANY = 32
+_MANY = 16
 """Values; for fewer, `columns` costs more than it saves."""
 _LONG = 256
 """Characters of a text from which on copying it and a fast encoder beat the exact one: 0.2 and 0.55
@@ -125,8 +125,10 @@ class Look:
             if not key.isascii():
                 self._note(key, room)
             size += len(key) + _PER_VALUE
-            if type(item) is str and item.isascii():
+            if type(item) is str:  # as below, but a call cheaper: most of a conversation is this
                 size += len(item) + _PER_VALUE
+                if not item.isascii():
+                    self._note(item, room)
             else:
                 size += self.size(item, depth - 1, room - size)
             if size > room:

@@ -24,7 +24,6 @@ class Tape:
 
     def __init__(self, source: Pass, *, buffer_size: int) -> None:
         self._source = source
-        self._pieces = source.pieces()
         self._size = 0
         self._block = buffer_size
         self._state = "idle"
@@ -63,7 +62,7 @@ class Tape:
         # An iterator that was interrupted while it was waited for has lost an item, or is over.
         self._state = "waiting"
         try:
-            piece = await anext(self._pieces, b"")
+            piece = await self._source.next()
         except BaseException:
             self._state = "broken"
             raise
@@ -79,5 +78,4 @@ class Tape:
         """Delete the file and close the source."""
         self._state = "closed"
         self._finalizer()
-        await self._pieces.aclose()
         await self._source.aclose()
