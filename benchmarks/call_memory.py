@@ -32,7 +32,7 @@ MODEL = "text?tokens=3"
 
 
 def conversation(shape: str, size: int) -> list[dict[str, Any]]:
-    """Return about `size` bytes of messages: ``100`` or ``2048`` bytes each, ``string``, ``image``."""
+    """Return about `size` bytes: messages of ``100`` or ``2048`` bytes, a ``string``, an ``image``."""
     if shape == "string":
         return [{"role": "user", "content": "x" * size}]
     if shape == "image":
@@ -62,7 +62,7 @@ class _Peak(threading.Thread):
 async def _measure(
     kind: str, call: Callable[[], Awaitable[object]], warm: Callable[[], Awaitable[object]]
 ) -> int:
-    """Return the bytes that `call` takes above what is there; `kind` is ``traced`` or ``resident``."""
+    """Return the bytes that `call` takes above what is there, ``traced`` or ``resident``."""
     await warm()
     gc.collect()
     if kind == "traced":

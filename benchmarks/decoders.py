@@ -26,6 +26,7 @@ from struct import pack
 from typing import Any
 from zlib import crc32
 
+from benchmarks.fresh import setting
 from penstock.decoders import (
     EventStreamDecoder,
     JSONArrayDecoder,
@@ -310,8 +311,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--fuzz", type=float, metavar="SECONDS")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--smoke", action="store_true", help="a small, quick run of both")
     options = parser.parse_args()
-    if options.fuzz:
+    print(setting())
+    if options.smoke:
+        bench(frames=200, rounds=1)
+        fuzz(1, options.seed)
+    elif options.fuzz:
         fuzz(options.fuzz, options.seed)
     else:
         bench(options.frames, options.rounds)

@@ -1,7 +1,7 @@
-"""Measuring in a process of its own: what one peer loads, warms or leaves must not count for another.
+"""Measuring in a process of its own: what one peer loads or warms must not count for another.
 
-``fresh("benchmarks.streams", "penstock", url=…)`` imports the module in a new interpreter, calls (or
-awaits) the function with the arguments and returns what it returned, over JSON.
+``fresh("benchmarks.streams", "penstock", url=…)`` imports the module in a new interpreter, calls
+(or awaits) the function with the arguments and returns what it returned, over JSON.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def installed(package: str) -> bool:
 
 
 def rss() -> int:
-    """Return the process's resident bytes (proc(5), ``statm``); its peak where that is not there."""
+    """Return the resident bytes (proc(5), ``statm``); the peak where that is not there."""
     try:
         pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")

@@ -201,7 +201,9 @@ def main() -> None:
                     rows.append(row)
             for ours, rows in found.items():
                 who = f"penstock over {use}" if ours else f"bare {use}"
-                dense, paced, rate, cpu = (median(list(column))[0] for column in zip(*rows, strict=True))
+                dense, paced, rate, cpu = (
+                    median(list(column))[0] for column in zip(*rows, strict=True)
+                )
                 print(
                     f"{who:22} dense {dense:6.2f} µs/chunk   paced {paced:6.1f} µs/chunk   "
                     f"crowd {rate:6.0f} calls/s, {cpu:5.2f} ms CPU/call"
