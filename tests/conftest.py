@@ -28,6 +28,8 @@ import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
 
+from tests.road import road as road  # a fixture of every test of the whole road
+
 settings.register_profile(
     "penstock",
     deadline=None,  # nothing here asserts wall-clock time

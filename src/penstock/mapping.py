@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from asyncio import FIRST_COMPLETED, Task, create_task, wait
+from asyncio import Event, Task, create_task, wait
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -44,33 +44,94 @@ async def map_calls(
     """
     if concurrency < 1:
         raise UsageError(f"concurrency must be 1 or more, not {concurrency}", param="concurrency")
-    source = _numbered(requests)
-    window: deque[Task[MapResult]] = deque()
+    window = _Window(chat, _numbered(requests), concurrency=concurrency, ordered=ordered)
     try:
-        more = True
-        while more or window:
-            while more and len(window) < concurrency:
-                item = await anext(source, None)
-                if item is None:
-                    more = False
-                else:
-                    window.append(create_task(_answer(chat, *item)))
-            if window:
-                task = await _next(window, ordered=ordered)
-                yield task.result()
+        while task := await window.next():
+            yield task.result()
     finally:
-        for task in window:
+        await window.aclose()
+
+
+class _Window:
+    """The calls that are begun and not yet taken; each is looked at once, however many there are.
+
+    The next request is waited for in a task of its own, so that a slow source of requests does not
+    hold back the results of those before.
+    """
+
+    def __init__(
+        self,
+        chat: Callable[..., Awaitable[Reply]],
+        source: AsyncGenerator[tuple[int, Mapping[str, Any]], None],
+        *,
+        concurrency: int,
+        ordered: bool,
+    ) -> None:
+        self._chat = chat
+        self._source = source
+        self._concurrency = concurrency
+        self._ordered = ordered
+        self._calls: dict[Task[MapResult], None] = {}
+        self._ready: deque[Task[MapResult]] = deque()
+        self._pulling: Task[tuple[int, Mapping[str, Any]] | None] | None = None
+        self._more = True
+        self._news = Event()
+
+    async def next(self) -> Task[MapResult] | None:
+        """Take the first call, or the first that is ready; None where there are no more."""
+        while True:
+            self._fill()
+            task = self._first()
+            if task is not None:
+                del self._calls[task]
+                return task
+            if not self._more and not self._calls:
+                return None
+            self._news.clear()
+            await self._news.wait()
+
+    async def aclose(self) -> None:
+        """Cancel what is under way, and wait for it."""
+        left = [*self._calls, *([self._pulling] if self._pulling else [])]
+        for task in left:
             task.cancel()
-        if window:
-            await wait(window)
+        if left:
+            await wait(left)
+        await self._source.aclose()
+
+    def _fill(self) -> None:
+        """Begin the call whose request has come, and ask for the next where there is room."""
+        if self._pulling is not None and self._pulling.done():
+            item, self._pulling = self._pulling.result(), None
+            if item is None:
+                self._more = False
+            else:
+                call = create_task(_answer(self._chat, *item))
+                self._calls[call] = None
+                call.add_done_callback(self._done)
+        if self._more and self._pulling is None and len(self._calls) < self._concurrency:
+            self._pulling = create_task(_pull(self._source))
+            self._pulling.add_done_callback(self._pulled)
+
+    def _first(self) -> Task[MapResult] | None:
+        if not self._ordered:
+            return self._ready.popleft() if self._ready else None
+        first = next(iter(self._calls), None)
+        return first if first is not None and first.done() else None
+
+    def _done(self, task: Task[MapResult]) -> None:
+        if not self._ordered:
+            self._ready.append(task)
+        self._news.set()
+
+    def _pulled(self, task: Task[tuple[int, Mapping[str, Any]] | None]) -> None:
+        self._news.set()
 
 
-async def _next(window: deque[Task[MapResult]], *, ordered: bool) -> Task[MapResult]:
-    """Take the first task, or the first that is ready, out of `window`."""
-    await wait([window[0]] if ordered else window, return_when=FIRST_COMPLETED)
-    task = window[0] if ordered else next(task for task in window if task.done())
-    window.remove(task)
-    return task
+async def _pull(
+    source: AsyncGenerator[tuple[int, Mapping[str, Any]], None],
+) -> tuple[int, Mapping[str, Any]] | None:
+    return await anext(source, None)
 
 
 async def _answer(
@@ -79,12 +140,13 @@ async def _answer(
     try:
         return MapResult(index, reply=await chat(**arguments))
     except PenstockError as error:
-        return MapResult(index, error=error)
+        # The arguments stand in this frame, and an error that is kept must not keep or show them.
+        return MapResult(index, error=error.with_traceback(None))
 
 
 async def _numbered(
     requests: Iterable[Mapping[str, Any]] | AsyncIterable[Mapping[str, Any]],
-) -> AsyncIterator[tuple[int, Mapping[str, Any]]]:
+) -> AsyncGenerator[tuple[int, Mapping[str, Any]], None]:
     at = 0
     if hasattr(requests, "__aiter__"):
         async for request in requests:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asyncio import get_running_loop
+from asyncio import get_running_loop, run_coroutine_threadsafe
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,12 +37,11 @@ class ClientStats:
 
 
 class OpenStreams:
-    """The streams of one client, for `penstock.Client.stats` and a graceful end."""
+    """The streams of one client, by the event loop that reads them."""
 
     def __init__(self) -> None:
-        self._streams: set[ChatStream] = set()
+        self._loops: dict[AbstractEventLoop | None, _Loop] = {}
         self._refusing = False
-        self._lag: dict[AbstractEventLoop, _Lag] = {}
 
     def add(self, stream: ChatStream) -> None:
         """Note that `stream` is being opened.
@@ -52,48 +51,68 @@ class OpenStreams:
         """
         if self._refusing:
             raise StreamClosedError("the client is closed: make a new one")
-        self._streams.add(stream)
-        self._watch_loop()
+        loop = _running_loop()
+        here = self._loops.get(loop)
+        if here is None:
+            for gone in [each for each in self._loops if each is not None and each.is_closed()]:
+                self._loops.pop(gone, None)
+            here = self._loops[loop] = _Loop(loop)
+        here.streams.add(stream)
 
     def discard(self, stream: ChatStream) -> None:
         """Note that `stream` has ended."""
-        self._streams.discard(stream)
-        if not self._streams:
-            for lag in self._lag.values():
-                lag.stop()
-            self._lag.clear()
+        for loop, here in list(self._loops.items()):
+            if stream in here.streams:
+                here.streams.discard(stream)
+                if not here.streams:
+                    here.stop()
+                    self._loops.pop(loop, None)
 
     def refuse(self) -> None:
         """Let no new stream begin."""
         self._refusing = True
 
     async def drain(self, grace: float, sleep: Callable[[float], Awaitable[None]]) -> None:
-        """Wait up to `grace` seconds for the streams to end."""
+        """Wait up to `grace` seconds for the streams to end, those of other loops too."""
         waited = 0.0
-        while self._streams and waited < grace:
+        while self._loops and waited < grace:
             await sleep(min(_POLL, grace - waited))
             waited += _POLL
 
     async def abort(self) -> None:
-        """Close every stream that is still open."""
-        for stream in list(self._streams):
-            await stream.aclose()
-        self._streams.clear()
+        """Close every stream that is still open; other loops are told to, and not waited for."""
+        mine = _running_loop()
+        for loop, here in list(self._loops.items()):
+            if loop is mine:
+                for stream in list(here.streams):
+                    await stream.aclose()
+            elif loop is not None and loop.is_running():
+                for stream in list(here.streams):
+                    run_coroutine_threadsafe(stream.aclose(), loop)
+        self._loops.pop(mine, None)
 
     def stats(self, connections: Connections) -> ClientStats:
         """Return the present state."""
-        lag = self._lag.get(_running_loop())  # type: ignore[arg-type]  # None is no key
+        here = self._loops.get(_running_loop())
+        streams = [stream for each in list(self._loops.values()) for stream in list(each.streams)]
         return ClientStats(
-            open_streams=len(self._streams),
-            bytes_buffered=sum(stream.buffered for stream in self._streams),
+            open_streams=len(streams),
+            bytes_buffered=sum(stream.buffered for stream in streams),
             connections=connections.count(),
-            loop_lag=None if lag is None else lag.seconds,
+            loop_lag=None if here is None or here.lag is None else here.lag.seconds,
         )
 
-    def _watch_loop(self) -> None:
-        loop = _running_loop()
-        if loop is not None and loop not in self._lag:
-            self._lag[loop] = _Lag(loop)
+
+class _Loop:
+    """What is open on one loop, and how late its timers come."""
+
+    def __init__(self, loop: AbstractEventLoop | None) -> None:
+        self.streams: set[ChatStream] = set()
+        self.lag = None if loop is None else _Lag(loop)
+
+    def stop(self) -> None:
+        if self.lag is not None:
+            self.lag.stop()
 
 
 class _Lag:

@@ -205,6 +205,8 @@ class Calls:
             raise _ambiguous("repeats a name without id or index")
         if not alone:
             raise _ambiguous("has neither id, index nor name, and is not alone")
+        if any(not call.size and call not in self._by_place.values() for call in self._calls[:-1]):
+            raise _ambiguous("has neither id, index nor name, and an earlier call has no arguments")
         return last
 
     def _start(self, kind: str) -> _Call:
