@@ -225,7 +225,8 @@ def _read_call(item: Json, choice: int, events: Events, into: list[Chunk], *, al
         left[kind] = more
     if not left:
         return None
-    return left if index is None else {"index": index, **left}
+    place = item.get("index") if index is None else index
+    return left if place is None else {"index": place, **left}
 
 
 def _read_legacy_call(
