@@ -11,7 +11,7 @@ from penstock.deployment import Deployment
 from penstock.errors import ConfigurationError, UnknownModelError
 from penstock.limits import Limits, Timeouts
 from penstock.mapping import MapResult, map_calls
-from penstock.pipeline.compose import compose
+from penstock.pipeline.composition import compose
 from penstock.policies.budget import RetryBudget
 from penstock.policies.router import Router
 from penstock.providers.resolve import Resolver

@@ -15,7 +15,7 @@ from penstock.errors import PenstockError, StreamClosedError, UsageError
 from penstock.facts import AnswerFacts
 from penstock.interfaces import CallRecord
 from penstock.pipeline.fold import Fold
-from penstock.pipeline.partial_json import PartialJSON
+from penstock.pipeline.partial import PartialJSON
 from penstock.sources import Spool
 from penstock.structured import parse
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from penstock.chunks import Chunk
     from penstock.interfaces import Provider, Stream
     from penstock.limits import Limits
-    from penstock.pipeline.compose import Pipeline
+    from penstock.pipeline.composition import Pipeline
     from penstock.pipeline.edge import Edge
     from penstock.request import ChatRequest
     from penstock.response import Reply

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from typing import Any
 
 from penstock.chunks import Chunk
-from penstock.pipeline.compose import Pipeline
+from penstock.pipeline.composition import Pipeline
 from penstock.testing.scripted import Line, ScriptedStream
 
 __all__ = ["cut", "items", "outcome", "run"]

@@ -22,7 +22,7 @@ from penstock.chunks import (
 )
 from penstock.errors import RateLimitError, StreamClosedError, TruncatedError, UsageError
 from penstock.limits import Limits
-from penstock.pipeline.compose import compose
+from penstock.pipeline.composition import compose
 from penstock.request import ChatRequest
 from penstock.stats import OpenStreams
 from penstock.stream import ChatStream

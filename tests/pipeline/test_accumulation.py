@@ -9,7 +9,7 @@ from penstock.chunks import Chunk, Finish, TextDelta
 from penstock.errors import ConfigurationError, LimitExceededError
 from penstock.interfaces import CallRecord
 from penstock.limits import Limits
-from penstock.pipeline.accumulate import Snapshot, accumulate
+from penstock.pipeline.accumulation import Snapshot, accumulate
 
 pytestmark = pytest.mark.asyncio
 

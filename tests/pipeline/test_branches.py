@@ -21,7 +21,7 @@ from penstock.errors import (
     UsageError,
 )
 from penstock.limits import Limits
-from penstock.pipeline.tee import Branch, tee
+from penstock.pipeline.branches import Branch, tee
 from penstock.testing.scripted import ScriptedStream
 
 FEW = Limits(max_queue_items=4)

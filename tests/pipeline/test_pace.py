@@ -17,7 +17,7 @@ from penstock.chunks import (
     ToolCallDelta,
 )
 from penstock.errors import ConfigurationError
-from penstock.pipeline.throttle import estimate_tokens, throttle
+from penstock.pipeline.pace import estimate_tokens, throttle
 
 pytestmark = pytest.mark.asyncio
 

@@ -24,8 +24,8 @@ from penstock.chunks import (
 from penstock.errors import ConfigurationError, StreamClosedError, TruncatedError, UsageError
 from penstock.interfaces import CallRecord
 from penstock.limits import Limits
-from penstock.pipeline.coalesce import coalesce
-from penstock.pipeline.compose import Pipeline, compose
+from penstock.pipeline.coalescing import coalesce
+from penstock.pipeline.composition import Pipeline, compose
 from penstock.pipeline.fold import Fold
 from penstock.testing.scripted import Line, ScriptedStream
 

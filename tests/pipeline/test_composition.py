@@ -11,7 +11,14 @@ import pytest
 from penstock.chunks import Chunk, Finish, TextDelta
 from penstock.errors import ConfigurationError
 from penstock.interfaces import Stage
-from penstock.pipeline.compose import ChunkMiddleware, Pipeline, StageFactory, chain, compose, fuse
+from penstock.pipeline.composition import (
+    ChunkMiddleware,
+    Pipeline,
+    StageFactory,
+    chain,
+    compose,
+    fuse,
+)
 from penstock.pipeline.stream import Interrupted
 from penstock.testing.scripted import ScriptedStream
 

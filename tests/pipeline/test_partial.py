@@ -15,8 +15,8 @@ from tests.pipeline.drive import outcome, run
 from penstock.chunks import Chunk, Finish, TextDelta, ToolCallDelta
 from penstock.errors import LimitExceededError, TruncatedError
 from penstock.limits import Limits
-from penstock.pipeline import partial_json as module
-from penstock.pipeline.partial_json import Partial, PartialJSON, partial_json
+from penstock.pipeline import partial as module
+from penstock.pipeline.partial import Partial, PartialJSON, partial_json
 
 
 def values(text: str) -> list[Any]:
