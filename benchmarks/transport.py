@@ -1,10 +1,10 @@
 """What does the transport cost above bare httpx: per chunk, and with 200 streams at once?
 
-`dense` reads one answer of 20,000 HTTP chunks of 110 bytes and prints microseconds of CPU per chunk;
-`paced` sends the same answer a chunk at a time; `crowd` keeps 200 calls under way, each with an
-answer of 10 chunks 2 ms apart, and prints calls per second. The peers are one
-``AsyncClient.stream().aiter_raw()`` of the same package, without limits. The server is a raw asyncio
-protocol in a process of its own; each figure is from a fresh process.
+`dense` reads one answer of 20,000 HTTP chunks of 110 bytes and prints microseconds of CPU per
+chunk; `paced` sends the same answer a chunk at a time; `crowd` keeps 200 calls under way, each with
+an answer of 10 chunks 2 ms apart, and prints calls per second. The peers are one
+``AsyncClient.stream().aiter_raw()`` of the same package, without limits. The server is a raw
+asyncio protocol in a process of its own; each figure is from a fresh process.
 
 Not shown: TLS, DNS and real networks, which cost all of them the same.
 """

@@ -46,9 +46,9 @@ LEAK_GRACE = 1.0
 
 EXTRAS = frozenset(
     [
-        *["aiostream", "botocore", "build", "fastapi", "hatchling", "httpx2", "httpx_sse"],
+        *["aiostream", "botocore", "build", "fastapi", "h2", "hatchling", "httpx2", "httpx_sse"],
         *["openai", "orjson", "psutil", "pytest_httpx2", "respx", "rich", "starlette", "sybil"],
-        *["trio", "truststore", "typer", "uvicorn", "uvloop"],
+        *["trio", "trustme", "truststore", "typer", "uvicorn", "uvloop"],
     ]
 )
 """Modules that the base install and its smallest set of test tools do not have."""

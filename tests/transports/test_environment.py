@@ -357,8 +357,9 @@ async def test_a_missing_package_names_its_extra(
 @aio
 async def test_a_proxy_of_an_unknown_kind(stage: Stage, use: str) -> None:
     """A proxy's address that cannot be used is a mistake in the configuration."""
-    transport = stage.transport(use=use, proxy="gopher://127.0.0.1:1")
-    with pytest.raises(ConfigurationError, match="proxy"):
+    transport = stage.transport(use=use, proxy="gopher://user:sk-canary@127.0.0.1:1")
+    with pytest.raises(ConfigurationError, match="proxy") as caught:
         await transport.open(call_to("http://llm.example/"))
 
     assert 0 == transport.stats().calls
+    assert "canary" not in repr(caught.value)

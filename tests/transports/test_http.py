@@ -591,7 +591,7 @@ async def test_a_stale_connection_is_replaced(stage: Stage, use: str) -> None:
     wire = await transport.open(call_to(peer.url, body))
 
     assert b"fresh" == await read_all(wire)
-    assert (2, 2) == (peer.opened, body.passes)
+    assert (2, 2, 2) == (peer.opened, body.passes, body.closed)
 
 
 async def test_a_stale_connection_is_replaced_once(stage: Stage, use: str) -> None:

@@ -139,6 +139,33 @@ def test_uvloop_carries_it(peer: PeerThread, use: Use) -> None:
     assert 1 == peer.opened
 
 
+def test_stats_outside_a_loop_are_of_all(peer: PeerThread, use: Use) -> None:
+    """Where no loop runs, `stats` adds up those that are known; before a call there is nothing."""
+    transport = HttpxTransport(use=use)
+    assert (0, use) == (transport.stats().connections, transport.stats().library)
+    with asyncio.Runner() as runner:
+        runner.run(one_call(transport, peer.url))
+        assert (1, 1) == (transport.stats().connections, transport.stats().idle)
+        runner.run(transport.aclose())
+
+    assert 0 == transport.stats().connections
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="platform: no eager tasks before 3.12")
+def test_eager_tasks_carry_it(peer: PeerThread, use: Use) -> None:
+    """A loop that starts tasks at once is a loop like another."""
+    transport = HttpxTransport(use=use)
+
+    async def run() -> int:
+        factory = asyncio.eager_task_factory  # type: ignore[attr-defined]  # 3.12
+        asyncio.get_running_loop().set_task_factory(factory)
+        left = await three_calls(transport, peer.url)
+        await transport.aclose()
+        return left
+
+    assert 1 == asyncio.run(run())
+
+
 def test_nothing_is_loaded_before_the_first_call() -> None:
     """The HTTP library is loaded by the first call, not by the import or the constructor."""
     code = (

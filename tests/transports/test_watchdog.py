@@ -199,6 +199,33 @@ def test_only_content_resets_progress() -> None:
     assert "the last 2.0 s ago, the last content 10.0 s ago" in str(rig.told[0])
 
 
+def test_ttft_stands_for_progress_until_content() -> None:
+    """``progress`` does not cut a long first thought that ``ttft`` allows."""
+    rig = Rig(ttft=100.0, progress=10.0)
+    rig.dog.begin("ttft")
+    rig.dog.begin("progress")
+    rig.dog.asking()
+    rig.turn(99.0)
+    assert [] == rig.told
+    rig.dog.content()
+    rig.turn(10.0)
+
+    assert "progress" == rig.phase
+
+
+def test_progress_runs_from_the_start_without_ttft() -> None:
+    """Where ``ttft`` is off, an answer without any content still meets ``progress``."""
+    rig = Rig(progress=10.0)
+    rig.dog.begin("ttft")
+    rig.dog.begin("progress")
+    rig.dog.asking()
+    for _ in range(10):
+        rig.turn(1.0)
+        rig.dog.received(1)
+
+    assert "progress" == rig.phase
+
+
 @pytest.mark.parametrize("phase", ["idle", "progress"])
 def test_a_slow_consumer_stops_the_clock(phase: str) -> None:
     """Between two reads ``idle`` and ``progress`` stand still."""

@@ -125,6 +125,10 @@ class Connection:
         siblings.add(self)
         self._siblings = siblings
         self._stream = stream
+        # Over HTTP/2 other streams read and write as they please.
+        self._alone = stream.extra(TLSAttribute.alpn_protocol, None) != "h2"
+        # Asked for at every event of a pool; anyio makes a dict for each question.
+        self._socket = stream.extra(SocketAttribute.raw_socket, None)
         self._core = core
         self._sends = 0
         self._slice: int | None = None
@@ -136,7 +140,7 @@ class Connection:
         """Return at most `max_bytes`, ``b""`` at the end."""
         self._sends = 0
         line = CURRENT.get()
-        if line is not None and line.hung_up:
+        if line is not None and line.hung_up and self._alone:
             raise self._core.ReadError("the call is over")
         ahead, self._ahead = self._ahead, None
         if ahead is not None:
@@ -148,7 +152,7 @@ class Connection:
         if not buffer:
             return
         self._sends += 1
-        if self._sends > _SHORT and _on_asyncio():
+        if self._sends > _SHORT and self._alone and _on_asyncio():
             await self._race(buffer)
         else:
             await self._send(buffer)
@@ -196,9 +200,9 @@ class Connection:
         if info == "server_addr":
             return self._stream.extra(SocketAttribute.remote_address, None)
         if info == "socket":
-            return self._stream.extra(SocketAttribute.raw_socket, None)
+            return self._socket
         if info == "is_readable":
-            return _is_readable(self._stream.extra(SocketAttribute.raw_socket, None))
+            return _is_readable(self._socket)
         return None
 
     async def _receive(self, max_bytes: int) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.interfaces import Ending
@@ -38,7 +38,7 @@ class Dialogue:
         self._url = url
         self._settings = settings
         self._headers = _with_defaults(checked(call.headers))
-        self._pieces: AsyncIterator[bytes] | None = None
+        self._pieces: AsyncGenerator[bytes, None] | None = None
         self._response: Any = None  # Any: a Response of either package
         self._inflater: Inflater | None = None
         self.line = Line(call.watch, call.timings)
@@ -111,9 +111,9 @@ class Dialogue:
                 if self.raw is not None and self.ending is None:
                     await self._unwind(self.raw)
                 await self._response.aclose()
+                self._response = None
         finally:
-            if self._pieces is not None:
-                await self._pieces.aclose()  # type: ignore[attr-defined]  # it is our generator
+            await self._end_pass()
 
     async def _send(self, client: Any) -> Any:  # Any: client and response of either package
         content, framing = await self._body()
@@ -149,10 +149,17 @@ class Dialogue:
         framing = (b"Transfer-Encoding", b"chunked")
         if self._call.framing == "length":
             framing = (b"Content-Length", b"%d" % await body.length())
+        await self._end_pass()
         self._pieces = self._counted(body)
         return self._pieces, [framing]
 
-    async def _counted(self, body: BodySource) -> AsyncIterator[bytes]:
+    async def _end_pass(self) -> None:
+        """End a pass over the body that was not sent whole."""
+        pieces, self._pieces = self._pieces, None
+        if pieces is not None:
+            await pieces.aclose()
+
+    async def _counted(self, body: BodySource) -> AsyncGenerator[bytes, None]:
         """The body's pieces; the ``write`` clock runs while one is being taken."""
         watch, timings = self._call.watch, self._call.timings
         timings.bytes_sent = 0
@@ -172,8 +179,8 @@ class Dialogue:
     def _may_repeat(self, lease: Lease) -> bool:
         line = self.line
         fresh = line.connected or line.heard_from or line.hung_up
-        # What a user's own client has heard is not known here.
-        return not fresh and lease.shard.backend is not None
+        # What a user's own client has heard is not known here, nor what one stream of many has.
+        return not fresh and lease.shard.backend is not None and not self._settings.http2
 
     def _accept(self, response: Any) -> None:
         self.status = response.status_code
@@ -191,7 +198,7 @@ class Dialogue:
         which would make a task for each. A read that fails ends them all in order.
         """
         self.line.hung_up = True
-        if self._settings.client is not None or self._settings.http2:
+        if self._settings.client is not None or self._response.http_version == "HTTP/2":
             await raw.aclose()  # type: ignore[attr-defined]  # they are generators
             return
         token = CURRENT.set(self.line)

@@ -63,10 +63,7 @@ class Exchange:
         self._opened = self._ended = self._draining = False
         self._left = 0
         self._drained: asyncio.TimerHandle | None = None
-        self._owner = self._loop.create_task(self._own(), name="penstock exchange")
-        # Not in `_own`: a task that is cancelled before it runs never gets there.
-        self._owner.add_done_callback(self._released)
-        call.watch.on_expire(self.abort)
+        self._owner: asyncio.Task[None] | None = None
 
     @property
     def ending(self) -> Ending | None:
@@ -80,8 +77,16 @@ class Exchange:
 
     @property
     def owner(self) -> asyncio.Task[None]:
-        """The task that has the connection."""
+        """The task that has the connection, once it is started."""
+        assert self._owner is not None
         return self._owner
+
+    def start(self) -> None:
+        """Start the owner; with an eager task factory it may be through when this returns."""
+        self._call.watch.on_expire(self.abort)
+        self._owner = self._loop.create_task(self._own(), name="penstock exchange")
+        # Not in `_own`: a task that is cancelled before it runs never gets there.
+        self._owner.add_done_callback(self._released)
 
     async def opened(self) -> Exchange:
         """Wait for the answer's status and headers.
@@ -94,7 +99,7 @@ class Exchange:
         error = self._aborted or self._failure
         if error is not None:
             # Nothing is left behind; the owner is quick where nobody waits for the network.
-            await asyncio.wait((self._owner,), timeout=CLEANUP)
+            await asyncio.wait((self.owner,), timeout=CLEANUP)
             raise error
         return self
 
@@ -119,13 +124,13 @@ class Exchange:
         self._size = 0
         self._wake()
         # At most once, and not where the owner is through: a second cancel leaks a connection.
-        if not self._ended:
+        if not self._ended and self._owner is not None:
             self._dialogue.line.hung_up = True
             self._owner.cancel()
 
     async def aclose(self, *, reuse: bool = False) -> None:
         """Let go of the connection; with `reuse`, read the rest within ``Limits.drain`` first."""
-        if self._owner.done():
+        if self.owner.done():
             self._aborted = self._aborted or StreamClosedError("the stream was closed")
             return
         limit = CLEANUP
@@ -140,7 +145,7 @@ class Exchange:
             self._drained = self._loop.call_later(_DRAIN, self.abort)
         else:
             self.abort()
-        await asyncio.wait((self._owner,), timeout=limit)
+        await asyncio.wait((self.owner,), timeout=limit)
         self.abort()
 
     def _check(self) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote, urlsplit
 
@@ -37,6 +38,9 @@ class TransportStats(PoolStats):
     """``httpx`` or ``httpx2``."""
 
 
+_COUNTS = [count.name for count in fields(PoolStats)]
+
+
 class HttpxTransport:
     """Sends calls through pools of its own, one for each event loop, or through a user's client.
 
@@ -44,7 +48,8 @@ class HttpxTransport:
     its own. No redirect is followed: an answer 3xx is an answer.
 
     Args:
-        limits: ``max_connections`` bounds the calls of one loop that hold a connection.
+        limits: ``max_connections`` bounds the calls of one loop that hold a connection. A header
+            block above 100 KiB is refused whatever ``max_response_headers`` says: h11's own bound.
         client: A user's own ``httpx.AsyncClient`` or ``httpx2.AsyncClient``: the only one used, and
             never closed here. Its proxies, certificates, headers, authentication and hooks hold;
             early answers are not seen, and stale connections not retried, as its sockets are its
@@ -98,17 +103,17 @@ class HttpxTransport:
         return self._library().name
 
     def stats(self) -> TransportStats:
-        """Return what is open on the running loop."""
-        here = self._loops.get(_running())
-        stats = here.pool.stats() if here is not None else PoolStats(0, 0, 0, 0, 0)
-        return TransportStats(
-            calls=stats.calls,
-            waiting=stats.waiting,
-            connections=stats.connections,
-            idle=stats.idle,
-            shards=stats.shards,
-            library=self.library,
-        )
+        """Return what is open on the running loop; outside of one, on all loops together."""
+        loop = _running()
+        loops = [here for key, here in tuple(self._loops.items()) if loop in (None, key)]
+        total = TransportStats(0, 0, 0, 0, 0, library=self.library)
+        for here in loops:
+            found = here.pool.stats()
+            total = replace(
+                total,
+                **{name: getattr(total, name) + getattr(found, name) for name in _COUNTS},
+            )
+        return total
 
     async def open(self, call: HttpCall) -> Wire:
         """Send `call` whole; return when the answer's status and headers are there.
@@ -141,6 +146,7 @@ class HttpxTransport:
             return await in_task.opened()
         exchange = Exchange(call, dialogue, lease, here.exchanges.discard)
         here.exchanges.add(exchange)
+        exchange.start()
         return await exchange.opened()
 
     async def aclose(self) -> None:
@@ -259,14 +265,17 @@ class _Loop:
             self.pool.abandon()
 
 
-def _running() -> object:
-    """What stands for the running loop."""
+def _running() -> object | None:
+    """What stands for the running loop; None outside of one."""
     loop = asyncio._get_running_loop()
-    if loop is not None:
+    if loop is not None or "trio" not in sys.modules:
         return loop
     import trio
 
-    return trio.lowlevel.current_trio_token()
+    try:
+        return trio.lowlevel.current_trio_token()
+    except RuntimeError:
+        return None
 
 
 def _is_gone(loop: object) -> bool:

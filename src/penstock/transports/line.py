@@ -97,6 +97,7 @@ class Line:
         for phase in ("connect", "write", "response"):
             self.watch.end(phase)
         self.watch.begin("idle")
+        self.watch.begin("progress")
         self.timings.opened = self.watch.elapsed()
 
 

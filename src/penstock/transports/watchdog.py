@@ -160,7 +160,9 @@ class Watchdog:
             if self._rate_from == inf:
                 self._rate_from = self._quiet_from
         elif phase == "progress":
-            self._progress_from = now if self._asking else self._answered_at
+            # Until the first content ``ttft`` is the clock for it, where it is on.
+            if "ttft" not in self._armed:
+                self._progress_from = now if self._asking else self._answered_at
         else:
             limit: float | None = getattr(self._timeouts, phase)
             if limit is None:
