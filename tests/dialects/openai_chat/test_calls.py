@@ -122,6 +122,10 @@ def test_row_36_a_piece_finds_its_call(
         pytest.param([(0, "a", "f", "{"), (0, "a", "g", "}")], id="another name for the same id"),
         pytest.param([(None, "", "f", "{"), (None, "", "f", "}")], id="a name again, in order"),
         pytest.param([(0, "a", "f", "{}"), (0, "a", "f", '{"x":1}')], id="other arguments"),
+        pytest.param(
+            [(None, "a", "f", ""), (None, "b", "g", ""), (None, "", "", "{}")],
+            id="an earlier call without arguments",
+        ),
     ],
 )
 def test_row_36_what_could_be_two_calls_is_an_error(pieces: list[Piece]) -> None:
@@ -146,6 +150,27 @@ def test_several_pieces_in_one_list_need_more_than_their_order() -> None:
 
     with pytest.raises(ProtocolError, match="not alone"):
         calls.add([], name="", arguments="}", **piece)
+
+
+def test_calls_that_began_together_need_more_than_their_order() -> None:
+    """A piece that says nothing of itself could go on with either of two open calls."""
+    calls = Calls(0, Tally(Limits()))
+    for id in ("a", "b"):
+        calls.add([], place=None, id=id, name="f", arguments="{", kind=None, alone=False)
+
+    with pytest.raises(ProtocolError, match="began together"):
+        calls.add([], place=None, id="", name="", arguments="}", kind=None)
+
+
+def test_the_last_of_calls_that_began_together_goes_on_where_the_others_are_whole() -> None:
+    """Then there is only one that it can belong to."""
+    calls = Calls(0, Tally(Limits()))
+    chunks: list[Chunk] = []
+    calls.add(chunks, place=None, id="a", name="f", arguments="{}", kind=None, alone=False)
+    calls.add(chunks, place=None, id="b", name="g", arguments="{", kind=None, alone=False)
+    calls.add(chunks, place=None, id="", name="", arguments="}", kind=None)
+
+    assert ToolCallDelta(1, "", "", "}") == chunks[-1]
 
 
 def test_arguments_of_one_call_are_bounded() -> None:

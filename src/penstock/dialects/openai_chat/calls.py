@@ -39,11 +39,13 @@ class Tally:
 
 
 class _Call:
-    __slots__ = ("first", "id", "index", "kind", "name", "size")
+    __slots__ = ("alone", "first", "id", "index", "kind", "name", "size")
 
-    def __init__(self, index: int, kind: str) -> None:
+    def __init__(self, index: int, kind: str, *, alone: bool) -> None:
         self.index = index
         self.kind = kind
+        self.alone = alone
+        """Whether no other call was in the list that began it."""
         self.id = ""
         self.name = ""
         self.size = 0
@@ -106,7 +108,7 @@ class Calls:
         call = self._find(place, id, name, arguments, alone=alone)
         new = call is None
         if call is None:
-            call = self._start(kind or "function")
+            call = self._start(kind or "function", alone=alone)
         elif id and name and arguments and call.is_whole():
             # The same call once more, as some vendors repeat it whole in the last event.
             if arguments == call.first:
@@ -121,7 +123,7 @@ class Calls:
         """Append a piece of the deprecated ``function_call``, of which a choice has one."""
         new = self._legacy is None
         if self._legacy is None:
-            self._legacy = self._start("function_call")
+            self._legacy = self._start("function_call", alone=True)
         call = self._legacy
         if name and call.name and name != call.name:
             raise _ambiguous("changes its name")
@@ -205,13 +207,16 @@ class Calls:
             raise _ambiguous("repeats a name without id or index")
         if not alone:
             raise _ambiguous("has neither id, index nor name, and is not alone")
-        if any(not call.size and call not in self._by_place.values() for call in self._calls[:-1]):
+        others = self._calls[:-1]
+        if not last.alone and not all(call.is_whole() for call in others):
+            raise _ambiguous("has neither id, index nor name, and several calls began together")
+        if any(not call.size and call not in self._by_place.values() for call in others):
             raise _ambiguous("has neither id, index nor name, and an earlier call has no arguments")
         return last
 
-    def _start(self, kind: str) -> _Call:
+    def _start(self, kind: str, *, alone: bool) -> _Call:
         self._tally.add()
-        call = _Call(len(self._calls), kind)
+        call = _Call(len(self._calls), kind, alone=alone)
         self._calls.append(call)
         return call
 
