@@ -1,7 +1,7 @@
 """What does one pass over a request's body cost in memory, above the caller's messages?
 
-Run as ``python -m benchmarks.body_memory [case ...]``. Each case runs in a fresh process, which
-builds the messages, makes the body, and takes its pieces one by one as a transport would:
+Run as ``python -m benchmarks.body_memory [--smoke] [case ...]``. Each case runs in a fresh process,
+which builds the messages, makes the body, and takes its pieces one by one as a transport would:
 
 - traced: the peak of `tracemalloc` above what was there before the body was made;
 - resident: the growth of the process's high-water mark (``VmHWM``), in a run without tracing;
@@ -23,13 +23,14 @@ import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from subprocess import run
 from typing import Any
+
+from benchmarks.fresh import fresh, installed, setting
 
 MIB = 1024 * 1024
 BUFFER = 16 * 1024
 ASCII = 'The quick brown fox said "jump"\nover the lazy dog. '
-OTHER = "Der schnelle Fuchs – größer, „schöner“\n日本語 dog. "
+OTHER = "Der schnelle Fuchs, größer und „schöner“\nals 日本語 dog. "
 
 Messages = list[dict[str, Any]]
 
@@ -173,26 +174,18 @@ def measure(case: str, way: str, kind: str) -> dict[str, float]:
     return {"stall": asyncio.run(_stall(lambda: work(messages)))}
 
 
-def _fresh(case: str, way: str) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for kind in ("traced", "resident", "stall"):
-        command = [sys.executable, "-m", "benchmarks.body_memory", "--one", case, way, kind]
-        found |= json.loads(run(command, capture_output=True, text=True, check=True).stdout)
-    return found
-
-
 def main(arguments: list[str]) -> None:
     """Print the table."""
-    if arguments[:1] == ["--one"]:
-        print(json.dumps(measure(*arguments[1:])))
-        return
-    print(
-        f"CPython {sys.version.split()[0]}, buffer {BUFFER // 1024} KiB; KiB above the messages\n"
-    )
+    smoke = "--smoke" in arguments
+    chosen = [name for name in arguments if name in CASES] or list(CASES)
+    ways = [way for way in WAYS if way != "orjson" or installed("orjson")]
+    print(f"{setting()}; buffer {BUFFER // 1024} KiB; KiB above the messages\n")
     print(f"{'case':32}{'way':18}{'traced':>10}{'resident':>10}{'kept':>10}{'stall ms':>10}")
-    for case in arguments or CASES:
-        for way in WAYS:
-            found = _fresh(case, way)
+    for case in chosen[:1] if smoke else chosen:
+        for way in ways:
+            found: dict[str, float] = {}
+            for kind in ("traced", "resident", "stall"):
+                found |= fresh("benchmarks.body_memory", "measure", case=case, way=way, kind=kind)
             sizes = "".join(
                 f"{found[name] / 1024:10.0f}" for name in ("traced", "resident", "kept")
             )
