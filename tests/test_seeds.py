@@ -38,6 +38,14 @@ def test_every_name_has_a_place() -> None:
     assert [] == generate.check(NAMES, PLACES)
 
 
+def test_nothing_waits_for_what_is_built() -> None:
+    """The streaming core is here: an entry that still waits for it is a fault of the listing."""
+    assert "2" not in PLACES["waits"]
+    assert ["brew_coffee waits for an unknown 2"] == generate.check(
+        [UNKNOWN], {"waits": PLACES["waits"], "liter_llm": {"brew_coffee": {"waits": "2"}}}
+    )
+
+
 def test_the_page_is_fresh() -> None:
     """The committed page is what the generator writes."""
     assert generate.render(NAMES, PLACES) == generate.PAGE.read_text("utf-8")
