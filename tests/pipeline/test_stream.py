@@ -442,7 +442,7 @@ async def test_priming_raises_what_comes_before_content(lines: list[str | Except
 
 
 async def test_an_error_behind_content_waits_for_the_reader() -> None:
-    """`open` succeeds once content is in hand; the error is the reader's, and committed."""
+    """Once content is in hand `open` succeeds; an error then is the reader's (row 14)."""
     heard = Heard(Interrupted(["a"], TruncatedError("cut short")))
 
     await heard.stream.prime(is_vowel)

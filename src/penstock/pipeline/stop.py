@@ -130,7 +130,9 @@ class _StopStage:
         safe = self._settings.search.safe(text)
         if safe < len(text):
             self._held[chunk.choice] = text[safe:]
-        if safe or not text:
+        if safe == len(chunk.text) == len(text):
+            done.append(chunk)
+        elif safe:
             done.append(TextDelta(text[:safe], chunk.choice))
 
     def _release(self, choice: int, done: list[Chunk]) -> None:
