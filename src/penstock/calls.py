@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.errors import UsageError
 from penstock.limits import Timeouts
-from penstock.request import ChatParams, ChatRequest
+from penstock.request import ChatParams, ChatRequest, ReadySource
 from penstock.sources import Once, Spool
 from penstock.structured import response_format_of
 from penstock.tools import tool_schemas
@@ -55,6 +55,10 @@ class CallOptions(ChatParams, total=False):
     """Whether a streamed answer is asked to end with its usage; default True."""
     spool: bool
     """Whether a one-shot conversation goes to a temporary file, for a second pass."""
+    body: ReadySource | None
+    """A whole request body of your own, in the vendor's words, instead of messages and parameters:
+    bytes as an async iterable, or a function that returns one. An iterator is sent once: a retry or
+    a fallback is refused."""
     capture: str | None
     """A file that takes the exchange as it is on the wire, for the simulator to replay."""
 
@@ -77,6 +81,8 @@ def chat_request(
     if unknown:
         raise UsageError(_complaint(sorted(unknown)[0]), param=sorted(unknown)[0])
     own = {name: value for name, value in options.items() if name in _OWN and value is not None}
+    if "body" in own:
+        messages = _nothing_beside(own["body"], messages, options)
     wanted, model_class = response_format_of(own.pop("response_format", None))
     for name in ("fallbacks", "tags"):
         if name in own:
@@ -96,6 +102,23 @@ def chat_request(
         **own,
     )
     return request, model_class
+
+
+def _nothing_beside(
+    body: object, messages: Messages | None, options: Mapping[str, Any]
+) -> Messages:
+    """Return an empty conversation for a call that brings its own body."""
+    said = [name for name in options if name not in _OWN or name in ("tools", "response_format")]
+    if messages is not None or said:
+        name = "messages" if messages is not None else said[0]
+        raise UsageError(f"{name} cannot stand beside body=, which is sent as it is", param=name)
+    if not (callable(body) or hasattr(body, "__aiter__")):
+        raise UsageError(
+            f"body must be an async iterable of bytes or a function that returns one, not "
+            f"{type(body).__name__}",
+            param="body",
+        )
+    return ()
 
 
 def _names(name: str, value: object) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypedDict, TypeVar
 
 from msgspec import Struct
@@ -13,13 +13,16 @@ if TYPE_CHECKING:
     from penstock.limits import Timeouts
     from penstock.messages import Messages
 
-__all__ = ["ChatParams", "ChatRequest", "ItemT", "Request"]
+__all__ = ["ChatParams", "ChatRequest", "ItemT", "ReadySource", "Request"]
 
 ItemT = TypeVar("ItemT")
 """What an answer is made of: chunks of a chat, bytes of a download, one value of a one-shot."""
 
 # JSON as the caller gives it, in the vendor's shape.
 Json: TypeAlias = Any
+
+ReadySource: TypeAlias = "AsyncIterable[bytes] | Callable[[], AsyncIterable[bytes]]"
+"""A whole request body that the caller made: bytes, or a function that returns a pass of them."""
 
 
 class ChatParams(TypedDict, total=False):
@@ -113,5 +116,7 @@ class ChatRequest(Request[Chunk], frozen=True, kw_only=True):
     """Whether the answer is streamed on the wire; False where a provider or proxy forbids it."""
     usage: bool = True
     """Whether a streamed answer is asked to end with its usage (``stream_options``)."""
+    body: ReadySource | None = None
+    """A whole body in the vendor's words, sent instead of the conversation and the parameters."""
     capture: str | None = None
     """A file that takes the exchange as it is on the wire, for the simulator to replay."""

@@ -20,18 +20,20 @@ from penstock._version import USER_AGENT
 from penstock.chunks import Finish
 from penstock.decoders.whole import WholeDecoder
 from penstock.encoders import Body
-from penstock.errors import PenstockError, ProtocolError
+from penstock.errors import PenstockError, ProtocolError, ResponseError
 from penstock.interfaces import CallRecord, HttpCall
 from penstock.pipeline.stream import BatchStream
 from penstock.providers.capture import Capture, Recording
+from penstock.providers.echo import conceal, spoken
 from penstock.providers.headers import check_headers, rate_limit, request_id, selected
+from penstock.providers.ready import ReadyBody
 from penstock.providers.redact import masked, redact, secrets_of
 from penstock.providers.source import HttpSource, decoder_for
 from penstock.transports.dates import retry_after
 from penstock.transports.watchdog import Watchdog, running_clock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 
     from penstock.chunks import Chunk
     from penstock.interfaces import Dialect, Stream, Target, Transport, Watch, Wire
@@ -52,7 +54,7 @@ class Prepared:
     url: str
     headers: list[tuple[str, str]] = field(repr=False)
     """With the credential; see `command` for a form that can be shown."""
-    body: Body = field(repr=False)
+    body: Body | ReadyBody = field(repr=False)
     dropped: list[str]
     """What the dialect could not say, as paths."""
     secrets: tuple[str, ...] = field(repr=False)
@@ -130,7 +132,12 @@ class HttpProvider:
         chat = cast("ChatRequest", request)  # the only kind of request that is routed here
         record = self._record(chat)
         prepared = await self.prepare(chat, dropped=record.dropped)
-        blame = partial(_blamed, record=record, secrets=prepared.secrets)
+        blame = partial(
+            _blamed,
+            record=record,
+            secrets=prepared.secrets,
+            said=partial(spoken, chat, prepared.body.small),
+        )
         watch = self._watchdog(chat)
         try:
             stream = await self._exchange(chat, prepared, record, watch, blame)
@@ -159,12 +166,16 @@ class HttpProvider:
             target.headers,
             request.extra_headers,
         )
-        body = Body(
-            outgoing.fields,
-            buffer_size=self._limits.body_buffer,
-            max_depth=self._limits.max_json_depth,
-        )
-        await body.prepare()
+        body: Body | ReadyBody
+        if request.body is not None:
+            body = ReadyBody(request.body)
+        else:
+            body = Body(
+                outgoing.fields,
+                buffer_size=self._limits.body_buffer,
+                max_depth=self._limits.max_json_depth,
+            )
+            await body.prepare()
         return Prepared(outgoing.method, outgoing.url, pairs, body, dropped, secrets_of(pairs, key))
 
     async def warm(self) -> None:
@@ -359,7 +370,13 @@ def _note(record: CallRecord, wire: Wire) -> None:
     record.rate_limit = rate_limit(wire.headers)
 
 
-def _blamed(error: PenstockError, *, record: CallRecord, secrets: tuple[str, ...]) -> PenstockError:
+def _blamed(
+    error: PenstockError,
+    *,
+    record: CallRecord,
+    secrets: tuple[str, ...],
+    said: Callable[[], Iterable[str]] = tuple,
+) -> PenstockError:
     """Say in `error` where it happened, and take out of it what nobody may see."""
     error.provider = error.provider or record.provider
     error.model = error.model or record.model
@@ -367,10 +384,13 @@ def _blamed(error: PenstockError, *, record: CallRecord, secrets: tuple[str, ...
     error.request_id = error.request_id or record.request_id
     error.status = error.status or record.status
     error.metadata = error.metadata or dict(record.metadata) or None
-    error.message = redact(error.message, secrets)
+    # Only these two have the peer's own words in them.
+    texts = list(said()) if isinstance(error, (ProtocolError, ResponseError)) else []
+    error.message = conceal(redact(error.message, secrets), texts)
     error.args = (error.message,)
-    if error.body is not None:
-        error.body = redact(error.body, secrets)
+    for name in ("body", "code", "param", "request_id"):
+        if value := getattr(error, name):
+            setattr(error, name, conceal(redact(value, secrets), texts))
     return error
 
 

@@ -5,4 +5,8 @@
 
 from __future__ import annotations
 
-__all__: list[str] = []
+from penstock.sync.client import SyncClient
+from penstock.sync.exoclaw import OpenAIStreamingProvider
+from penstock.sync.stream import SyncStream
+
+__all__ = ["OpenAIStreamingProvider", "SyncClient", "SyncStream"]
