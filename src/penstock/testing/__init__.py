@@ -2,6 +2,20 @@
 
 from __future__ import annotations
 
+from penstock.testing.check_dialect import check_case, check_dialect
+from penstock.testing.check_provider import Trial, around_scripts, check_provider
+from penstock.testing.check_transport import check_transport
 from penstock.testing.cuts import cuts
+from penstock.testing.scripted import ScriptedProvider, ScriptedStream
 
-__all__ = ["cuts"]
+__all__ = [
+    "ScriptedProvider",
+    "ScriptedStream",
+    "Trial",
+    "around_scripts",
+    "check_case",
+    "check_dialect",
+    "check_provider",
+    "check_transport",
+    "cuts",
+]
