@@ -36,7 +36,7 @@ INPUT = VOCABULARY | {"sources", "structured", "tools"}
 """What turns a caller's arguments into a request."""
 EDGE = frozenset(
     [
-        *["calls", "client", "config", "connections", "facts", "mapping", "preview"],
+        *["calls", "client", "config", "connections", "facts", "logs", "mapping", "preview"],
         *["routes", "stats", "stream"],
     ]
 )
@@ -87,7 +87,8 @@ TABLE = {
     "mapping": Row(VOCABULARY, ANYIO),
     "preview": Row(VOCABULARY),
     "facts": Row(SEAMS, MSGSPEC),
-    "stream": Row(SEAMS | {"facts", "pipeline", "sources", "stats", "structured"}, MSGSPEC),
+    "logs": Row(SEAMS),
+    "stream": Row(SEAMS | {"facts", "logs", "pipeline", "sources", "stats", "structured"}, MSGSPEC),
     "stats": Row(SEAMS | {"connections", "stream"}),
     "connections": Row(SEAMS | {"simulator", "transports"}, ANYIO),
     "routes": Row(STAGES | {"connections", "preview", "providers"}, ANYIO),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
+from penstock import logs
 from penstock.calls import CallOptions, chat_request
 from penstock.connections import Connections
 from penstock.deployment import Deployment
@@ -17,7 +18,7 @@ from penstock.policies.router import Router
 from penstock.providers.resolve import Resolver
 from penstock.routes import Routes
 from penstock.stats import ClientStats, OpenStreams
-from penstock.stream import ChatStream
+from penstock.stream import ChatStream, presenting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence
@@ -113,7 +114,9 @@ class Client:
             max_retries=max_retries,
             budget=RetryBudget(),
             sleep=self._connections.sleep,
+            note=logs.attempted,
         )
+        logs.from_environment()
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any] | str | PathLike[str]) -> Self:
@@ -234,7 +237,7 @@ class Client:
         """
         request, _ = chat_request(model or self._default_model, messages, options)
         del messages, options
-        return await self._routes.preview(request)
+        return await presenting(self._routes.preview(request))
 
     async def warm(self, model: str | None = None) -> None:
         """Open a connection to where `model` is served, so that the first call finds it there.
@@ -247,7 +250,7 @@ class Client:
         name = model or self._default_model
         if not name:
             raise UnknownModelError("no model: name one, or set default_model=")
-        await self._routes.warm(name)
+        await presenting(self._routes.warm(name))
 
     async def list_models(self, provider: str) -> list[str]:
         """Return the ids of the models that `provider` serves: ``"openai"``, ``"ollama"``, ...
@@ -256,7 +259,7 @@ class Client:
             UnknownModelError: The catalogue has no such provider.
             PenstockError: There is no answer, or it is an error.
         """
-        return await self._routes.models(provider)
+        return await presenting(self._routes.models(provider))
 
     def stats(self) -> ClientStats:
         """Return what the client holds now: streams, bytes, connections, the loop's lag."""

@@ -6,10 +6,11 @@ chunk and folded once, so that a reply, or a truncation's partial one, is there 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from msgspec.structs import replace
 
+from penstock import logs
 from penstock.chunks import TextDelta
 from penstock.errors import PenstockError, StreamClosedError, UsageError
 from penstock.facts import AnswerFacts
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
     from penstock.response import Reply
     from penstock.stats import OpenStreams
 
-__all__ = ["ChatStream"]
+__all__ = ["ChatStream", "presented", "presenting"]
+
+T = TypeVar("T")
 
 
 class ChatStream(AnswerFacts):
@@ -197,6 +200,8 @@ class ChatStream(AnswerFacts):
         pipeline = self._make_pipeline()
         self._stream = await self._provider.open(request)
         self._record = self._stream.record
+        self._stream.on_close.append(logs.closed)
+        logs.opened(self._record, request)
         if self._closed:  # by another task, meanwhile
             await self._stream.aclose()
             raise StreamClosedError("the stream was closed")
@@ -296,6 +301,15 @@ async def _items(stream: Stream[Chunk]) -> AsyncGenerator[Chunk, None]:
     while batch := await stream.read():
         for chunk in batch:
             yield chunk
+
+
+async def presenting(waiting: Awaitable[T]) -> T:
+    """Return what `waiting` does, its errors as `presented` makes them."""
+    try:
+        return await waiting
+    except PenstockError as error:
+        failure = error
+    raise presented(failure) from failure.__cause__
 
 
 def presented(error: PenstockError) -> PenstockError:

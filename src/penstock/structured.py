@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from penstock.errors import ConfigurationError, OutputTruncatedError, StructuredOutputError
 
 if TYPE_CHECKING:
@@ -76,13 +78,15 @@ def parse(reply: Reply, model: Any) -> Any:  # Any: the caller's pydantic model,
     """
     from pydantic import ValidationError  # loaded already: `model` is pydantic's
 
+    # An error's partial answer has no command: the prompt is in it (fault matrix, row 39).
+    partial = replace(reply, command=None)
     if reply.tool_calls and not reply.text:
         return None
     if reply.finish_reason == "length":
         raise OutputTruncatedError(
             f"the answer ended at its token limit, {len(reply.text)} characters into the "
             f"{model.__name__}: raise max_completion_tokens",
-            partial=reply,
+            partial=partial,
             provider=reply.provider,
             model=reply.model,
             deployment=reply.deployment,
@@ -100,7 +104,7 @@ def parse(reply: Reply, model: Any) -> Any:  # Any: the caller's pydantic model,
         f"the answer is no {model.__name__}: {what}{refused}",
         text=reply.text,
         problems=[dict(problem) for problem in problems],
-        partial=reply,
+        partial=partial,
         provider=reply.provider,
         model=reply.model,
         deployment=reply.deployment,

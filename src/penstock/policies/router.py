@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from msgspec.structs import replace
 
 from penstock.errors import AllProvidersFailedError, Attempt, PenstockError
-from penstock.policies.attempts import Again, AttemptPlan, Elsewhere, GiveUp
+from penstock.policies.attempts import Again, AttemptPlan, Elsewhere, GiveUp, Step
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -56,6 +56,7 @@ class Router:
         sleep: Waits for so many seconds.
         clock: A steady clock, in seconds.
         random: A source of numbers in [0, 1), for the jitter.
+        note: Is told of every try that failed, and in words what comes next.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Router:
         sleep: Callable[[float], Awaitable[None]],
         clock: Callable[[], float] = monotonic,
         random: Callable[[], float] = uniform,
+        note: Callable[[Attempt, str], None] | None = None,
     ) -> None:
         self._routes = routes
         self._max_retries = max_retries
@@ -74,6 +76,7 @@ class Router:
         self._sleep = sleep
         self._clock = clock
         self._random = random
+        self._note = note
 
     async def open(self, request: Request[ItemT]) -> Stream[ItemT]:
         """Return the first stream that one of the deployments begins.
@@ -104,6 +107,8 @@ class Router:
                 attempts.append(_failed(error, routes[at], started, began, now))
                 left = _total(request, routes[at]) - (now - started)
                 step = plan.after(error, now=now, remaining=left)
+                if self._note is not None:
+                    self._note(attempts[-1], _in_words(step))
                 if isinstance(step, GiveUp):
                     verdict = _verdict(error, attempts, step, listed=len(routes) > 1)
                     # An error that is its own cause is a cycle that only the collector frees.
@@ -118,6 +123,16 @@ class Router:
                 at += 1
             elif isinstance(step, Again):
                 await self._sleep(step.after)
+
+
+def _in_words(step: Step) -> str:
+    match step:
+        case Again(after):
+            return f"once more in {after:.3f} s"
+        case Elsewhere():
+            return "the next deployment"
+        case _:
+            return "no more tries"
 
 
 def _total(request: Request[Any], route: Route) -> float:
