@@ -84,7 +84,7 @@ def _timeouts(value: object, where: str) -> Timeouts:
     # TOML has no null: "off" switches a clock off there.
     table = {name: None if v == "off" else v for name, v in _table(value, where).items()}
     _refuse_unknown(table, _TIMEOUTS, f"{where}.")
-    return Timeouts(**table)  # type: ignore[typeddict-item]  # the names were checked above
+    return Timeouts(**table)
 
 
 def _table(value: object, where: str) -> Mapping[str, Any]:

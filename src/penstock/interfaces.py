@@ -10,9 +10,9 @@ is in hand, so that retry and fallback are a plain ``try`` around one await.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from penstock.chunks import Chunk, Usage
 from penstock.errors import Attempt, DeadlineError, PenstockError
@@ -24,6 +24,7 @@ __all__ = [
     "Answer",
     "BodySource",
     "CallRecord",
+    "ChunkMiddleware",
     "Decoder",
     "Dialect",
     "Ending",
@@ -34,6 +35,7 @@ __all__ = [
     "Outgoing",
     "Provider",
     "Stage",
+    "StageFactory",
     "Stream",
     "Target",
     "Transport",
@@ -42,7 +44,7 @@ __all__ = [
 ]
 
 FrameT = TypeVar("FrameT")
-FrameTntra = TypeVar("FrameTntra", contravariant=True)
+FrameT_contra = TypeVar("FrameT_contra", contravariant=True)
 
 # JSON on its way out or in, of a vendor's shape.
 Json: TypeAlias = Any
@@ -105,10 +107,37 @@ class Outcome:
 Stage: TypeAlias = "Callable[[list[ItemT]], list[ItemT]]"
 """A synchronous step over the items of one read."""
 
+
+@runtime_checkable
+class ChunkMiddleware(Protocol):
+    """A transformation of single chunks, as an object."""
+
+    def process(self, chunk: Chunk, /) -> Chunk | Awaitable[Chunk | None] | None:
+        """Return `chunk`, another in its place, or None to drop it; raising ends the stream."""
+        ...
+
+
+@runtime_checkable
+class StageFactory(Protocol):
+    """A middleware that needs state for each stream, and need not wait for anything."""
+
+    def begin(self) -> Callable[[list[Chunk]], list[Chunk]]:
+        """Return a stage for one stream.
+
+        A stage that holds chunks back has a ``flush() -> list[Chunk]`` method, asked once at the
+        end of the answer or before its error. It raises `penstock.pipeline.Interrupted` to end the
+        answer after certain chunks, or to fail after them.
+        """
+        ...
+
+
 Middleware: TypeAlias = (
     "Callable[[AsyncIterator[Chunk]], AsyncIterator[Chunk]] | Callable[[Chunk], Chunk | None]"
+    " | Callable[[Chunk], Awaitable[Chunk | None]] | ChunkMiddleware | StageFactory"
 )
-"""A bare async generator over the chunks, or a function of one chunk: itself, another, or None."""
+"""What is done to an answer's chunks: a bare async generator over them; a function of one chunk, or
+an object with ``process(chunk)``, sync or async, that returns itself, another, or None to drop it;
+or an object that makes a stage for each stream, as most of those in `penstock.pipeline` are."""
 
 
 class Stream(Protocol[ItemT]):
@@ -224,13 +253,18 @@ class Ending:
     """A child process's exit code."""
 
 
-class Answer(Protocol[FrameTntra]):
+class Answer(Protocol[FrameT_contra]):
     """One answer as it arrives: frames to chunks, and whether it is complete."""
 
     complete: bool
     """Whether the dialect's terminal event has been seen; what follows is not read."""
 
-    def feed(self, frames: Sequence[FrameTntra], into: list[Chunk]) -> None:
+    @property
+    def settled(self) -> bool:
+        """Whether the answer's content is whole: only usage or the terminal event may follow."""
+        ...
+
+    def feed(self, frames: Sequence[FrameT_contra], into: list[Chunk]) -> None:
         """Append the chunks of `frames` to `into`.
 
         Raises:
@@ -382,6 +416,8 @@ class Wire(Protocol):
 
     async def read(self) -> bytes:
         """Return the next bytes, decompressed; ``b""`` at the end, clean or torn.
+
+        While it waits it tells the call's `Watch`: ``asking`` before, ``answered`` after.
 
         Raises:
             TransportError: The connection broke, or a clock ran out.

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = ["HttpSource", "decoder_for"]
 
+# Seconds that an answer with all its content waits for what may follow: usage, `[DONE]`, the end.
+_TAIL = 5.0
+_SILENT = Ending(clean=False, detail=f"nothing came for {_TAIL:g} s after its finish reason")
+
 
 def decoder_for(
     framing: Framing, limits: Limits
@@ -68,7 +72,7 @@ class HttpSource:
         self._blame = blame
         self._keep = keep
         self._ignored = 0
-        self._ended = False
+        self._complete = self._ended = False
 
     async def read(self) -> list[Chunk]:
         """Return the next chunks; empty at the end.
@@ -78,6 +82,10 @@ class HttpSource:
         """
         chunks: list[Chunk] = []
         while not chunks and not self._ended:
+            if self._complete:
+                # Only now: the last chunks do not wait for the drain.
+                await self.aclose(reuse=True)
+                break
             try:
                 await self._advance(chunks)
             except PenstockError as error:
@@ -89,8 +97,8 @@ class HttpSource:
         return chunks
 
     async def _advance(self, chunks: list[Chunk]) -> None:
-        data = await self._read_wire()
-        ending = None if data else self._wire.ending or Ending(clean=True)
+        data = await self._next()
+        ending = None if data else self._wire.ending or _SILENT
         try:
             frames = self._decoder.decode(data) if data else self._decoder.flush()
         except (DecodeError, LimitExceededError) as error:
@@ -105,7 +113,21 @@ class HttpSource:
         if ending is not None and not self._answer.complete:
             self._answer.finish(ending, chunks)
         if ending is not None or self._answer.complete:
-            await self._finish()
+            self._complete = True
+            self._stop()
+
+    async def _next(self) -> bytes:
+        """Return the wire's next bytes; a whole answer waits for its terminal event only so long.
+
+        Some servers send a finish reason and then neither ``[DONE]`` nor the end of the body.
+        """
+        if not self._answer.settled:
+            return await self._wire.read()
+        from anyio import move_on_after  # costs more than a read, but comes once a stream
+
+        with move_on_after(_TAIL):
+            return await self._wire.read()
+        return b""
 
     def _take(self, frames: Sequence[Any], chunks: list[Chunk]) -> None:
         if not frames:
@@ -126,33 +148,23 @@ class HttpSource:
             self._watch.ignored(ignored - self._ignored)
         self._ignored = ignored
 
-    async def _read_wire(self) -> bytes:
-        self._watch.asking()
-        try:
-            return await self._wire.read()
-        finally:
-            self._watch.answered()
-
-    async def _finish(self) -> None:
-        self._stop()
-        await self._wire.aclose(reuse=True)
-
     def buffered(self) -> int:
         """Return how many bytes were received and not yet handed out."""
         return self._decoder.buffered + self._wire.buffered
 
     def abort(self, error: PenstockError | None = None) -> None:
-        """Cut the wire; a pending read raises `error`."""
+        """Cut the wire, unless the answer is whole; a pending read raises `error`."""
         self._stop()
-        self._wire.abort(error)
+        if not self._complete:
+            self._wire.abort(error)
 
     async def aclose(self, *, reuse: bool = False) -> None:
-        """Let go of the wire."""
+        """Let go of the wire; after a whole answer its connection is used again."""
         self._stop()
-        await self._wire.aclose(reuse=reuse)
+        self._ended = True
+        await self._wire.aclose(reuse=reuse or self._complete)
 
     def _stop(self) -> None:
-        if not self._ended:
-            self._ended = True
+        if self._timings.total is None:
             self._timings.total = self._watch.elapsed()
             self._watch.stop()

@@ -92,6 +92,12 @@ class ChatAnswer:
         # ones that say the same are no news.
         self._last: tuple[Json, ...] = (None, None, None, None, None, False)
 
+    @property
+    def settled(self) -> bool:
+        """Whether every choice has its finish reason."""
+        events = self._events
+        return len(events.finished) >= max(self._choices, len(events.seen))
+
     def feed(self, frames: Sequence[Frame], into: list[Chunk]) -> None:
         """Append the chunks of `frames`; frames after the terminal event are not read.
 
@@ -146,8 +152,7 @@ class ChatAnswer:
         """
         if self.complete:
             return
-        events = self._events
-        if len(events.finished) >= max(self._choices, len(events.seen)):
+        if self.settled:
             self.complete = True
             return
         how = f" ({ending.detail})" if ending.detail else ""
@@ -227,11 +232,10 @@ class ChatAnswer:
 
     def _settle(self, *, counted: bool, into: list[Chunk]) -> None:
         """Note whether the answer is complete with the event that was just read."""
-        events = self._events
         if self._whole:
             self._end(into)
         elif counted and self._usage and not self._awaits_done:
-            self.complete = len(events.finished) >= max(self._choices, len(events.seen))
+            self.complete = self.settled
 
     def _end(self, into: list[Chunk]) -> None:
         """End the answer; one without any choice was none."""
