@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from asyncio import get_running_loop, run_coroutine_threadsafe
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -40,8 +41,21 @@ class OpenStreams:
     """The streams of one client, by the event loop that reads them."""
 
     def __init__(self) -> None:
-        self._loops: dict[AbstractEventLoop | None, _Loop] = {}
+        self._by_loop: dict[AbstractEventLoop | None, _Loop] = {}
+        self._pid = os.getpid()
+        self._inherited: dict[AbstractEventLoop | None, _Loop] = {}
         self._refusing = False
+
+    @property
+    def _loops(self) -> dict[AbstractEventLoop | None, _Loop]:
+        """This process's loops: a forked child keeps its parent's streams, and never touches them.
+
+        Their sockets, and the selectors and pipes of their loops, are the parent's too.
+        """
+        if self._pid != os.getpid():
+            self._pid = os.getpid()
+            self._inherited, self._by_loop = self._by_loop, {}
+        return self._by_loop
 
     def add(self, stream: ChatStream) -> None:
         """Note that `stream` is being opened.

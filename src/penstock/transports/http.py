@@ -156,6 +156,7 @@ class HttpxTransport:
         """
         self._closed = True
         with self._lock:
+            self._notice_fork()
             here = self._loops.pop(_running(), None)
             others = list(self._loops.values())
             self._loops.clear()
@@ -218,15 +219,18 @@ class HttpxTransport:
         if here is not None and self._pid == os.getpid():
             return here
         with self._lock:
-            if self._pid != os.getpid():
-                # The sockets are the parent's too: nothing is sent on them, not even a goodbye.
-                self._pid = os.getpid()
-                self._inherited, self._loops = self._loops, {}
+            self._notice_fork()
             for gone in [found for found in self._loops if _is_gone(found)]:
                 self._loops.pop(gone).pool.abandon()
             pool = Pool(settings, self._tls, self._limits.max_connections)
             here = self._loops[loop] = _Loop(loop, pool)
         return here
+
+    def _notice_fork(self) -> None:
+        """Leave a parent's sockets to it: nothing is sent on them, not even a goodbye."""
+        if self._pid != os.getpid():
+            self._pid = os.getpid()
+            self._inherited, self._loops = self._loops, {}
 
     def _tls(self, route: Route) -> ssl.SSLContext:
         """The context for connections of `route`: all with TLS share one."""
