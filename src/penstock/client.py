@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 from penstock import logs
 from penstock.calls import CallOptions, chat_request
 from penstock.connections import Connections
-from penstock.deployment import Deployment
-from penstock.errors import ConfigurationError, UnknownModelError
+from penstock.deployment import Deployment, Headers
+from penstock.errors import ConfigurationError, PenstockError, UnknownModelError
 from penstock.limits import Limits, Timeouts
 from penstock.mapping import MapResult, map_calls
 from penstock.pipeline.composition import compose
@@ -18,7 +18,7 @@ from penstock.policies.router import Router
 from penstock.providers.resolve import Resolver
 from penstock.routes import Routes
 from penstock.stats import ClientStats, OpenStreams
-from penstock.stream import ChatStream, presenting
+from penstock.stream import ChatStream, presented, presenting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence
@@ -80,12 +80,16 @@ class Client:
         http_client: object | None = None,
         transport: str | Transport = "httpx",
     ) -> None:
+        # Before anything can fail: an error's traceback has this frame in it (row 39).
+        headers = Headers(headers or {})
+        middleware = tuple(middleware)
         self._arguments = {
             name: value for name, value in locals().items() if name not in ("self", "__class__")
         }
         self._limits = limits or Limits()
         self._timeouts = timeouts or Timeouts()
-        self._middleware = tuple(middleware)
+        self._middleware = middleware
+        compose(*middleware)  # a form that is none is refused here, not in the first call
         self._default_model = default_model
         if isinstance(max_retries, bool) or not isinstance(max_retries, int) or max_retries < 0:
             raise ConfigurationError(f"max_retries must be 0 or more, not {max_retries!r}")
@@ -104,7 +108,7 @@ class Client:
             connections=self._connections,
             limits=self._limits,
             timeouts=self._timeouts,
-            headers=dict(headers or {}),
+            headers=headers,
         )
         if default_model is not None:
             resolver.resolve(default_model)
@@ -131,7 +135,12 @@ class Client:
         """
         from penstock.config import client_arguments
 
-        return cls(**client_arguments(config))
+        try:
+            return cls(**client_arguments(config))
+        except PenstockError as error:
+            failure = error
+        del config  # it may hold keys, and tracebacks that show locals show this frame
+        raise presented(failure)
 
     def __getstate__(self) -> dict[str, Any]:
         if self._arguments["http_client"] is not None:
@@ -235,9 +244,15 @@ class Client:
         Raises:
             UsageError: It cannot be sent.
         """
-        request, _ = chat_request(model or self._default_model, messages, options)
+        waiting = presenting(self._previewed(model, messages, options))
         del messages, options
-        return await presenting(self._routes.preview(request))
+        return await waiting
+
+    async def _previewed(
+        self, model: str | None, messages: Messages | None, options: CallOptions
+    ) -> Preview:
+        request, _ = chat_request(model or self._default_model, messages, options)
+        return await self._routes.preview(request)
 
     async def warm(self, model: str | None = None) -> None:
         """Open a connection to where `model` is served, so that the first call finds it there.

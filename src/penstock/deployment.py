@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from penstock.errors import ConfigurationError, MissingCredentialsError
 from penstock.limits import Timeouts  # part of a public signature
 
-__all__ = ["Credential", "Deployment", "Secret"]
+__all__ = ["Credential", "Deployment", "Headers", "Secret"]
 
 Credential: TypeAlias = "str | Callable[[], str] | Callable[[], Awaitable[str]]"
 """A key, ``"env:NAME"`` for a variable that holds one, or a callable that supplies a fresh one."""
@@ -82,6 +82,12 @@ class Secret:
                 deployment=deployment,
             )
         key = self._source
+        if self._lost:
+            raise MissingCredentialsError(
+                f"the key of {deployment} stayed behind when it was pickled, as keys do: pass "
+                "api_key='env:NAME', which travels as the variable's name",
+                deployment=deployment,
+            )
         if key is None:
             key = next((environ[name] for name in self._variable if environ.get(name)), None)
         if key is None and self._variable:
@@ -91,6 +97,13 @@ class Secret:
                 deployment=deployment,
             )
         return key
+
+
+class Headers(dict[str, str]):
+    """Header fields that show their names only, as some hold a credential."""
+
+    def __repr__(self) -> str:
+        return f"Headers({', '.join(map(str, self))})"
 
 
 def _is_awaitable(value: object) -> TypeGuard[Awaitable[str]]:
@@ -147,22 +160,30 @@ class Deployment:
         body_framing: Literal["auto", "length"] = "auto",
         timeouts: Timeouts | None = None,
     ) -> None:
+        # First of all: what is raised below has this frame in its traceback (fault matrix, row 39).
+        api_key = api_key if isinstance(api_key, Secret) else Secret(api_key)
+        headers = Headers(headers or {})
         if body_framing not in ("auto", "length"):
             raise ConfigurationError(
                 f'Deployment.body_framing is "auto" or "length", not {body_framing!r}'
             )
         values = {
             "base_url": _checked(base_url),
-            "api_key": api_key if isinstance(api_key, Secret) else Secret(api_key),
+            "api_key": api_key,
             "model": model,
             "dialect": dialect or "openai_chat",
-            "headers": dict(headers or {}),
+            "headers": headers,
             "extra_body": dict(extra_body or {}),
             "body_framing": body_framing,
             "timeouts": timeouts,
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        # Also of one whose arguments were refused, as a traceback that shows locals does.
+        shown = {name: getattr(self, name, None) for name in ("base_url", "model", "dialect")}
+        return f"Deployment({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     @property
     def origin(self) -> str:

@@ -137,11 +137,16 @@ class ChatStream(AnswerFacts):
             raise UsageError("this stream keeps nothing: it was opened with collect=False")
         async for _ in self:
             pass
-        reply = self.response
         if self._model_class is not None and self._parsed is None:
-            self._parsed = parse(reply, self._model_class)
-        reply.parsed = self._parsed
-        return reply
+            try:
+                self._parsed = parse(self.response, self._model_class)
+            except PenstockError as error:
+                failure = error
+            else:
+                return self.response
+            failure.attempts, failure.metadata = self.attempts, self.metadata or None
+            raise presented(failure)
+        return self.response
 
     async def aclose(self) -> None:
         """Cut the connection if the answer has not ended, and let go of everything.

@@ -29,6 +29,8 @@ _STEP = _PART // 2
 # Characters of the conversation that an error is compared with, the last messages first: what a
 # peer objects to is mostly near the end, and comparing with so many takes 4 ms at most.
 _MOST = 128 * 1024
+_OF_ONE = 16 * 1024
+"""Of one text its beginning and its end, half of so many characters each."""
 _PLACES = 8
 """Places of the conversation where one window is looked at: words that are everywhere tell little,
 and an echo of some length has windows that are rare."""
@@ -68,7 +70,11 @@ def spoken(request: ChatRequest, small: bytes | None) -> Iterator[str]:
         for text in _texts(message, _DEEPEST):
             if len(text) < _WHOLE:
                 continue
-            yield text[:left]
+            if len(text) > _OF_ONE:
+                yield text[: _OF_ONE // 2]
+                text = text[-_OF_ONE // 2 :]
+                left -= _OF_ONE // 2
+            yield text
             left -= len(text)
             if left <= 0:
                 return

@@ -20,20 +20,21 @@ from penstock._version import USER_AGENT
 from penstock.chunks import Finish
 from penstock.decoders.whole import WholeDecoder
 from penstock.encoders import Body
-from penstock.errors import PenstockError, ProtocolError, ResponseError
+from penstock.errors import PenstockError, ProtocolError
 from penstock.interfaces import CallRecord, HttpCall
 from penstock.pipeline.stream import BatchStream
+from penstock.providers.blame import Blame
 from penstock.providers.capture import Capture, Recording
-from penstock.providers.echo import conceal, spoken
+from penstock.providers.echo import spoken
 from penstock.providers.headers import check_headers, rate_limit, request_id, selected
 from penstock.providers.ready import ReadyBody
-from penstock.providers.redact import masked, redact, secrets_of
+from penstock.providers.redact import masked, secrets_of
 from penstock.providers.source import HttpSource, decoder_for
 from penstock.transports.dates import retry_after
 from penstock.transports.watchdog import Watchdog, running_clock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from penstock.chunks import Chunk
     from penstock.interfaces import Dialect, Stream, Target, Transport, Watch, Wire
@@ -132,12 +133,7 @@ class HttpProvider:
         chat = cast("ChatRequest", request)  # the only kind of request that is routed here
         record = self._record(chat)
         prepared = await self.prepare(chat, dropped=record.dropped)
-        blame = partial(
-            _blamed,
-            record=record,
-            secrets=prepared.secrets,
-            said=partial(spoken, chat, prepared.body.small),
-        )
+        blame = Blame(record, prepared.secrets, partial(spoken, chat, prepared.body.small))
         watch = self._watchdog(chat)
         try:
             stream = await self._exchange(chat, prepared, record, watch, blame)
@@ -229,7 +225,7 @@ class HttpProvider:
             finally:
                 await wire.aclose()
         except PenstockError as error:
-            raise _blamed(error, record=record, secrets=secrets_of(pairs, key)) from error.__cause__
+            raise Blame(record, secrets_of(pairs, key))(error) from error.__cause__
         finally:
             call.watch.stop()
 
@@ -268,7 +264,7 @@ class HttpProvider:
         prepared: Prepared,
         record: CallRecord,
         watch: Watch,
-        blame: Callable[[PenstockError], PenstockError],
+        blame: Blame,
     ) -> BatchStream[Chunk]:
         call = HttpCall(
             method=prepared.method,
@@ -316,7 +312,7 @@ class HttpProvider:
         wire: Wire,
         record: CallRecord,
         watch: Watch,
-        blame: Callable[[PenstockError], PenstockError],
+        blame: Blame,
     ) -> BatchStream[Chunk]:
         content_type = wire.headers.get("content-type", "")
         source = HttpSource(
@@ -368,30 +364,6 @@ def _note(record: CallRecord, wire: Wire) -> None:
     record.headers = selected(wire.headers)
     record.request_id = request_id(wire.headers)
     record.rate_limit = rate_limit(wire.headers)
-
-
-def _blamed(
-    error: PenstockError,
-    *,
-    record: CallRecord,
-    secrets: tuple[str, ...],
-    said: Callable[[], Iterable[str]] = tuple,
-) -> PenstockError:
-    """Say in `error` where it happened, and take out of it what nobody may see."""
-    error.provider = error.provider or record.provider
-    error.model = error.model or record.model
-    error.deployment = error.deployment or record.deployment
-    error.request_id = error.request_id or record.request_id
-    error.status = error.status or record.status
-    error.metadata = error.metadata or dict(record.metadata) or None
-    # Only these two have the peer's own words in them.
-    texts = list(said()) if isinstance(error, (ProtocolError, ResponseError)) else []
-    error.message = conceal(redact(error.message, secrets), texts)
-    error.args = (error.message,)
-    for name in ("body", "code", "param", "request_id"):
-        if value := getattr(error, name):
-            setattr(error, name, conceal(redact(value, secrets), texts))
-    return error
 
 
 def _keeper(record: CallRecord) -> Callable[[Sequence[Any]], None]:  # Any: frames of any decoder
