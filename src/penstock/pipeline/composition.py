@@ -21,11 +21,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from typing import Any, Protocol, TypeAlias, cast, runtime_checkable
+from typing import Any, TypeAlias, cast
 
 from penstock.chunks import Chunk
 from penstock.errors import ConfigurationError
-from penstock.interfaces import Stage
+from penstock.interfaces import ChunkMiddleware, Middleware, Stage, StageFactory
 from penstock.pipeline.edge import Edge, Step, each, staged
 from penstock.pipeline.stream import Interrupted
 
@@ -34,33 +34,10 @@ __all__ = ["ChunkMiddleware", "Pipeline", "StageFactory", "chain", "compose", "f
 ChunkFunction: TypeAlias = Callable[[Chunk], Chunk | None]
 
 
-@runtime_checkable
-class ChunkMiddleware(Protocol):
-    """A transformation of single chunks, as an object."""
-
-    def process(self, chunk: Chunk) -> Chunk | None:
-        """Return `chunk`, another in its place, or None to drop it; raising ends the stream."""
-        ...
-
-
-@runtime_checkable
-class StageFactory(Protocol):
-    """A middleware that needs state for each stream, and need not wait for anything."""
-
-    def begin(self) -> Stage[Chunk]:
-        """Return a stage for one stream.
-
-        A stage that holds chunks back has a ``flush() -> list[Chunk]`` method, asked once at the
-        end of the answer or before its error. It raises `penstock.pipeline.Interrupted` to end the
-        answer after certain chunks, or to fail after them.
-        """
-        ...
-
-
 class Pipeline:
     """Middleware in order, made once; `stages` and `edge` serve one stream each."""
 
-    def __init__(self, middleware: Iterable[Any] = ()) -> None:  # Any: the forms above
+    def __init__(self, middleware: Iterable[Middleware] = ()) -> None:
         self._begin: list[Callable[[], Stage[Chunk]]] = []
         self._steps: list[Step] = []
         functions: list[ChunkFunction] = []
@@ -98,7 +75,7 @@ class Pipeline:
             functions.clear()
 
 
-def compose(*middleware: Any) -> Pipeline:  # Any: the forms above
+def compose(*middleware: Middleware) -> Pipeline:
     """Sort `middleware` into what runs over batches and what runs item by item, in order.
 
     Raises:
@@ -107,7 +84,7 @@ def compose(*middleware: Any) -> Pipeline:  # Any: the forms above
     return Pipeline(middleware)
 
 
-def chain(source: AsyncGenerator[Chunk, None], middleware: Sequence[Any]) -> Edge:
+def chain(source: AsyncGenerator[Chunk, None], middleware: Sequence[Middleware]) -> Edge:
     """Return all of `middleware` item by item over `source`, whatever its form."""
     return Edge(source, [_step(form) or staged(_beginning(form)) for form in middleware])
 
