@@ -254,6 +254,9 @@ def main() -> None:
                 rows[f"penstock {image // MIB} MiB {shape}, {kind}"] = fresh(
                     here, "penstock", url=url, shape=shape, size=image, kind=kind
                 )
+        rows[f"penstock {big // MIB} MiB of 2048 B, resident"] = fresh(
+            here, "penstock", url=url, shape="2048", size=big, kind="resident"
+        )
         rows[f"penstock {big // MIB} MiB of 2048 B counted, traced"] = fresh(
             here, "penstock", url=url, shape="2048", size=big, kind="traced", framing="length"
         )
