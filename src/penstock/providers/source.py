@@ -106,7 +106,7 @@ class HttpSource:
             # Bytes that end too soon are a truncation, and the dialect judges those.
             if error.code != "torn_end" or ending is None:
                 raise
-            ending = Ending(clean=False, detail=error.message)
+            ending = Ending(clean=False, detail=ending.detail or error.message)
         else:
             self._take(frames, chunks)
         self._note_noise()

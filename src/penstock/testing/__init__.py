@@ -7,10 +7,13 @@ from penstock.testing.check_provider import Trial, around_scripts, check_provide
 from penstock.testing.check_transport import check_transport
 from penstock.testing.cuts import cuts
 from penstock.testing.scripted import ScriptedProvider, ScriptedStream
+from penstock.testing.scripted_transport import ScriptedAnswer, ScriptedTransport
 
 __all__ = [
+    "ScriptedAnswer",
     "ScriptedProvider",
     "ScriptedStream",
+    "ScriptedTransport",
     "Trial",
     "around_scripts",
     "check_case",
