@@ -130,8 +130,8 @@ class Body:
     async def open(self) -> AsyncGenerator[bytes, None]:
         """Make one pass over the body, in pieces of at most the buffer's size.
 
-        The loop is given back every 64 KiB or millisecond of encoding, whether or not the consumer
-        waits. Closing the iterator early closes the caller's generators.
+        The loop is given back within 64 KiB or 2 ms of encoding, whether or not the consumer waits.
+        Closing the iterator early closes the caller's generators.
 
         Raises:
             EncodeError: Something has no JSON form; before the first piece, if it is in memory.

@@ -224,7 +224,7 @@ class Walk:
 
     def _scalar(self, value: float | bool | None) -> Frame:
         try:
-            self._write(standard(value))
+            self._write(standard(simpler(value) if type(value) is float else value))
         except ValueError as error:  # NaN, infinity, or more digits than the interpreter converts
             raise refused(self._path, error) from None
         yield from self._pieces()

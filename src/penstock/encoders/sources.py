@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
-from typing import Any, NamedTuple, TypeAlias, cast
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+)
+from typing import Any, NamedTuple, TypeAlias
 
 from penstock.encoders.survey import Look
 from penstock.errors import InternalError, UsageError
@@ -14,12 +22,11 @@ __all__ = ["AsyncPull", "Group", "Pull", "Room", "in_memory", "one_shot", "opene
 # An item is whatever the source holds, and what its translation makes of it.
 Item: TypeAlias = Any
 Translate: TypeAlias = Callable[[Item], object]
-Iterators: TypeAlias = "Iterator[Item] | AsyncIterator[Item]"
 
 
 def one_shot(each: Each) -> bool:
     """Whether the source has only one pass in it: it is its own iterator."""
-    return hasattr(each.source, "__next__") or hasattr(each.source, "__anext__")
+    return isinstance(each.source, (Iterator, AsyncIterator))
 
 
 def in_memory(each: Each) -> bool:
@@ -28,31 +35,27 @@ def in_memory(each: Each) -> bool:
     That is what can be iterated again without waiting. A function may read a file or a database
     each time that it is called, so its items are checked as they come.
     """
-    return hasattr(each.source, "__iter__") and not one_shot(each)
+    source = each.source
+    return isinstance(source, Iterable) and not isinstance(source, (Iterator, AsyncIterable))
 
 
-def opened(each: Each) -> Iterators:
+def opened(each: Each) -> Iterator[Item] | AsyncIterator[Item]:
     """Return an iterator over the items.
 
     Raises:
-        UsageError: The source is nothing that can be iterated.
+        UsageError: The source is nothing that can be iterated, or no conversation.
     """
-    source: Any = each.source  # Any: what cannot be iterated is found out below
-    if callable(source) and not hasattr(source, "__iter__") and not hasattr(source, "__aiter__"):
+    source: Any = each.source  # Any: what a function returns is found out here
+    if callable(source) and not isinstance(source, (Iterable, AsyncIterable)):
         source = source()
-    if isinstance(source, (str, bytes, dict)):
-        raise UsageError(
-            f"a conversation is an iterable of messages, not a {type(source).__name__}"
-        )
-    if hasattr(source, "__aiter__"):
-        return cast("AsyncIterator[Item]", aiter(source))
-    try:
-        return cast("Iterator[Item]", iter(source))
-    except TypeError:
-        raise UsageError(
-            "a conversation is a list, an iterable, an async iterable or a function that returns"
-            f" one, not {type(source).__name__}"
-        ) from None
+    if isinstance(source, AsyncIterable):
+        return aiter(source)
+    if isinstance(source, Iterable) and not isinstance(source, (str, bytes, dict)):
+        return iter(source)
+    raise UsageError(
+        "a conversation is a list, an iterable, an async iterable or a function that returns one,"
+        f" not {type(source).__name__}"
+    )
 
 
 class Room(NamedTuple):

@@ -9,9 +9,9 @@ from time import perf_counter
 
 __all__ = ["Pace"]
 
-_MOST_BYTES = 64 * 1024
+_MOST_BYTES = 32 * 1024
 _MOST_SECONDS = 0.001
-"""Half of what the contract allows between two rests, as a step is only seen after it."""
+"""Half of what the contract allows between two rests, as work is only counted after it."""
 
 
 @types.coroutine
@@ -39,7 +39,7 @@ def _checkpoint() -> Callable[[], Awaitable[object]]:
 
 
 class Pace:
-    """Says when one pass must give the loop back: every 64 KiB or millisecond of work.
+    """Says when one pass must give the loop back: after 32 KiB or a millisecond of work.
 
     Made inside a running loop, for one pass.
     """
