@@ -1,18 +1,22 @@
 """Every code block of the README and the pages runs, as it stands, against the simulator.
 
 Python blocks of a page run in order and share their names, like one program; a block that must not
-run is not marked ``python``. No key is in the environment, and each page has a folder of its own.
+run is not marked ``python``. Each page has a folder of its own. The addresses of `ADDRESSES` stand
+for the simulator, the variables that lead to providers do too, and their keys are made up.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sybil import Sybil
 from sybil.parsers.myst import PythonCodeBlockParser, SkipParser
+
+from penstock.simulator import Simulator
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -24,12 +28,25 @@ PAGES = [
     ),
 ]
 WITH_CODE = [path for path in PAGES if "```python" in path.read_text("utf-8")]
-KEYS = re.compile(r"_API_KEY$|_BASE_URL$|_TOKEN$")
+KEYS = re.compile(r"_API_KEY$|_BASE_URL$|_TOKEN$|_PROXY$", re.IGNORECASE)
+ADDRESSES = re.compile(
+    r"https://(api\.openai\.com|openrouter\.ai/api|api\.z\.ai/api)/[a-z0-9/]*v\d"
+)
+"""Where the pages say that models are served."""
+OVERLOADED = "gpt-5.4"
+"""The model that is overloaded wherever the pages ask for it, so that their fallbacks have work."""
 
 
 def label(path: Path) -> str:
     """How a page is named in a test's id."""
     return str(path.relative_to(ROOT))
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """The simulator that stands for every provider of the pages: it echoes, whatever the model."""
+    with Simulator(default="echo", models={OVERLOADED: "echo?fault=overloaded"}).thread() as it:
+        yield it.url
 
 
 def run(page: Path) -> int:
@@ -42,13 +59,20 @@ def run(page: Path) -> int:
 
 
 @pytest.mark.parametrize("page", WITH_CODE, ids=label)
-def test_code_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code_blocks_run(
+    page: Path, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What a reader copies works."""
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if KEYS.search(name)]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("OPENAI_BASE_URL", f"{server}/v1")
+    for name in ("OPENAI", "OPENROUTER", "ZAI"):
+        monkeypatch.setenv(f"{name}_API_KEY", "not-a-key")
+    copy = tmp_path / page.name
+    copy.write_text(ADDRESSES.sub(f"{server}/v1", page.read_text("utf-8")), "utf-8")
 
-    assert page.read_text("utf-8").count("```python\n") <= run(page)
+    assert page.read_text("utf-8").count("```python\n") <= run(copy)
 
 
 def test_a_block_that_fails_is_noticed(tmp_path: Path) -> None:
