@@ -16,7 +16,7 @@ from tests.road import KEY, Road, at_rest, clocks, fails, transport_of, until
 from penstock.client import Client
 from penstock.deployment import Deployment
 from penstock.errors import MissingCredentialsError, RateLimitError
-from penstock.pipeline.partial_json import partial_json
+from penstock.pipeline.partial import partial_json
 from penstock.simulator import Simulator, SimulatorThread
 
 TOOLS = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]
@@ -297,7 +297,7 @@ async def test_row_31_arguments_are_parsed_in_linear_time(
     road: Road, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Row 31: 100,000 deltas of arguments are parsed a few times over, not 100,000 times."""
-    module = __import__("penstock.pipeline.partial_json", fromlist=["from_json"])
+    module = __import__("penstock.pipeline.partial", fromlist=["from_json"])
     parsed = 0
     real = module.from_json
 

@@ -286,7 +286,7 @@ class Client:
         Streams that are still open then are aborted: their readers get `StreamClosedError`.
         """
         self._open_streams.refuse()
-        await self._open_streams.drain(grace, self._connections.sleep)
+        await self._open_streams.drain(grace, self._connections.pause)
         await self._open_streams.abort()
         await self._connections.aclose()
 

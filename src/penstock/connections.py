@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from penstock.errors import ConfigurationError
+from penstock.errors import ConfigurationError, StreamClosedError
 
 if TYPE_CHECKING:
+    from anyio import Event
+
     from penstock.interfaces import Transport
     from penstock.limits import Limits
     from penstock.simulator import SimulatorThread
@@ -35,6 +38,8 @@ class Connections:
         self._made: HttpxTransport | None = None
         self._lock = Lock()
         self._simulator: tuple[int, SimulatorThread] | None = None
+        self._closed = False
+        self._sleeping: dict[Event, asyncio.AbstractEventLoop | None] = {}
 
     @property
     def transport(self) -> Transport:
@@ -52,11 +57,28 @@ class Connections:
         """Return how many connections the pools hold, idle ones included."""
         return 0 if self._made is None else self._made.stats().connections
 
-    async def sleep(self, seconds: float) -> None:
+    async def pause(self, seconds: float) -> None:
         """Wait for `seconds`, on whichever loop runs."""
-        from anyio import sleep  # not needed before a first retry
+        from anyio import sleep  # not needed before a first wait
 
         await sleep(seconds)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait for `seconds`, or until the client is closed.
+
+        Raises:
+            StreamClosedError: It was closed.
+        """
+        from anyio import Event, move_on_after
+
+        wake = Event()
+        self._sleeping[wake] = asyncio._get_running_loop()
+        try:
+            with move_on_after(seconds):
+                await wake.wait()
+        finally:
+            del self._sleeping[wake]
+        self._check_open()
 
     async def simulator(self) -> str:
         """Return the address of the embedded simulator, started if need be.
@@ -64,20 +86,41 @@ class Connections:
         It runs in a thread with a loop of its own, so that every loop and thread that uses the
         client finds it; a fork starts its own.
         """
+        if self._simulator is None or self._simulator[0] != os.getpid():
+            from anyio.to_thread import run_sync
+
+            # Loading and starting it takes a hundred times what a loop may stand still.
+            await run_sync(self._start_simulator, abandon_on_cancel=True)
+        self._check_open()
+        assert self._simulator is not None  # it was started above
+        return f"{self._simulator[1].url}/v1"
+
+    def _start_simulator(self) -> None:
         with self._lock:
-            if self._simulator is None or self._simulator[0] != os.getpid():
+            if not self._closed and (self._simulator is None or self._simulator[0] != os.getpid()):
                 from penstock.simulator import SimulatorThread
 
                 thread = SimulatorThread()
                 thread.start()
                 self._simulator = os.getpid(), thread
-            return f"{self._simulator[1].url}/v1"
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StreamClosedError("the client is closed: make a new one")
 
     async def aclose(self) -> None:
-        """Close every connection, and the simulator."""
+        """Close every connection, wake every call that waits for a retry, end the simulator."""
+        self._closed = True
+        for wake, loop in list(self._sleeping.items()):
+            if loop is asyncio._get_running_loop():
+                wake.set()
+            elif loop is not None and loop.is_running():
+                loop.call_soon_threadsafe(wake.set)
         if self._made is not None:
             await self._made.aclose()
         with self._lock:
             simulator, self._simulator = self._simulator, None
         if simulator is not None and simulator[0] == os.getpid():
-            simulator[1].close()
+            from anyio.to_thread import run_sync
+
+            await run_sync(simulator[1].close)
