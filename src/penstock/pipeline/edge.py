@@ -59,10 +59,14 @@ class Edge:
 
 
 async def _close(made: list[AsyncIterator[Chunk]]) -> None:
-    """Close all, the last first, whatever one of them raises."""
+    """Close all, the last first, whatever one of them raises.
+
+    One that still runs, in the task of a middleware that reads ahead, was cancelled there.
+    """
     while made:
-        aclose: Callable[[], Awaitable[Any]] | None = getattr(made.pop(), "aclose", None)
-        if aclose is not None:
+        step = made.pop()
+        aclose: Callable[[], Awaitable[Any]] | None = getattr(step, "aclose", None)
+        if aclose is not None and not getattr(step, "ag_running", False):
             try:
                 await aclose()
             finally:

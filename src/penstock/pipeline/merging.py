@@ -15,7 +15,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from penstock.chunks import Chunk, Finish
+from penstock.chunks import Chunk
 from penstock.errors import ConfigurationError, LimitExceededError, MissingExtraError, UsageError
 from penstock.interfaces import CallRecord
 from penstock.limits import Limits
@@ -67,11 +67,18 @@ async def merge(
         ConfigurationError: There are no streams.
         Exception: What one of them raised, unless it is reported.
     """
-    named = _named(streams)
+    async with _merged(_named(streams), report=failures == "report", ends=False) as merged:
+        yield merged
+
+
+@asynccontextmanager
+async def _merged(
+    named: dict[Name, Source], *, report: bool, ends: bool
+) -> AsyncGenerator[AsyncIterator[Tagged], None]:
     if not named:
         raise ConfigurationError("merge needs at least one stream")
     combine = _aiostream()
-    tagged = [_tagged(name, source, failures == "report") for name, source in named.items()]
+    tagged = [_tagged(name, source, report, ends) for name, source in named.items()]
     failure: Exception | None = None
     async with combine(*tagged).stream() as merged:
         try:
@@ -137,8 +144,7 @@ async def compare(
     begun = clock()
     named = _named(streams)
     sides: dict[Name, Side] = {name: Side(name, fold=Fold(limits)) for name in named}
-    ends: dict[Any, Source] = {name: _with_end(source) for name, source in named.items()}
-    async with merge(ends, failures="report") as merged:
+    async with _merged(named, report=True, ends=True) as merged:
         async for tagged in merged:
             side = sides[tagged.source]
             if not side.done:
@@ -148,12 +154,8 @@ async def compare(
     return sides
 
 
-_END = Finish("", choice=-1)
-"""Follows the last chunk of an answer, so that its end has a time; no provider sends it."""
-
-
 def _add(side: Side, tagged: Tagged, now: float) -> None:
-    if tagged.chunk is None or tagged.chunk is _END:
+    if tagged.chunk is None:
         side.error, side.total = tagged.error, now
         return
     if tagged.chunk.content and side.ttft is None:
@@ -164,17 +166,10 @@ def _add(side: Side, tagged: Tagged, now: float) -> None:
         side.error, side.total = error, now
 
 
-async def _with_end(source: Source) -> AsyncGenerator[Chunk, None]:
-    chunks = _chunks(source)
-    try:
-        async for chunk in chunks:
-            yield chunk
-        yield _END
-    finally:
-        await chunks.aclose()
-
-
-async def _tagged(name: Name, source: Source, report: bool) -> AsyncGenerator[Tagged, None]:
+async def _tagged(
+    name: Name, source: Source, report: bool, ends: bool
+) -> AsyncGenerator[Tagged, None]:
+    """The chunks of an answer, and a last one without a chunk for a reported failure or end."""
     chunks = _chunks(source)
     failure: Exception | None = None
     try:
@@ -186,7 +181,7 @@ async def _tagged(name: Name, source: Source, report: bool) -> AsyncGenerator[Ta
         failure = error
     finally:
         await chunks.aclose()
-    if failure is not None:
+    if ends or failure is not None:
         yield Tagged(name, None, failure)
 
 
@@ -208,8 +203,9 @@ async def _chunks(source: Source) -> AsyncGenerator[Chunk, None]:
             await manager.__aexit__(None, None, None)
 
 
-def _named(streams: Streams) -> dict[Any, Source]:  # Any: str or int, all of one kind
-    return dict(streams if isinstance(streams, Mapping) else enumerate(streams))
+def _named(streams: Streams) -> dict[Name, Source]:
+    pairs = streams.items() if isinstance(streams, Mapping) else enumerate(streams)
+    return {name: source for name, source in pairs}  # noqa: C416  # `dict` keeps the keys' type
 
 
 def _aiostream() -> Callable[..., Any]:  # Any: aiostream's streams have no type of ours
