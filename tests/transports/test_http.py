@@ -432,7 +432,7 @@ async def test_a_cut_gzip_answer_is_torn(stage: Stage, use: str) -> None:
 
 async def test_a_bomb_is_defused(stage: Stage, use: str) -> None:
     """An answer that grows beyond 100:1 ends in an error, long before it is unpacked."""
-    body = packed(bytes(64 * 1024 * 1024), "gzip")
+    body = packed(bytes(16 * 1024 * 1024), "gzip")
     peer = await stage.peer(always(answer(body, b"Content-Encoding: gzip")))
     transport = stage.transport(use=use)
     wire = await transport.open(call_to(peer.url))
@@ -731,3 +731,79 @@ async def test_the_transport_closes_what_is_open(stage: Stage, use: str) -> None
 
     assert [StreamClosedError] * 4 == [type(result) for result in results]
     await until(lambda: not peer.open)
+
+
+class Busy:
+    """A connection that a pool has forgotten: busy for ever."""
+
+    def is_idle(self) -> bool:
+        """It never is."""
+        return False
+
+    def is_closed(self) -> bool:
+        """Nor this."""
+        return False
+
+
+async def test_a_leaking_shard_is_retired(
+    stage: Stage, use: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shard with more busy connections than streams takes no new ones, and is closed in time."""
+    count = 0
+
+    async def handle(connection: Connection) -> None:
+        nonlocal count
+        count += 1
+        first = silent_after(CHUNKED + chunk(b"data"))
+        await (first if count == 1 else always(answer(b"ok")))(connection)
+
+    peer = await stage.peer(handle)
+    transport = stage.transport(use=use)
+    kept = await transport.open(call_to(peer.url))
+    (shard,) = transport._loops[asyncio.get_running_loop()].pool._shards["http", ""]
+    leaked = [Busy()]
+    real = type(shard).connections.fget  # type: ignore[attr-defined]
+    monkeypatch.setattr(
+        type(shard),
+        "connections",
+        property(lambda self: real(self) + (leaked if self is shard else [])),
+    )
+    for _ in range(2):
+        await (await transport.open(call_to(peer.url))).aclose(reuse=True)
+
+    assert (1, 1) == (transport.stats().shards, transport.stats().connections)
+    assert not shard.client.is_closed
+    assert b"data" == await kept.read()
+    await kept.aclose()
+    await until(lambda: shard.client.is_closed)
+
+
+async def test_idle_shards_are_closed(
+    stage: Stage, use: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a burst opened is closed when it has been idle for long."""
+    monkeypatch.setattr("penstock.transports.pools.KEEPALIVE", 0.1)
+    peer = await stage.peer(always(answer(b"ok")))
+    transport = stage.transport(use=use)
+    wires = await asyncio.gather(*(transport.open(call_to(peer.url)) for _ in range(20)))
+    await asyncio.gather(*(wire.aclose(reuse=True) for wire in wires))
+    assert 3 == transport.stats().shards
+    await until(lambda: not peer.open)
+
+    assert (0, 0) == (transport.stats().shards, transport.stats().connections)
+    assert b"ok" == await read_all(await transport.open(call_to(peer.url)))
+
+
+async def test_cancelled_before_its_owner_runs(stage: Stage) -> None:
+    """A call that is given up in the turn it was made gives its place back."""
+    peer = await stage.peer(always(answer(b"ok")))
+    transport = stage.transport()
+    # The first call makes the pool; from then on nothing stands before the owner's start.
+    await (await transport.open(call_to(peer.url))).aclose(reuse=True)
+    task = asyncio.create_task(transport.open(call_to(peer.url)))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+
+    assert task.cancelled()
+    assert (0, 0) == await left(transport)
