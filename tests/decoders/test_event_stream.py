@@ -355,6 +355,7 @@ def test_an_error_is_final(call: Callable[[EventStreamDecoder], object]) -> None
     assert [frame({}, b"")] == first.value.frames
     assert [] == second.value.frames
     assert str(first.value) == str(second.value)
+    assert 0 == decoder.buffered
 
 
 def test_a_torn_end_is_final() -> None:
