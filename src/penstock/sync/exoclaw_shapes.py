@@ -64,6 +64,10 @@ class LLMResponse:
         return bool(self.tool_calls)
 
 
+for _shape in (LLMResponse, ToolCallRequest):  # where pickles and pages look for them
+    _shape.__module__ = "penstock.sync.exoclaw"
+
+
 def response(reply: Reply) -> LLMResponse:
     """Return an answer by the other library's names.
 
