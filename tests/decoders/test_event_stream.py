@@ -329,6 +329,30 @@ def test_no_cut_changes_a_bound(wire: bytes, outcomes: Any) -> None:
     assert 1 == len(outcomes(make, WIRES["int8 header"] + wire))
 
 
+def test_a_length_that_cannot_be_is_refused_at_once() -> None:
+    """Headers that do not fit into their message are an error as soon as the prelude is there."""
+    prelude = message(b"", total=21)[:4] + pack(">I", 6)
+    decoder = EventStreamDecoder()
+    with pytest.raises(DecodeError, match="shorter than its headers"):
+        decoder.decode(prelude + pack(">I", crc32(prelude)))
+
+
+@pytest.mark.parametrize(("count", "size"), [(1000, 900), (30, 30_000)])
+def test_remembered_headers_are_bounded(count: int, size: int) -> None:
+    """A stream whose headers all differ is not remembered: 900 KB of them leave 128 KiB at most."""
+    wires = [message(text(b"%d" % number, b"v" * size)) for number in range(count)]
+    decoder = EventStreamDecoder()
+    tracemalloc.start()
+    try:
+        for wire in wires:
+            decoder.decode(wire)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert kept < 128 * 1024
+
+
 def test_a_claimed_length_reserves_nothing() -> None:
     """A prelude that promises 16 MiB costs what has come of them."""
     decoder = EventStreamDecoder()
