@@ -16,6 +16,7 @@ import pytest
 from sybil import Sybil
 from sybil.parsers.myst import PythonCodeBlockParser, SkipParser
 
+from penstock import errors
 from penstock.simulator import Simulator
 
 ROOT = Path(__file__).parents[2]
@@ -91,3 +92,22 @@ def test_pages_hold_one_sentence_a_line(page: Path) -> None:
     prose = [line for line in text.splitlines() if line[:1] not in ("|", "#", "<", "")]
 
     assert [] == [line for line in prose if re.search(r"[a-z`)][.!?] +[A-Z]", line)]
+
+
+ROW = re.compile(r"^\| `(\w+)` \| `(\w+)` \| ([\w, ]*) ?\| \S.*\S \| \S.*\S \|$", re.MULTILINE)
+
+
+def test_every_error_is_explained() -> None:
+    """Each class has a row, with the kind and the flags that it has in the tree."""
+    found = ROW.findall((ROOT / "docs" / "troubleshooting.md").read_text("utf-8"))
+    classes = [getattr(errors, name) for name in errors.__all__ if name.endswith("Error")]
+    flags = {"again": "retryable", "elsewhere": "elsewhere"}
+
+    assert [] == sorted(
+        {
+            (each.__name__, each.kind, ", ".join(w for w, f in flags.items() if getattr(each, f)))
+            for each in classes
+            if each is not errors.PenstockError
+        }
+        ^ {(name, kind, automatic.strip()) for name, kind, automatic in found}
+    )
