@@ -295,6 +295,18 @@ def test_counting_refuses_too(way: str, run: Runner) -> None:
     run(check)
 
 
+@pytest.mark.parametrize("source", [None, talk(2), talk()], ids=["none", "small", "large"])
+def test_a_field_s_name_is_text(source: Messages | None, run: Runner) -> None:
+    """A number for a name is refused in a body of any size."""
+
+    async def check() -> None:
+        value: Any = {1: "x"} if source is None else {"messages": Each(source), 1: "x"}
+        with pytest.raises(EncodeError, match="the key 1 is int"):
+            await read(Body(value, buffer_size=SMALL))
+
+    run(check)
+
+
 def test_fields_beside_an_iterator_are_checked_first(run: Runner) -> None:
     """A mistake in a parameter is found before a one-shot conversation is touched."""
     pulled = []
@@ -615,8 +627,23 @@ def test_an_error_of_the_source_passes_through(run: Runner) -> None:
         raise ConnectionError("the database is gone")
 
     async def check() -> None:
-        with pytest.raises(ConnectionError, match="the database is gone"):
-            await read(body(messages()))
+        for buffer_size in (SMALL, 1024 * 1024):
+            with pytest.raises(ConnectionError, match="the database is gone"):
+                await read(body(messages(), buffer_size=buffer_size))
+
+    run(check)
+
+
+def test_a_waiting_source_inside_of_a_field_is_found(run: Runner) -> None:
+    """A conversation may stand deeper than the body's own fields."""
+
+    async def check() -> None:
+        made = Body({"batch": [{"body": {"messages": Each(AgainAsync(talk()))}}]})
+
+        assert made.small is None
+        expected = {"batch": [{"body": {"messages": talk()}}]}
+        assert expected == json.loads(await read(made))
+        assert expected == json.loads(await read(made))
 
     run(check)
 

@@ -273,6 +273,24 @@ def test_a_translation_may_be_a_fragment(backend: Backend) -> None:
     assert b'[{"n":0},{"n":1},{"n":2}]' == encode(each, backend)
 
 
+@pytest.mark.parametrize("buffer_size", [7, 64, 4096])
+def test_fragments_and_values_mix(buffer_size: int, backend: Backend) -> None:
+    """A store of fragments is copied in groups; what stands between is encoded."""
+    fragments: list[Any] = [Raw(b'{"n":"%d"}' % number) for number in range(50)]
+    items = [*fragments, {"n": "é"}, *fragments, {"n": 1.5}, Raw(b'"' + b"x" * 5000 + b'"'), 1]
+    expected = [json.loads(item.data) if isinstance(item, Raw) else item for item in items]
+
+    assert compact(expected) == encode(Each(iter(items)), backend, buffer_size=buffer_size)
+    assert compact(expected) == encode(items, backend, buffer_size=buffer_size)
+
+
+def test_no_key_names_a_file(backend: Backend) -> None:
+    """A message from outside is a value and nothing else (exoclaw, fault 18)."""
+    message = {"role": "user", "_content_file": "/etc/passwd"}
+
+    assert compact([message]) == encode([message], backend)
+
+
 def test_what_is_unchanged_is_not_translated(backend: Backend) -> None:
     """Only items that need it are given to the function."""
     items = [{"role": "user", "content": str(number)} for number in range(300)]
@@ -436,7 +454,7 @@ def held(value: Any) -> int:
 
 
 @pytest.mark.parametrize("buffer_size", [16, 256, 65536])
-@pytest.mark.parametrize("length", [1, 20, 300, 20_000])
+@pytest.mark.parametrize("length", [1, 20, 300, 3000])
 def test_no_hidden_copy_is_left_in_the_caller_s_texts(
     length: int, buffer_size: int, backend: Backend
 ) -> None:

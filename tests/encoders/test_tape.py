@@ -106,6 +106,42 @@ def test_a_closed_body_plays_no_more(run: Runner) -> None:
     run(check)
 
 
+def test_closing_ends_a_pass_that_waits(run: Runner) -> None:
+    """What it has so far is never taken for the whole."""
+
+    async def check() -> None:
+        opened = anyio.Event()
+
+        class Items:
+            """An async iterator that ends only after the body was closed."""
+
+            count = 0
+
+            def __aiter__(self) -> Items:
+                return self
+
+            async def __anext__(self) -> int:
+                self.count += 1
+                if self.count > 100:
+                    await opened.wait()
+                    raise StopAsyncIteration
+                return self.count
+
+        body = spooled(Items())
+
+        async def fail() -> None:
+            with pytest.raises(UsageError, match="temporary file deleted"):
+                await read(body)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(fail)
+            await anyio.sleep(0.02)
+            await body.aclose()
+            opened.set()
+
+    run(check)
+
+
 def test_a_body_that_is_forgotten_leaves_no_file_open(run: Runner) -> None:
     """Python would warn of it, and warnings are errors here."""
 

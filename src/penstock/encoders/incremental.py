@@ -14,9 +14,9 @@ from types import GeneratorType
 from typing import Any, TypeAlias
 
 from penstock.encoders.backends import Backend, default_backend, standard
-from penstock.encoders.output import Output
+from penstock.encoders.output import Output, safe_end
 from penstock.encoders.settled import Settled, settle
-from penstock.encoders.sources import AsyncPull, Group, Pull, Room, in_memory, opened
+from penstock.encoders.sources import AsyncPull, Group, Pull, Room, Translate, in_memory, opened
 from penstock.encoders.survey import Look, find_surrogates
 from penstock.encoders.values import at, refused, simpler
 from penstock.errors import UsageError
@@ -34,7 +34,7 @@ _SINGLY, _TRANSLATED, _SMALLER = 3, 4, 5
 """Beside each `Way`: not in one call; not as they are; not so many of them."""
 _SCALARS = {int, float, bool, type(None)}
 _WORKED = (b"",)
-_NOT_AT_ONCE = (TypeError, UnicodeEncodeError, RecursionError)
+_NOT_AT_ONCE = (TypeError, ValueError, RecursionError)
 """What looking at a value, or encoding it, raises where it has to be taken apart."""
 
 # Anything that a caller may try to encode.
@@ -230,7 +230,14 @@ class Walk:
         yield from self._pieces()
 
     def _raw(self, value: Raw) -> Frame:
-        self._write(value.data)
+        """Copy a fragment through the buffer."""
+        data, start = value.data, 0
+        while len(data) - start > self._buffer:
+            end = safe_end(data, start, start + self._buffer)
+            self._write(data[start:end])
+            start = end
+            yield from self._pieces()
+        self._write(memoryview(data)[start:])
         yield from self._pieces()
 
     def _text(self, value: str) -> Frame:
@@ -311,9 +318,9 @@ class Walk:
             if self._check:
                 settled.note(len(group), way)
             if way == _TRANSLATED and each is not None:
-                yield self._pulled(iter(group), each, start)
+                yield self._pulled(iter(group), each.translate, start)
             elif way == _SINGLY or not self._at_once(group, way, comma=start > 0):
-                yield self._each_item(group, start)
+                yield self._pulled(iter(group), None, start)
             start += len(group)
             yield from self._pieces()
         self._write(b"]")
@@ -359,15 +366,15 @@ class Walk:
                 self._use(each)
             items = opened(each)
             if isinstance(items, AsyncIterator):
-                yield self._awaited(items, each)
+                yield self._awaited(items, each.translate)
             else:
-                yield self._pulled(items, each, 0)
+                yield self._pulled(items, each.translate, 0)
         self._write(b"]")
 
-    def _pulled(self, items: Iterator[Json], each: Each, start: int) -> Frame:
+    def _pulled(self, items: Iterator[Json], translate: Translate | None, start: int) -> Frame:
         """Walk over items as an iterator has them, from the index `start` on."""
         room = Room(self._group, self._depth(), surrogates=self._check)
-        pull = Pull(items, each.translate, room)
+        pull = Pull(items, translate, room)
         try:
             while (group := pull.take()).items:
                 yield self._grouped(group, start)
@@ -376,10 +383,10 @@ class Walk:
         finally:
             pull.close()
 
-    def _awaited(self, items: AsyncIterator[Json], each: Each) -> Frame:
+    def _awaited(self, items: AsyncIterator[Json], translate: Translate | None) -> Frame:
         """Walk over items that somebody has to wait for."""
         room = Room(self._group, self._depth(), surrogates=self._check)
-        pull = AsyncPull(items, each.translate, room)
+        pull = AsyncPull(items, translate, room)
         self.async_sources.append(pull)
         start = 0
         while True:
@@ -393,7 +400,10 @@ class Walk:
 
     def _grouped(self, group: Group, start: int) -> Frame:
         """Walk over items that were pulled together."""
-        if group.odd or not self._at_once(group.items, group.look.way, comma=start > 0):
+        if group.ready:
+            self._write(b"," * (start > 0))
+            self._write(b",".join([item.data for item in group.items]))
+        elif group.odd or not self._at_once(group.items, group.look.way, comma=start > 0):
             yield self._each_item(group.items, start)
         yield from self._pieces()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-__all__ = ["Output"]
+__all__ = ["Output", "safe_end"]
 
 Part: TypeAlias = "bytes | memoryview"
 
@@ -56,13 +56,13 @@ class Output:
         """Cut whole pieces off `part` and return its rest."""
         start = 0
         while len(part) - start > self.size:
-            end = _safe_end(part, start, start + self.size)
+            end = safe_end(part, start, start + self.size)
             self.ready.append(part[start:end])
             start = end
         return memoryview(part)[start:]
 
 
-def _safe_end(part: bytes, start: int, end: int) -> int:
+def safe_end(part: bytes, start: int, end: int) -> int:
     """Return the last place in `part` up to `end` that is in no UTF-8 sequence and no escape."""
     while part[end] & _HIGH == _CONTINUES:
         end -= 1

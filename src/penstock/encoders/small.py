@@ -33,7 +33,7 @@ def made_at_once(
     try:
         whole = _looked_at(fields, look, max_depth, buffer_size)
         encoded = backend.encode(whole, look.way)
-    except (TypeError, UnicodeEncodeError, RecursionError):
+    except (TypeError, ValueError, RecursionError):
         return _gathered(fields, buffer_size=buffer_size, max_depth=max_depth, backend=backend)
     except _TooLargeError:
         return None
@@ -49,6 +49,8 @@ def _looked_at(fields: Mapping[str, Json], look: Look, depth: int, room: int) ->
     """
     whole: dict[str, Json] = {}
     for name, value in fields.items():
+        if type(name) is not str:
+            raise TypeError
         room -= look.size(name, 0, room)
         if type(value) is Each:
             source, translate = value.source, value.translate

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from penstock.encoders.survey import Look
 from penstock.errors import InternalError, UsageError
-from penstock.fields import Each
+from penstock.fields import Each, Raw
 
 __all__ = ["AsyncPull", "Group", "Pull", "Room", "in_memory", "one_shot", "opened"]
 
@@ -72,27 +72,38 @@ class Room(NamedTuple):
 class Group:
     """Items that were pulled together, and what was seen of them."""
 
-    __slots__ = ("_depth", "_left", "_most", "items", "look", "odd")
+    __slots__ = ("_depth", "_fragments", "_left", "_most", "items", "look", "odd")
 
     def __init__(self, room: Room) -> None:
         self.items: list[Item] = []
         self.look = Look(room.depth, surrogates=room.surrogates)
-        """How they are to be encoded, unless the last is odd."""
+        """How they are to be encoded, unless the last is odd or they are ready."""
         self.odd = False
         """Whether the last is large or not of JSON's types, so that they are walked over singly."""
         self._depth = room.depth
         self._most = self._left = room.size
+        self._fragments = 0
+
+    @property
+    def ready(self) -> bool:
+        """Whether they are all fragments, and none of them is large."""
+        return self._fragments == len(self.items)
 
     def add(self, item: Item) -> bool:
         """Take an item, and say whether that was enough."""
         self.items.append(item)
+        if type(item) is Raw and len(item.data) <= self._most:
+            self._fragments += 1
+            self._left -= len(item.data)
+            self.odd = self._fragments < len(self.items)
+            return self.odd or self._left <= 0
         try:
             size = self.look.size(item, self._depth, self._most)
-        except (TypeError, UnicodeEncodeError, RecursionError):
+        except (TypeError, ValueError, RecursionError):
             size = self._most + 1
         self._left -= size
-        self.odd = size > self._most
-        return self._left <= 0
+        self.odd = size > self._most or self._fragments > 0
+        return self.odd or self._left <= 0
 
 
 class Pull:

@@ -38,8 +38,7 @@ class Tape:
         """
         played = 0
         while True:
-            if self._state == "closed":
-                raise UsageError("the body is closed, and its temporary file deleted")
+            self._check_open()
             if played < self._size:
                 self._file.seek(played)
                 piece = self._file.read(min(self._block, self._size - played))
@@ -64,15 +63,19 @@ class Tape:
         try:
             piece = await self._source.next()
         except BaseException:
-            self._state = "broken"
+            if self._state == "waiting":
+                self._state = "broken"
             raise
-        if self._state != "waiting":  # closed meanwhile
-            return b""
+        self._check_open()
         self._state = "idle" if piece else "ended"
         self._file.seek(self._size)
         self._file.write(piece)
         self._size += len(piece)
         return piece
+
+    def _check_open(self) -> None:
+        if self._state == "closed":
+            raise UsageError("the body is closed, and its temporary file deleted")
 
     async def aclose(self) -> None:
         """Delete the file and close the source."""
