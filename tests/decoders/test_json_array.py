@@ -274,10 +274,13 @@ def test_an_error_is_final(call: Callable[[JSONArrayDecoder], object]) -> None:
 def test_a_torn_end_is_final() -> None:
     """After a torn end there is only that error."""
     decoder = JSONArrayDecoder()
-    decoder.decode(b"[")
+    decoder.decode(b"[[")
     for _ in range(2):
         with pytest.raises(DecodeError, match="ended inside"):
             decoder.flush()
+    with pytest.raises(DecodeError, match="ended inside"):
+        decoder.decode(b"]")
+    assert 0 == decoder.buffered
 
 
 @pytest.mark.parametrize(

@@ -146,15 +146,17 @@ def test_a_line_of_8_mib_is_read() -> None:
 
 @pytest.mark.parametrize("call", [lambda d: d.decode(b"1\n"), lambda d: d.flush()])
 def test_an_error_is_final(call: Callable[[JSONLinesDecoder], object]) -> None:
-    """A spent decoder raises the same error again, without the lines."""
+    """A spent decoder raises the same error again, and keeps nothing."""
     decoder = BOUNDED()
     with pytest.raises(LimitExceededError) as first:
-        decoder.decode(b"1\n123456789\n")
+        decoder.decode(b"12345678\n12345678")
+        decoder.decode(b"9")
     with pytest.raises(LimitExceededError) as second:
         call(decoder)
 
-    assert ([b"1"], []) == (first.value.frames, second.value.frames)
+    assert ([], []) == (first.value.frames, second.value.frames)
     assert str(first.value) == str(second.value)
+    assert 0 == decoder.buffered
 
 
 def test_a_torn_end_is_final() -> None:

@@ -400,13 +400,14 @@ def test_an_error_is_final(call: Callable[[SSEDecoder], object]) -> None:
     """A spent decoder raises the same error again, without the frames."""
     decoder = SSEDecoder(max_line=10)
     with pytest.raises(LimitExceededError) as first:
-        decoder.decode(b"data: 1\n\ndata: 1234567890\n\n")
+        decoder.decode(b"data: 1\n\nevent: e\ndata:\ndata: 1234567890")
     with pytest.raises(LimitExceededError) as second:
         call(decoder)
 
     assert [message("1")] == first.value.frames
     assert [] == second.value.frames
     assert (str(first.value), first.value.phase) == (str(second.value), second.value.phase)
+    assert 0 == decoder.buffered
 
 
 def test_a_torn_end_is_final() -> None:

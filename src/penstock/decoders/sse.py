@@ -164,6 +164,7 @@ class SSEDecoder:
     def _spend(self, fault: Fault, frames: list[SSEFrame]) -> None:
         self._buffer = bytearray()
         self._data = None
+        self._event = b""
         self._fuse.blow(fault, frames)
 
     def _take(self, data: bytes, frames: list[SSEFrame]) -> None:
