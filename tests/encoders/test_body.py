@@ -658,7 +658,7 @@ def test_the_loop_is_given_back(way: str, run: Runner) -> None:
     async def check() -> None:
         import anyio
 
-        made = Body(fields(talk(40_000, "x" * 20)))
+        made = Body(fields(talk(40_000, "x" * 20), lambda message: message))
         turns, done = 0, False
 
         async def others() -> None:

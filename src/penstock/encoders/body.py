@@ -7,12 +7,12 @@ from hashlib import sha256
 from typing import Any
 
 from penstock.encoders.backends import Backend, default_backend
-from penstock.encoders.incremental import MAX_DEPTH, MIN_BUFFER, Walk
 from penstock.encoders.passes import Pass, Seal, held_back
 from penstock.encoders.settled import settle
 from penstock.encoders.small import made_at_once
 from penstock.encoders.sources import in_memory, one_shot
 from penstock.encoders.tape import Tape
+from penstock.encoders.walk import MAX_DEPTH, MIN_BUFFER, Walk
 from penstock.errors import UsageError
 from penstock.fields import Each
 

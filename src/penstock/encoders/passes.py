@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator
 from typing import NamedTuple
 from zlib import crc32
 
-from penstock.encoders.incremental import Walk
 from penstock.encoders.sources import AsyncPull
+from penstock.encoders.walk import Walk
 from penstock.encoders.yielding import Pace
 from penstock.errors import UsageError
 

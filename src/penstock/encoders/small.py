@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from penstock.encoders.backends import Backend
-from penstock.encoders.incremental import Walk
 from penstock.encoders.sources import in_memory
 from penstock.encoders.survey import Look
+from penstock.encoders.walk import Walk
 from penstock.fields import Each
 
 __all__ = ["made_at_once"]

@@ -1,0 +1,373 @@
+"""One walk over a JSON value, however large, through one buffer.
+
+Values are taken in groups, and a group that is small and plain is one call to a C encoder. Only
+what does not fit is taken apart: containers by their entries, texts by slices. The same walk
+without its output is the check that comes before the first byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
+from enum import Enum
+from itertools import islice
+from types import GeneratorType
+from typing import Any, TypeAlias
+
+from penstock.encoders.backends import Backend, default_backend, standard
+from penstock.encoders.output import Output, safe_end
+from penstock.encoders.settled import Settled
+from penstock.encoders.sources import AsyncPull, Group, Pull, Room, Translate, in_memory, opened
+from penstock.encoders.survey import Look, find_surrogates
+from penstock.encoders.values import at, refused, simpler
+from penstock.errors import UsageError
+from penstock.fields import Each, Raw
+
+__all__ = ["MAX_DEPTH", "MIN_BUFFER", "Step", "Walk"]
+
+MAX_DEPTH = 256
+"""Levels of arrays and objects (`fault-matrix.md`, bounds: what peers take, and no recursion)."""
+MIN_BUFFER = 7
+"""Bytes: the longest escape and a quote."""
+_FIRST_ITEMS = 16
+_MOST_ITEMS = 1024
+_SINGLY, _TRANSLATED, _SMALLER = 3, 4, 5
+"""Beside each `Way`: not in one call; not as they are; not so many of them."""
+_SCALARS = {int, float, bool, type(None)}
+_WORKED = (b"",)
+_NOT_AT_ONCE = (TypeError, ValueError, RecursionError)
+"""What looking at a value, or encoding it, raises where it has to be taken apart."""
+
+# Anything that a caller may try to encode.
+Json: TypeAlias = Any
+Step: TypeAlias = "bytes | AsyncPull"
+"""A piece; ``b""`` where a check has done a piece's work; or a wait that the caller must do."""
+Frame: TypeAlias = "Generator[Any, None, None]"  # Any: a Step, or a Frame to finish first
+
+
+class Walk:
+    """One walk over a value: what makes the pieces, or checks that they can be made.
+
+    Args:
+        buffer_size: Most bytes of a piece.
+        max_depth: Levels of arrays and objects.
+        backend: The C encoder.
+        check: Whether nothing is made, and sources that are not in memory are left alone.
+        settled: What is settled of lists in the value, by their identity (`settle`); of others as
+            many items count as they have when the walk gets to them.
+        use: Told of each source before it is iterated; it may refuse.
+    """
+
+    def __init__(
+        self,
+        *,
+        buffer_size: int,
+        max_depth: int = MAX_DEPTH,
+        backend: Backend | None = None,
+        check: bool = False,
+        settled: Mapping[int, Settled] | None = None,
+        use: Callable[[Each], None] | None = None,
+    ) -> None:
+        if buffer_size < MIN_BUFFER:
+            raise UsageError(f"buffer_size must be at least {MIN_BUFFER} bytes, not {buffer_size}")
+        self.async_sources: list[AsyncPull] = []
+        """What the walk opened and cannot close itself."""
+        self._backend = backend or default_backend()
+        self._buffer = buffer_size
+        self._group = buffer_size // 2  # its text, its bytes and a piece are in memory at once
+        self._output = Output(buffer_size)
+        self._check = check
+        self._settled = settled or {}
+        self._max_depth = max_depth
+        self._use = use
+        self._path: list[str | int] = []
+        self._inside: list[int] = []
+
+    def run(self, value: Json) -> Generator[Step, None, None]:
+        """Walk over `value`; see `Step` for what comes.
+
+        Raises:
+            EncodeError: Something has no JSON form.
+            UsageError: A list shrank, or a source is none.
+        """
+        # A stack of our own: Python's is spent on levels that a caller can choose.
+        frames: list[Frame] = [self._one(value)]
+        try:
+            while frames:
+                for step in frames[-1]:
+                    if isinstance(step, GeneratorType):
+                        frames.append(step)
+                        break
+                    yield step
+                else:
+                    frames.pop()
+        finally:
+            while frames:
+                frames.pop().close()
+        self._output.flush()
+        yield from self._output.take()
+
+    def _one(self, value: Json) -> Frame:
+        """Walk over one value."""
+        if not self._whole(value):
+            yield self._apart(value)
+        yield from self._pieces()
+
+    def _look(self) -> Look:
+        return Look(self._max_depth, surrogates=self._check)
+
+    def _depth(self) -> int:
+        """Return how many levels there may still be."""
+        return self._max_depth - len(self._inside)
+
+    def _whole(self, value: Json) -> bool:
+        """Write `value` in one call, if it is small and of exactly JSON's types."""
+        look = self._look()
+        try:
+            if look.size(value, self._depth(), self._group) > self._group:
+                return False
+            if not self._check:
+                self._output.write(self._backend.encode(value, look.way))
+        except _NOT_AT_ONCE:
+            return False
+        return True
+
+    def _at_once(self, group: Json, way: int, *, comma: bool) -> bool:
+        """Write what is between the brackets of `group` in one call, unless that fails."""
+        if self._check:
+            return True
+        try:
+            encoded = self._backend.encode(group, way)
+        except _NOT_AT_ONCE:
+            return False
+        if comma:
+            self._output.write(b",")
+        self._output.write(memoryview(encoded)[1:-1])
+        return True
+
+    def _write(self, part: bytes | memoryview) -> None:
+        if not self._check:
+            self._output.write(part)
+
+    def _pieces(self) -> Sequence[bytes]:
+        """Return what is ready; in a check, the sign that a piece's work is done."""
+        return _WORKED if self._check else self._output.take()
+
+    def _apart(self, value: Json) -> Frame:
+        """Return the walk over a value that is too large, or not plain JSON."""
+        if isinstance(value, Raw):
+            return self._raw(value)
+        if isinstance(value, str) and not isinstance(value, Enum):
+            return self._text(value)
+        if isinstance(value, Each):
+            return self._container(value, self._each(value))
+        if isinstance(value, Mapping):
+            return self._container(value, self._object(value))
+        if isinstance(value, (list, tuple)):
+            return self._container(value, self._array(value))
+        if type(value) in _SCALARS:
+            return self._scalar(value)
+        try:
+            return self._one(simpler(value))
+        except (TypeError, ValueError, RecursionError) as error:
+            raise refused(self._path, error) from None
+
+    def _container(self, value: object, inner: Frame) -> Frame:
+        """Walk over a container, minding cycles and depth."""
+        if id(value) in self._inside:
+            raise refused(self._path, "the value contains itself")
+        if len(self._inside) >= self._max_depth:
+            raise refused(self._path, f"more than {self._max_depth} levels of arrays and objects")
+        self._inside.append(id(value))
+        yield inner
+        self._inside.pop()
+
+    def _scalar(self, value: float | bool | None) -> Frame:
+        try:
+            self._write(standard(simpler(value) if type(value) is float else value))
+        except ValueError as error:  # NaN, infinity, or more digits than the interpreter converts
+            raise refused(self._path, error) from None
+        yield from self._pieces()
+
+    def _raw(self, value: Raw) -> Frame:
+        """Copy a fragment through the buffer."""
+        data, start = value.data, 0
+        while len(data) - start > self._buffer:
+            end = safe_end(data, start, start + self._buffer)
+            self._write(data[start:end])
+            start = end
+            yield from self._pieces()
+        self._write(memoryview(data)[start:])
+        yield from self._pieces()
+
+    def _text(self, value: str) -> Frame:
+        """Walk over a text by slices: no copy of it is made, and none is left in it."""
+        self._write(b'"')
+        start, most = 0, self._group
+        try:
+            while start < len(value):
+                part = value[start : start + most]
+                if not self._check:
+                    encoded = self._backend.text(part)
+                    if len(encoded) - 2 > self._buffer:  # escapes, or other scripts
+                        most = max(most * self._buffer // len(encoded) - 1, 1)
+                        continue
+                    self._output.write(memoryview(encoded)[1:-1])
+                elif not part.isascii():
+                    find_surrogates(part)
+                start += len(part)
+                yield from self._pieces()
+        except (TypeError, UnicodeEncodeError):  # orjson raises the former
+            raise refused(self._path, "half of a surrogate pair has no UTF-8 form") from None
+        self._write(b'"')
+
+    def _object(self, value: Mapping[str, Json]) -> Frame:
+        """Walk over the entries of an object, a few at a time."""
+        self._write(b"{")
+        entries = iter(value.items())
+        comma = False
+        while group := self._entries(entries):
+            _, way = self._seen(group)
+            if way == _SINGLY or not self._at_once(group, way, comma=comma):
+                yield self._each_entry(group, comma=comma)
+            comma = True
+            yield from self._pieces()
+        self._write(b"}")
+
+    def _entries(self, entries: Iterator[tuple[str, Json]]) -> dict[str, Json]:
+        try:
+            return dict(islice(entries, _FIRST_ITEMS))
+        except RuntimeError as error:  # dictionaries notice it themselves
+            raise UsageError(f"{at(self._path)}edited while it was sent: {error}") from None
+
+    def _each_entry(self, group: dict[str, Json], *, comma: bool) -> Frame:
+        """Walk over entries one by one."""
+        for key, value in group.items():
+            if not isinstance(key, str):
+                raise refused(self._path, f"the key {key!r:.64} is {type(key).__name__}, not str")
+            if comma:
+                self._write(b",")
+            comma = True
+            name = str.__str__(key)  # a str that is an enum prints its name
+            self._path.append(name)
+            if not self._whole(name):
+                yield self._text(name)
+            self._write(b":")
+            if not self._whole(value):
+                yield self._apart(value)
+            self._path.pop()
+            yield from self._pieces()
+
+    def _array(self, value: list[Json] | tuple[Json, ...], each: Each | None = None) -> Frame:
+        """Walk over a list by slices, up to the length that was settled."""
+        self._write(b"[")
+        settled = self._settled.get(id(value)) or Settled(value)
+        notes = iter(() if self._check else settled.notes())
+        start, step = 0, _FIRST_ITEMS
+        while start < settled.length:
+            if len(value) < settled.length:
+                raise self._shrunk(settled.length, len(value))
+            count, way = next(notes, (0, 0))
+            group = value[start : min(start + (count or step), settled.length)]
+            if not count:
+                size, way = self._seen_of(group, each)
+                if way == _SMALLER:
+                    step = max(len(group) // 2, 1)
+                    continue
+                step = max(min(self._group * len(group) // size, 2 * step, _MOST_ITEMS), 1)
+            if self._check:
+                settled.note(len(group), way)
+            if way == _TRANSLATED and each is not None:
+                yield self._pulled(iter(group), each.translate, start)
+            elif way == _SINGLY or not self._at_once(group, way, comma=start > 0):
+                yield self._pulled(iter(group), None, start)
+            start += len(group)
+            yield from self._pieces()
+        self._write(b"]")
+
+    def _seen_of(self, group: Sequence[Json], each: Each | None) -> tuple[int, int]:
+        """Return about how many bytes some items of a list take, and how to write them."""
+        if each is not None and not (each.unchanged and each.unchanged(group)):
+            # Some of them may be unchanged, and are worth finding.
+            few = len(group) <= _FIRST_ITEMS or each.unchanged is None
+            return self._group, _TRANSLATED if few else _SMALLER
+        size, way = self._seen(group)
+        return size, _SMALLER if size > self._group and len(group) > 1 else way
+
+    def _seen(self, group: Json) -> tuple[int, int]:
+        """Return about how many bytes `group` takes, and how to write it."""
+        look = self._look()
+        try:
+            size = look.size(group, self._depth() + 1, self._group)  # its brackets count already
+        except _NOT_AT_ONCE:
+            return self._group, _SINGLY
+        return size, look.way if size <= self._group else _SINGLY
+
+    def _each_item(self, group: Sequence[Json], start: int) -> Frame:
+        """Walk over items one by one."""
+        for index, item in enumerate(group, start):
+            if index:
+                self._write(b",")
+            self._path.append(index)
+            if not self._whole(item):
+                yield self._apart(item)
+            self._path.pop()
+            yield from self._pieces()
+
+    def _each(self, each: Each) -> Frame:
+        """Walk over the items of a source."""
+        source = each.source
+        if isinstance(source, (list, tuple)):
+            yield self._array(source, None if each.translate is None else each)
+            return
+        self._write(b"[")
+        if not self._check or in_memory(each):
+            if self._use is not None:
+                self._use(each)
+            items = opened(each)
+            if isinstance(items, AsyncIterator):
+                yield self._awaited(items, each.translate)
+            else:
+                yield self._pulled(items, each.translate, 0)
+        self._write(b"]")
+
+    def _pulled(self, items: Iterator[Json], translate: Translate | None, start: int) -> Frame:
+        """Walk over items as an iterator has them, from the index `start` on."""
+        room = Room(self._group, self._depth(), surrogates=self._check)
+        pull = Pull(items, translate, room)
+        try:
+            while (group := pull.take()).items:
+                yield self._grouped(group, start)
+                start += len(group.items)
+                del group
+        finally:
+            pull.close()
+
+    def _awaited(self, items: AsyncIterator[Json], translate: Translate | None) -> Frame:
+        """Walk over items that somebody has to wait for."""
+        room = Room(self._group, self._depth(), surrogates=self._check)
+        pull = AsyncPull(items, translate, room)
+        self.async_sources.append(pull)
+        start = 0
+        while True:
+            yield pull
+            group = pull.take()
+            if not group.items:
+                return
+            yield self._grouped(group, start)
+            start += len(group.items)
+            del group
+
+    def _grouped(self, group: Group, start: int) -> Frame:
+        """Walk over items that were pulled together."""
+        if group.ready:
+            self._write(b"," * (start > 0))
+            self._write(b",".join([item.data for item in group.items]))
+        elif group.odd or not self._at_once(group.items, group.look.way, comma=start > 0):
+            yield self._each_item(group.items, start)
+        yield from self._pieces()
+
+    def _shrunk(self, settled: int, left: int) -> UsageError:
+        return UsageError(
+            f"{at(self._path)}the list had {settled} items when the call began and has {left} now;"
+            " do not take messages out of a list while it is sent"
+        )
