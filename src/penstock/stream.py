@@ -115,9 +115,10 @@ class ChatStream(AnswerFacts):
         return self
 
     def __anext__(self) -> Awaitable[Chunk]:
-        # No coroutine of its own: that would cost as much as the chunk.
+        # No coroutine of its own: that would cost as much as the chunk. Nor does it raise itself:
+        # `anext(stream, None)` of CPython 3.11 crashes the interpreter then.
         if getattr(self._chunks, "ag_running", False):  # typeshed has it for the native type only
-            raise UsageError("two tasks read one stream; use penstock.pipeline.tee")
+            return _raise(UsageError("two tasks read one stream; use penstock.pipeline.tee"))
         return self._next()
 
     async def text(self) -> AsyncGenerator[str, None]:
@@ -283,7 +284,7 @@ class ChatStream(AnswerFacts):
         self._let_go()
 
     def _refuse(self) -> Awaitable[Chunk]:
-        raise self._why
+        return _raise(self._why)
 
     async def _close_generators(self) -> None:
         try:
@@ -300,6 +301,10 @@ class ChatStream(AnswerFacts):
         if self._spool is not None:
             self._spool.close()
             self._spool = None
+
+
+async def _raise(error: BaseException) -> Chunk:
+    raise error
 
 
 async def _items(stream: Stream[Chunk]) -> AsyncGenerator[Chunk, None]:
