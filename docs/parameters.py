@@ -13,10 +13,6 @@ PAGE = Path(__file__).with_suffix(".md")
 sys.path.insert(0, str(PAGE.parents[1] / "src"))
 
 HEAD = """\
----
-orphan: true
----
-
 # Parameters of `openai_chat`
 
 Every parameter of OpenAI's `CompletionCreateParams`, in the order in which it goes out: \

@@ -16,6 +16,7 @@ import pytest
 from sybil import Sybil
 from sybil.parsers.myst import PythonCodeBlockParser, SkipParser
 
+import penstock
 from penstock import errors
 from penstock.simulator import Simulator
 
@@ -111,3 +112,12 @@ def test_every_error_is_explained() -> None:
         }
         ^ {(name, kind, automatic.strip()) for name, kind, automatic in found}
     )
+
+
+def test_the_reference_has_every_name_of_the_face() -> None:
+    """What `penstock` itself offers is on a page of the API reference."""
+    pages = "".join(path.read_text("utf-8") for path in (ROOT / "docs" / "api").glob("*.md"))
+    modules = set(re.findall(r"automodule:: (\S+)", pages))
+    homes = {name: getattr(penstock, name).__module__ for name in sorted(penstock.__all__)[:-1]}
+
+    assert {} == {name: home for name, home in homes.items() if home not in modules}
