@@ -12,6 +12,13 @@ from tests.transports.peers import Stage
 LIBRARIES = [name for name in ("httpx", "httpx2") if find_spec(name)]
 
 
+@pytest.fixture(autouse=True)
+def patient_drain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time for a busy machine to read the rest of an answer; its bound has a test of its own."""
+    for module in ("exchange", "trio_exchange"):
+        monkeypatch.setattr(f"penstock.transports.{module}._DRAIN", 5.0)
+
+
 @pytest.fixture(params=LIBRARIES)
 def use(request: pytest.FixtureRequest) -> str:
     """Each HTTP library that is installed."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from penstock.interfaces import HttpCall, Wire
 from penstock.limits import Limits, Timeouts
-from penstock.transports import HttpxTransport, Watchdog
+from penstock.transports import Clock, HttpxTransport, Watchdog
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -234,16 +234,17 @@ def call_to(
     headers: list[tuple[str, str]] | None = None,
     limits: Limits | None = None,
     timeouts: Timeouts | None = None,
+    clock: Clock | None = None,
     **more: Any,
 ) -> HttpCall:
-    """A call with a watchdog on the running loop."""
+    """A call with a watchdog on the running loop, or on a clock of the test's."""
     limits = limits or Limits()
     return HttpCall(
         method=more.pop("method", "POST"),
         url=url,
         headers=headers or [],
         body=Small() if body is None else body,
-        watch=Watchdog(timeouts or Timeouts(), limits=limits),
+        watch=Watchdog(timeouts or Timeouts(), limits=limits, clock=clock),
         limits=limits,
         **more,
     )

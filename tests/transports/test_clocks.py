@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from tests.transports.clock import FakeClock
 from tests.transports.peers import (
     CHUNKED,
     Connection,
@@ -126,9 +127,11 @@ async def test_total_between_reads_raises_at_the_next(stage: Stage, use: str) ->
 
 async def test_a_slow_consumer_is_not_killed(stage: Stage, use: str) -> None:
     """``idle`` does not run while nobody asks, however long."""
+    clock = FakeClock()
     peer = await stage.peer(silent_after(CHUNKED + chunk(b"data")))
-    wire = await stage.transport(use=use).open(call_to(peer.url, timeouts=Timeouts(idle=0.05)))
-    await asyncio.sleep(0.2)
+    call = call_to(peer.url, timeouts=Timeouts(ttft=None, total=None), clock=clock)
+    wire = await stage.transport(use=use).open(call)
+    clock.turn(100_000)
 
     assert b"data" == await wire.read()
 
@@ -151,19 +154,22 @@ async def test_a_connection_that_does_not_come_up(stage: Stage, use: str) -> Non
 
 async def test_the_response_clock_waits_for_the_body(stage: Stage, use: str) -> None:
     """``response`` begins with the last byte of the body, however long that took."""
+    clock = FakeClock()
 
     async def pace() -> None:
-        await asyncio.sleep(0.05)
+        clock.turn(50)
 
     async def handle(connection: Connection) -> None:
         await connection.request()
+        clock.turn(50)
         await connection.send(CHUNKED)
         await connection.closed()
 
     peer = await stage.peer(handle)
-    clocks = Timeouts(response=0.15)
     body = Pieces(*[b"x"] * 6, pace=pace)
-    wire = await stage.transport(use=use).open(call_to(peer.url, body, timeouts=clocks))
+    clocks = Timeouts(response=60, ttft=60, write=None)
+    call = call_to(peer.url, body, timeouts=clocks, clock=clock)
+    wire = await stage.transport(use=use).open(call)
 
     assert 200 == wire.status
     await wire.aclose()

@@ -6,6 +6,7 @@ import asyncio
 import socket
 
 import pytest
+from tests.transports.clock import FakeClock
 from tests.transports.peers import (
     Connection,
     Handle,
@@ -28,13 +29,17 @@ HUGE = Pieces(*[b"x" * 65_536] * 2000)
 REASON = b'{"error":{"message":"too large"}}'
 
 
+def narrow(connection: Connection) -> None:
+    """Let the kernel take little for a peer that does not read."""
+    raw = connection.writer.get_extra_info("socket")
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+
+
 def never_reads(*answers: bytes) -> Handle:
     """Read the request's head only, and answer."""
 
     async def handle(connection: Connection) -> None:
-        connection.writer.transport.get_extra_info("socket").setsockopt(
-            socket.SOL_SOCKET, socket.SO_RCVBUF, 8192
-        )
+        narrow(connection)
         await connection.head()
         connection.writer.transport.pause_reading()  # type: ignore[attr-defined]
         for data in answers:
@@ -132,30 +137,31 @@ async def test_a_peer_that_takes_nothing(stage: Stage, use: str) -> None:
 @aio
 async def test_an_upload_that_moves_is_healthy(stage: Stage, use: str) -> None:
     """Row 2: an upload may take many times the ``write`` clock as long as the peer takes bytes."""
-    loop = asyncio.get_running_loop()
-    began = loop.time()
+    clock = FakeClock()
 
     async def handle(connection: Connection) -> None:
         await connection.head()
         async for _ in connection.pieces():
-            if loop.time() - began < 0.6:
-                await asyncio.sleep(0.01)
+            # The kernel holds up to 6 MiB, a hundred pieces, and takes more in lumps.
+            clock.turn(0.005)
         await connection.send(answer(b"ok"))
 
     peer = await stage.peer(handle)
     body = Pieces(*[b"x" * 65_536] * 400)
-    call = call_to(peer.url, body, timeouts=Timeouts(write=0.3))
+    call = call_to(peer.url, body, timeouts=Timeouts(write=1), clock=clock)
     wire = await stage.transport(use=use).open(call)
 
     assert b"ok" == await read_all(wire)
+    assert clock.now - 100.0 >= 2.0
 
 
 @aio
 async def test_a_slow_source_is_not_the_peers_silence(stage: Stage, use: str) -> None:
     """The time that the caller's own messages take does not count as the peer's."""
+    clock = FakeClock()
 
     async def pace() -> None:
-        await asyncio.sleep(0.06)
+        clock.turn(60)
 
     async def handle(connection: Connection) -> None:
         await connection.request()
@@ -163,8 +169,9 @@ async def test_a_slow_source_is_not_the_peers_silence(stage: Stage, use: str) ->
 
     peer = await stage.peer(handle)
     body = Pieces(*[b"x"] * 5, pace=pace)
-    clocks = Timeouts(write=0.04, response=5)
-    wire = await stage.transport(use=use).open(call_to(peer.url, body, timeouts=clocks))
+    clocks = Timeouts(write=30, response=50, ttft=50)
+    call = call_to(peer.url, body, timeouts=clocks, clock=clock)
+    wire = await stage.transport(use=use).open(call)
 
     assert b"ok" == await read_all(wire)
 

@@ -522,9 +522,13 @@ async def test_a_terminator_that_comes_late_is_drained(stage: Stage, use: str) -
     assert 1 == peer.opened
 
 
-@pytest.mark.parametrize("rest", [b"", b"x" * 200_000])
-async def test_a_rest_that_is_too_long_is_not_awaited(stage: Stage, use: str, rest: bytes) -> None:
+@pytest.mark.parametrize("rest", [b"", b"x" * 200_000], ids=["in time", "in bytes"])
+async def test_a_rest_that_is_too_long_is_not_awaited(
+    stage: Stage, use: str, rest: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Draining is bounded in time and bytes; past them the connection is closed."""
+    if not rest:
+        monkeypatch.setattr("penstock.transports.exchange._DRAIN", 0.1)
     peer = await stage.peer(silent_after(CHUNKED + chunk(b"data") + (rest and chunk(rest))))
     transport = stage.transport(use=use)
     wire = await transport.open(call_to(peer.url))

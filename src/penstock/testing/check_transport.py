@@ -469,7 +469,6 @@ _TRIALS: list[tuple[_Manners, _Check]] = [
     (_answers, _counts),
     (_answers, _notes),
     (_answers, _used_again),
-    (_slowly, _used_again),
     (_redirects, _redirect),
     (_cuts, _torn),
     (_hangs_up, _no_answer),
