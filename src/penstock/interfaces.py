@@ -131,9 +131,13 @@ class StageFactory(Protocol):
         ...
 
 
+# Without quotes: pyright takes an alias of several quoted pieces for unknown.
 Middleware: TypeAlias = (
-    "Callable[[AsyncIterator[Chunk]], AsyncIterator[Chunk]] | Callable[[Chunk], Chunk | None]"
-    " | Callable[[Chunk], Awaitable[Chunk | None]] | ChunkMiddleware | StageFactory"
+    Callable[[AsyncIterator[Chunk]], AsyncIterator[Chunk]]
+    | Callable[[Chunk], Chunk | None]
+    | Callable[[Chunk], Awaitable[Chunk | None]]
+    | ChunkMiddleware
+    | StageFactory
 )
 """What is done to an answer's chunks: a bare async generator over them; a function of one chunk, or
 an object with ``process(chunk)``, sync or async, that returns itself, another, or None to drop it;

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct
 
+from penstock.fields import Raw
 from penstock.response import ToolCall  # msgspec reads the annotations
 
 __all__ = [
@@ -89,14 +90,17 @@ class ToolMessage(Struct, frozen=True):
         return {"role": "tool", "tool_call_id": self.tool_call_id, "content": self.content}
 
 
+# Without quotes: pyright takes an alias of several quoted pieces for unknown.
 Message: TypeAlias = (
-    "SystemMessage | UserMessage | AssistantMessage | ToolMessage | Mapping[str, Json]"
+    SystemMessage | UserMessage | AssistantMessage | ToolMessage | Mapping[str, Json] | Raw
 )
-"""One message: typed, or a dict of the OpenAI shape."""
+"""One message: typed, a dict of the OpenAI shape, or such a dict's JSON as `Raw`."""
 
 Messages: TypeAlias = (
-    "str | Iterable[Message] | AsyncIterable[Message]"
-    " | Callable[[], Iterable[Message] | AsyncIterable[Message]]"
+    str
+    | Iterable[Message]
+    | AsyncIterable[Message]
+    | Callable[[], Iterable[Message] | AsyncIterable[Message]]
 )
 """A conversation: a list, anything that can be iterated again, a factory of iterables (sync or
 async), or a one-shot iterator, whose second pass (a retry, a fallback) is refused; a plain ``str``
