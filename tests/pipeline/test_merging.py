@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from types import TracebackType
 from typing import Any
 
@@ -13,6 +13,7 @@ import anyio
 import pytest
 from tests.pipeline.drive import items
 
+import penstock
 from penstock.chunks import Chunk, Finish, Meta, TextDelta
 from penstock.errors import (
     ConfigurationError,
@@ -32,6 +33,8 @@ pytestmark = pytest.mark.asyncio
 class Unopened:
     """An answer as a client returns it: opened by ``async with``, iterated after that."""
 
+    early = True
+
     def __init__(self, *lines: Line, refuse: Exception | None = None) -> None:
         self.stream = ScriptedStream(lines)
         self.refuse = refuse
@@ -39,9 +42,9 @@ class Unopened:
         self.closed = 0
 
     def __aiter__(self) -> AsyncIterator[Chunk]:
-        if not self.opened:
+        if not self.opened and self.early:
             raise UsageError("open the stream first")
-        return items(self.stream)
+        return items(self.stream) if self.opened else refuse()
 
     async def __aenter__(self) -> Unopened:
         for _ in range(3):  # as connecting takes a while
@@ -59,6 +62,18 @@ class Unopened:
     ) -> None:
         self.closed += 1
         await self.stream.aclose()
+
+
+class Late(Unopened):
+    """One that says only at its first read that it is not open, as `penstock.ChatStream` does."""
+
+    early = False
+
+
+async def refuse() -> AsyncGenerator[Chunk, None]:
+    """Chunks that are not there yet."""
+    raise UsageError("open the stream first")
+    yield
 
 
 def answer(*lines: Line) -> AsyncIterator[Chunk]:
@@ -105,9 +120,10 @@ async def test_chunks_come_as_they_are_ready() -> None:
     assert [Tagged("slow", TextDelta("s"))] == last
 
 
-async def test_unopened_answers_are_opened_and_closed() -> None:
+@pytest.mark.parametrize("kind", [Unopened, Late])
+async def test_unopened_answers_are_opened_and_closed(kind: type[Unopened]) -> None:
     """What a client returns can be passed as it is; an open one is left to its owner."""
-    mine, open_one = Unopened("a"), Unopened("b")
+    mine, open_one = kind("a"), kind("b")
 
     async with open_one:
         assert {"mine": "a", "open": "b"} == texts(await read({"mine": mine, "open": open_one}))
@@ -173,6 +189,34 @@ async def test_cancellation_passes_through() -> None:
     with pytest.raises(asyncio.CancelledError):
         await reading
     assert 1 == stream.closed
+
+
+async def test_an_empty_answer_is_one() -> None:
+    """An answer without a chunk has an end and nothing else."""
+    assert {"b": "x"} == texts(await read({"a": answer(), "b": answer("x")}))
+
+
+async def test_what_a_client_returns_can_be_compared() -> None:
+    """Streams of a client, not opened yet, against the embedded simulator."""
+    async with penstock.Client() as client:
+        sides = await compare(
+            {
+                "whole": client.stream("sim/text?tokens=3", "hello"),
+                "torn": client.stream("sim/text?tokens=9&fault=reset@3", "hello"),
+            }
+        )
+        assert 0 == client.stats().open_streams
+
+    assert [None, "TruncatedError"] == [
+        side.error and type(side.error).__name__ for side in sides.values()
+    ]
+    assert all(side.text for side in sides.values())
+
+
+async def test_what_is_no_answer_is_refused() -> None:
+    """Something that can be neither iterated nor opened raises as usual."""
+    with pytest.raises(TypeError, match="int"):
+        await read([7])
 
 
 @pytest.mark.parametrize("streams", [[], {}])

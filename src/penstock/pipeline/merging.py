@@ -190,11 +190,18 @@ async def _chunks(source: Source) -> AsyncGenerator[Chunk, None]:
     manager: Any = source  # Any: whichever of the two it is
     try:
         chunks = aiter(manager)
+        # Without a default: with one, CPython 3.11.2 crashed on a stream that was not open.
+        first = await anext(chunks)
+    except StopAsyncIteration:
+        return
     except (TypeError, UsageError):  # not open yet
+        if not hasattr(manager, "__aenter__"):
+            raise
         # By hand: a generator holds no scope across its yields.
         chunks = aiter(await manager.__aenter__())
     else:
         manager = None
+        yield first
     try:
         async for chunk in chunks:
             yield chunk
