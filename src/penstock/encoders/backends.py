@@ -80,9 +80,11 @@ def unshared(value: Json) -> Json:
         return value if value.isascii() else (value + " ")[:-1]
     if kind is dict:
         return {
-            key if key.isascii() else unshared(key): item
-            if type(item) is str and item.isascii()
-            else unshared(item)
+            key if key.isascii() else unshared(key): unshared(item)
+            if type(item) is not str
+            else item
+            if item.isascii()
+            else (item + " ")[:-1]
             for key, item in value.items()
         }
     if kind is list or kind is tuple:

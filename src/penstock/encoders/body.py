@@ -12,7 +12,7 @@ from penstock.encoders.settled import settle
 from penstock.encoders.small import made_at_once
 from penstock.encoders.sources import in_memory, one_shot
 from penstock.encoders.tape import Tape
-from penstock.encoders.walk import MAX_DEPTH, MIN_BUFFER, Walk
+from penstock.encoders.walk import MAX_DEPTH, Walk, check_buffer
 from penstock.errors import UsageError
 from penstock.fields import Each
 
@@ -53,8 +53,7 @@ class Body:
         spool: bool = False,
         backend: Backend | None = None,
     ) -> None:
-        if buffer_size < MIN_BUFFER:
-            raise UsageError(f"buffer_size must be at least {MIN_BUFFER} bytes, not {buffer_size}")
+        check_buffer(buffer_size)
         self._fields = fields
         self._buffer = buffer_size
         self._max_depth = max_depth

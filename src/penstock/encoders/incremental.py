@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from penstock.encoders.backends import Backend
+from penstock.encoders.backends import Backend, default_backend
 from penstock.encoders.settled import settle
 from penstock.encoders.sources import AsyncPull
-from penstock.encoders.walk import MAX_DEPTH, Walk
+from penstock.encoders.survey import Look
+from penstock.encoders.walk import MAX_DEPTH, Walk, check_buffer
 from penstock.errors import UsageError
 
 __all__ = ["encode_json"]
@@ -42,6 +43,12 @@ def encode_json(
             infinity, half of a surrogate pair, a key that is no text, a cycle, too many levels.
         UsageError: A source is asynchronous (`Body` has those), or a list shrank meanwhile.
     """
+    check_buffer(buffer_size)
+    backend = backend or default_backend()
+    encoded = _at_once(value, buffer_size, max_depth, backend)
+    if encoded is not None:
+        yield encoded
+        return
     settled = settle(value.values() if type(value) is dict else [value])
     for check in (True, False):
         walk = Walk(
@@ -56,3 +63,15 @@ def encode_json(
                 raise UsageError("an async source needs a Body: encode_json cannot wait")
             if step:
                 yield step
+
+
+def _at_once(value: Json, buffer_size: int, max_depth: int, backend: Backend) -> bytes | None:
+    """Return a value that is plain JSON and fits in the buffer, else None."""
+    look = Look(max_depth, surrogates=False)
+    try:
+        if look.size(value, max_depth, buffer_size) > buffer_size:
+            return None
+        encoded = backend.encode(value, look.way)
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return encoded if len(encoded) <= buffer_size else None

@@ -22,7 +22,7 @@ from penstock.encoders.values import at, refused, simpler
 from penstock.errors import UsageError
 from penstock.fields import Each, Raw
 
-__all__ = ["MAX_DEPTH", "MIN_BUFFER", "Step", "Walk"]
+__all__ = ["MAX_DEPTH", "MIN_BUFFER", "Step", "Walk", "check_buffer"]
 
 MAX_DEPTH = 256
 """Levels of arrays and objects (`fault-matrix.md`, bounds: what peers take, and no recursion)."""
@@ -42,6 +42,16 @@ Json: TypeAlias = Any
 Step: TypeAlias = "bytes | AsyncPull"
 """A piece; ``b""`` where a check has done a piece's work; or a wait that the caller must do."""
 Frame: TypeAlias = "Generator[Any, None, None]"  # Any: a Step, or a Frame to finish first
+
+
+def check_buffer(size: int) -> None:
+    """Refuse a buffer that an escape does not fit into.
+
+    Raises:
+        UsageError: `size` is below 7 bytes.
+    """
+    if size < MIN_BUFFER:
+        raise UsageError(f"buffer_size must be at least {MIN_BUFFER} bytes, not {size}")
 
 
 class Walk:
@@ -67,8 +77,7 @@ class Walk:
         settled: Mapping[int, Settled] | None = None,
         use: Callable[[Each], None] | None = None,
     ) -> None:
-        if buffer_size < MIN_BUFFER:
-            raise UsageError(f"buffer_size must be at least {MIN_BUFFER} bytes, not {buffer_size}")
+        check_buffer(buffer_size)
         self.async_sources: list[AsyncPull] = []
         """What the walk opened and cannot close itself."""
         self._backend = backend or default_backend()
