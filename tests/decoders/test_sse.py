@@ -399,6 +399,7 @@ def test_a_line_of_8_mib_is_read() -> None:
 def test_an_error_is_final(call: Callable[[SSEDecoder], object]) -> None:
     """A spent decoder raises the same error again, without the frames."""
     decoder = SSEDecoder(max_line=10)
+    decoder.decode(b"data: 0\n\n")
     with pytest.raises(LimitExceededError) as first:
         decoder.decode(b"data: 1\n\nevent: e\ndata:\ndata: 1234567890")
     with pytest.raises(LimitExceededError) as second:

@@ -218,7 +218,7 @@ class JSONArrayDecoder:
         return -1
 
     def _find_string_end(self, data: bytes, at: int) -> int:
-        if self._escaped and at < len(data):
+        if self._escaped:  # by the last byte of the data before
             self._escaped = False
             at += 1
         while found := _STRING_MARK.search(data, at):
@@ -226,9 +226,7 @@ class JSONArrayDecoder:
             if found[0] == b'"':
                 self._in_string = False
                 return at
-            if at == len(data):
-                self._escaped = True
-                break
+            self._escaped = at == len(data)
             at += 1
         return -1
 
