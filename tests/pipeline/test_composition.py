@@ -180,6 +180,19 @@ async def test_order_is_the_callers() -> None:
     assert "a1~21~3b1~22~3c1~23~3" == await run(pipeline)
 
 
+async def test_neighbours_are_fused_at_the_edge() -> None:
+    """Behind the first step too, sync functions side by side are one."""
+    pipeline = compose(awaited, mark("1"), mark("2"), awaited, mark("3"))
+
+    assert ([], 4) == (pipeline.stages(), pipeline.steps)
+    assert "a~12~3b~12~3c~12~3" == await run(pipeline)
+
+
+async def test_fusing_nothing_changes_nothing() -> None:
+    """No function at all is a stage that passes everything on."""
+    assert [TextDelta("a")] == fuse([])([TextDelta("a")])
+
+
 async def test_state_is_per_stream() -> None:
     """A factory is asked once for every stream, over batches and at the edge."""
     first, last = Begun(), Begun()

@@ -43,15 +43,14 @@ class Pipeline:
         functions: list[ChunkFunction] = []
         for form in middleware:
             step = _step(form)
-            if step is None and self._steps:
-                step = staged(_beginning(form))
+            if step is None and not isinstance(form, StageFactory):
+                functions.append(_function(form))
+                continue
+            self._fuse(functions)
             if step is not None:
                 self._steps.append(step)
-            elif isinstance(form, StageFactory):
-                self._fuse(functions)
-                self._begin.append(form.begin)
             else:
-                functions.append(_function(form))
+                self._add(_beginning(form))
         self._fuse(functions)
 
     @property
@@ -71,8 +70,15 @@ class Pipeline:
         """Take the `functions` so far as one stage."""
         if functions:
             stage = fuse(functions)
-            self._begin.append(lambda: stage)
+            self._add(lambda: stage)
             functions.clear()
+
+    def _add(self, begin: Callable[[], Stage[Chunk]]) -> None:
+        """Take a stage: over batches before the first step, item by item after it."""
+        if self._steps:
+            self._steps.append(staged(begin))
+        else:
+            self._begin.append(begin)
 
 
 def compose(*middleware: Middleware) -> Pipeline:
@@ -95,8 +101,9 @@ def fuse(functions: Sequence[ChunkFunction]) -> Stage[Chunk]:
     A chunk that becomes None is dropped. What a function raises ends the stream, unchanged, after
     the chunks before it.
     """
-    calls = tuple(functions)
-    first, rest = calls[0], calls[1:]
+    if not functions:
+        return list
+    first, *rest = functions
 
     def stage(batch: list[Chunk]) -> list[Chunk]:
         done: list[Chunk] = []
