@@ -32,7 +32,7 @@ MODEL = "text?tokens=3"
 
 
 def conversation(shape: str, size: int) -> list[dict[str, Any]]:
-    """Return about `size` bytes: messages of ``100`` or ``2048`` bytes, a ``string``, an ``image``."""
+    """Return about `size` bytes: messages of ``100`` or ``2048`` each, a ``string``, ``image``."""
     if shape == "string":
         return [{"role": "user", "content": "x" * size}]
     if shape == "image":
@@ -238,42 +238,8 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
     big, image = (4 * MIB, 2 * MIB) if options.smoke else (64 * MIB, 32 * MIB)
-    rows: dict[str, float] = {}
-    here = "benchmarks.call_memory"
     with simulator() as url:
-        for shape in ("100", "2048"):
-            for size in (MIB, big):
-                rows[f"penstock {size // MIB} MiB of {shape} B, traced"] = fresh(
-                    here, "penstock", url=url, shape=shape, size=size, kind="traced"
-                )
-        rows[f"transport alone {big // MIB} MiB, traced"] = fresh(
-            here, "transport", url=url, shape="100", size=big, kind="traced"
-        )
-        for shape in ("string", "image"):
-            for kind in ("traced", "resident"):
-                rows[f"penstock {image // MIB} MiB {shape}, {kind}"] = fresh(
-                    here, "penstock", url=url, shape=shape, size=image, kind=kind
-                )
-        rows[f"penstock {big // MIB} MiB of 2048 B, resident"] = fresh(
-            here, "penstock", url=url, shape="2048", size=big, kind="resident"
-        )
-        rows[f"penstock {big // MIB} MiB of 2048 B counted, traced"] = fresh(
-            here, "penstock", url=url, shape="2048", size=big, kind="traced", framing="length"
-        )
-        rows["penstock 32 calls of 8 MiB at once, traced, each"] = (
-            fresh(here, "penstock", url=url, shape="2048", size=big // 8, kind="traced", calls=32)
-            / 32
-        )
-        for shape, size in (("100", big), ("2048", big), ("string", image)):
-            rows[f"penstock longest stall, {size // MIB} MiB {shape}, ms"] = (
-                fresh(here, "stall", url=url, shape=shape, size=size) * 1000
-            )
-        for peer, module in _PEERS.items():
-            if installed(module):
-                for shape, size in (("2048", big), ("string", image)):
-                    rows[f"{peer} {size // MIB} MiB {shape}, resident"] = fresh(
-                        here, peer, url=url, shape=shape, size=size, kind="resident"
-                    )
+        rows = _ours(url, big, image) | _peers(url, big, image)
     if options.json:
         print(json.dumps(rows))
         return
@@ -281,6 +247,54 @@ def main() -> None:
     for name, value in rows.items():
         text = f"{value:10.2f} ms" if name.endswith("ms") else f"{value / KIB:10.0f} KiB"
         print(f"{name:60} {text}")
+
+
+def _ours(url: str, big: int, image: int) -> dict[str, float]:
+    """Return what penstock takes, and httpx alone, by case."""
+    rows: dict[str, float] = {}
+
+    def add(name: str, function: str, **arguments: Any) -> None:
+        rows[name] = fresh("benchmarks.call_memory", function, url=url, **arguments)
+
+    def ours(name: str, shape: str, size: int, kind: str, **more: Any) -> None:
+        label = f"penstock {size // MIB} MiB {name}, {kind}"
+        add(label, "penstock", shape=shape, size=size, kind=kind, **more)
+
+    for shape in ("100", "2048"):
+        for size in (MIB, big):
+            ours(f"of {shape} B", shape, size, "traced")
+    ours("of 2048 B", "2048", big, "resident")
+    ours("of 2048 B counted", "2048", big, "traced", framing="length")
+    add(
+        f"transport alone {big // MIB} MiB, traced",
+        "transport",
+        shape="100",
+        size=big,
+        kind="traced",
+    )
+    for shape in ("string", "image"):
+        for kind in ("traced", "resident"):
+            ours(shape, shape, image, kind)
+    many = "penstock 32 calls of 8 MiB at once, traced, each"
+    add(many, "penstock", shape="2048", size=big // 8, kind="traced", calls=32)
+    rows[many] /= 32
+    for shape, size in (("100", big), ("2048", big), ("string", image)):
+        stall = f"penstock longest stall, {size // MIB} MiB {shape}, ms"
+        add(stall, "stall", shape=shape, size=size)
+        rows[stall] *= 1000
+    return rows
+
+
+def _peers(url: str, big: int, image: int) -> dict[str, float]:
+    """Return what the peers that are installed take, by case."""
+    return {
+        f"{peer} {size // MIB} MiB {shape}, resident": fresh(
+            "benchmarks.call_memory", peer, url=url, shape=shape, size=size, kind="resident"
+        )
+        for peer, module in _PEERS.items()
+        if installed(module)
+        for shape, size in (("2048", big), ("string", image))
+    }
 
 
 if __name__ == "__main__":

@@ -27,7 +27,6 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
-
 from tests.road import road as road  # a fixture of every test of the whole road
 
 settings.register_profile(
