@@ -790,8 +790,8 @@ async def test_idle_shards_are_closed(
     peer = await stage.peer(always(answer(b"ok")))
     transport = stage.transport(use=use)
     wires = await asyncio.gather(*(transport.open(call_to(peer.url)) for _ in range(20)))
-    await asyncio.gather(*(wire.aclose(reuse=True) for wire in wires))
     assert 3 == transport.stats().shards
+    await asyncio.gather(*(wire.aclose(reuse=True) for wire in wires))
     await until(lambda: not peer.open)
 
     assert (0, 0) == (transport.stats().shards, transport.stats().connections)
@@ -806,8 +806,36 @@ async def test_cancelled_before_its_owner_runs(stage: Stage) -> None:
     await (await transport.open(call_to(peer.url))).aclose(reuse=True)
     task = asyncio.create_task(transport.open(call_to(peer.url)))
     await asyncio.sleep(0)
-    task.cancel()
-    await asyncio.wait([task])
+    (exchange,) = transport._loops[asyncio.get_running_loop()].exchanges
+    exchange.abort()
+    with pytest.raises(StreamClosedError):
+        await task
 
-    assert task.cancelled()
+    assert exchange.owner.cancelled()
     assert (0, 0) == await left(transport)
+
+
+async def test_a_place_given_to_a_cancelled_call_is_not_lost(
+    stage: Stage, use: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call that is cancelled in the turn in which it gets its place passes it on."""
+    peer = await stage.peer(silent_after(CHUNKED))
+    transport = stage.transport(use=use, limits=Limits(max_connections=1))
+    wire = await transport.open(call_to(peer.url))
+    waiting = asyncio.create_task(transport.open(call_to(peer.url)))
+    await asyncio.sleep(0.01)
+    pool = transport._loops[asyncio.get_running_loop()].pool
+    give_back = pool.give_back
+
+    def give_and_cancel() -> None:
+        monkeypatch.setattr(pool, "give_back", give_back)
+        give_back()
+        waiting.cancel()
+
+    monkeypatch.setattr(pool, "give_back", give_and_cancel)
+    await wire.aclose()
+    await asyncio.wait([waiting])
+
+    assert waiting.cancelled()
+    assert (0, 0) == await left(transport)
+    await (await transport.open(call_to(peer.url))).aclose()

@@ -339,7 +339,7 @@ def make_shard(route: Route, settings: Settings, context: ssl.SSLContext) -> Sha
         "http2": settings.http2,
         "timeout": None,
         "limits": limits,
-        # One account's session cookie must not travel with another account's key.
+        # What one account is given must not stay, let alone travel with another account's key.
         "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),
     }
     if kind == "unix":
