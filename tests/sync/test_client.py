@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import logging
 import pickle
+import random
+import signal
 import sqlite3
 import threading
 import traceback
@@ -211,6 +213,51 @@ def test_closing_gives_open_streams_their_grace(simulator: SimulatorThread) -> N
         closer.join()
 
     assert 20 == reply_size
+
+
+class Interrupted(BaseException):
+    """As `KeyboardInterrupt`, but at moments that the test chooses."""
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="platform: needs POSIX signals")
+def test_interrupts_at_any_moment_leave_nothing_behind(
+    client: SyncClient, simulator: SimulatorThread
+) -> None:
+    """Two hundred calls, each interrupted somewhere; a second one is not needed to be free."""
+    armed = False
+
+    def interrupt(*_: object) -> None:
+        nonlocal armed
+        if armed:
+            armed = False
+            raise Interrupted
+
+    def stream() -> None:
+        with client.stream("text", "hello", extra_headers=slow()) as opened:
+            list(opened)
+
+    calls = [
+        lambda: client.chat("text", "hello", extra_headers=slow()),
+        lambda: list(client.map([{"model": "echo", "messages": "a"}] * 500)),
+        stream,
+    ]
+    main = threading.main_thread().ident or 0
+    moments = random.Random(1)
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        for turn in range(200):
+            delay = moments.random() * 0.005
+            timer = threading.Timer(delay, signal.pthread_kill, (main, signal.SIGUSR1))
+            with pytest.raises(Interrupted):  # noqa: PT012  # armed within
+                armed = True
+                timer.start()
+                calls[turn % 3]()
+            timer.join()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    simulator.idle()
+
+    assert 0 == client.stats().open_streams
 
 
 def test_errors_are_the_async_clients(client: SyncClient) -> None:

@@ -268,6 +268,24 @@ def test_an_interrupt_cancels_the_call(portal: Portal) -> None:
     assert 2 == portal.call(double, 1)
 
 
+def test_a_call_that_is_cancelled_before_its_first_step_is_lost(portal: Portal) -> None:
+    """Its thread is told, as the coroutine that would have told it never runs."""
+    told = threading.Event()
+
+    async def never() -> None:
+        raise AssertionError("it ran")
+
+    job = portal.prepare(never, told.set)
+
+    def both() -> None:  # in one turn of the loop
+        job.start()
+        job.cancel()
+
+    portal.call(both)
+
+    assert told.wait(10)
+
+
 @posix
 def test_an_interrupt_that_comes_too_late_is_raised(portal: Portal) -> None:
     """Ctrl-C with the answer already there does not wait for a call that is over."""

@@ -103,7 +103,9 @@ class Portal:
             if not self._closed:  # the loop has closed it otherwise
                 self._wait(items.aclose)
 
-    def prepare(self, main: Callable[[], Awaitable[None]], lost: Callable[[], None]) -> Job:
+    def prepare(
+        self, main: Callable[[], Coroutine[Any, Any, None]], lost: Callable[[], None]
+    ) -> Job:
         """Return a job that runs ``main()`` on the loop once it is started.
 
         Args:
@@ -184,7 +186,10 @@ class Job:
     """A coroutine on the portal's loop, as the thread that began it knows it."""
 
     def __init__(
-        self, thread: _LoopThread, main: Callable[[], Awaitable[None]], lost: Callable[[], None]
+        self,
+        thread: _LoopThread,
+        main: Callable[[], Coroutine[Any, Any, None]],
+        lost: Callable[[], None],
     ) -> None:
         self._thread = thread
         self._main = main
@@ -216,11 +221,8 @@ class Job:
         self._lost()
 
     def _begin(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._run())
-
-    async def _run(self) -> None:
-        await self._main()
-        self._thread.forget(self)
+        self._task = asyncio.get_running_loop().create_task(self._main())
+        self._task.add_done_callback(self._end)
 
     def _stop(self) -> None:
         if self._task is None or self._task.done():
@@ -228,6 +230,12 @@ class Job:
             self._lost()
         else:
             self._task.cancel()
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        self._thread.forget(self)
+        # A task that is cancelled before its first step runs nothing of `main`.
+        if task.cancelled() or task.exception() is not None:
+            self._lost()
 
 
 class _LoopThread:
@@ -255,6 +263,9 @@ class _LoopThread:
 
     def start(self) -> None:
         """Start the thread once, and wait for its loop."""
+        # Not each time: an interrupt amid `Event.wait` can leave the event's own lock taken.
+        if self._started.is_set():
+            return
         with self._lock:
             if self._thread is None:
                 thread = threading.Thread(target=self._serve, name="penstock-portal", daemon=True)
