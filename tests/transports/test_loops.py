@@ -122,6 +122,27 @@ def test_a_forked_child_has_connections_of_its_own(peer: PeerThread, use: Use) -
     assert 2 == peer.opened
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="platform: no fork")
+def test_a_forked_child_closes_nothing_of_its_parents(peer: PeerThread, use: Use) -> None:
+    """Row 30: a child that closes the transport does not hang up on its parent's connections."""
+    transport = HttpxTransport(use=use)
+    with asyncio.Runner() as runner:
+        runner.run(three_calls(transport, peer.url))
+        child = os.fork()
+        if not child:  # pragma: no cover  # another process
+            status = 1
+            try:
+                asyncio.new_event_loop().run_until_complete(transport.aclose())
+                status = 0
+            finally:
+                os._exit(status)
+        _, status = os.waitpid(child, 0)
+        left = runner.run(three_calls(transport, peer.url))
+        runner.run(transport.aclose())
+
+    assert (0, 1, 1) == (status, left, peer.opened)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="platform: no uvloop")
 def test_uvloop_carries_it(peer: PeerThread, use: Use) -> None:
     """A faster loop is a loop like another."""
