@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks.fresh import fresh
 
 from penstock.simulator import Simulator, SimulatorThread
 
@@ -220,3 +221,12 @@ def test_an_open_stream_costs_a_known_amount(server: SimulatorThread) -> None:
     held = measure(server, OPEN)
 
     assert held < 64 * KIB
+
+
+def test_row_28_a_soak_leaves_nothing(server: SimulatorThread) -> None:
+    """Row 28: 400 streams, 5 % cancelled, 5 % faulty, leave no task, socket, place or stream."""
+    found = fresh("benchmarks.soak", "soak", url=server.url, streams=400, at_once=40)
+
+    assert dict.fromkeys(found["left"], 0) == found["left"]
+    assert 400 == sum(found["ended"].values())
+    assert {"whole", "cancelled", "TruncatedError"} <= set(found["ended"])
