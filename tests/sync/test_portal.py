@@ -320,6 +320,21 @@ def test_iterating_reads_the_source_in_the_callers_thread(portal: Portal) -> Non
     assert {threading.current_thread()} == threads
 
 
+def test_a_source_may_be_read_between_two_items(portal: Portal) -> None:
+    """A generator that asks for the next in a task of its own is served at the next call."""
+
+    async def ahead(source: AsyncIterable[int]) -> AsyncGenerator[int, None]:
+        numbers = aiter(source)
+        number = await anext(numbers)
+        for _ in range(3):
+            task = asyncio.create_task(anext(numbers))  # type: ignore[arg-type]  # a coroutine
+            yield number
+            number = await task
+        yield number
+
+    assert [0, 1, 2, 3] == list(portal.iterate(ahead, range(4)))
+
+
 def test_iterating_takes_an_async_source(portal: Portal) -> None:
     """An async source is read on the loop."""
 

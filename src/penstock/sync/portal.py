@@ -30,7 +30,7 @@ from dataclasses import dataclass, field
 from inspect import isawaitable
 from queue import Empty, SimpleQueue
 from time import monotonic
-from typing import Any, TypeAlias, TypeVar, cast, overload
+from typing import Any, TypeAlias, TypeGuard, TypeVar, cast, overload
 
 from penstock.errors import StreamClosedError, UsageError
 
@@ -141,21 +141,21 @@ class Portal:
     def _wait(
         self, function: Callable[..., object], *args: object, desk: _Desk | None = None
     ) -> object:
-        inbox: SimpleQueue[_Outcome | _Errand] = SimpleQueue()
-        if desk is not None:
-            desk.inbox = inbox
+        inbox: SimpleQueue[_Outcome | _Errand] = SimpleQueue() if desk is None else desk.inbox
+        this = object()  # an inbox that serves several calls may hold what came too late for one
 
         async def main() -> None:
-            inbox.put(await _outcome(function, args))
+            inbox.put(await _outcome(this, function, args))
 
-        job = self.prepare(main, lambda: inbox.put(_Outcome(error=closed())))
+        job = self.prepare(main, lambda: inbox.put(_Outcome(this, error=closed())))
         try:
             job.start()
-            while isinstance(outcome := inbox.get(), _Errand):
-                outcome.run()
+            while not _is_of(outcome := inbox.get(), this):
+                if isinstance(outcome, _Errand):
+                    outcome.run()
         except BaseException:
             job.cancel()
-            settle(inbox, _Outcome)
+            settle(inbox, lambda message: _is_of(message, this))
             raise
         try:
             return outcome.unpack()
@@ -331,6 +331,7 @@ class _LoopThread:
 class _Outcome:
     """What became of a call."""
 
+    call: object = None
     value: object = field(default=None, repr=False)
     error: BaseException | None = field(default=None, repr=False)
 
@@ -340,14 +341,20 @@ class _Outcome:
         return self.value
 
 
-async def _outcome(function: Callable[..., object], args: tuple[object, ...]) -> _Outcome:
+def _is_of(message: object, call: object) -> TypeGuard[_Outcome]:
+    return isinstance(message, _Outcome) and message.call is call
+
+
+async def _outcome(
+    call: object, function: Callable[..., object], args: tuple[object, ...]
+) -> _Outcome:
     try:
         value = function(*args)
-        return _Outcome(await value if isawaitable(value) else value)
+        return _Outcome(call, await value if isawaitable(value) else value)
     except asyncio.CancelledError:  # by who waits, who no longer cares, or by the loop's end
-        return _Outcome(error=closed())
+        return _Outcome(call, error=closed())
     except BaseException as error:  # the caller's thread is where it belongs
-        return _Outcome(error=error)
+        return _Outcome(call, error=error)
 
 
 class _Errand:
@@ -361,7 +368,7 @@ class _Errand:
     def run(self) -> None:
         """Do it in this thread, and send back what came of it."""
         try:
-            outcome = _Outcome(self._function())
+            outcome = _Outcome(value=self._function())
         except Exception as error:
             outcome = _Outcome(error=error)
         self._loop.call_soon_threadsafe(self._report, outcome)
@@ -372,7 +379,7 @@ class _Errand:
 
 
 class _Desk:
-    """Where a coroutine finds the thread that waits for it at the moment."""
+    """Where a coroutine finds the thread that waits for it, or will wait again."""
 
     def __init__(self) -> None:
         self.inbox: SimpleQueue[_Outcome | _Errand] = SimpleQueue()
@@ -399,16 +406,17 @@ def _abandon(threads: dict[int, _LoopThread]) -> None:
         thread.stop()
 
 
-def settle(inbox: SimpleQueue[Any], last: type[T]) -> T | None:  # Any: messages of many kinds
-    """Read `inbox` up to its message of type `last`; None where clean-up takes too long."""
+def settle(
+    inbox: SimpleQueue[Any],  # Any: messages of many kinds
+    is_last: Callable[[Any], bool],
+) -> None:
+    """Read `inbox` up to its last message, or for as long as clean-up may take."""
     until = monotonic() + _CLEANUP_TIMEOUT
     while (left := until - monotonic()) > 0:
         with suppress(Empty):
-            message = inbox.get(timeout=left)
-            if isinstance(message, last):
-                return message
+            if is_last(inbox.get(timeout=left)):
+                return
     _log.warning("a cancelled call has not ended after %s s; it goes on alone", _CLEANUP_TIMEOUT)
-    return None
 
 
 def closed() -> StreamClosedError:

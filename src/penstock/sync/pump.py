@@ -104,7 +104,7 @@ class Pump(Generic[T]):
         if self._job is None or self._ended:
             return
         self._job.cancel()
-        settle(self._inbox, _End)
+        settle(self._inbox, lambda message: isinstance(message, _End))
         self._pending = iter(())
         self._ended = True
         self._inbox.put(_End(StreamClosedError("the stream was closed")))
