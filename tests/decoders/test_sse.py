@@ -119,6 +119,18 @@ STANDARD = {
         b"retry: " + b"9" * 5000 + b"\ndata: x\n\n",
         [message("x", "", 2**63 - 1)],
     ),
+    "retry alone counts for the next, between others": (
+        b"data: w\n\nretry: 5\n\ndata: x\n\n",
+        [message("w"), message("x", "", 5)],
+    ),
+    "retry of 18 digits, with zeros": (
+        b"retry: 00" + b"9" * 18 + b"\ndata: x\n\n",
+        [message("x", "", 10**18 - 1)],
+    ),
+    "retry of 19 digits": (
+        b"retry: " + b"9" * 19 + b"\ndata: x\n\n",
+        [message("x", "", 2**63 - 1)],
+    ),
     "retry alone counts for the next": (b"retry: 5\n\ndata: x\n\n", [message("x", "", 5)]),
     "a name alone is no event": (b"event: ping\n\ndata: x\n\n", [message("x")]),
     "blank lines are no events": (b"\n\n\r\n\r\rdata: x\n\n\n\n", [message("x")]),
@@ -314,6 +326,11 @@ BOUNDS: dict[str, tuple[bytes, list[str], str | None]] = {
     "event in its torn line": (b"data:" + b"x" * 15 + b"\ndata: " + b"y" * 16, [], "max_event"),
     "event by its name": (b"event: 1234567890\ndata:" + b"x" * 15 + b"\n\n", [], "max_event"),
     "event by the last id": (b"id: 1234567890\n\ndata:" + b"x" * 15 + b"\n\n", [], "max_event"),
+    "plain event by the last id": (
+        b"id: 123456789012\n\ndata: " + b"x" * 13 + b"\n\n",
+        [],
+        "max_event",
+    ),
     "id by the id before": (b"id: 123456789012\nid: 1234567890123\n", [], "max_event"),
     "line before event": (b"data:" + b"x" * 12 + b"\ndata:" + b"y" * 30 + b"\n\n", [], "max_event"),
     "comment": (b": " + b"x" * 300 + b"\ndata: a\n\n", ["a"], None),
@@ -418,6 +435,9 @@ def test_a_torn_end_is_final() -> None:
     for _ in range(2):
         with pytest.raises(DecodeError, match="ended inside"):
             decoder.flush()
+    with pytest.raises(DecodeError, match="ended inside"):
+        decoder.decode(b"data: 1\n\n")
+    assert 0 == decoder.buffered
 
 
 def test_the_end_has_bounds_too() -> None:
