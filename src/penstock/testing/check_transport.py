@@ -10,14 +10,11 @@ and on trio.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import anyio
-from anyio.abc import SocketAttribute, SocketStream
 from anyio.lowlevel import checkpoint
-from anyio.streams.buffered import BufferedByteReceiveStream
 
 from penstock.errors import (
     ConnectError,
@@ -29,16 +26,23 @@ from penstock.errors import (
 )
 from penstock.interfaces import HttpCall, Transport, Wire
 from penstock.limits import Limits, Timeouts
+from penstock.testing.loopback import (
+    Loopback,
+    Manners,
+    answers,
+    answers_slowly,
+    cuts_short,
+    hangs_up,
+    redirects,
+    says_nothing,
+    stops,
+)
 from penstock.transports import Watchdog
 
 __all__ = ["check_transport"]
 
 TURNS = 20
 """How many turns of the loop a cancellation is tried after."""
-
-_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
-_CHUNKED = _HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
-_MOST = 64 * 1024
 
 
 async def check_transport(make: Callable[[], Transport], *, patience: float = 2.0) -> None:
@@ -55,15 +59,15 @@ async def check_transport(make: Callable[[], Transport], *, patience: float = 2.
     for manners, check in _TRIALS:
         await _try(make, manners, check, patience)
     for turns in range(TURNS):
-        await _try(make, _slowly, _cancelled_after(turns), patience)
+        await _try(make, answers_slowly, _cancelled_after(turns), patience)
 
 
 async def _try(
-    make: Callable[[], Transport], manners: _Manners, check: _Check, patience: float
+    make: Callable[[], Transport], manners: Manners, check: _Check, patience: float
 ) -> None:
     promise = (check.__doc__ or "").strip().splitlines()[0]
     failure: str | None = None
-    async with _Server.running(manners) as server:
+    async with Loopback.running(manners) as server:
         transport = make()
         trial = _Trial(transport, server, patience)
         try:
@@ -86,134 +90,6 @@ def _first(error: BaseException) -> str:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return str(error)
-
-
-# --- the server ----------------------------------------------------------------------------------
-
-
-@dataclass
-class _Asked:
-    """A request as the server saw it."""
-
-    line: bytes
-    headers: dict[bytes, bytes]
-    body: bytes
-
-
-class _Peer:
-    """One connection of the server."""
-
-    def __init__(self, stream: SocketStream, asked: list[_Asked]) -> None:
-        self._stream = stream
-        self._buffered = BufferedByteReceiveStream(stream)
-        self._asked = asked
-
-    async def request(self) -> None:
-        """Read a whole request."""
-        head = await self._buffered.receive_until(b"\r\n\r\n", _MOST)
-        line, *fields = head.split(b"\r\n")
-        pairs = (field.split(b":", 1) for field in fields)
-        headers = {name.lower(): value.strip() for name, value in pairs}
-        body = b""
-        if b"content-length" in headers:
-            body = await self._buffered.receive_exactly(int(headers[b"content-length"]))
-        elif headers.get(b"transfer-encoding") == b"chunked":
-            while size := int(await self._buffered.receive_until(b"\r\n", 64), 16):
-                body += (await self._buffered.receive_exactly(size + 2))[:-2]
-            await self._buffered.receive_exactly(2)
-        self._asked.append(_Asked(line, headers, body))
-
-    async def send(self, data: bytes) -> None:
-        """Send `data`."""
-        await self._stream.send(data)
-
-    async def silence(self) -> None:
-        """Send nothing until the other side hangs up."""
-        while True:
-            await self._buffered.receive()
-
-
-_Manners: TypeAlias = "Callable[[_Peer], Awaitable[None]]"
-
-
-class _Server:
-    """A loopback server that treats every connection alike."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.asked: list[_Asked] = []
-        self.accepted = 0
-        self.connected = 0
-
-    @classmethod
-    @asynccontextmanager
-    async def running(cls, manners: _Manners) -> AsyncIterator[_Server]:
-        """Serve until the block ends."""
-        listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0)
-        port = listener.extra(SocketAttribute.local_port)
-        server = cls(f"http://127.0.0.1:{port}/v1/chat")
-
-        async def accept(stream: SocketStream) -> None:
-            server.accepted += 1
-            server.connected += 1
-            try:
-                async with stream:
-                    await manners(_Peer(stream, server.asked))
-            except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.IncompleteRead):
-                pass
-            finally:
-                server.connected -= 1
-
-        async with listener, anyio.create_task_group() as group:
-            group.start_soon(listener.serve, accept)
-            yield server
-            group.cancel_scope.cancel()
-
-
-def _chunk(data: bytes) -> bytes:
-    return b"%x\r\n%b\r\n" % (len(data), data)
-
-
-async def _answers(peer: _Peer) -> None:
-    while True:
-        await peer.request()
-        await peer.send(_CHUNKED + _chunk(b"one") + _chunk(b"two") + b"0\r\n\r\n")
-
-
-async def _slowly(peer: _Peer) -> None:
-    while True:
-        await peer.request()
-        for piece in (_CHUNKED, _chunk(b"one"), _chunk(b"two"), b"0\r\n\r\n"):
-            await peer.send(piece)
-            await anyio.sleep(0.001)
-
-
-async def _redirects(peer: _Peer) -> None:
-    while True:
-        await peer.request()
-        await peer.send(
-            b"HTTP/1.1 307 Go\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"
-        )
-
-
-async def _cuts(peer: _Peer) -> None:
-    await peer.request()
-    await peer.send(_CHUNKED + _chunk(b"one") + b"5\r\nha")
-
-
-async def _hangs_up(peer: _Peer) -> None:
-    await peer.request()
-
-
-async def _says_nothing(peer: _Peer) -> None:
-    await peer.request()
-    await peer.silence()
-
-
-async def _stops(peer: _Peer) -> None:
-    await peer.request()
-    await peer.send(_CHUNKED + _chunk(b"one"))
-    await peer.silence()
 
 
 # --- the trials ----------------------------------------------------------------------------------
@@ -239,7 +115,7 @@ class _Trial:
     """A transport, a server, and how long to wait."""
 
     transport: Transport
-    server: _Server
+    server: Loopback
     patience: float
 
     def call(
@@ -342,6 +218,16 @@ async def _used_again(trial: _Trial) -> None:
         await wire.read()
         await wire.aclose(reuse=True)
     _hold(trial.server.accepted == 1, f"{trial.server.accepted} connections for 5 calls")
+
+
+async def _drained(trial: _Trial) -> None:
+    """The rest of an answer is read when it is closed for reuse."""
+    for _ in range(5):
+        wire = await trial.open()
+        await wire.read()
+        await wire.aclose(reuse=True)
+    # On a busy machine the rest may come too late, but not five times.
+    _hold(trial.server.accepted < 5, "no connection is used again")
 
 
 async def _redirect(trial: _Trial) -> None:
@@ -462,23 +348,24 @@ def _cancelled_after(turns: int) -> _Check:
     return check
 
 
-_TRIALS: list[tuple[_Manners, _Check]] = [
-    (_answers, _whole),
-    (_slowly, _whole),
-    (_answers, _sends),
-    (_answers, _counts),
-    (_answers, _notes),
-    (_answers, _used_again),
-    (_redirects, _redirect),
-    (_cuts, _torn),
-    (_hangs_up, _no_answer),
-    (_answers, _nobody),
-    (_answers, _bad_header),
-    (_says_nothing, _response_clock),
-    (_stops, _idle_clock),
-    (_stops, _aborts),
-    (_stops, _closes),
-    (_stops, _closed_transport),
+_TRIALS: list[tuple[Manners, _Check]] = [
+    (answers, _whole),
+    (answers_slowly, _whole),
+    (answers, _sends),
+    (answers, _counts),
+    (answers, _notes),
+    (answers, _used_again),
+    (answers_slowly, _drained),
+    (redirects, _redirect),
+    (cuts_short, _torn),
+    (hangs_up, _no_answer),
+    (answers, _nobody),
+    (answers, _bad_header),
+    (says_nothing, _response_clock),
+    (stops, _idle_clock),
+    (stops, _aborts),
+    (stops, _closes),
+    (stops, _closed_transport),
 ]
 
 

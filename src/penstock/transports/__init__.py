@@ -1,12 +1,24 @@
 """Stage 3 of 6: bytes out, bytes in; the only sockets and processes.
 
-Nothing here is loaded by `import penstock`, and ``httpx`` only with the first call.
+`import penstock` loads none of this. The transport over ``httpx`` is loaded with its name, as anyio
+and the standard library's cookies come with it, and ``httpx`` itself with the first call.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from penstock.transports.dates import retry_after
-from penstock.transports.http import HttpxTransport, TransportStats
 from penstock.transports.watchdog import Clock, Watchdog
 
+if TYPE_CHECKING:
+    from penstock.transports.http import HttpxTransport, TransportStats
+
 __all__ = ["Clock", "HttpxTransport", "TransportStats", "Watchdog", "retry_after"]
+
+
+def __getattr__(name: str) -> Any:  # Any: as many types as names
+    if name in ("HttpxTransport", "TransportStats"):
+        return getattr(import_module("penstock.transports.http"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
