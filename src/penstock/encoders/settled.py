@@ -21,9 +21,10 @@ Json = Any
 class Settled:
     """A list that outlives the walks over it: how many items count, and what a check saw of them.
 
-    A pass right after a check need not look at the items again. The notes are used up by it, as an
-    edit makes them wrong: then as much memory is used as the edit needs, or NaN goes out as null,
-    but what goes out is JSON.
+    The first pass after a check need not look at the items again. The notes are used up by it, as
+    an edit makes them wrong: an item that was edited in between goes out as the C encoder has it
+    (NaN as null, a number for a key as text) and in as much memory as it needs. What goes out is
+    JSON all the same, and a promised length or digest is compared as always.
     """
 
     __slots__ = ("_notes", "items", "length")
