@@ -10,6 +10,30 @@ from typing import TYPE_CHECKING
 from penstock._version import VERSION as __version__
 
 if TYPE_CHECKING:
+    from penstock import (
+        decoders as decoders,
+    )
+    from penstock import (
+        encoders as encoders,
+    )
+    from penstock import (
+        errors as errors,
+    )
+    from penstock import (
+        interfaces as interfaces,
+    )
+    from penstock import (
+        pipeline as pipeline,
+    )
+    from penstock import (
+        simulator as simulator,
+    )
+    from penstock import (
+        sse as sse,
+    )
+    from penstock import (
+        testing as testing,
+    )
     from penstock.chunks import (
         AudioDelta,
         Chunk,

@@ -75,7 +75,12 @@ class Spool:
 
     async def _pull(self) -> Message | None:
         if isinstance(self._messages, AsyncIterator):
-            return await anext(self._messages, None)
+            # Not anext with a default: on CPython 3.11 that fails with iterators written in C or
+            # by hand, whose __anext__ returns any awaitable.
+            try:
+                return await anext(self._messages)
+            except StopAsyncIteration:
+                return None
         return next(self._messages, None)
 
     def _keep(self, message: Message) -> int:
