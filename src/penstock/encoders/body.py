@@ -26,9 +26,9 @@ class Body:
     """A replayable body: `open` makes the bytes of `fields`, again and again, in one buffer.
 
     Nothing is copied. Lists count with the length that they have now; their items are not to be
-    edited while a call lasts. Whatever is in memory is checked before the first byte; what a function or an async source brings is checked as it comes.
-    Once a length or a digest has been told, every later pass is compared with it, and one that
-    differs fails before its last byte.
+    edited while a call lasts. Whatever is in memory is checked before the first byte; what a
+    function or an async source brings is checked as it comes. Once a length or a digest has been
+    told, every later pass is compared with it, and one that differs fails before its last byte.
 
     A source with only one pass in it (an iterator, a generator) is fine for that pass. A second
     one, which a retry or a digest needs, is refused, or read from a temporary file with `spool`.
