@@ -20,7 +20,7 @@ from penstock.errors import Attempt, PenstockError
 
 for _module in pkgutil.walk_packages(penstock.__path__, "penstock.", onerror=lambda _: None):
     # Imported so that every subclass is known; a bare installation has fewer modules.
-    with suppress(errors.MissingExtraError):
+    with suppress(errors.MissingExtraError, ModuleNotFoundError):
         if _module.name != "penstock.__main__":
             importlib.import_module(_module.name)
 

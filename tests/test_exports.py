@@ -32,10 +32,10 @@ def order(name: str) -> tuple[int, str]:
 
 
 def load(name: str) -> ModuleType | None:
-    """Import `name`; None where a bare installation lacks what it needs."""
+    """Import `name`; None where a bare installation lacks what it needs, an extra or trio."""
     try:
         return importlib.import_module(name)
-    except MissingExtraError:
+    except (MissingExtraError, ModuleNotFoundError):
         if os.environ.get("PENSTOCK_BARE"):
             return None
         raise

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 CONFTEST = Path(__file__).with_name("conftest.py")
+ROOT = CONFTEST.parents[1]
 
-SETTINGS = """
+SETTINGS = f"""
 [pytest]
+pythonpath = {ROOT} {ROOT / "src"}
 asyncio_mode = strict
 asyncio_debug = true
 asyncio_default_fixture_loop_scope = function

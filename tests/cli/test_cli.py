@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer  # noqa: F401  # what a bare installation leaves out, and this module with it
 
 from penstock.simulator import SimulatorThread, faults
 

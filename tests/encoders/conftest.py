@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
 from importlib.util import find_spec
 from typing import Any, TypeAlias
@@ -25,7 +26,10 @@ def backend(request: pytest.FixtureRequest) -> Backend:
     return made
 
 
-@pytest.fixture(scope="session", params=["asyncio", "trio"])
+LOOPS = ["asyncio"] if os.environ.get("PENSTOCK_BARE") else ["asyncio", "trio"]
+
+
+@pytest.fixture(scope="session", params=LOOPS)
 def run(request: pytest.FixtureRequest) -> Runner:
     """Run a coroutine function on each loop."""
     return lambda function: anyio.run(function, backend=request.param)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from penstock.errors import MissingExtraError
+
 __all__ = ["main"]
 
 
@@ -11,9 +13,7 @@ def main() -> None:
     """Run the command line; the entry point ``penstock``."""
     try:
         from penstock.cli.app import app
-    except ModuleNotFoundError as exc:
-        if (exc.name or "").partition(".")[0] not in ("typer", "rich", "click"):
-            raise
-        sys.stderr.write(f"penstock's command line needs {exc.name}: pip install 'penstock[cli]'\n")
+    except MissingExtraError as exc:
+        sys.stderr.write(f"{exc}\n")
         raise SystemExit(2) from None
     app()

@@ -5,10 +5,16 @@ from __future__ import annotations
 import sys
 from typing import Annotated
 
-import typer
-
 from penstock._version import VERSION
 from penstock.cli.exits import EPILOG, guarded
+from penstock.errors import MissingExtraError
+
+try:
+    import typer
+except ModuleNotFoundError as exc:
+    raise MissingExtraError(
+        f"penstock's command line needs {exc.name}: pip install 'penstock[cli]'"
+    ) from None
 
 __all__ = ["app"]
 
