@@ -411,7 +411,7 @@ async def test_a_ready_body_stands_alone(make: Providers) -> None:
     """Messages or parameters beside it are a mistake."""
     client = make("echo")._client
     with pytest.raises(UsageError, match="beside body="):
-        await client.chat("echo", HELLO, body=lambda: None)  # type: ignore[typeddict-item,arg-type]
+        await client.chat("echo", HELLO, body=lambda: None)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="temperature"):
         await client.chat("echo", temperature=1, body=lambda: None)  # type: ignore[arg-type]
 
@@ -425,7 +425,7 @@ async def test_exoclaws_own_error_reaches_its_agent(
         """As in ``exoclaw.providers.types``."""
 
     module = types.SimpleNamespace(ContextWindowExceededError=ContextWindowExceededError)
-    monkeypatch.setitem(sys.modules, "exoclaw.providers.types", module)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "exoclaw.providers.types", module)
     with pytest.raises(ContextWindowExceededError) as caught:
         await make("text?fault=context-length").chat(HELLO)
 

@@ -327,7 +327,7 @@ def test_a_source_may_be_read_between_two_items(portal: Portal) -> None:
         numbers = aiter(source)
         number = await anext(numbers)
         for _ in range(3):
-            task = asyncio.create_task(anext(numbers))  # type: ignore[arg-type]  # a coroutine
+            task = asyncio.ensure_future(anext(numbers))
             yield number
             number = await task
         yield number

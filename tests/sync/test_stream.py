@@ -75,7 +75,7 @@ def test_iterating_gives_the_chunks_in_order(portal: Portal) -> None:
 
 def test_text_gives_the_first_choices_text(portal: Portal) -> None:
     """Other chunks and other choices are passed over."""
-    script = [TextDelta("a"), TextDelta("x", 1), ReasoningDelta("hm"), TextDelta("b")]
+    script: list[Chunk | str] = ["a", TextDelta("x", 1), ReasoningDelta("hm"), "b"]
     with answer(portal, script, Finish("stop")) as stream:
         assert ["a", "b"] == list(stream.text())
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING
 
 from penstock.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Callable
+    from collections.abc import AsyncIterable, Callable
 
     from penstock.request import ReadySource
 
@@ -39,13 +39,19 @@ class ReadyBody:
             UsageError: The source was an iterator and is used up, or holds something else than
                 bytes.
         """
-        async for piece in self._begin():
-            if not isinstance(piece, bytes):
-                raise UsageError(
-                    f"body holds bytes, not {type(piece).__name__}: encode it first", param="body"
-                )
-            if piece:  # an empty HTTP chunk would end the body
-                yield piece
+        pieces = aiter(self._begin())
+        try:
+            async for piece in pieces:
+                if not isinstance(piece, bytes):
+                    raise UsageError(
+                        f"body holds bytes, not {type(piece).__name__}: encode it first",
+                        param="body",
+                    )
+                if piece:  # an empty HTTP chunk would end the body
+                    yield piece
+        finally:
+            if isinstance(pieces, AsyncGenerator):  # the caller's own clean-up, in time
+                await pieces.aclose()
 
     async def length(self) -> int:
         """Return the body's size in bytes, at the price of a pass."""
