@@ -284,6 +284,48 @@ def test_the_system_is_trusted(authority: Authority, monkeypatch: pytest.MonkeyP
     assert 1 != len(make_context(True, cert=None, trust_env=False).get_ca_certs())
 
 
+def test_a_folder_of_authorities(tmp_path: Path) -> None:
+    """A directory of authorities is looked up by hash when a peer is met."""
+    context = make_context(tmp_path, cert=None, trust_env=True)
+
+    assert ssl.CERT_REQUIRED == context.verify_mode
+
+
+@pytest.mark.parametrize("found", ["file", "folder", "nothing"])
+def test_where_the_systems_authorities_are(
+    found: str, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A system's file, its folder of hashed names, or where it has neither those of certifi."""
+    hashed = tmp_path / "hashed"
+    hashed.mkdir()
+    if found == "folder":
+        (hashed / "5ed36f99.0").write_bytes(authority.file.read_bytes())
+    file = str(authority.file) if found == "file" else str(tmp_path / "absent")
+    real = ssl.get_default_verify_paths()
+    paths = real._replace(openssl_cafile=file, openssl_capath=str(hashed))
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: paths)
+    context = make_context(True, cert=None, trust_env=True)
+
+    count = len(context.get_ca_certs())
+    assert {"file": count == 1, "folder": count == 0, "nothing": count > 50}[found]
+
+
+def test_the_environment_may_name_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``SSL_CERT_DIR`` stands for the system's authorities."""
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+
+    assert [] == make_context(True, cert=None, trust_env=True).get_ca_certs()
+
+
+def test_other_systems_have_stores_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On macOS and Windows the system's own store is asked, by truststore."""
+    import truststore
+
+    monkeypatch.setattr(sys, "platform", "darwin")
+
+    assert isinstance(make_context(True, cert=None, trust_env=True), truststore.SSLContext)
+
+
 # --- sockets -------------------------------------------------------------------------------------
 
 

@@ -30,6 +30,7 @@ from penstock.errors import (
     ConfigurationError,
     ConnectError,
     EncodeError,
+    InternalError,
     InvalidHeaderError,
     LimitExceededError,
     PenstockError,
@@ -571,6 +572,19 @@ async def test_abort_ends_a_pending_read(stage: Stage, use: str) -> None:
         await wire.read()
     await wire.aclose()
     assert (0, 0) == await left(transport)
+
+
+async def test_two_reads_at_once_are_refused(stage: Stage, use: str) -> None:
+    """An answer has one reader."""
+    peer = await stage.peer(silent_after(CHUNKED))
+    wire = await stage.transport(use=use).open(call_to(peer.url))
+    reading = asyncio.create_task(wire.read())
+    await asyncio.sleep(0)
+    with pytest.raises(InternalError):
+        await wire.read()
+    await wire.aclose()
+    with pytest.raises(StreamClosedError):
+        await reading
 
 
 async def test_a_stale_connection_is_replaced(stage: Stage, use: str) -> None:
