@@ -398,6 +398,14 @@ def test_an_event_says_how_far_it_got() -> None:
     assert 101 <= caught.value.elapsed <= 121
 
 
+def test_an_event_is_refused_before_its_line_ends() -> None:
+    """Row 35: a torn line that is too long for its event is not waited for."""
+    decoder = SSEDecoder(max_line=1000, max_event=20)
+    decoder.decode(b"data: 1234567890\ndata: 123456")
+    with pytest.raises(LimitExceededError, match="max_event=20"):
+        decoder.decode(b"7890123")
+
+
 def test_a_line_of_8_mib_is_read() -> None:
     """Row 35: valid lines far above 64 KiB and 1 MiB pass by default."""
     size = 8 * MIB

@@ -354,7 +354,6 @@ class SSEDecoder:
         """Read the end of the stream."""
         line = bytes(self._buffer)
         self._buffer.clear()
-        self._between = False
         if line.startswith(b"data:"):
             self._read_field(line)
         elif line.startswith(_FIELDS) or (line and any(f.startswith(line) for f in _FIELDS)):
