@@ -19,12 +19,11 @@ from penstock.decoders import (
 )
 
 ROUNDS = 300
-SMALL = {"max_line": 40, "max_event": 60}
 
 MAKERS: dict[str, Callable[[], Any]] = {
     "SSE": SSEDecoder,
     "SSE in bytes": partial(SSEDecoder, text=False),
-    "SSE with small bounds": partial(SSEDecoder, **SMALL),
+    "SSE with small bounds": partial(SSEDecoder, max_line=40, max_event=60),
     "event stream": EventStreamDecoder,
     "event stream with small bounds": partial(
         EventStreamDecoder, max_frame=20, max_frame_headers=20

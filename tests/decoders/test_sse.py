@@ -420,6 +420,38 @@ def test_a_line_of_8_mib_is_read() -> None:
     assert [size] == [len(frame.data) for frame in got]
 
 
+LONG_LINE = b"x" * 70_000
+LONG_LINES = {
+    "LF": (b"data: " + LONG_LINE + b"\n\ndata: 2\n\n", 2),
+    "CR": (b"data: " + LONG_LINE + b"\r\rdata: 2\r\r", 2),
+    "CRLF": (b"data: " + LONG_LINE + b"\r\n\r\ndata: 2\r\n\r\n", 2),
+    "no space": (b"data:" + LONG_LINE + b"\n\ndata: 2\n\n", 2),
+    "two lines": (b"data: 1\ndata: " + LONG_LINE + b"\n\ndata: 2\n\n", 2),
+    "a long name": (b"event: " + LONG_LINE + b"\ndata: 2\n\n", 1),
+    "too long for the event": (b"data: 1234567\ndata: " + LONG_LINE + b"\n\n", 0),
+    "too long for the event by one byte": (b"data: 2\ndata:" + LONG_LINE[1:] + b"12345\n\n", 0),
+    "too long": (b"data: 1\n\ndata: " + LONG_LINE + b"12\n\n", 1),
+}
+
+
+@pytest.mark.parametrize(("wire", "events"), LONG_LINES.values(), ids=LONG_LINES)
+def test_lines_longer_than_a_read(wire: bytes, events: int, outcomes: Any) -> None:
+    """A line that takes more than one read is a line like any other, whatever ends it."""
+    make = partial(SSEDecoder, max_line=70_007, max_event=70_004)
+    (outcome,) = outcomes(make, wire)
+
+    assert events == len(outcome.frames)
+
+
+@pytest.mark.parametrize("text", [True, False])
+def test_a_long_line_costs_two_copies(text: bool) -> None:
+    """While a line of 4 MiB becomes an event it is in memory twice: an image may have 128 MiB."""
+    reads = [b"data: ", *[b"x" * 65_536] * 64, b"\n\n"]
+    decoder = SSEDecoder(text=text)
+
+    assert peak(lambda: [decoder.decode(read) for read in reads]) < 9 * MIB
+
+
 @pytest.mark.parametrize("call", [lambda d: d.decode(b"data: 1\n\n"), lambda d: d.flush()])
 def test_an_error_is_final(call: Callable[[SSEDecoder], object]) -> None:
     """A spent decoder raises the same error again, without the frames."""

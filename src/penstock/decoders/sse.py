@@ -22,6 +22,7 @@ _FIELDS = tuple(name + b":" for name in sorted(_NAMES))
 _TELLING = 6
 # The longest field name with its colon and space: a line has no more than this around its value.
 _AROUND = 7
+_SPACE = ord(" ")
 # A retry time of 19 digits or more is beyond any clock; int() refuses 4,300 digits outright.
 _FOREVER = 2**63 - 1
 # The one final event, of many vendors, that is whole without being JSON.
@@ -213,7 +214,9 @@ class SSEDecoder:
 
     def _read(self, block: bytes, frames: list[SSEFrame]) -> None:
         """Read `block`, which ends with a line end, behind the torn line."""
-        if self._buffer:
+        if len(self._buffer) > STEP and self._buffer.startswith(b"data:"):
+            block = self._read_long(block)
+        elif self._buffer:
             block = b"".join((self._buffer, block))
             self._buffer.clear()
         if self._starting:
@@ -233,6 +236,21 @@ class SSEDecoder:
             block = self._read_plain(block, frames)
         if block:
             self._read_lines(block, frames)
+
+    def _read_long(self, block: bytes) -> bytes:
+        """Read the torn data line, which `block` ends, with one copy of it; return the rest.
+
+        An image is one line of many MiB: joined with `block`, split and cut it would be there four
+        times.
+        """
+        end = min(place for place in (block.find(b"\n"), block.find(b"\r")) if place >= 0)
+        self._buffer += block[:end]
+        self._check_line(len(self._buffer))
+        with memoryview(self._buffer) as view:
+            value = bytes(view[6 if view[5] == _SPACE else 5 :])
+        self._buffer.clear()
+        self._add(value)
+        return block[end:].removeprefix(b"\r").removeprefix(b"\n")
 
     def _read_plain(self, block: bytes, frames: list[SSEFrame]) -> bytes:
         """Read the events of a `block` that has nothing but one data line each; return the rest.
