@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from math import isfinite
 from typing import TypedDict, Unpack, cast
 
 from penstock.errors import ConfigurationError
 
-__all__ = ["Limits", "Timeouts"]
+__all__ = ["Limits", "Timeouts", "media_limits"]
 
 _KIB = 1024
 _MIB = 1024 * 1024
+_MEDIA = 128 * _MIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +25,7 @@ class Limits:
     body_buffer: int = 64 * _KIB
     """How much of a request body is in memory at once; 4 KiB or more."""
     max_line: int = 16 * _MIB
-    """One SSE or JSON line. Image models need more: 128 MiB is sent in one line by some."""
+    """One SSE or JSON line; 128 MiB where images or audio are asked for (``modalities``)."""
     max_event: int = 16 * _MIB
     """One SSE event: its data lines together."""
     max_frame: int = 16 * _MIB
@@ -70,6 +71,20 @@ class Limits:
             raise ConfigurationError(
                 f"Limits.body_buffer must be at least 4096 bytes, not {self.body_buffer}"
             )
+
+
+def media_limits(limits: Limits, *, media: bool) -> Limits:
+    """Return `limits`, or with `media` those of an answer that may hold images or audio.
+
+    A model that draws or speaks sends one line of base64, and vendors test with more than 64 MiB:
+    `max_line`, `max_event` and `max_answer` are then 128 MiB where the caller set no other.
+    """
+    if not media:
+        return limits
+    usual = Limits()
+    names = ("max_line", "max_event", "max_answer")
+    raised = {n: _MEDIA for n in names if getattr(limits, n) == getattr(usual, n)}
+    return replace(limits, **raised)
 
 
 class _Clocks(TypedDict, total=False):

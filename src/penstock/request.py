@@ -120,3 +120,11 @@ class ChatRequest(Request[Chunk], frozen=True, kw_only=True):
     """A whole body in the vendor's words, sent instead of the conversation and the parameters."""
     capture: str | None = None
     """A file that takes the exchange as it is on the wire, for the simulator to replay."""
+
+    @property
+    def media(self) -> bool:
+        """Whether the answer may hold images or audio."""
+        asked = self.params.get("modalities")
+        return bool(self.params.get("audio")) or (
+            isinstance(asked, (list, tuple)) and any(kind != "text" for kind in asked)
+        )

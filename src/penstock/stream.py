@@ -6,6 +6,7 @@ chunk and folded once, so that a reply, or a truncation's partial one, is there 
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from msgspec.structs import replace
@@ -15,6 +16,7 @@ from penstock.chunks import TextDelta
 from penstock.errors import PenstockError, StreamClosedError, UsageError
 from penstock.facts import AnswerFacts
 from penstock.interfaces import CallRecord
+from penstock.limits import media_limits
 from penstock.pipeline.fold import Fold
 from penstock.pipeline.partial import PartialJSON
 from penstock.sources import Spool
@@ -24,8 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
     from types import TracebackType
 
+    from anyio import CancelScope
+
     from penstock.chunks import Chunk
-    from penstock.interfaces import Provider, Stream
+    from penstock.interfaces import Provider, Stage, Stream
     from penstock.limits import Limits
     from penstock.pipeline.composition import Pipeline
     from penstock.pipeline.edge import Edge
@@ -83,6 +87,7 @@ class ChatStream(AnswerFacts):
             "open the stream first: async with client.stream(...) as stream"
         )
         self._entered = self._ended = self._closed = False
+        self._opening: CancelScope | None = None
         self._parsed: Any = None
 
     async def __aenter__(self) -> Self:
@@ -90,15 +95,18 @@ class ChatStream(AnswerFacts):
             raise UsageError("this stream was opened before: make a new one for another call")
         self._entered = True
         self._opened.add(self)
+        from anyio import CancelScope  # what an `aclose` from another task cuts the opening with
+
+        failure: PenstockError = StreamClosedError("the stream was closed")
         try:
-            await self._open()
+            with CancelScope() as self._opening:
+                await self._open()
+                return self
         except PenstockError as error:
             failure = error
         except BaseException:
             self._let_go()
             raise
-        else:
-            return self
         self._let_go()
         failure.metadata = failure.metadata or dict(self._record.metadata) or None
         raise presented(failure) from failure.__cause__
@@ -156,6 +164,8 @@ class ChatStream(AnswerFacts):
         so does every later one.
         """
         self._closed = True
+        if self._stream is None and self._opening is not None:
+            self._opening.cancel()
         if not self._ended:
             self._end(StreamClosedError("the stream was closed"))
         try:
@@ -203,34 +213,49 @@ class ChatStream(AnswerFacts):
         self._record.metadata = request.metadata
         if isinstance(request.messages, Spool):
             self._spool = request.messages
+        if self._fold is not None:
+            self._fold = Fold(media_limits(self._limits, media=request.media))
         pipeline = self._make_pipeline()
-        self._stream = await self._provider.open(request)
-        self._record = self._stream.record
-        self._stream.on_close.append(logs.closed)
+        stages = pipeline.stages()
+        stream = await self._provider.open(request)
+        try:
+            if self._closed:  # by another task, meanwhile
+                raise StreamClosedError("the stream was closed")
+            self._adopt(stream, pipeline, stages)
+        except BaseException:
+            # Nobody else knows of it yet: a middleware that cannot begin keeps no connection.
+            await stream.aclose()
+            raise
         logs.opened(self._record, request)
-        if self._closed:  # by another task, meanwhile
-            await self._stream.aclose()
-            raise StreamClosedError("the stream was closed")
-        self._stream.stages += pipeline.stages()
+
+    def _adopt(self, stream: Stream[Chunk], pipeline: Pipeline, stages: list[Stage[Chunk]]) -> None:
+        """Take `stream` as this answer, with the caller's middleware around it."""
+        self._record = stream.record
+        stream.on_close.append(logs.closed)
+        stream.stages += stages
         if pipeline.steps:
-            self._edge = pipeline.edge(_items(self._stream))
+            self._edge = pipeline.edge(_items(stream))
             self._chunks = self._by_item(self._edge.chunks)
         else:
-            self._chunks = self._by_batch(self._stream)
+            self._chunks = self._by_batch(stream)
+        self._stream = stream
         self._next = self._chunks.__anext__
 
     async def _by_batch(self, stream: Stream[Chunk]) -> AsyncGenerator[Chunk, None]:
         """Yield the chunks of a stream on which nothing is done item by item."""
-        while True:
+        failure: BaseException | None = None
+        while failure is None:
+            batch: list[Chunk] = []
             try:
                 batch = await stream.read()
                 self._take(batch)
             except BaseException as error:  # a cancelled read too is the end of the stream
                 failure = error
-                break
-            if not batch:
-                self._end(None)
-                return
+            else:
+                if not batch:
+                    self._end(None)
+                    return
+            # Also where it was too much to fold: what is complete is not lost with the error.
             for chunk in batch:
                 yield chunk
         raise self._failed(failure) from failure.__cause__
@@ -326,12 +351,21 @@ def presented(error: PenstockError) -> PenstockError:
     """Return `error` without the frames below the edge.
 
     Their locals hold the conversation and the headers, which a traceback that shows locals would
-    print (fault matrix, row 39); what matters of the error is in its fields.
+    print (fault matrix, row 39); what matters of the error is in its fields. What the caller was
+    handling when it made the call is the caller's, and keeps its frames.
     """
-    chain: list[BaseException] = [error]
-    for link in chain:  # it grows while it is walked, and may come back to where it was
-        link.__traceback__ = None
-        for behind in (link.__cause__, link.__context__):
-            if behind is not None and behind not in chain:
-                chain.append(behind)
+    theirs = _behind(sys.exception())
+    for link in _behind(error):
+        if not any(link is other for other in theirs):
+            link.__traceback__ = None
     return error
+
+
+def _behind(error: BaseException | None) -> list[BaseException]:
+    """Return `error` and all that led to it."""
+    chain = [] if error is None else [error]
+    for link in chain:  # it grows while it is walked, and may come back to where it was
+        for behind in (link.__cause__, link.__context__):
+            if behind is not None and not any(behind is other for other in chain):
+                chain.append(behind)
+    return chain

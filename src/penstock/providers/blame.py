@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from penstock.errors import PenstockError, ProtocolError, ResponseError
@@ -37,6 +38,11 @@ class Blame:
         self._record = record
         self._secrets = secrets
         self._said = said
+
+    def forget_body(self) -> None:
+        """Let go of the request's bytes; the conversation itself is still the caller's."""
+        if isinstance(self._said, partial):
+            self._said = partial(self._said.func, self._said.args[0], None)
 
     def __call__(self, error: PenstockError) -> PenstockError:
         """Return `error`, filled in and redacted."""

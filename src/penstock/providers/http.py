@@ -9,6 +9,7 @@ import logging
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from shlex import quote
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -20,8 +21,9 @@ from penstock._version import USER_AGENT
 from penstock.chunks import Finish
 from penstock.decoders.whole import WholeDecoder
 from penstock.encoders import Body
-from penstock.errors import PenstockError, ProtocolError
+from penstock.errors import DeadlineError, LimitExceededError, PenstockError, ProtocolError
 from penstock.interfaces import CallRecord, HttpCall
+from penstock.limits import media_limits
 from penstock.pipeline.stream import BatchStream
 from penstock.providers.blame import Blame
 from penstock.providers.capture import Capture, Recording
@@ -61,17 +63,16 @@ class Prepared:
     secrets: tuple[str, ...] = field(repr=False)
     """What must appear in no error and no log."""
 
-    def command(self) -> str:
-        """Return the request as a ``curl`` command: secrets masked, a large body left out."""
-        lines = [f"curl -N -X {self.method} '{self.url}'"]
-        lines += [f"  -H '{name}: {masked(name, value)}'" for name, value in self.headers]
-        small = self.body.small
-        if small is None:
-            lines.append("  --data-binary @request.json")
-        else:
-            text = small.decode("utf-8").replace("'", "'\\''")
-            lines.append(f"  --data-binary '{text}'")
-        return " \\\n".join(lines)
+    def command(self, *, body: bool = True) -> str:
+        """Return the request as a ``curl`` command: secrets as ``***``, quoted for a shell.
+
+        The body is in it with `body` and where it fits in one buffer, else it is ``request.json``.
+        """
+        words = [f"curl -N -X {self.method} {quote(self.url)}"]
+        words += [f"-H {quote(f'{name}: {masked(name, value)}')}" for name, value in self.headers]
+        small = self.body.small if body else None
+        data = "@request.json" if small is None else quote(small.decode("utf-8"))
+        return " \\\n  ".join([*words, f"--data-binary {data}"])
 
 
 class _Model(Struct):
@@ -132,9 +133,9 @@ class HttpProvider:
         """
         chat = cast("ChatRequest", request)  # the only kind of request that is routed here
         record = self._record(chat)
-        prepared = await self.prepare(chat, dropped=record.dropped)
-        blame = Blame(record, prepared.secrets, partial(spoken, chat, prepared.body.small))
         watch = self._watchdog(chat)
+        prepared = await self._prepared(chat, record, watch)
+        blame = Blame(record, prepared.secrets, partial(spoken, chat, prepared.body.small))
         try:
             stream = await self._exchange(chat, prepared, record, watch, blame)
         except PenstockError as error:
@@ -144,6 +145,26 @@ class HttpProvider:
             watch.stop()
             raise
         return cast("Stream[ItemT]", stream)
+
+    async def _prepared(
+        self, request: ChatRequest, record: CallRecord, watch: Watchdog
+    ) -> Prepared:
+        """Prepare `request` under the ``total`` clock: a key or a message may keep us waiting."""
+        from anyio import move_on_after
+
+        total = self._timeouts.override(request.timeouts).total
+        with move_on_after(None if total is None else max(0.0, total - watch.elapsed())):
+            return await self.prepare(request, dropped=record.dropped)
+        raise DeadlineError(
+            f"total: the call took longer than {total:g} s; its request was not ready",
+            phase="total",
+            limit=total,
+            elapsed=watch.elapsed(),
+            deployment=record.deployment,
+            provider=record.provider,
+            model=record.model,
+            peer_fault=False,
+        )
 
     async def prepare(self, request: ChatRequest, *, dropped: list[str]) -> Prepared:
         """Return `request` as it would go out; nothing is sent.
@@ -292,12 +313,15 @@ class HttpProvider:
                 url=prepared.url,
                 headers=prepared.headers,
             )
+        # The body is with the peer: nothing of it is kept while the answer is read.
+        call.body = None
+        blame.forget_body()
         try:
             _note(record, wire)
             if not 200 <= (wire.status or 200) < 300:
                 raise await self._rejection(wire)
             stream = self._stream(request, wire, record, watch, blame)
-            record.command = prepared.command()
+            record.command = prepared.command(body=False)
             await stream.prime(_ends_the_wait)
         except BaseException as error:
             wire.abort()
@@ -315,16 +339,17 @@ class HttpProvider:
         blame: Blame,
     ) -> BatchStream[Chunk]:
         content_type = wire.headers.get("content-type", "")
+        limits = media_limits(self._limits, media=request.media)
         source = HttpSource(
             wire,
-            decoder=decoder_for(self._dialect.framing(content_type), self._limits),
+            decoder=decoder_for(self._dialect.framing(content_type), limits),
             answer=self._dialect.answer(
-                request, content_type, self._limits, origin=self._resolved.target.origin
+                request, content_type, limits, origin=self._resolved.target.origin
             ),
             watch=watch,
             timings=record.timings,
             blame=blame,
-            keep=_keeper(record) if request.keep_raw else None,
+            keep=_keeper(record, limits.max_answer) if request.keep_raw else None,
         )
         record.buffered = source.buffered
         return BatchStream(source, record)
@@ -366,13 +391,25 @@ def _note(record: CallRecord, wire: Wire) -> None:
     record.rate_limit = rate_limit(wire.headers)
 
 
-def _keeper(record: CallRecord) -> Callable[[Sequence[Any]], None]:  # Any: frames of any decoder
+def _keeper(
+    record: CallRecord, most: int
+) -> Callable[[Sequence[Any]], None]:  # Any: frames of any decoder
     kept: list[Any] = []
     record.raw = kept
+    size = 0
 
     def keep(frames: Sequence[Any]) -> None:
+        nonlocal size
         for frame in frames:
             data = getattr(frame, "data", frame)
+            size += len(data)
+            if size > most:
+                raise LimitExceededError(
+                    f"the answer's events pass max_answer={most}; keep_raw keeps them all",
+                    phase="max_answer",
+                    limit=most,
+                    elapsed=size,
+                )
             try:
                 kept.append(decode_json(data))
             except (NotJson, UnicodeDecodeError):
