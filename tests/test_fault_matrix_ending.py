@@ -80,9 +80,11 @@ async def test_row_10_a_cut_gzip_body_is_a_truncation(road: Road) -> None:
     """Row 10: a compressed body without its end marker is not whole."""
     assert "a b c" == (await road.client("echo?fault=gzip").chat(None, "a b c")).text
 
-    error = await fails(road.client("echo?fault=gzip-cut,no-done,no-finish").chat(None, "a b c"))
+    streamed = await fails(road.client("echo?fault=gzip-cut,no-done,no-finish").chat(None, "a b c"))
+    whole = await fails(road.client("echo?fault=gzip-cut").chat(None, "a b c", stream=False))
 
-    assert isinstance(error, TruncatedError)
+    assert isinstance(streamed, TruncatedError)
+    assert isinstance(whole, TruncatedError)
 
 
 @pytest.mark.parametrize(

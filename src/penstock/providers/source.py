@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.decoders import JSONArrayDecoder, JSONLinesDecoder, SSEDecoder
 from penstock.decoders.whole import WholeDecoder
-from penstock.errors import DeadlineError, DecodeError, LimitExceededError, PenstockError
+from penstock.errors import (
+    DeadlineError,
+    DecodeError,
+    LimitExceededError,
+    PenstockError,
+    TruncatedError,
+)
 from penstock.interfaces import Ending
 from penstock.pipeline.stream import Interrupted
 
@@ -99,6 +105,10 @@ class HttpSource:
     async def _advance(self, chunks: list[Chunk]) -> None:
         data = await self._next()
         ending = None if data else self._wire.ending or _SILENT
+        if ending is not None and not ending.clean and isinstance(self._decoder, WholeDecoder):
+            # A stream's terminal event says that it is whole; of this answer only its end does,
+            # and a compressed one has not shown its checksum (row 10 of the fault matrix).
+            raise TruncatedError(f"the answer is cut ({ending.detail})", code="torn_end")
         try:
             frames = self._decoder.decode(data) if data else self._decoder.flush()
         except (DecodeError, LimitExceededError) as error:
