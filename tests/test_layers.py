@@ -88,7 +88,7 @@ TABLE = {
     "preview": Row(VOCABULARY),
     "facts": Row(SEAMS, MSGSPEC),
     "logs": Row(SEAMS),
-    "stream": Row(SEAMS | {"facts", "logs", "pipeline", "sources", "stats", "structured"}, MSGSPEC),
+    "stream": Row(SEAMS | {"facts", "logs", "pipeline", "sources", "stats", "structured"}, ANYIO),
     "stats": Row(SEAMS | {"connections", "stream"}),
     "connections": Row(SEAMS | {"simulator", "transports"}, ANYIO),
     "routes": Row(STAGES | {"connections", "preview", "providers"}, ANYIO),

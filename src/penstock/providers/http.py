@@ -316,11 +316,9 @@ class HttpProvider:
         try:
             _note(record, wire)
             if not 200 <= (wire.status or 200) < 300:
-                # With the body still there: what a refusal repeats of it is taken out.
                 raise blame(await self._rejection(wire))
             # The body is with the peer: nothing of it is kept while the answer is read.
             call.body = None
-            blame.forget_body()
             stream = self._stream(request, wire, record, watch, blame)
             record.command = prepared.command(body=False)
             await stream.prime(_ends_the_wait)
