@@ -129,6 +129,16 @@ def test_a_local_server_is_named_by_its_host(
     assert base_url == Resolver({}).resolve("ollama/x").deployment.base_url
 
 
+def test_openais_organisation_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OPENAI_ORG_ID and OPENAI_PROJECT_ID become headers, as the openai SDK has it."""
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
+    monkeypatch.delenv("OPENAI_PROJECT_ID", raising=False)
+
+    assert {"openai-organization": "org-1"} == dict(
+        Resolver({}).resolve("openai/gpt-5.4").deployment.headers
+    )
+
+
 def test_every_row_is_a_valid_deployment() -> None:
     """The catalogue's addresses pass the same checks as a caller's."""
     for row in catalogue().values():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
@@ -33,6 +33,8 @@ class ProviderRow:
     """Variables that may hold another address, in order."""
     key_env: tuple[str, ...] = ()
     """Variables that may hold the key, in order."""
+    header_env: dict[str, str] = field(default_factory=dict)
+    """Headers whose values may be in variables."""
     dialect: str = "openai_chat"
     """What it speaks."""
     slashed_ids: bool = False

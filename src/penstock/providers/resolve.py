@@ -148,4 +148,5 @@ def _deployment_of(row: ProviderRow) -> Deployment:
     moved = next((environ[name] for name in row.base_url_env if environ.get(name)), None)
     base_url = row.base_url if moved is None else _moved(moved, row)
     secret = Secret(None, variables=row.key_env if row.auth != "none" else ())
-    return Deployment(base_url, secret, dialect=row.dialect)
+    headers = {name: environ[v] for name, v in row.header_env.items() if environ.get(v)}
+    return Deployment(base_url, secret, dialect=row.dialect, headers=headers)
