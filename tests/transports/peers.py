@@ -73,7 +73,7 @@ class Connection:
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """Read the pieces of a chunked body."""
-        while size := int(await self.reader.readline(), 16):
+        while size := int(await self.reader.readuntil(b"\r\n"), 16):
             piece = await self.reader.readexactly(size + 2)
             yield piece[:-2]
         await self.reader.readexactly(2)

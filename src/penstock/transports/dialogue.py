@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from penstock.errors import UsageError
 from penstock.interfaces import Ending
-from penstock.transports.faults import torn, translate
+from penstock.transports.faults import is_broken, torn, translate
 from penstock.transports.headers import checked, received
 from penstock.transports.inflate import inflater
 from penstock.transports.line import CURRENT, Line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from penstock.interfaces import BodySource, HttpCall
     from penstock.transports.inflate import Inflater
@@ -39,6 +41,7 @@ class Dialogue:
         self._settings = settings
         self._headers = _with_defaults(checked(call.headers))
         self._pieces: AsyncGenerator[bytes, None] | None = None
+        self._fault: Exception | None = None
         self._response: Any = None  # Any: a Response of either package
         self._inflater: Inflater | None = None
         self.line = Line(call.watch, call.timings)
@@ -53,24 +56,16 @@ class Dialogue:
         """Send the request and wait for the answer's status and headers.
 
         Sends once more, on a fresh connection, where one from the pool turned out to be dead before
-        a byte of an answer came (row 21 of the fault matrix).
+        a byte of an answer came (row 21 of the fault matrix). What the body itself raises is never
+        a reason to send it again.
 
         Raises:
             PenstockError: There is no answer.
+            Exception: What the body raised, as it is.
         """
         token = CURRENT.set(self.line)
         try:
-            try:
-                response = await self._send(lease.shard.client)
-            except Exception as exc:
-                if not self._may_repeat(lease):
-                    raise translate(exc, origin=self.origin, sent=self.line.sent) from exc
-                lease.renew()
-                try:
-                    response = await self._send(lease.shard.client)
-                except Exception as again:
-                    raise translate(again, origin=self.origin, sent=self.line.sent) from again
-            self._response = response
+            self._response = response = await self._answer(lease)
             self.line.headers_came()
             self._accept(response)
         finally:
@@ -115,6 +110,26 @@ class Dialogue:
         finally:
             await self._end_pass()
 
+    async def _answer(self, lease: Lease) -> Any:  # Any: a Response of either package
+        try:
+            return await self._send(lease.shard.client)
+        except Exception as exc:
+            error, cause = self._error(exc), exc
+            if self._may_repeat(exc, lease):
+                lease.renew()
+                try:
+                    return await self._send(lease.shard.client)
+                except Exception as again:
+                    # A body with one pass in it says so; what broke the pass is the connection.
+                    if type(self._fault) is not UsageError:
+                        error, cause = self._error(again), again
+            ours = error is not cause and error is not self._fault
+            raise error from (cause if ours else error.__cause__)
+
+    def _error(self, exc: Exception) -> Exception:
+        """The error for `exc`; what the body raised is the caller's to see, whatever it is."""
+        return self._fault or translate(exc, origin=self.origin, sent=self.line.sent)
+
     async def _send(self, client: Any) -> Any:  # Any: client and response of either package
         content, framing = await self._body()
         headers = [*self._headers, *framing]
@@ -140,6 +155,7 @@ class Dialogue:
     async def _body(self) -> tuple[_Content, list[tuple[bytes, bytes]]]:
         """A fresh pass over the body, and the headers that frame it (RFC 9112 section 6)."""
         body, timings = self._call.body, self._call.timings
+        self._fault = None
         if body is None:
             return None, []
         small = body.small
@@ -148,7 +164,8 @@ class Dialogue:
             return small, [(b"Content-Length", b"%d" % len(small))]
         framing = (b"Transfer-Encoding", b"chunked")
         if self._call.framing == "length":
-            framing = (b"Content-Length", b"%d" % await body.length())
+            with self._blamed():
+                framing = (b"Content-Length", b"%d" % await body.length())
         await self._end_pass()
         self._pieces = self._counted(body)
         return self._pieces, [framing]
@@ -164,23 +181,35 @@ class Dialogue:
         watch, timings = self._call.watch, self._call.timings
         timings.bytes_sent = 0
         watch.end("write")
-        source = body.open()
-        try:
-            async for piece in source:
-                watch.begin("write")
-                yield piece
-                watch.end("write")
-                timings.bytes_sent += len(piece)
-        finally:
-            if hasattr(source, "aclose"):
-                await source.aclose()
+        with self._blamed():
+            source = body.open()
+            try:
+                async for piece in source:
+                    watch.begin("write")
+                    yield piece
+                    watch.end("write")
+                    timings.bytes_sent += len(piece)
+            finally:
+                if hasattr(source, "aclose"):
+                    await source.aclose()
         watch.begin("write")
 
-    def _may_repeat(self, lease: Lease) -> bool:
+    @contextmanager
+    def _blamed(self) -> Iterator[None]:
+        """Keep what the body raises: it may look like anything, an error of the library too."""
+        try:
+            yield
+        except Exception as exc:
+            self._fault = exc
+            raise
+
+    def _may_repeat(self, exc: Exception, lease: Lease) -> bool:
         line = self.line
-        fresh = line.connected or line.heard_from or line.hung_up
+        stale = not (line.connected or line.heard_from or line.hung_up)
+        if self._fault is not None or not stale or not is_broken(exc):
+            return False
         # What a user's own client has heard is not known here, nor what one stream of many has.
-        return not fresh and lease.shard.backend is not None and not self._settings.http2
+        return lease.shard.backend is not None and not self._settings.http2
 
     def _accept(self, response: Any) -> None:
         self.status = response.status_code

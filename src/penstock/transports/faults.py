@@ -22,13 +22,15 @@ from penstock.errors import (
     TransportError,
 )
 
-__all__ = ["torn", "translate"]
+__all__ = ["is_broken", "torn", "translate"]
 
 # h11's words, of which it has no class (h11/_readers.py, h11/_connection.py).
 _CUT = "peer closed connection"
 _TOO_LONG = "Receive buffer too long"
 _H11_BUFFER = 100 * 1024
 _SHOWN = 200
+# What either package raises where a connection that was open is not any more.
+_BROKEN = frozenset({"ReadError", "WriteError", "CloseError", "RemoteProtocolError"})
 
 
 def translate(exc: Exception, *, origin: str, sent: bool) -> Exception:
@@ -68,6 +70,11 @@ def translate(exc: Exception, *, origin: str, sent: bool) -> Exception:
     if kinds & {"UnsupportedProtocol", "InvalidURL"}:
         return ConfigurationError(f"{origin} cannot be called: {reason}")
     return TransportError(f"the connection to {origin} broke: {reason}", phase=phase)
+
+
+def is_broken(exc: Exception) -> bool:
+    """Whether `exc` is the library's word that an open connection is gone."""
+    return any(kind.__name__ in _BROKEN for kind in type(exc).__mro__)
 
 
 def torn(exc: Exception) -> str | None:
