@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from importlib import import_module
 from typing import Any, Literal
@@ -15,6 +16,9 @@ from tests.transports.peers import (
     always,
     answer,
     call_to,
+    read_all,
+    silent_after,
+    until,
 )
 
 from penstock.errors import EncodeError, TransportError, UsageError
@@ -149,3 +153,50 @@ async def test_a_fault_that_only_the_second_pass_meets_is_told(stage: Stage, use
 
     assert body._error is caught.value
     assert 2 == body.passes
+
+
+async def test_a_burst_of_replays_leaves_few_clients(stage: Stage, use: str) -> None:
+    """Calls that are sent once more share fresh clients, and those that they leave are let go."""
+    calls, heads = 24, 0
+    broken = asyncio.Event()
+
+    async def handle(connection: Connection) -> None:
+        nonlocal heads
+        await connection.request()
+        await connection.send(answer(b"fresh" if broken.is_set() else b"first"))
+        await connection.head()
+        heads += 1
+        if heads == calls:
+            broken.set()
+        await broken.wait()
+        connection.reset()
+
+    peer = await stage.peer(handle)
+    transport = stage.transport(use=use)
+    first = await asyncio.gather(*(transport.open(call_to(peer.url)) for _ in range(calls)))
+    await asyncio.gather(*(wire.aclose(reuse=True) for wire in first))
+    again = await asyncio.gather(*(transport.open(call_to(peer.url)) for _ in range(calls)))
+
+    assert [b"fresh"] * calls == [await read_all(wire) for wire in again]
+    assert 2 * calls == peer.opened
+    # Three full ones, and those that fill while the last of the old streams move.
+    assert transport.stats().shards <= 6
+
+
+async def test_a_storm_of_cancelled_calls_leaves_no_crowd_of_clients(
+    stage: Stage, use: str
+) -> None:
+    """A client without connections is let go when its last call is, not at the next sweep."""
+    peer = await stage.peer(silent_after(b""))
+    transport = stage.transport(use=use)
+    calls = [asyncio.create_task(transport.open(call_to(peer.url))) for _ in range(40)]
+    await until(lambda: peer.open == 40)
+    most = transport.stats().shards
+    for call in calls:
+        call.cancel()
+    await asyncio.wait(calls)
+    await until(lambda: not transport.stats().calls)
+
+    assert (5, 0) == (most, transport.stats().connections)
+    assert transport.stats().shards <= 1
+    await until(lambda: not peer.open)

@@ -100,6 +100,16 @@ class Shard:
         return [found for pool in pools for found in getattr(pool, "connections", ())]
 
     @property
+    def is_open(self) -> bool:
+        """Whether it has a connection."""
+        return not all(found.is_closed() for found in self.connections)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it has a connection that waits for the next call."""
+        return any(found.is_idle() for found in self.connections)
+
+    @property
     def has_leaked(self) -> bool:
         """Whether more connections are busy than there are streams to use them."""
         busy = sum(not (found.is_idle() or found.is_closed()) for found in self.connections)
@@ -116,11 +126,9 @@ class Lease:
         self.shard = shard
 
     def renew(self) -> None:
-        """Move to a shard without connections, so that the next one is a fresh one."""
-        route = self.shard.route
-        self._pool.let_go(self.shard)
-        self.shard = self._pool.new_shard(route)
-        self.shard.streams += 1
+        """Move to a shard without idle connections, so that the next one is a fresh one."""
+        stale, self.shard = self.shard, self._pool.take_shard(self.shard.route, fresh=True)
+        self._pool.let_go(stale)
 
     def release(self) -> None:
         """Give the place back."""
@@ -168,13 +176,10 @@ class Pool:
             await self._wait(watch)
         try:
             await self._close_orphans()
-            shard = self._free_shard(route)
+            return Lease(self, self.take_shard(route))
         except BaseException:
             self.give_back()
             raise
-        shard.streams += 1
-        shard.idle_since = inf
-        return Lease(self, shard)
 
     def let_go(self, shard: Shard) -> None:
         """Note that a stream of `shard` has ended."""
@@ -186,6 +191,11 @@ class Pool:
             self._shards[shard.route].remove(shard)
         if shard.streams:
             return
+        group = self._shards.get(shard.route, [])
+        if not shard.retired and len(group) > 1 and not shard.is_open:
+            # Cancelled calls leave a client without connections: one is enough.
+            shard.retired = True
+            group.remove(shard)
         if shard.retired:
             self._close(shard)
         else:
@@ -199,20 +209,21 @@ class Pool:
         else:
             self._in_use -= 1
 
-    def new_shard(self, route: Route) -> Shard:
-        """Add a shard without connections.
+    def take_shard(self, route: Route, *, fresh: bool = False) -> Shard:
+        """Find, or add, a shard for one more stream; with `fresh`, one that has to connect.
 
         Raises:
             MissingExtraError: A SOCKS proxy or HTTP/2 needs a package that is not installed.
             ConfigurationError: The proxy's address is not one.
         """
-        try:
-            shard = make_shard(route, self._settings, self._context(route))
-        except ImportError as exc:
-            raise MissingExtraError(str(exc)) from exc
-        except ValueError as exc:
-            raise ConfigurationError(f"the proxy's address is not usable: {exc}") from exc
-        self._shards.setdefault(route, []).append(shard)
+        most = inf if route[0] == "client" else SHARD_STREAMS
+        for shard in self._shards.get(route, ()):
+            if shard.streams < most and not (fresh and shard.is_idle):
+                break
+        else:
+            shard = self._new_shard(route)
+        shard.streams += 1
+        shard.idle_since = inf
         return shard
 
     def refuse_waiting(self, error: PenstockError) -> None:
@@ -266,12 +277,15 @@ class Pool:
         if waiter.error is not None:
             raise _as_local(waiter.error, self._places) from waiter.error
 
-    def _free_shard(self, route: Route) -> Shard:
-        most = inf if route[0] == "client" else SHARD_STREAMS
-        for shard in self._shards.get(route, ()):
-            if shard.streams < most:
-                return shard
-        return self.new_shard(route)
+    def _new_shard(self, route: Route) -> Shard:
+        try:
+            shard = make_shard(route, self._settings, self._context(route))
+        except ImportError as exc:
+            raise MissingExtraError(str(exc)) from exc
+        except ValueError as exc:
+            raise ConfigurationError(f"the proxy's address is not usable: {exc}") from exc
+        self._shards.setdefault(route, []).append(shard)
+        return shard
 
     def _sweep_later(self) -> None:
         if self._sweep is None and (loop := asyncio._get_running_loop()) is not None:
