@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 
 import pytest
+import trustme
 from tests.transports.clock import FakeClock
 from tests.transports.peers import (
     Connection,
@@ -60,6 +62,24 @@ async def test_an_answer_during_the_body_is_read(stage: Stage, use: str, status:
     wire = await stage.transport(use=use).open(call_to(peer.url, HUGE))
 
     assert (int(status[:3]), REASON) == (wire.status, await read_all(wire))
+
+
+@aio
+async def test_an_answer_during_the_body_is_read_over_tls(stage: Stage, use: str) -> None:
+    """The send that the answer interrupts leaves the TLS stream in a state to read it."""
+    authority, server = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(server)
+    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    authority.configure_trust(trusting)
+    peer = await stage.peer(
+        never_reads(answer(REASON, status=b"413 Content Too Large")), tls=server
+    )
+    transport = stage.transport(use=use, verify=trusting)
+    wire = await transport.open(call_to(peer.url, HUGE))
+
+    assert (413, REASON) == (wire.status, await read_all(wire))
+    await wire.aclose(reuse=True)
+    assert (0, 0) == (transport.stats().calls, transport.stats().connections)
 
 
 @aio
