@@ -17,6 +17,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import os
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -27,6 +28,10 @@ import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
 from tests.road import road as road  # a fixture of every test of the whole road
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell's background job ignores it, and so would every process that a test interrupts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile(
     "penstock",
