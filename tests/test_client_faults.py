@@ -17,7 +17,7 @@ pytestmark = pytest.mark.asyncio
 
 TEXT = "ebv ovc smr hxr "
 """What ``text?tokens=4`` says."""
-SHORT = 0.2
+SHORT = 0.4
 
 WHOLE = frozenset(
     [
@@ -91,7 +91,7 @@ async def test_a_fault_ends_as_it_should(road: Road, fault: str) -> None:
     What is raised is a `PenstockError` of the right kind, what is answered is the whole answer,
     and afterwards the client holds nothing and goes on.
     """
-    base = f"text?tokens=4&length=3000000&interval=0.01&fault={fault}"
+    base = f"text?tokens=4&length=1500000&interval=0.01&fault={fault}"
     client = road.client(
         {"first": base, "middle": f"{base}@2", "ok": "echo"},
         timeouts=clocks(response=SHORT, ttft=SHORT, idle=SHORT, progress=SHORT, total=2.0),

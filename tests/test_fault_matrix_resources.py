@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.road import KEY, Road, at_rest, clocks, fails, transport_of, until
+from tests.transports.peers import CHUNKED, END, Connection, Peer, chunk
 
 from penstock.client import Client
 from penstock.deployment import Deployment
@@ -51,6 +52,43 @@ async def test_row_22_a_whole_answer_gives_its_connection_back(road: Road, way: 
 
     assert [1, 1, 1, 1] == [request.connection for request in road.sim.requests]
     assert 1 == transport_of(client).stats().idle
+
+
+@pytest.mark.asyncio
+async def test_row_22_a_terminator_that_comes_late_is_drained() -> None:
+    """Row 22: the end of the body that follows the terminal event frees its connection."""
+    text = b'data: {"choices":[{"delta":{"content":"x"}}]}\n\ndata: [DONE]\n\n'
+
+    async def handle(connection: Connection) -> None:
+        while True:
+            await connection.request()
+            await connection.send(CHUNKED + chunk(text))
+            await asyncio.sleep(0.02)
+            await connection.send(END)
+
+    async with Peer(handle) as peer:
+        base = peer.url.removesuffix("/chat/completions")
+        async with Client(deployments={"m": Deployment(base)}, max_retries=0) as client:
+            texts = [(await client.chat("m", "hi")).text for _ in range(3)]
+            await at_rest(client)
+            opened = peer.opened
+
+    assert ["x", "x", "x"] == texts
+    assert 1 == opened
+
+
+@pytest.mark.asyncio
+async def test_row_22_a_drain_ends_without_its_caller(road: Road) -> None:
+    """Row 22: a caller who is cancelled while the rest is read leaves no connection to it."""
+    client = road.client("echo?fault=stall-after-done")
+    task = asyncio.create_task(client.chat(None, "hi"))
+    await until(lambda: bool(road.sim.requests) and road.sim.requests[0].answered is not None)
+    await asyncio.sleep(0.03)
+    task.cancel()
+    await asyncio.wait([task])
+
+    await at_rest(client)
+    await until(lambda: road.sim.connections.open == 0)
 
 
 @pytest.mark.asyncio

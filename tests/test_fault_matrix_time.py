@@ -7,6 +7,7 @@ from tests.road import Road, clocks, fails
 
 from penstock import sse
 from penstock.errors import DeadlineError
+from penstock.limits import Limits
 
 pytestmark = pytest.mark.asyncio
 
@@ -104,6 +105,20 @@ async def test_row_4_pings_keep_a_thinking_model_alive(road: Road) -> None:
     assert "the last content" in error.message
     assert "bytes had arrived, the last 0.0 s ago" in error.message
     assert error.committed
+
+
+async def test_row_4_endless_comments_are_no_life(road: Road) -> None:
+    """Row 4: comments count as a sign of life up to ``max_silence``, and no further."""
+    client = road.client(
+        "text?tokens=3&fault=comments@1&interval=0.002",
+        timeouts=clocks(idle=SHORT, total=LONG),
+        limits=Limits(max_silence=1024),
+    )
+
+    error = await fails(client.chat(None, "hi"))
+
+    assert isinstance(error, DeadlineError)
+    assert "idle" == error.phase
 
 
 async def test_row_5_a_silent_peer_is_ended_by_the_idle_clock(road: Road) -> None:
