@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import typing
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
 from openai.types.chat import completion_create_params
 from pydantic import BaseModel, Field
 
+from penstock import errors
 from penstock.calls import chat_request
+from penstock.client import Client
 from penstock.errors import (
     ConfigurationError,
     OutputTruncatedError,
@@ -42,7 +45,29 @@ def make(**options: Any) -> Any:
     [
         ({"temprature": 1}, "did you mean 'temperature'"),
         ({"sailing": 1}, "extra_body"),
-        ({"timeouts": 5}, "Timeouts"),
+        ({"timeouts": 5}, r"Timeouts\(total=5\), not 5"),
+        ({"timeout": 5}, "did you mean 'timeouts'"),
+        ({"functions": 5}, "functions must be a list, not 5"),
+        ({"functions": {"name": "f"}}, "functions must be a list, not dict"),
+        ({"max_retries": -1}, "max_retries must be a whole number, 0 or more, not -1"),
+        ({"max_retries": True}, "max_retries must be .*, not True"),
+        ({"max_retries": "2"}, "max_retries must be .*, not str"),
+        ({"extra_headers": ["a"]}, "extra_headers must be a mapping of str to str, not list"),
+        ({"extra_headers": {"x-count": 5}}, "extra_headers must be .* 'x-count': int"),
+        ({"extra_body": [1]}, "extra_body must be a mapping"),
+        ({"metadata": "trace"}, "metadata must be a mapping"),
+        ({"metadata": {1: 2}}, "metadata must be a mapping with str keys"),
+        ({"capture": 5}, "capture must be a path, not 5"),
+        ({"capture": b"x"}, "capture must be a path, not bytes"),
+        ({"stream": "no"}, "stream must be True or False"),
+        ({"usage": 1}, "usage must be True or False, not 1"),
+        ({"strict": "yes"}, "strict must be True or False"),
+        ({"keep_raw": 1}, "keep_raw must be True or False"),
+        ({"spool": 1}, "spool must be True or False"),
+        ({"tenant": 5}, "tenant must be a str"),
+        ({"fallback_on": ["rate_limits"]}, "did you mean 'rate_limit'"),
+        ({"fallback_on": [429]}, "no kind of error '429'"),
+        ({"fallback_on": "rate_limit"}, "list of names"),
         ({"fallbacks": "gpt-5.4"}, "list of names"),
         ({"tags": "one"}, "list of names"),
         ({"tools": {"type": "function"}}, "must be a list"),
@@ -56,6 +81,59 @@ def test_a_wrong_argument_is_named(options: dict[str, Any], message: str) -> Non
     """What was wrong, and what to do, before anything is sent."""
     with pytest.raises(UsageError, match=message):
         make(**options)
+
+
+def test_a_refused_header_is_not_shown() -> None:
+    """Row 39: the complaint about one header has no other's value."""
+    with pytest.raises(UsageError) as caught:
+        make(extra_headers={"authorization": "Bearer canary", "x-count": 5})
+
+    assert "canary" not in str(caught.value)
+
+
+def test_a_capture_may_be_a_path(tmp_path: Path) -> None:
+    """As everywhere in Python, a file is a str or a path."""
+    assert str(tmp_path / "x") == make(capture=tmp_path / "x").capture
+
+
+def test_functions_of_a_generator_are_there_for_every_try() -> None:
+    """A generator is read once, for the first try and for those after it."""
+    request = make(functions=({"name": name} for name in "fg"))
+
+    assert [["f", "g"]] * 2 == [
+        [function["name"] for function in request.params["functions"]] for _ in range(2)
+    ]
+
+
+def test_every_kind_of_error_may_lead_to_a_fallback() -> None:
+    """The kinds are those that the errors have."""
+    kinds = {getattr(errors, name).kind for name in errors.__all__ if name.endswith("Error")}
+
+    assert kinds == make(fallback_on=sorted(kinds)).fallback_on
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"timeouts": 5}, r"timeouts must be .*Timeouts\(total=5\), not 5"),
+        ({"limits": {"max_line": 1}}, r"limits must be penstock.Limits\(\.\.\.\), not dict"),
+        ({"middleware": 5}, "middleware must be a list, not 5"),
+        ({"middleware": print}, "middleware must be a list"),
+        ({"headers": [("a", "b")]}, "headers must be a mapping of str to str, not list"),
+        ({"headers": {"a": 5}}, "headers must be a mapping of str to str"),
+        ({"fallbacks": ["a"]}, "fallbacks must be a mapping"),
+        ({"deployments": ["a"]}, "deployments must be a mapping"),
+        ({"http_client": 5}, "http_client must be an httpx.AsyncClient"),
+        ({"transport": 5}, "transport must be"),
+        ({"transport": "aiohttp"}, "transport .*not 'aiohttp'"),
+        ({"max_retries": -1}, "max_retries must be a whole number"),
+        ({"default_model": 5}, "default_model must be a str"),
+    ],
+)
+def test_a_wrong_argument_of_a_client_is_named(arguments: dict[str, Any], message: str) -> None:
+    """Where it is written, not in the first call."""
+    with pytest.raises(ConfigurationError, match=message):
+        Client(**arguments)
 
 
 @pytest.mark.parametrize(

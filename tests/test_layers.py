@@ -32,7 +32,7 @@ VOCABULARY = frozenset(
 )
 SEAMS = VOCABULARY | {"interfaces"}
 STAGES = SEAMS | {"decoders", "dialects", "encoders", "pipeline", "transports"}
-INPUT = VOCABULARY | {"sources", "structured", "tools"}
+INPUT = VOCABULARY | {"arguments", "sources", "structured", "tools"}
 """What turns a caller's arguments into a request."""
 EDGE = frozenset(
     [
@@ -82,6 +82,7 @@ TABLE = {
     "sources": Row(VOCABULARY, MSGSPEC),
     "structured": Row(VOCABULARY, PYDANTIC),
     "tools": Row(VOCABULARY, PYDANTIC),
+    "arguments": Row(frozenset({"errors", "limits"})),
     "calls": Row(INPUT),
     "config": Row(VOCABULARY, PYDANTIC),
     "mapping": Row(VOCABULARY, ANYIO),

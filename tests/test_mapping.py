@@ -66,6 +66,28 @@ async def test_each_error_is_a_result(road: Road, ordered: bool) -> None:
 
 
 @pytest.mark.parametrize("ordered", [True, False])
+async def test_what_is_no_error_of_penstock_is_a_result_too(road: Road, ordered: bool) -> None:
+    """A request that is none, and a caller's function that fails, end no other call."""
+
+    def failing() -> list[dict[str, str]]:
+        raise KeyError("mine")
+
+    requests: list[Any] = [
+        *({"messages": "a"}, "no mapping", None, {1: 2}, {"no_such": 1}),
+        *({"messages": failing}, {"messages": "b", "middleware": 5}, {"messages": "d"}),
+    ]
+
+    results = [r async for r in road.client().map(requests, ordered=ordered)]
+
+    by_index = {result.index: result for result in results}
+    kinds = [type(by_index[n].error) for n in range(len(requests))]
+    assert ["a", "d"] == [by_index[n].reply.text for n in (0, 7)]  # type: ignore[union-attr]
+    assert [UsageError] * 4 == kinds[1:5]
+    assert KeyError in (kinds[5], type(by_index[5].error.__cause__))  # type: ignore[union-attr]
+    assert issubclass(kinds[6], Exception)
+
+
+@pytest.mark.parametrize("ordered", [True, False])
 async def test_concurrency_is_a_bound(road: Road, ordered: bool) -> None:
     """No more calls than asked for are under way at once, and as many are."""
     client = road.client("echo?ttft=0.3")  # all four begin in that time, on a busy machine too

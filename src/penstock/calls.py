@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from os import fspath
 from typing import TYPE_CHECKING, Any
 
+from penstock.arguments import check_call, error_kinds
 from penstock.errors import UsageError
-from penstock.limits import Timeouts
 from penstock.request import ChatParams, ChatRequest, ReadySource
 from penstock.sources import Once, Spool
 from penstock.structured import response_format_of
 from penstock.tools import tool_schemas
 
 if TYPE_CHECKING:
+    from os import PathLike
+
+    from penstock.limits import Timeouts
     from penstock.messages import Messages
     from penstock.tools import Tool
 
@@ -59,7 +63,7 @@ class CallOptions(ChatParams, total=False):
     """A whole request body of your own, in the vendor's words, instead of messages and parameters:
     bytes as an async iterable, or a function that returns one. An iterator is sent once: a retry or
     a fallback is refused."""
-    capture: str | None
+    capture: str | PathLike[str] | None
     """A file that takes the exchange as it is on the wire, for the simulator to replay."""
 
 
@@ -80,6 +84,7 @@ def chat_request(
     unknown = options.keys() - _NAMES
     if unknown:
         raise UsageError(_complaint(sorted(unknown)[0]), param=sorted(unknown)[0])
+    check_call(options)
     own = {name: value for name, value in options.items() if name in _OWN and value is not None}
     if "body" in own:
         messages = _nothing_beside(own["body"], messages, options)
@@ -88,20 +93,26 @@ def chat_request(
         if name in own:
             own[name] = _names(name, own[name])
     if "fallback_on" in own:
-        own["fallback_on"] = frozenset(_names("fallback_on", own["fallback_on"]))
-    if not isinstance(own.get("timeouts", Timeouts()), Timeouts):
-        raise UsageError(
-            f"timeouts must be penstock.Timeouts(...), not {own['timeouts']!r}", param="timeouts"
-        )
+        own["fallback_on"] = error_kinds(_names("fallback_on", own["fallback_on"]))
+    if "capture" in own:
+        own["capture"] = fspath(own["capture"])
     request = ChatRequest(
         model=model,
         messages=_conversation(messages, spool=own.pop("spool", False)),
-        params={name: options[name] for name in options if name not in _OWN},
+        params=_parameters(options),
         tools=tool_schemas(own.pop("tools", ())),
         response_format=wanted,
         **own,
     )
     return request, model_class
+
+
+def _parameters(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return OpenAI's parameters; what can be read once is read now, as a retry sends it again."""
+    params = {name: options[name] for name in options if name not in _OWN}
+    if params.get("functions") is not None:
+        params["functions"] = list(params["functions"])
+    return params
 
 
 def _nothing_beside(

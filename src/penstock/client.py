@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from penstock import logs
+from penstock.arguments import check_client
 from penstock.calls import CallOptions, chat_request
 from penstock.connections import Connections
 from penstock.deployment import Deployment, Headers
@@ -21,7 +23,7 @@ from penstock.stats import ClientStats, OpenStreams
 from penstock.stream import ChatStream, presented, presenting
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterable, Sequence
     from os import PathLike
     from types import TracebackType
 
@@ -81,18 +83,16 @@ class Client:
         transport: str | Transport = "httpx",
     ) -> None:
         # Before anything can fail: an error's traceback has this frame in it (row 39).
-        headers = Headers(headers or {})
-        middleware = tuple(middleware)
-        self._arguments = {
-            name: value for name, value in locals().items() if name not in ("self", "__class__")
-        }
+        headers = Headers(headers) if isinstance(headers, Mapping) else headers
+        middleware = tuple(middleware) if isinstance(middleware, Iterable) else middleware
+        given = {n: value for n, value in locals().items() if n not in ("self", "__class__")}
+        check_client(given)
+        self._arguments = given
         self._limits = limits or Limits()
         self._timeouts = timeouts or Timeouts()
         self._middleware = middleware
         compose(*middleware)  # a form that is none is refused here, not in the first call
         self._default_model = default_model
-        if isinstance(max_retries, bool) or not isinstance(max_retries, int) or max_retries < 0:
-            raise ConfigurationError(f"max_retries must be 0 or more, not {max_retries!r}")
         resolver = Resolver(_checked(deployments or {}))
         self._connections = Connections(
             transport,
@@ -108,7 +108,7 @@ class Client:
             connections=self._connections,
             limits=self._limits,
             timeouts=self._timeouts,
-            headers=headers,
+            headers=Headers(headers or {}),
         )
         if default_model is not None:
             resolver.resolve(default_model)

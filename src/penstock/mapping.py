@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from penstock.errors import PenstockError, UsageError
+from penstock.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
@@ -26,8 +26,8 @@ class MapResult:
     """Its place among the requests, from 0."""
     reply: Reply | None = None
     """The answer."""
-    error: PenstockError | None = None
-    """What went wrong instead."""
+    error: Exception | None = None
+    """What went wrong instead: a `PenstockError`, or what the caller's own code raised."""
 
 
 async def map_calls(
@@ -138,8 +138,13 @@ async def _answer(
     chat: Callable[..., Awaitable[Reply]], index: int, arguments: Mapping[str, Any]
 ) -> MapResult:
     try:
+        if not isinstance(arguments, Mapping) or not all(isinstance(n, str) for n in arguments):
+            raise UsageError(
+                f"request {index} of map must be a mapping of chat's arguments, not "
+                f"{type(arguments).__name__}"
+            )
         return MapResult(index, reply=await chat(**arguments))
-    except PenstockError as error:
+    except Exception as error:
         # The arguments stand in this frame, and an error that is kept must not keep or show them.
         return MapResult(index, error=error.with_traceback(None))
 
