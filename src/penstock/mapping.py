@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asyncio import Event, Task, create_task, wait
+from asyncio import Event, Task, _get_running_loop, create_task, wait
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,9 +41,15 @@ async def map_calls(
 
     Closing the generator cancels what is under way. It needs asyncio: plain tasks, as no task
     group or cancel scope may be held across a ``yield``.
+
+    Raises:
+        UsageError: `concurrency` is below 1, or there is no asyncio.
+        Exception: What `requests` raised, or a call that is no `PenstockError`.
     """
     if concurrency < 1:
         raise UsageError(f"concurrency must be 1 or more, not {concurrency}", param="concurrency")
+    if _get_running_loop() is None:
+        raise UsageError("map needs asyncio: on trio, start each call in a nursery of yours")
     window = _Window(chat, _numbered(requests), concurrency=concurrency, ordered=ordered)
     try:
         while task := await window.next():
