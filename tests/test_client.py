@@ -541,6 +541,27 @@ async def test_a_proxy_is_used(where: str, monkeypatch: pytest.MonkeyPatch) -> N
     assert [b"POST http://llm.invalid/v1/chat/completions HTTP/1.1"] == seen
 
 
+@pytest.mark.parametrize("name", ["Authorization", "x-api-key", "cookie"])
+async def test_a_calls_own_credential_goes_to_one_origin(road: Road, name: str) -> None:
+    """It is one origin's: with a fallback at another one the call is refused."""
+    other = await road.simulator()
+    client = road.client(
+        {"m": "echo", "near": "echo"},
+        deployments={"far": road.deployment(base_url=f"{other.url}/v1")},
+    )
+    headers = {name: "Bearer mine"}
+
+    error = await fails(client.chat("m", "hi", fallbacks=["far"], extra_headers=headers))
+
+    assert isinstance(error, UsageError)
+    assert name in error.message
+    assert "mine" not in error.message
+    assert [] == [*road.sim.requests, *other.requests]
+    await client.chat("m", "hi", fallbacks=["near"], extra_headers=headers)
+    await client.chat("m", "hi", fallbacks=["far"], extra_headers={"x-title": "app"})
+    assert 2 == len(road.sim.requests)
+
+
 async def test_preview_sends_nothing(road: Road) -> None:
     """The request can be looked at first: its size, body and masked headers."""
     client = road.client()

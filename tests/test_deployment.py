@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pickle
+from typing import Any
 
 import pytest
 
+from penstock.client import Client
+from penstock.credentials import Headers, is_credential
 from penstock.deployment import Credential, Deployment, Secret
 from penstock.errors import ConfigurationError, MissingCredentialsError
 
@@ -69,6 +72,49 @@ async def test_a_key_comes_from_where_it_is(
     assert key == await Secret(source).reveal("d")
 
 
+def failing() -> str:
+    """Fail as a vault does that says too much."""
+    raise LookupError("canary")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("source", "what"),
+    [
+        (lambda: None, "NoneType"),
+        (lambda: "", "an empty str"),
+        (lambda: b"sk-1", "bytes"),
+        (failing, "LookupError"),
+    ],
+)
+async def test_a_function_that_supplies_no_key_is_named(source: Any, what: str) -> None:
+    """The error names the deployment, lets a fallback try, and shows nothing of the key."""
+    with pytest.raises(MissingCredentialsError, match=what) as caught:
+        await Secret(source).reveal("eu-west")
+
+    assert "eu-west" == caught.value.deployment
+    assert "eu-west" in caught.value.message
+    assert "canary" not in caught.value.message
+    assert caught.value.elsewhere
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"api_key": 5}, "api_key must be a str.* not int"),
+        ({"api_key": b"sk-1"}, "api_key must be .* not bytes"),
+        ({"headers": [("a", "b")]}, "headers must be a mapping, not list"),
+        ({"headers": {"a": 5}}, "headers must map str to str"),
+        ({"extra_body": "x"}, "extra_body must be a mapping, not str"),
+        ({"timeouts": 5}, "timeouts must be penstock.Timeouts"),
+    ],
+)
+def test_an_argument_of_the_wrong_type_is_named(options: dict[str, Any], message: str) -> None:
+    """Where it is written, not in the first call."""
+    with pytest.raises(ConfigurationError, match=message):
+        Deployment("https://host", **options)
+
+
 @pytest.mark.asyncio
 async def test_a_missing_key_names_its_variables() -> None:
     """What to set, and where else it could stand."""
@@ -82,7 +128,64 @@ def test_row_39_a_key_is_not_shown() -> None:
     deployment = Deployment("https://host", "sk-canary", headers={"x-api-key": "canary-2"})
 
     assert "canary" not in repr(deployment)
-    assert b"sk-canary" not in pickle.dumps(deployment)
+    assert b"canary" not in pickle.dumps(deployment)
+
+
+def test_a_pickle_keeps_headers_that_hold_no_credential(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Row 30: what is no secret travels, a secret as the name of its variable, or not at all."""
+    monkeypatch.setenv("PENSTOCK_TEST_KEY", "canary-1")
+    given = {"x-title": "app", "x-api-key": "canary-1", "cookie": "canary-2"}
+    pickled = pickle.dumps(Deployment("https://host", headers=given))
+    headers = pickle.loads(pickled).headers
+
+    assert b"canary" not in pickled
+    assert {"x-title": "app", "x-api-key": "canary-1"} == headers
+    assert ("cookie",) == headers.lost
+    assert ("cookie",) == pickle.loads(pickle.dumps(Headers(headers))).lost
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("where", ["client", "deployment"])
+async def test_the_first_call_says_which_header_a_pickle_left_out(where: str) -> None:
+    """A call without its credential would only be refused by the peer, without a reason."""
+    headers = {"x-api-key": "canary"}
+    client = Client(
+        deployments={
+            "d": Deployment(
+                "http://127.0.0.1:9", headers=headers if where == "deployment" else None
+            )
+        },
+        headers=headers if where == "client" else None,
+    )
+    pickled = pickle.dumps(client)
+
+    assert b"canary" not in pickled
+    with pytest.raises(MissingCredentialsError, match="'x-api-key'"):
+        await pickle.loads(pickled).chat("d", "hi")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("Authorization", True),
+        ("proxy-authorization", True),
+        ("X-Api-Key", True),
+        ("api-key", True),
+        ("key", True),
+        ("ocp-apim-subscription-key", True),
+        ("cookie", True),
+        ("x-corp-auth", True),
+        ("x-amz-security-token", True),
+        ("cf-access-client-secret", True),
+        ("content-type", False),
+        ("x-title", False),
+        ("idempotency-key", False),
+        ("x-author", False),
+    ],
+)
+def test_a_header_that_holds_a_credential_is_known_by_its_name(name: str, expected: bool) -> None:
+    """The names of vendors, gateways and proxies."""
+    assert expected is is_credential(name)
 
 
 @pytest.mark.asyncio

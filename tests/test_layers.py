@@ -28,7 +28,17 @@ HTTP_CLIENTS = frozenset({"httpx", "httpcore", "httpx2", "httpcore2", "aiohttp",
 """What `import penstock` never loads."""
 
 VOCABULARY = frozenset(
-    {"chunks", "deployment", "errors", "fields", "limits", "messages", "request", "response"}
+    {
+        "chunks",
+        "credentials",
+        "deployment",
+        "errors",
+        "fields",
+        "limits",
+        "messages",
+        "request",
+        "response",
+    }
 )
 SEAMS = VOCABULARY | {"interfaces"}
 STAGES = SEAMS | {"decoders", "dialects", "encoders", "pipeline", "transports"}

@@ -10,7 +10,8 @@ from penstock import logs
 from penstock.arguments import check_client
 from penstock.calls import CallOptions, chat_request
 from penstock.connections import Connections
-from penstock.deployment import Deployment, Headers
+from penstock.credentials import Headers
+from penstock.deployment import Deployment
 from penstock.errors import ConfigurationError, PenstockError, UnknownModelError
 from penstock.limits import Limits, Timeouts
 from penstock.mapping import MapResult, map_calls
@@ -52,7 +53,7 @@ class Client:
         limits: Bounds in bytes.
         middleware: What every answer's chunks go through, in order; a call's own comes after.
         max_retries: Tries after the first, in place; see `penstock.policies.attempts`.
-        headers: More headers, on every request to every deployment.
+        headers: More headers, on every request to every deployment, whatever its origin.
         proxy: A proxy's address; by default the environment's (``HTTPS_PROXY``, ``NO_PROXY``).
         verify: Whether certificates are checked; a path or `ssl.SSLContext` says against what.
         cert: A client certificate's path, or ``(certificate, key)``.
@@ -108,7 +109,7 @@ class Client:
             connections=self._connections,
             limits=self._limits,
             timeouts=self._timeouts,
-            headers=Headers(headers or {}),
+            headers=Headers() if headers is None else headers,
         )
         if default_model is not None:
             resolver.resolve(default_model)

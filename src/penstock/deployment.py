@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from os import environ
-from typing import Any, Literal, TypeAlias, TypeGuard, cast
+from types import NoneType
+from typing import Any, Literal, TypeAlias, TypeGuard
 from urllib.parse import urlsplit
 
+from penstock.credentials import Headers
 from penstock.errors import ConfigurationError, MissingCredentialsError
 from penstock.limits import Timeouts  # part of a public signature
 
-__all__ = ["Credential", "Deployment", "Headers", "Secret"]
+__all__ = ["Credential", "Deployment", "Secret"]
 
 Credential: TypeAlias = "str | Callable[[], str] | Callable[[], Awaitable[str]]"
 """A key, ``"env:NAME"`` for a variable that holds one, or a callable that supplies a fresh one."""
@@ -22,11 +24,20 @@ class Secret:
 
     A pickle keeps where the key is (``env:NAME``), never the key: a literal one, or a callable, is
     gone after a round trip, and the first call then says so.
+
+    Raises:
+        ConfigurationError: `source` is neither a str nor a callable.
     """
 
     __slots__ = ("_lost", "_source", "_variable")
 
     def __init__(self, source: Credential | None, *, variables: tuple[str, ...] = ()) -> None:
+        if not (source is None or isinstance(source, str) or callable(source)):
+            raise ConfigurationError(
+                'api_key must be a str, "env:NAME" or a function that returns one, not '
+                f"{type(source).__name__}",
+                param="api_key",
+            )
         self._variable: tuple[str, ...] = variables
         self._source: Credential | None = source
         self._lost = False
@@ -70,11 +81,11 @@ class Secret:
         """Return the key; None where none is needed.
 
         Raises:
-            MissingCredentialsError: The environment should hold one and does not.
+            MissingCredentialsError: The environment should hold one and does not, or the function
+                that supplies it fails or returns none.
         """
         if callable(self._source):
-            supplied = self._source()
-            return await supplied if _is_awaitable(supplied) else cast("str", supplied)
+            return await _supplied(self._source, deployment)
         if self._lost:
             raise MissingCredentialsError(
                 f"{deployment} had its key in the program, and a pickle takes no key along: "
@@ -82,12 +93,6 @@ class Secret:
                 deployment=deployment,
             )
         key = self._source
-        if self._lost:
-            raise MissingCredentialsError(
-                f"the key of {deployment} stayed behind when it was pickled, as keys do: pass "
-                "api_key='env:NAME', which travels as the variable's name",
-                deployment=deployment,
-            )
         if key is None:
             key = next((environ[name] for name in self._variable if environ.get(name)), None)
         if key is None and self._variable:
@@ -99,11 +104,27 @@ class Secret:
         return key
 
 
-class Headers(dict[str, str]):
-    """Header fields that show their names only, as some hold a credential."""
-
-    def __repr__(self) -> str:
-        return f"Headers({', '.join(map(str, self))})"
+async def _supplied(
+    source: Callable[[], str] | Callable[[], Awaitable[str]], deployment: str
+) -> str:
+    """Return what the caller's function supplies, if it is a key."""
+    try:
+        supplied: object = source()
+        if _is_awaitable(supplied):
+            supplied = await supplied
+    except Exception as exc:
+        # By its type only: what a failed look-up of a secret says may have it in it.
+        raise MissingCredentialsError(
+            f"the function that supplies the key of {deployment} raised {type(exc).__name__}",
+            deployment=deployment,
+        ) from exc
+    if isinstance(supplied, str) and supplied:
+        return supplied
+    what = "an empty str" if supplied == "" else type(supplied).__name__
+    raise MissingCredentialsError(
+        f"the function that supplies the key of {deployment} must return a str, not {what}",
+        deployment=deployment,
+    )
 
 
 def _is_awaitable(value: object) -> TypeGuard[Awaitable[str]]:
@@ -121,14 +142,15 @@ class Deployment:
             for each call. It is sent to the origin of `base_url` and nowhere else.
         model: The model's name on the wire; by default it follows from the deployment's key.
         dialect: The vendor's vocabulary; default ``openai_chat``.
-        headers: More headers, on every request.
+        headers: More headers, on every request. A pickle leaves out those that hold a credential,
+            unless a variable of the environment has it.
         extra_body: More fields, in every request's body.
         body_framing: ``"auto"`` sends bodies above ``Limits.body_buffer`` chunked, ``"length"``
             counts them first for servers that refuse chunked uploads.
         timeouts: Clocks that differ from the client's.
 
     Raises:
-        ConfigurationError: The address or framing is not valid.
+        ConfigurationError: The address, the framing or an argument's type is not valid.
     """
 
     base_url: str
@@ -162,7 +184,14 @@ class Deployment:
     ) -> None:
         # First of all: what is raised below has this frame in its traceback (fault matrix, row 39).
         api_key = api_key if isinstance(api_key, Secret) else Secret(api_key)
-        headers = Headers(headers or {})
+        headers = Headers(_mapping("headers", headers))
+        if any(not isinstance(part, str) for field in headers.items() for part in field):
+            raise ConfigurationError("Deployment.headers must map str to str", param="headers")
+        if not isinstance(timeouts, (Timeouts, NoneType)):
+            raise ConfigurationError(
+                f"Deployment.timeouts must be penstock.Timeouts(...), not {timeouts!r:.80}",
+                param="timeouts",
+            )
         if body_framing not in ("auto", "length"):
             raise ConfigurationError(
                 f'Deployment.body_framing is "auto" or "length", not {body_framing!r}'
@@ -173,7 +202,7 @@ class Deployment:
             "model": model,
             "dialect": dialect or "openai_chat",
             "headers": headers,
-            "extra_body": dict(extra_body or {}),
+            "extra_body": dict(_mapping("extra_body", extra_body)),
             "body_framing": body_framing,
             "timeouts": timeouts,
         }
@@ -190,6 +219,14 @@ class Deployment:
         """Scheme, host and port of `base_url` (RFC 6454): where the key may go."""
         scheme, netloc, *_ = urlsplit(self.base_url)
         return f"{scheme}://{netloc}"
+
+
+def _mapping(name: str, value: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    if not isinstance(value, (Mapping, NoneType)):
+        raise ConfigurationError(
+            f"Deployment.{name} must be a mapping, not {type(value).__name__}", param=name
+        )
+    return {} if value is None else value
 
 
 def _checked(base_url: str) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from penstock.credentials import Headers, is_credential
 from penstock.dialects import dialect
+from penstock.errors import MissingCredentialsError, UsageError
 from penstock.preview import Preview
 from penstock.providers.http import HttpProvider
 from penstock.providers.redact import masked
@@ -32,6 +34,7 @@ class DeploymentRoute:
     model: str
     total: float | None
     provider: HttpProvider
+    origin: str
 
 
 class Routes:
@@ -69,11 +72,14 @@ class Routes:
 
         Raises:
             UnknownModelError: One of the names is served nowhere.
+            UsageError: A credential in the call's own headers would go to more than one origin.
         """
         listed = request.fallbacks
         if listed is None:
             listed = self._fallbacks.get(request.model, ())
-        return [self._route(name) for name in dict.fromkeys((request.model, *listed))]
+        plan = [self._route(name) for name in dict.fromkeys((request.model, *listed))]
+        _keep_at_home(request.extra_headers, {route.origin for route in plan})
+        return plan
 
     async def preview(self, request: ChatRequest) -> Preview:
         """Return `request` as its first deployment would get it; nothing is sent."""
@@ -107,6 +113,8 @@ class Routes:
 
     def _make(self, name: str) -> DeploymentRoute:
         resolved = self._resolver.resolve(name)
+        for headers in (self._headers, resolved.deployment.headers):
+            _refuse_lost(headers, resolved.key)
         timeouts = self._timeouts.override(resolved.deployment.timeouts)
         provider = HttpProvider(
             resolved,
@@ -117,4 +125,26 @@ class Routes:
             headers=self._headers,
             locate=self._connections.simulator if resolved.provider == "sim" else None,
         )
-        return DeploymentRoute(name, resolved.model, timeouts.total, provider)
+        origin = resolved.deployment.origin
+        return DeploymentRoute(name, resolved.model, timeouts.total, provider, origin)
+
+
+def _keep_at_home(headers: Mapping[str, str], origins: set[str]) -> None:
+    """Refuse a credential that is one origin's, and would be sent to the fallbacks' too."""
+    named = next((name for name in headers if is_credential(name)), None)
+    if named is not None and len(origins) > 1:
+        raise UsageError(
+            f"extra_headers has {named!r}, which would go to {' and '.join(sorted(origins))}: put "
+            "it in the headers= or api_key= of its Deployment, or pass fallbacks=[]",
+            param="extra_headers",
+        )
+
+
+def _refuse_lost(headers: Mapping[str, str], deployment: str) -> None:
+    """Refuse to call with headers whose credentials a pickle left out."""
+    if isinstance(headers, Headers) and headers.lost:
+        raise MissingCredentialsError(
+            f"{deployment} had the value of header {headers.lost[0]!r} in the program, and a "
+            "pickle takes no credential along: put it in a variable of the environment, too",
+            deployment=deployment,
+        )

@@ -102,3 +102,21 @@ def test_secrets_are_masked_wherever_they_stand() -> None:
         masked("x-goog-api-key", "canary-2"),
         masked("x-title", "plain"),
     )
+
+
+@pytest.mark.parametrize(
+    "name", ["content-type", "User-Agent", "x-title", "http-referer", "openai-beta", "api-version"]
+)
+def test_what_says_nothing_secret_is_shown(name: str) -> None:
+    """Names that are known to be harmless, and no others."""
+    assert "plain value" == masked(name, "plain value")
+    assert () == secrets_of([(name, "plain value")], None)
+
+
+@pytest.mark.parametrize("name", ["x-corp", "x-gateway-pass", "x-tenant", "auth-version"])
+def test_the_value_of_any_other_header_is_hidden(name: str) -> None:
+    """A gateway may call its secret as it likes; one of few characters is masked only."""
+    assert "***" == masked(name, "two words")
+    assert "Bearer ***" == masked(name, "Bearer canary-3")
+    assert "" == redact("canary-3", secrets_of([(name, "Bearer canary-3")], None)).strip("*")
+    assert () == secrets_of([(name, "eu")], None)

@@ -1,0 +1,59 @@
+"""Header fields: which of them hold a credential, and how they stay out of sight."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from os import environ
+
+__all__ = ["Headers", "is_credential"]
+
+# An idempotency key is no secret, and an author is no authorization.
+_CREDENTIAL = re.compile(
+    r".*(auth(?!ors?\b)|api-?key|(?<!idempotency)-key\b|^key\b|token|secret|passw|cookie|credential"
+    r"|signature|jwt).*"
+)
+
+
+def is_credential(name: str) -> bool:
+    """Return whether a header of that name holds what lets its bearer in."""
+    return _CREDENTIAL.fullmatch(name.lower()) is not None
+
+
+class Headers(dict[str, str]):
+    """Header fields that show their names only, and pickle without their credentials.
+
+    As with a key, a pickle has the name of the variable that holds a credential, where one does;
+    what no variable holds is left out, and its name is in `lost` afterwards.
+    """
+
+    __slots__ = ("lost",)
+
+    def __init__(self, fields: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
+        super().__init__(fields)
+        self.lost: tuple[str, ...] = getattr(fields, "lost", ())
+        """The names of the fields that a pickle left out."""
+
+    def __repr__(self) -> str:
+        return f"Headers({', '.join(map(str, self))})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        shown = {name: value for name, value in self.items() if not is_credential(name)}
+        held = {name: _variable(self[name]) for name in self if name not in shown}
+        return _restored, (shown, held, self.lost)
+
+
+def _variable(value: str) -> str | None:
+    return next((name for name, held in environ.items() if held and held == value), None)
+
+
+def _restored(shown: dict[str, str], held: dict[str, str | None], lost: tuple[str, ...]) -> Headers:
+    headers = Headers(shown)
+    for name, variable in held.items():
+        value = environ.get(variable) if variable is not None else None
+        if value:
+            headers[name] = value
+        else:
+            lost = (*lost, name)
+    headers.lost = lost
+    return headers
