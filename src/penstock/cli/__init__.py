@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from penstock.cli.console import mend
 from penstock.errors import MissingExtraError
 
 __all__ = ["main"]
@@ -11,6 +12,7 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run the command line; the entry point ``penstock``."""
+    mend()
     try:
         from penstock.cli.app import app
     except MissingExtraError as exc:

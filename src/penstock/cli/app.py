@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 from penstock._version import VERSION
@@ -47,7 +46,8 @@ def chat(
     prompt: Annotated[
         str | None,
         typer.Argument(
-            help="What to say; '-' or nothing reads standard input.", show_default=False
+            help="What to say; '-' or nothing reads standard input to its end.",
+            show_default=False,
         ),
     ] = None,
     model: Annotated[
@@ -71,7 +71,14 @@ def chat(
 
     Without --model it takes OpenAI where OPENAI_API_KEY is set, else a local server (Ollama,
     llama.cpp, vLLM) that answers, else the built-in simulator. It names its choice before it
-    sends anything. On a terminal and without a prompt it is a conversation.
+    sends anything.
+
+    A file or pipe on standard input is added to the prompt: git diff | penstock chat "Review
+    this". A pipe that stays silent for half a second is left unread, and stderr says so; pipe the
+    whole prompt to 'penstock chat -' to wait for it.
+
+    On a terminal and without a prompt it is a conversation. An empty line or Ctrl-D ends it with
+    exit code 0; Ctrl-C, at the prompt or in an answer, with 130.
     """
     from penstock.cli.chat import Options, converse
 
@@ -116,8 +123,3 @@ def simulate(
     if list_faults:
         raise typer.Exit(show_faults())
     raise typer.Exit(guarded(run, host, port, tuple(replay or ())))
-
-
-if sys.platform == "win32":  # the console there may not be UTF-8
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(encoding="utf-8")  # type: ignore[union-attr]  # a text console

@@ -7,6 +7,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from penstock.cli.console import ask, pending
+from penstock.cli.exits import interrupted
 from penstock.cli.measure import Meter
 from penstock.cli.pick import announce, pick
 from penstock.client import Client
@@ -40,7 +42,7 @@ async def converse(options: Options) -> int:
     if options.system:
         messages.append({"role": "system", "content": options.system})
     interactive = options.prompt is None and sys.stdin.isatty() and not options.dry_run
-    prompt = None if interactive else _prompt(options.prompt)
+    prompt = None if interactive else _prompt(options.prompt, quiet=options.quiet)
     picked = await pick(options.model)
     if not options.quiet:
         announce(picked)
@@ -57,11 +59,13 @@ async def converse(options: Options) -> int:
     return 0
 
 
-def _prompt(given: str | None) -> str:
+def _prompt(given: str | None, *, quiet: bool) -> str:
     """Return the prompt: the argument, standard input, or both, the argument first."""
     piped = ""
-    if given in (None, "-") or not sys.stdin.isatty():
+    if given in (None, "-") or pending():
         piped = sys.stdin.read().strip()
+    elif not (quiet or sys.stdin.isatty()):
+        sys.stderr.write("penstock: standard input is open but silent, and is not read\n")
     spoken = "" if given in (None, "-") else given
     prompt = "\n\n".join(part for part in (spoken, piped) if part)
     if not prompt:
@@ -110,7 +114,13 @@ async def _as_json(client: Client, messages: list[Message]) -> None:
         "attempts": len(reply.attempts),
         "cost": reply.cost,
     }
-    sys.stdout.write(json.dumps(answer, ensure_ascii=False) + "\n")
+    sys.stdout.write(_dumped(answer) + "\n")
+
+
+def _dumped(value: object, indent: int | None = None) -> str:
+    """Return JSON in the characters that stdout has: escapes lose nothing, question marks do."""
+    escaped = sys.stdout.encoding.lower() != "utf-8"
+    return json.dumps(value, ensure_ascii=escaped, indent=indent)
 
 
 def _show(preview: Preview) -> None:
@@ -119,16 +129,14 @@ def _show(preview: Preview) -> None:
         sys.stdout.write(f"{name}: {value}\n")
     sys.stdout.write(f"\n{preview.size} bytes of body\n")
     if preview.body is not None:
-        sys.stdout.write(json.dumps(json.loads(preview.body), ensure_ascii=False, indent=2) + "\n")
+        sys.stdout.write(_dumped(json.loads(preview.body), indent=2) + "\n")
     for path in preview.dropped:
         sys.stderr.write(f"penstock: {path} cannot be said there\n")
 
 
 async def _interactive(client: Client, messages: list[Message], *, quiet: bool) -> int:
-    """Hold a conversation until the end of input; a failed turn is taken back."""
+    """Hold a conversation until the end of input or Ctrl-C; a failed turn is taken back."""
     import contextlib
-
-    import anyio.to_thread
 
     with contextlib.suppress(ImportError):  # not on Windows; input() works without
         import readline  # noqa: F401  # gives input() its line editing and history
@@ -136,10 +144,12 @@ async def _interactive(client: Client, messages: list[Message], *, quiet: bool) 
         sys.stderr.write("penstock: an empty line or Ctrl-D ends it\n")
     while True:
         try:
-            line = await anyio.to_thread.run_sync(input, "> ", abandon_on_cancel=True)
+            line = ask("> ")
         except EOFError:
             sys.stderr.write("\n")
             return 0
+        except KeyboardInterrupt:
+            return interrupted()
         if not line.strip():
             return 0
         messages.append({"role": "user", "content": line})

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 from typing import TypeVarTuple, Unpack
 
 from penstock.errors import (
-    AllProvidersFailedError,
     AuthenticationError,
     MissingCredentialsError,
     PenstockError,
@@ -17,7 +17,7 @@ from penstock.errors import (
     UsageError,
 )
 
-__all__ = ["EPILOG", "exit_code", "guarded"]
+__all__ = ["EPILOG", "exit_code", "guarded", "interrupted"]
 
 EPILOG = (
     "Exit codes: 0 answered; 1 the provider failed; 2 a mistake in the call; 3 credentials; "
@@ -41,8 +41,6 @@ def exit_code(error: PenstockError) -> int:
             return 4
         case TransportError():
             return 5
-        case AllProvidersFailedError():
-            return 1
         case _:
             return 1
 
@@ -57,8 +55,7 @@ def guarded(command: Callable[[Unpack[ArgsT]], Awaitable[int]], *arguments: *Arg
         _complain(error)
         return exit_code(error)
     except KeyboardInterrupt:
-        sys.stderr.write("\n")
-        return _INTERRUPTED
+        return interrupted()
     except OSError as error:
         if not isinstance(error, BrokenPipeError):
             sys.stderr.write(f"penstock: {error}\n")
@@ -66,6 +63,13 @@ def guarded(command: Callable[[Unpack[ArgsT]], Awaitable[int]], *arguments: *Arg
         # The reader of a pipe has gone; Python would complain again when it flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def interrupted() -> int:
+    """Return the exit code after Ctrl-C; a second one ends the process, without a traceback."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    sys.stderr.write("\n")
+    return _INTERRUPTED
 
 
 def _complain(error: PenstockError) -> None:

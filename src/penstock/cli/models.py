@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import sys
+from difflib import get_close_matches
 
 from penstock.cli.pick import LOCAL, local_models
 from penstock.client import Client
-from penstock.errors import PenstockError
+from penstock.errors import PenstockError, UsageError
 from penstock.providers.catalogue import catalogue
 from penstock.simulator import models as simulated
 
@@ -17,6 +18,8 @@ __all__ = ["list_models"]
 
 async def list_models(provider: str | None, as_json: bool) -> int:
     """Print the models of `provider`, or of everyone who answers; return the exit code."""
+    if provider is not None:
+        _check(provider)
     if provider is not None and provider != "sim":
         async with Client() as client:
             found = {provider: await client.list_models(provider)}
@@ -29,6 +32,13 @@ async def list_models(provider: str | None, as_json: bool) -> int:
         for name, served in found.items():
             sys.stdout.writelines(f"{name}/{model}\n" for model in served)
     return 0
+
+
+def _check(provider: str) -> None:
+    if provider not in catalogue():
+        near = get_close_matches(provider, list(catalogue()), 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UsageError(f"no provider is called {provider!r}{hint}")
 
 
 async def _everywhere() -> dict[str, list[str]]:
