@@ -202,6 +202,9 @@ class HttpProvider:
             TransportError: There is no connection to be had.
         """
         async with self._models() as wire:
+            left = self._limits.max_event  # a connection can be used again once its answer is read
+            while left > 0 and (data := await wire.read()):
+                left -= len(data)
             await wire.aclose(reuse=True)
 
     async def models(self) -> list[str]:
