@@ -281,3 +281,24 @@ async def test_chain_runs_everything_item_by_item() -> None:
     edge = chain(batches(stream), [mark("1"), Begun(), generator])
 
     assert "a11~b12~c13~" == "".join([chunk.text async for chunk in edge.chunks])
+
+
+@pytest.mark.parametrize("result", ["text", True, iter(()), [TextDelta("a")]])
+async def test_a_function_that_returns_no_chunk_is_named(result: object) -> None:
+    """What is neither a chunk nor None is a mistake, and never part of an answer."""
+
+    def shouting(_: Chunk) -> Any:
+        return result
+
+    with pytest.raises(ConfigurationError, match=r"shouting must return a chunk"):
+        await run(compose(mark("!"), shouting, mark("?")))
+
+
+async def test_a_plain_generator_function_is_refused() -> None:
+    """It would return a generator for every chunk."""
+
+    def splitting(chunk: Chunk) -> Any:
+        yield chunk
+
+    with pytest.raises(ConfigurationError, match="async generator"):
+        compose(splitting)

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, cast, get_args
 
 from penstock.chunks import Chunk
 from penstock.errors import ConfigurationError
@@ -30,6 +30,10 @@ from penstock.pipeline.edge import Edge, Step, each, staged
 from penstock.pipeline.stream import Interrupted
 
 __all__ = ["ChunkMiddleware", "Pipeline", "StageFactory", "chain", "compose", "fuse"]
+
+_KINDS: tuple[type, ...] = get_args(Chunk)
+# The cheapest check for what is nearly always so.
+_EXACTLY = frozenset(_KINDS)
 
 ChunkFunction: TypeAlias = Callable[[Chunk], Chunk | None]
 
@@ -103,24 +107,35 @@ def fuse(functions: Sequence[ChunkFunction]) -> Stage[Chunk]:
     """
     if not functions:
         return list
-    first, *rest = functions
+    in_order = tuple(functions)
 
     def stage(batch: list[Chunk]) -> list[Chunk]:
         done: list[Chunk] = []
         try:
             for chunk in batch:
-                result = first(chunk)
-                for function in rest:
-                    if result is None:
+                result: Chunk = chunk
+                for function in in_order:
+                    made = function(result)
+                    if made is None:
                         break
-                    result = function(result)
-                if result is not None:
+                    if type(made) not in _EXACTLY and not isinstance(made, _KINDS):
+                        raise _no_chunk(made, function)
+                    result = made
+                else:
                     done.append(result)
         except Exception as error:
             raise Interrupted(done, error) from error
         return done
 
     return stage
+
+
+def _no_chunk(result: object, function: ChunkFunction) -> ConfigurationError:
+    name = getattr(function, "__qualname__", None) or type(function).__qualname__
+    return ConfigurationError(
+        f"middleware {name} must return a chunk, or None to drop it, not {type(result).__name__}",
+        param="middleware",
+    )
 
 
 def _step(form: Any) -> Step | None:
@@ -138,6 +153,12 @@ def _step(form: Any) -> Step | None:
         return cast("Step", call)
     if any(map(inspect.iscoroutinefunction, kinds)):
         return each(call)
+    if any(map(inspect.isgeneratorfunction, kinds)):
+        raise ConfigurationError(
+            f"middleware {form!r:.80} is a generator function: return one chunk or None, or make "
+            "it an async generator over the chunks (async def, with yield)",
+            param="middleware",
+        )
     return None
 
 
