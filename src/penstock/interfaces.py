@@ -197,8 +197,6 @@ class Target:
     """More headers, on every request."""
     extra_body: Mapping[str, Json] = field(default_factory=dict, repr=False)
     """More fields, in every body."""
-    renames: Mapping[str, str] = field(default_factory=dict)
-    """Parameters that this provider spells otherwise, from its catalogue row."""
 
 
 @dataclass(frozen=True, slots=True)

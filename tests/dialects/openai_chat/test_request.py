@@ -120,30 +120,6 @@ def test_a_token_limit_goes_by_the_name_that_the_caller_used(name: str) -> None:
     assert 5 == body({"params": {name: 5}})[name]
 
 
-def test_a_catalogue_row_renames_a_parameter() -> None:
-    """A provider that spells it otherwise gets its own spelling."""
-    fields = body(
-        {"params": {"max_completion_tokens": 5}}, renames={"max_completion_tokens": "max_tokens"}
-    )
-
-    assert 5 == fields["max_tokens"]
-    assert "max_completion_tokens" not in fields
-
-
-def test_a_rename_gives_way_to_a_parameter_of_that_name() -> None:
-    """Of two limits the one that the provider knows by its name is sent, the other reported."""
-    dropped: list[str] = []
-
-    fields = encode(
-        {"params": {"max_completion_tokens": 5, "max_tokens": 7}},
-        dropped,
-        renames={"max_completion_tokens": "max_tokens"},
-    ).fields
-
-    assert 7 == fields["max_tokens"]
-    assert ["max_completion_tokens"] == dropped
-
-
 def test_tools_and_a_response_format_go_through() -> None:
     """Functions, custom tools and schemas are sent as they are."""
     tools = ({"type": "function", "function": {"name": "f"}}, {"type": "custom", "custom": {}})

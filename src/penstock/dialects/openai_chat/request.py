@@ -33,12 +33,11 @@ def encode(request: ChatRequest, target: Target, dialect: str, dropped: list[str
         UnsupportedFeatureError: The request is strict, and something would be dropped.
     """
     said = _said(request, target)
-    lost = _rename(said, target.renames)
+    lost = []
     if not request.stream and said.pop("stream_options", None) is not None:
         lost.append("stream_options")
     drop(lost, dropped, strict=request.strict)
     fields = {name: said.pop(name) for name in _GIVEN if name in said}
-    fields.update(said)  # what a catalogue row renames to a name that OpenAI does not have
     for extra, source in (
         (target.extra_body, ConfigurationError),
         (request.extra_body, UsageError),
@@ -113,20 +112,6 @@ def _stream_options(request: ChatRequest) -> dict[str, Json] | None:
         return dict(given or {})
     asked = {"include_usage": True} if request.usage else {}
     return {**asked, **given} if given else asked or None
-
-
-def _rename(said: dict[str, Json], renames: Mapping[str, str]) -> list[str]:
-    """Rename in place, and return what had to give way to a parameter of the new name."""
-    lost = []
-    for name, wire in renames.items():
-        if name not in said:
-            continue
-        value = said.pop(name)
-        if wire in said:
-            lost.append(name)
-        else:
-            said[wire] = value
-    return lost
 
 
 def _complaint(name: str) -> str:
