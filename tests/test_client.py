@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from tests.road import KEY, Road, at_rest, fails
 from tests.transports.peers import Connection, Peer, answer
 
+from penstock import logs
 from penstock.chunks import Chunk, Finish, Meta, ReasoningDelta, TextDelta, ToolCallDelta, Usage
 from penstock.client import Client
 from penstock.deployment import Deployment
@@ -334,8 +335,35 @@ async def test_all_that_failed_is_said(road: Road) -> None:
     assert "BillingError" in error.message
 
 
+async def test_what_cannot_be_said_is_logged_once(
+    road: Road, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A warning for each deployment and field, not for each call or message."""
+    message = {"role": "user", "content": "hi", "provider_state": {"dialect": "other"}}
+    client = road.client({"logs-once": "echo"})
+
+    for messages in ([message], [message], [message, message]):
+        await client.chat(None, messages)
+
+    warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert ["logs-once cannot say messages[].provider_state: it was left out"] == warned
+
+
+async def test_metadata_that_was_to_be_stored_is_warned_of(
+    road: Road, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With ``store`` a caller may mean OpenAI's field of that name; once is enough."""
+    monkeypatch.setattr(logs, "_said", set())
+    client = road.client()
+
+    for _ in range(2):
+        await client.chat(None, "hi", store=True, metadata={"trace": "1"})
+
+    assert 1 == sum("extra_body={'metadata'" in record.getMessage() for record in caplog.records)
+
+
 async def test_what_cannot_be_said_is_dropped_or_refused(road: Road) -> None:
-    """A field that no dialect sends is reported, logged, and with ``strict`` an error."""
+    """A field that no dialect sends is reported, and with ``strict`` an error."""
     message = {"role": "user", "content": "hi", "provider_state": {"dialect": "other"}}
     client = road.client()
 
@@ -602,6 +630,24 @@ async def test_warming_opens_the_connection_that_the_call_uses(road: Road) -> No
 
     assert [("GET", 1), ("POST", 1)] == [(r.method, r.connection) for r in road.sim.requests]
     assert f"Bearer {KEY}" == road.sim.requests[0].headers["authorization"]
+
+
+async def test_warming_reads_a_long_list_of_models() -> None:
+    """A connection can be used again once its answer is read: here more than is drained."""
+
+    async def respond(connection: Connection) -> None:
+        for _ in range(2):
+            await connection.request()
+            await connection.send(answer(b" " * 300_000))
+        await connection.closed()
+
+    async with Peer(respond) as peer:
+        client = Client(deployments={"d": Deployment(f"{peer.url}/v1")})
+        await client.warm("d")
+        await client.warm("d")
+        await client.aclose()
+
+    assert 1 == peer.opened
 
 
 async def test_models_are_listed(monkeypatch: pytest.MonkeyPatch, road: Road) -> None:

@@ -58,7 +58,8 @@ class Limits:
     drain: int = 64 * _KIB
     """What is read after the terminal event so that the connection can be used again."""
     max_connections: int = 1000
-    """Calls of one client that hold a connection at once; more wait under ``Timeouts.pool``."""
+    """Calls of one client, on one event loop, that hold a connection at once; more wait under
+    ``Timeouts.pool``."""
 
     def __post_init__(self) -> None:
         for bound in fields(self):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 __all__ = ["attempted", "closed", "from_environment", "opened"]
 
 _log = logging.getLogger("penstock.calls")
+
+_INDEX = re.compile(r"\[\d+\]")
+# What was warned of in this process. Deployments' names may come from users: so many, and no more.
+_MOST_SAID = 1024
+_said: set[tuple[str, str]] = set()
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -70,7 +76,8 @@ def attempted(attempt: Attempt, step: str) -> None:
 
 
 def opened(record: CallRecord, request: ChatRequest) -> None:
-    """Note that an answer has begun."""
+    """Note that an answer has begun, and once what its request could not say."""
+    _say_dropped(record, request)
     if not _log.isEnabledFor(logging.INFO):
         return
     _log.info(
@@ -84,8 +91,6 @@ def opened(record: CallRecord, request: ChatRequest) -> None:
         _seconds(record.timings.ttft),
         extra={"penstock": _facts(record, request)},
     )
-    if record.dropped:
-        _log.debug("%s cannot say: %s", record.deployment, ", ".join(record.dropped))
 
 
 def closed(outcome: Outcome) -> None:
@@ -107,6 +112,26 @@ def closed(outcome: Outcome) -> None:
     )
     if outcome.error is not None:
         _log.debug("%s ended with: %s", record.deployment, outcome.error)
+
+
+def _say_dropped(record: CallRecord, request: ChatRequest) -> None:
+    """Warn once of each field that a deployment does not get, whatever its place in a list."""
+    fields = {_INDEX.sub("[]", path) for path in record.dropped}
+    for field in sorted(fields):
+        if _first((record.deployment, field)):
+            _log.warning("%s cannot say %s: it was left out", record.deployment, field)
+    if request.params.get("store") and request.metadata and _first(("", "metadata")):
+        _log.warning(
+            "metadata= is never sent, also not with store=True: OpenAI's goes in "
+            "extra_body={'metadata': ...}"
+        )
+
+
+def _first(what: tuple[str, str]) -> bool:
+    if what in _said or len(_said) >= _MOST_SAID:
+        return False
+    _said.add(what)
+    return True
 
 
 def _facts(record: CallRecord, request: ChatRequest) -> dict[str, object]:

@@ -27,7 +27,8 @@ class ClientStats:
     """A client at one moment."""
 
     open_streams: int
-    """Calls that were begun and have not ended."""
+    """Calls that were begun and have not ended, on every event loop of this process, those
+    that wait for a connection or a retry among them."""
     bytes_buffered: int
     """Bytes of answers that were received and not yet handed out."""
     connections: int
