@@ -173,12 +173,13 @@ def test_map_can_be_left(client: SyncClient) -> None:
     assert 0 == client.stats().open_streams
 
 
-def test_preview_sends_nothing(client: SyncClient, simulator: SimulatorThread) -> None:
+def test_preview_sends_nothing() -> None:
     """It shows the request with its key masked."""
-    before = simulator.stats().requests
-    preview = client.preview("echo", "hello")
+    # A server of its own: a call that another test has left may reach the shared one late.
+    with SimulatorThread() as own, SyncClient(deployments=deployments(own)) as client:
+        preview = client.preview("echo", "hello")
+        assert 0 == own.stats().requests
 
-    assert before == simulator.stats().requests
     assert "sk-secret-canary" not in str(preview)
     assert preview.size == len(preview.body or b"")
 
