@@ -135,7 +135,7 @@ async def many(client: ps.Client) -> None:
     async for result in client.map([{"model": "a", "messages": "hi"}], concurrency=3):
         assert_type(result, MapResult)
         assert_type(result.reply, ps.Reply | None)
-        assert_type(result.error, PenstockError | None)
+        assert_type(result.error, Exception | None)
 
 
 async def streams(client: ps.Client) -> None:
