@@ -144,7 +144,7 @@ async def _interactive(client: Client, messages: list[Message], *, quiet: bool) 
         sys.stderr.write("penstock: an empty line or Ctrl-D ends it\n")
     while True:
         try:
-            line = ask("> ")
+            line = await ask("> ")
         except EOFError:
             sys.stderr.write("\n")
             return 0

@@ -52,7 +52,7 @@ def pending() -> bool:
         return False
 
 
-def ask(prompt: str) -> str:
+async def ask(prompt: str) -> str:
     """Return a line that is typed at `prompt`; holds up the event loop meanwhile.
 
     The loop's own handler for Ctrl-C only marks its task as cancelled, which ``input`` would never
@@ -62,9 +62,13 @@ def ask(prompt: str) -> str:
     Raises:
         EOFError: The input ends.
         KeyboardInterrupt: Ctrl-C.
+        CancelledError: Ctrl-C, before it asks.
     """
+    from anyio.lowlevel import checkpoint
+
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        return input(prompt)
+        await checkpoint()  # a Ctrl-C that came before, as the answer ended, takes effect here
+        return input(prompt)  # noqa: ASYNC250  # nothing else goes on between the turns
     finally:
         signal.signal(signal.SIGINT, before)
