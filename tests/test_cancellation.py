@@ -148,7 +148,7 @@ async def test_row_24_cancelled_at_every_turn(road: Road, name: str, twice: bool
     assert "again" == (await client.chat("ok", "again")).text
     await client.aclose()
     await until(lambda: road.sim.connections.open == 0)
-    assert descriptors() <= open_before
+    await until(lambda: descriptors() <= open_before)
 
 
 def _extra(before: set[asyncio.Task[Any]]) -> set[asyncio.Task[Any]]:
