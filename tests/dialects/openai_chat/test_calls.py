@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from penstock.chunks import Chunk, ToolCallDelta
-from penstock.dialects.openai_chat.calls import Calls, Tally
+from penstock.dialects.openai_chat.calls import Calls
+from penstock.dialects.tally import Tally
 from penstock.errors import LimitExceededError, ProtocolError
 from penstock.limits import Limits
 

@@ -23,8 +23,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from penstock.dialects.errors import response_error
 from penstock.dialects.openai_chat.answer import ChatAnswer, framing
-from penstock.dialects.openai_chat.errors import response_error
 from penstock.dialects.openai_chat.request import encode
 
 if TYPE_CHECKING:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 
 from penstock.chunks import Chunk, ProviderEvent, ReasoningDelta, TextDelta
-from penstock.dialects.openai_chat.errors import event_error
+from penstock.dialects.errors import event_error
 from penstock.dialects.openai_chat.events import Events
 from penstock.dialects.openai_chat.request import choices_asked, usage_asked
-from penstock.dialects.openai_chat.wire import PlainChoice, excerpt, parse, plain
+from penstock.dialects.openai_chat.wire import PlainChoice, plain
+from penstock.dialects.reading import excerpt, parse
 from penstock.errors import ProtocolError, TruncatedError
 
 if TYPE_CHECKING:

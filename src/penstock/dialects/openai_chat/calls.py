@@ -10,32 +10,10 @@ from __future__ import annotations
 import msgspec
 
 from penstock.chunks import Chunk, ToolCallDelta
-from penstock.errors import LimitExceededError, ProtocolError
-from penstock.limits import Limits
+from penstock.dialects.tally import Tally
+from penstock.errors import ProtocolError
 
-__all__ = ["Calls", "Tally"]
-
-
-class Tally:
-    """Tool calls of all choices together, within ``Limits.max_tool_calls``."""
-
-    __slots__ = ("_limit", "_made", "max_arguments")
-
-    def __init__(self, limits: Limits) -> None:
-        self._limit = limits.max_tool_calls
-        self._made = 0
-        self.max_arguments = limits.max_tool_arguments
-        """Bytes of one call's arguments."""
-
-    def add(self) -> None:
-        """Count a call.
-
-        Raises:
-            LimitExceededError: It is one too many.
-        """
-        self._made += 1
-        if self._made > self._limit:
-            raise _exceeded("max_tool_calls", self._limit, self._made)
+__all__ = ["Calls"]
 
 
 class _Call:
@@ -249,23 +227,11 @@ class Calls:
         if not arguments:
             return
         call.first = arguments if not call.size else None
-        # `encode` counts without leaving a UTF-8 copy inside the string.
-        call.size += len(arguments) if arguments.isascii() else len(arguments.encode())
-        if call.size > self._tally.max_arguments:
-            raise _exceeded("max_tool_arguments", self._tally.max_arguments, call.size)
+        call.size = self._tally.grow(call.size, arguments)
 
 
 def _ambiguous(why: str) -> ProtocolError:
     return ProtocolError(
         f"a piece of a tool call {why}, so it could belong to more than one call",
         code="ambiguous_tool_call",
-    )
-
-
-def _exceeded(name: str, limit: int, reached: int) -> LimitExceededError:
-    return LimitExceededError(
-        f"the answer exceeds Limits.{name}: {reached} over {limit}",
-        phase=name,
-        limit=limit,
-        elapsed=reached,
     )

@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.chunks import Chunk, LogProbs, Meta, ProviderEvent
-from penstock.dialects.openai_chat.calls import Calls, Tally
+from penstock.dialects.errors import event_error
+from penstock.dialects.faults import failure
+from penstock.dialects.openai_chat.calls import Calls
 from penstock.dialects.openai_chat.delta import read_delta
-from penstock.dialects.openai_chat.errors import event_error
-from penstock.dialects.openai_chat.faults import failure
 from penstock.dialects.openai_chat.parameters import NOISE
 from penstock.dialects.openai_chat.usage import FAILED, finish, usage
+from penstock.dialects.tally import Tally
 from penstock.errors import ProtocolError
 
 if TYPE_CHECKING:

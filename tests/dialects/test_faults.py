@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from penstock.dialects.openai_chat.errors import event_error, response_error
-from penstock.dialects.openai_chat.faults import failure, fault_of, page_title, redacted
+from penstock.dialects.errors import event_error, response_error
+from penstock.dialects.faults import failure, fault_of, page_title, redacted
 
 KEY = "sk-proj-Canary0123456789abcdefghij"
 PROMPT = "the canary sings at midnight"

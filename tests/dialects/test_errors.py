@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from penstock.dialects.openai_chat.errors import event_error, response_error
+from penstock.dialects.errors import event_error, response_error
 from penstock.errors import (
     AuthenticationError,
     BillingError,

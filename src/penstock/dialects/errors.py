@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from penstock.dialects.openai_chat.faults import Fault, fault_of, page_title, redacted
+from penstock.dialects.faults import Fault, fault_of, page_title, redacted
 from penstock.errors import (
     AuthenticationError,
     BillingError,
@@ -26,7 +26,7 @@ from penstock.errors import (
     UnavailableError,
 )
 
-__all__ = ["event_error", "response_error"]
+__all__ = ["Kinds", "event_error", "response_error"]
 
 # JSON as a provider sent it.
 Json: TypeAlias = Any
@@ -125,17 +125,25 @@ _TOO_LONG_TEXT = pattern(
 _ASKS_TOO_MUCH = pattern(r"'?max_(?:completion_)?tokens'?[^.]{0,60} is too large", IGNORECASE)
 _BLOCKED_TEXT = pattern(r"^Content Exists Risk", IGNORECASE)  # DeepSeek
 
-_REQUEST_IDS = ("x-request-id", "request-id", "apim-request-id", "x-generation-id", "cf-ray")
-"""OpenAI and most; Anthropic; Azure; OpenRouter; Cloudflare, where nothing behind it answered."""
+_REQUEST_IDS = ("x-request-id", "request-id", "apim-request-id", "x-generation-id")
+_REQUEST_IDS += ("x-amzn-requestid", "cf-ray")
+"""OpenAI and most; Anthropic; Azure; OpenRouter; AWS; Cloudflare, where nothing else answered."""
 
 
-def response_error(status: int, headers: Mapping[str, str], body: bytes) -> ResponseError:
+Kinds: TypeAlias = "Mapping[str, type[ResponseError]]"
+"""Machine-readable words of one vendor, in lower case, and the error that each of them is."""
+
+
+def response_error(
+    status: int, headers: Mapping[str, str], body: bytes, kinds: Kinds | None = None
+) -> ResponseError:
     """Return the error for an answer whose `status` says that it failed.
 
     Args:
         status: The HTTP status.
         headers: The answer's headers, names in lower case.
         body: As much of its body as was kept.
+        kinds: The dialect's own words; they come before status and the words that all share.
     """
     fault = _of_body(body, headers.get("content-type", ""))
     advice = {"true": True, "false": False}.get(headers.get("x-should-retry", "").lower())
@@ -145,23 +153,32 @@ def response_error(status: int, headers: Mapping[str, str], body: bytes) -> Resp
         fault,
         status,
         f"HTTP {status}: {said}",
+        kinds,
         request_id=request_id,
         retryable=advice,
     )
 
 
-def event_error(event: Json) -> ResponseError:
+def event_error(event: Json, kinds: Kinds | None = None) -> ResponseError:
     """Return the error that an event of a 200 answer reports, classified like its status."""
     fault = fault_of(event)
     status = fault.status
     if status is None:
         status = next((_STATUS_OF[code] for code in sorted(fault.codes & _STATUS_OF.keys())), None)
-    return _error(fault, status, f"the answer failed: {fault.message or 'no reason given'}")
+    said = fault.message or "no reason given"
+    return _error(fault, status, f"the answer failed: {said}", kinds)
 
 
-def _error(fault: Fault, status: int | None, message: str, **fields: Any) -> ResponseError:
-    # Any: keyword fields of PenstockError, which has their names and types
-    kind = _kind(fault, status)
+def _error(
+    fault: Fault,
+    status: int | None,
+    message: str,
+    kinds: Kinds | None,
+    **fields: Any,  # of PenstockError, which has their names and types
+) -> ResponseError:
+    known = kinds or {}
+    kind = next((known[code] for code in sorted(fault.codes & known.keys())), None)
+    kind = kind or _kind(fault, status)
     if status == 413:  # too large for this server: another may take it
         fields["elsewhere"] = True
     return kind(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.dialects.openai_chat.wire import excerpt, parse
+from penstock.dialects.reading import excerpt, parse
 from penstock.errors import LimitExceededError, ProtocolError, TruncatedError
 
 JSON = st.recursive(
