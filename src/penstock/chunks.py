@@ -25,6 +25,7 @@ __all__ = [
     "ProviderEvent",
     "ReasoningDelta",
     "RefusalDelta",
+    "State",
     "TextDelta",
     "ToolCallDelta",
     "Usage",
@@ -99,14 +100,15 @@ class ReasoningDelta(_Chunk, frozen=True, gc=False, tag=True):
     choice: int = 0
     """Which of the answer's ``n`` choices it belongs to."""
     spelling: str = "reasoning_content"
-    """The wire's name for it: ``reasoning_content``, ``reasoning`` or ``reasoning_details``."""
+    """The wire's name for it: ``reasoning_content``, ``reasoning`` or ``reasoning_details``; ``""``
+    where the dialect itself keeps what goes back, as `State`."""
     details: tuple[Json, ...] = ()
     """OpenRouter's ``reasoning_details`` items as they came: signatures, encrypted blocks, ids."""
 
     def _delta(self) -> dict[str, Json]:
         delta: dict[str, Json] = {}
         if self.spelling != "reasoning_details":
-            delta[self.spelling] = self.reasoning
+            delta[self.spelling or "reasoning_content"] = self.reasoning
         if self.details:
             delta["reasoning_details"] = list(self.details)
         return delta
@@ -227,6 +229,22 @@ class LogProbs(_Chunk, frozen=True, gc=False, tag=True):
         }
 
 
+class State(_Chunk, frozen=True, gc=False, tag=True):
+    """What the provider wants back with the next turn, and nobody else can read.
+
+    It becomes ``provider_state`` of the reply's message: lists are added to, other values replace
+    earlier ones of their name.
+    """
+
+    data: dict[str, Json]
+    """Signatures, encrypted thinking, ids, by the names that the dialect gives them."""
+    choice: int = 0
+    """Which of the answer's ``n`` choices it belongs to."""
+
+    def _delta(self) -> dict[str, Json]:
+        return {"provider_state": self.data}
+
+
 class Usage(_Chunk, frozen=True, gc=False, tag=True):
     """What the answer cost in tokens, as the provider counts; later ones replace earlier ones."""
 
@@ -331,6 +349,7 @@ Chunk: TypeAlias = (
     | ImageDelta
     | Citation
     | LogProbs
+    | State
     | Usage
     | Finish
     | Meta

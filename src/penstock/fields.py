@@ -9,7 +9,7 @@ from collections.abc import AsyncIterable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-__all__ = ["Each", "Raw", "Source"]
+__all__ = ["Each", "Entries", "Raw", "Source"]
 
 # JSON, or what a caller keeps for it: an item is whatever the source holds.
 Item: TypeAlias = Any
@@ -53,3 +53,13 @@ class Each:
     more than once for an item, in the checking pass and in each other, and must answer the same
     each time. An item that needs no change is best given back as the object that it is: such items
     of a list are encoded together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entries(Each):
+    """Entries of an object that are known when the encoder gets to them: pairs of name and value.
+
+    It stands in an object in place of a value, and its own name there is not said. There is at
+    least one pair, and no name that the object has already. A later pair is pulled once the value
+    of the one before is encoded, so that both can read the same source one after the other.
+    """

@@ -34,6 +34,7 @@ __all__ = [
     "Outcome",
     "Outgoing",
     "Provider",
+    "Quirks",
     "Stage",
     "StageFactory",
     "Stream",
@@ -180,6 +181,18 @@ class Provider(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Quirks:
+    """Where a provider differs from its dialect, as its row of the catalogue says."""
+
+    renames: Mapping[str, str] = field(default_factory=dict)
+    """Parameters of the OpenAI shape that have another name on its wire."""
+    drops: frozenset[str] = frozenset()
+    """Parameters that it refuses; they are left out and reported."""
+    flags: frozenset[str] = frozenset()
+    """Other differences, by names that the dialect documents."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """A deployment as the dialect needs to know it: no key."""
 
@@ -197,6 +210,14 @@ class Target:
     """More headers, on every request."""
     extra_body: Mapping[str, Json] = field(default_factory=dict, repr=False)
     """More fields, in every body."""
+    region: str | None = None
+    """The cloud region, where the address has one."""
+    project: str | None = None
+    """The cloud project or account, where the address has one."""
+    api_version: str | None = None
+    """The version of the API that the address or a header names."""
+    quirks: Quirks = field(default_factory=lambda: Quirks())
+    """What is peculiar at this provider."""
 
 
 @dataclass(frozen=True, slots=True)

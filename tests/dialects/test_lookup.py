@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from penstock.dialects import DIALECTS, OpenAIChat, dialect
+from penstock.dialects import DIALECTS, dialect
+from penstock.dialects.openai_chat import OpenAIChat
 from penstock.errors import ConfigurationError
 
 

@@ -8,15 +8,18 @@ import pytest
 from msgspec.json import encode
 
 from penstock.chunks import Chunk, ProviderEvent
-from penstock.dialects import OpenAIChat
+from penstock.dialects import DIALECTS, dialect
+from penstock.dialects.openai_chat import OpenAIChat
 from penstock.errors import TruncatedError
 from penstock.interfaces import Ending
 from penstock.limits import Limits
 from penstock.request import ChatRequest
 from penstock.testing.check_dialect import DialectCase, check_case, check_dialect, load_cases
 
-VECTORS = Path(__file__).parents[1] / "vectors" / "openai_chat"
-CASES = list(load_cases(VECTORS))
+VECTORS = Path(__file__).parents[1] / "vectors"
+CASES = list(load_cases(VECTORS / "openai_chat"))
+"""Those of `openai_chat`, whose chunks have an OpenAI form that is read back."""
+ALL = [(name, case) for name in DIALECTS for case in load_cases(VECTORS / name)]
 
 
 def names(case: DialectCase) -> str:
@@ -24,15 +27,22 @@ def names(case: DialectCase) -> str:
     return case.name
 
 
-@pytest.mark.parametrize("case", CASES, ids=names)
-def test_a_recorded_answer_gives_its_chunks_however_it_is_cut(case: DialectCase) -> None:
+@pytest.mark.parametrize(("name", "case"), ALL, ids=[f"{name}-{case.name}" for name, case in ALL])
+def test_a_recorded_answer_gives_its_chunks_however_it_is_cut(name: str, case: DialectCase) -> None:
     """Chunks and error are the vector's, for any cut, any batch and any truncation."""
-    check_case(OpenAIChat(), case)
+    check_case(dialect(name), case)
 
 
-def test_the_dialect_keeps_the_seam() -> None:
+@pytest.mark.parametrize("name", DIALECTS)
+def test_the_dialect_keeps_the_seam(name: str) -> None:
     """Requests, framings and errors keep what `Dialect` promises."""
-    check_dialect(OpenAIChat)
+    check_dialect(lambda: dialect(name))
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_every_dialect_has_vectors(name: str) -> None:
+    """A dialect without recorded answers is not tested."""
+    assert any(each == name for each, _ in ALL)
 
 
 @pytest.mark.parametrize("case", CASES, ids=names)

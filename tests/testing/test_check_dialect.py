@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from penstock.chunks import Chunk, Finish, ProviderEvent, TextDelta
-from penstock.dialects import OpenAIChat
+from penstock.dialects.openai_chat import OpenAIChat
 from penstock.dialects.openai_chat.answer import ChatAnswer
 from penstock.errors import PenstockError, TruncatedError
 from penstock.interfaces import Ending, Framing, Outgoing, Target

@@ -1,23 +1,48 @@
 """Stages 1 and 5 of 6: a request to a vendor's fields, and frames to chunks.
 
 A dialect is pure and stateless: it knows a vendor's words and nothing of bytes, sockets or keys.
+Each is loaded when it is first asked for.
+
+============ =====================================================================================
+module       what the dialects share
+============ =====================================================================================
+fates        what becomes of each OpenAI-shaped parameter
+places       where a message stands, how it is opened, what it loses
+turns        a conversation as alternating turns, with the system's words apart
+state        opaque state of an earlier answer, given back or dropped
+ids          ids of tool calls in the form that a vendor takes
+reading      JSON on its way in
+tally        bounds of an answer's tool calls
+faults       what vendors' error bodies say, and what must not be repeated of it
+errors       errors by status, code and, where vendors have none, by text
+============ =====================================================================================
 """
 
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
 
-from penstock.dialects.openai_chat import OpenAIChat
 from penstock.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from penstock.interfaces import Dialect
 
-__all__ = ["DIALECTS", "OpenAIChat", "dialect"]
+__all__ = ["DIALECTS", "dialect"]
 
-DIALECTS: dict[str, Dialect] = {OpenAIChat.name: OpenAIChat()}
-"""Every dialect by the name that deployments and the catalogue use."""
+DIALECTS: dict[str, str] = {
+    "openai_chat": "OpenAIChat",
+}
+"""Every dialect: the name that deployments and the catalogue use, which is its module's, and its
+class."""
+
+
+@cache
+def _loaded(name: str) -> Dialect:
+    module = import_module(f"penstock.dialects.{name}")
+    return cast("Dialect", getattr(module, DIALECTS[name])())
 
 
 def dialect(name: str) -> Dialect:
@@ -26,9 +51,8 @@ def dialect(name: str) -> Dialect:
     Raises:
         ConfigurationError: There is none; the message has the nearest.
     """
-    try:
-        return DIALECTS[name]
-    except KeyError:
-        near = get_close_matches(str(name), DIALECTS, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else f"; there is {', '.join(DIALECTS)}"
-        raise ConfigurationError(f"no dialect is called {name!r}{hint}") from None
+    if name in DIALECTS:
+        return _loaded(name)
+    near = get_close_matches(str(name), DIALECTS, 1)
+    hint = f"; did you mean {near[0]!r}?" if near else f"; there is {', '.join(DIALECTS)}"
+    raise ConfigurationError(f"no dialect is called {name!r}{hint}")

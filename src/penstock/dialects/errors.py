@@ -125,7 +125,7 @@ _TOO_LONG_TEXT = pattern(
 _ASKS_TOO_MUCH = pattern(r"'?max_(?:completion_)?tokens'?[^.]{0,60} is too large", IGNORECASE)
 _BLOCKED_TEXT = pattern(r"^Content Exists Risk", IGNORECASE)  # DeepSeek
 
-_REQUEST_IDS = ("x-request-id", "request-id", "apim-request-id", "x-generation-id")
+_REQUEST_IDS: tuple[str, ...] = ("x-request-id", "request-id", "apim-request-id", "x-generation-id")
 _REQUEST_IDS += ("x-amzn-requestid", "cf-ray")
 """OpenAI and most; Anthropic; Azure; OpenRouter; AWS; Cloudflare, where nothing else answered."""
 

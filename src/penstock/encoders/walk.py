@@ -21,7 +21,7 @@ from penstock.encoders.sources import AsyncPull, Group, Pull, Room, Translate, i
 from penstock.encoders.survey import Look, find_surrogates
 from penstock.encoders.values import at, refused, simpler
 from penstock.errors import UsageError
-from penstock.fields import Each, Raw
+from penstock.fields import Each, Entries, Raw
 
 __all__ = ["MAX_DEPTH", "MIN_BUFFER", "Step", "Walk", "check_buffer"]
 
@@ -252,6 +252,10 @@ class Walk:
     def _each_entry(self, group: dict[str, Json], *, comma: bool) -> Frame:
         """Walk over entries one by one."""
         for key, value in group.items():
+            if type(value) is Entries:
+                yield self._spread(value, comma=comma)
+                comma = True
+                continue
             if not isinstance(key, str):
                 raise refused(self._path, f"the key {key!r:.64} is {type(key).__name__}, not str")
             if comma:
@@ -266,6 +270,32 @@ class Walk:
                 yield self._apart(value)
             self._path.pop()
             yield from self._pieces()
+
+    def _spread(self, entries: Entries, *, comma: bool) -> Frame:
+        """Walk over entries as their source has them."""
+        if self._check and not in_memory(entries):
+            return
+        if self._use is not None:
+            self._use(entries)
+        items = opened(entries)
+        room = Room(self._group, self._depth(), surrogates=self._check)
+        pull: Pull | AsyncPull
+        if isinstance(items, AsyncIterator):
+            pull = AsyncPull(items, None, room)
+            self.async_sources.append(pull)
+        else:
+            pull = Pull(items, None, room)
+        try:
+            while True:
+                if isinstance(pull, AsyncPull):
+                    yield pull
+                if not (group := pull.take().items):
+                    return
+                yield self._each_entry(dict(group), comma=comma)
+                comma = True
+        finally:
+            if isinstance(pull, Pull):
+                pull.close()
 
     def _array(self, value: list[Json] | tuple[Json, ...], each: Each | None = None) -> Frame:
         """Walk over a list by slices, up to the length that was settled."""

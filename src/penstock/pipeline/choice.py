@@ -6,7 +6,7 @@ from base64 import b64decode, b64encode
 from re import findall
 from typing import Any, TypeAlias
 
-from penstock.chunks import AudioDelta, Citation, ImageDelta, LogProbs, ReasoningDelta
+from penstock.chunks import AudioDelta, Citation, ImageDelta, LogProbs, ReasoningDelta, State
 from penstock.pipeline.pieces import Pieces
 from penstock.pipeline.reasoning import Details
 from penstock.response import Audio, Choice, ToolCall
@@ -49,6 +49,7 @@ class ChoiceFold:
         "_reasoning",
         "_refusal_logprobs",
         "_spelling",
+        "_state",
         "calls",
         "extra",
         "finish",
@@ -74,6 +75,7 @@ class ChoiceFold:
         self._citations: list[Json] = []
         self._logprobs: list[Json] | None = None
         self._refusal_logprobs: list[Json] = []
+        self._state: dict[str, Json] = {}
 
     def refuse(self, piece: str) -> None:
         """Add to the refusal."""
@@ -89,6 +91,17 @@ class ChoiceFold:
                 self._spelling = chunk.spelling
         for item in chunk.details:
             self._details.add(item)
+
+    def remember(self, chunk: State) -> None:
+        """Add to what the provider wants back."""
+        for name, value in chunk.data.items():
+            kept = self._state.get(name)
+            if not isinstance(value, list):
+                self._state[name] = value
+            elif isinstance(kept, list):
+                kept.extend(value)
+            else:
+                self._state[name] = list(value)
 
     def speak(self, chunk: AudioDelta) -> None:
         """Add to the audio."""
@@ -130,7 +143,7 @@ class ChoiceFold:
             logprobs=self._probabilities(),
             finish_reason=self.finish[0],
             finish_raw=self.finish[1],
-            state=self._state(dialect, origin),
+            state=self._given_back(dialect, origin),
             extra=dict(self.extra),
         )
 
@@ -152,10 +165,13 @@ class ChoiceFold:
             "refusal": list(self._refusal_logprobs) or None,
         }
 
-    def _state(self, dialect: str, origin: str) -> dict[str, Json]:
+    def _given_back(self, dialect: str, origin: str) -> dict[str, Json]:
         """What the next turn gives back, and to whom; nothing where that is not known."""
-        state: dict[str, Json] = {}
-        if self._spelling not in (None, "reasoning_details"):
+        state = {
+            name: list(value) if isinstance(value, list) else value
+            for name, value in self._state.items()
+        }
+        if self._spelling not in (None, "", "reasoning_details"):
             state[str(self._spelling)] = self._reasoning.join()
         if self._details:
             state["reasoning_details"] = self._details.join()

@@ -19,6 +19,7 @@ from penstock.chunks import (
     ProviderEvent,
     ReasoningDelta,
     RefusalDelta,
+    State,
     TextDelta,
     ToolCallDelta,
     Usage,
@@ -177,6 +178,10 @@ class Fold:
         self._grow(_items_size(chunk.tokens) + _items_size(chunk.refusal))
         self._choice(chunk.choice).measure(chunk)
 
+    def _take_state(self, chunk: State) -> None:
+        self._grow(_json_size(chunk.data))
+        self._choice(chunk.choice).remember(chunk)
+
     def _take_usage(self, chunk: Usage) -> None:
         self.usage = chunk
 
@@ -210,6 +215,7 @@ _TAKE: dict[type, Callable[[Fold, Any], None]] = {  # Any: each takes the kind o
     ImageDelta: Fold._take_image,
     Citation: Fold._take_citation,
     LogProbs: Fold._take_logprobs,
+    State: Fold._take_state,
     Usage: Fold._take_usage,
     Finish: Fold._take_finish,
     Meta: Fold._take_meta,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from penstock.decoders import JSONArrayDecoder, JSONLinesDecoder, SSEDecoder
+from penstock.decoders import EventStreamDecoder, JSONArrayDecoder, JSONLinesDecoder, SSEDecoder
 from penstock.decoders.whole import WholeDecoder
 from penstock.errors import (
     DeadlineError,
@@ -40,6 +40,10 @@ def decoder_for(
             return SSEDecoder(text=False, max_line=limits.max_line, max_event=limits.max_event)
         case "json_lines":
             return JSONLinesDecoder(max_line=limits.max_line)
+        case "event_stream":
+            return EventStreamDecoder(
+                max_frame=limits.max_frame, max_frame_headers=limits.max_frame_headers
+            )
         case "json_array":
             return JSONArrayDecoder(max_event=limits.max_event)
         case _:

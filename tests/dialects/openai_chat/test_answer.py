@@ -24,7 +24,7 @@ from penstock.chunks import (
     ToolCallDelta,
 )
 from penstock.decoders import SSEFrame
-from penstock.dialects import OpenAIChat
+from penstock.dialects.openai_chat import OpenAIChat
 from penstock.dialects.openai_chat import answer as module
 from penstock.dialects.openai_chat.answer import ChatAnswer
 from penstock.errors import (

@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from typing_extensions import get_type_hints, is_typeddict
 
 from penstock.chunks import Chunk
-from penstock.dialects import OpenAIChat
+from penstock.dialects.openai_chat import OpenAIChat
 from penstock.dialects.openai_chat.messages import conversation
 from penstock.dialects.openai_chat.parameters import NOISE
 from penstock.limits import Limits

@@ -19,7 +19,7 @@ from penstock.chunks import (
     TextDelta,
     ToolCallDelta,
 )
-from penstock.dialects import OpenAIChat
+from penstock.dialects.openai_chat import OpenAIChat
 from penstock.limits import Limits
 from penstock.request import ChatRequest
 

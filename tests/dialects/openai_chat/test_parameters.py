@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from openai.types.chat import completion_create_params as sdk
 
-from penstock.dialects import OpenAIChat
+from penstock.dialects.openai_chat import OpenAIChat
 from penstock.dialects.openai_chat.parameters import PARAMETERS
 from penstock.encoders import encode_json
 from penstock.interfaces import Target

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from penstock.dialects import OpenAIChat
+from penstock.dialects.openai_chat import OpenAIChat
 from penstock.errors import ConfigurationError, PenstockError, UnsupportedFeatureError, UsageError
 from penstock.interfaces import Outgoing, Target
 from penstock.request import ChatRequest

@@ -13,6 +13,7 @@ from penstock.chunks import (
     ImageDelta,
     ReasoningDelta,
     RefusalDelta,
+    State,
     TextDelta,
 )
 
@@ -47,6 +48,8 @@ def read_delta(
     _read_images(rest, choice, events, into)
     _read_calls(rest, choice, events, into)
     _read_legacy_call(rest, choice, events, into)
+    if isinstance(rest.get("provider_state"), dict):  # penstock's own, of a recording or a gateway
+        into.append(State(rest.pop("provider_state"), choice))
     if isinstance(rest.get("annotations"), list):
         into.extend(Citation(data, choice) for data in rest.pop("annotations"))
     return rest

@@ -1,0 +1,292 @@
+"""A conversation as turns, for vendors that know no system messages and want roles to alternate.
+
+Anthropic's Messages, Gemini's ``contents`` and Bedrock's Converse have the system's words in a
+field of their own, and one object for all neighbouring messages of a side: the results of several
+tool calls are one turn. So the conversation becomes *entries* of the body: first what the leading
+system messages say, then the array of turns.
+
+The messages are pulled one at a time as the encoder gets to them. A turn of up to `_HELD` messages
+is put together before it is encoded, a longer one is encoded as it comes: a conversation of any
+length, cut in any way, costs one buffer. A short list is translated at once, which is cheaper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+)
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+
+from penstock.dialects.places import Place, opened
+from penstock.errors import UsageError
+from penstock.fields import Each, Entries
+
+if TYPE_CHECKING:
+    from penstock.dialects.places import Losses
+
+__all__ = ["Speaker", "conversation"]
+
+# JSON of the OpenAI shape as the caller gives it, or of the vendor's.
+Json: TypeAlias = Any
+Steps: TypeAlias = "Generator[Any, Any, None]"
+"""What a pass makes, with `_NEXT` wherever it needs the next message; `_END` is the end of them."""
+
+_HELD = 32
+"""Messages of one turn that are put together; also of a list that is translated at once."""
+_NEXT: Final = object()
+_END: Final = object()
+
+
+class Speaker(Protocol):
+    """A vendor's way with messages; made for one request, asked in every pass over them."""
+
+    def role(self, message: dict[str, Json], place: Place, *, leading: bool) -> str | None:
+        """Return whose turn `message` is part of; None puts it with the system's words.
+
+        Args:
+            message: A dict of the OpenAI shape, with a role.
+            place: Where it stands.
+            leading: Whether only system messages came before it; None is for those only.
+        """
+        ...
+
+    def parts(self, message: dict[str, Json], place: Place) -> list[Json]:
+        """Return what `message` says, as the parts of its turn; ``[]`` for nothing."""
+        ...
+
+    def turn(self, role: str, parts: Json) -> Json:
+        """Return a turn of `parts`, which are a list or an `Each`."""
+        ...
+
+    def entries(self, system: list[Json], turns: Json) -> Iterable[tuple[str, Json]]:
+        """Return the entries of the body: the system's parts, if any, then the turns, last."""
+        ...
+
+
+def conversation(messages: Json, speaker: Speaker, losses: Losses) -> dict[str, Json]:
+    """Return the entries of the body that `messages` become.
+
+    Args:
+        messages: A conversation as in `penstock.messages.Messages`.
+        speaker: The vendor's way with them.
+        losses: Told of what they lose.
+    """
+    if isinstance(messages, str):
+        messages = [{"role": "user", "content": messages}]
+
+    def begun() -> _Pass:
+        return _Pass(speaker, Place(losses))
+
+    if isinstance(messages, (list, tuple)) and len(messages) <= _HELD:
+        return {
+            name: [*value.source] if isinstance(value, Each) else value  # type: ignore[misc]  # `_Rest`
+            for name, value in begun().over(iter(messages))
+        }
+    return {"messages": Entries(_replayed(messages, begun))}
+
+
+def _replayed(messages: Json, begun: Callable[[], _Pass]) -> Json:
+    """Return a source of entries that can be read as often as `messages`, and is as ready."""
+    if isinstance(messages, Iterator):
+        return begun().over(messages)
+    if isinstance(messages, AsyncIterator):
+        return begun().over_async(messages)
+    if isinstance(messages, AsyncIterable):
+        return _AsyncEntries(messages, begun)
+    if isinstance(messages, (list, tuple)):
+        return _Entries(_Listed(messages), begun)
+    if isinstance(messages, Iterable):
+        return _Entries(messages, begun)
+
+    def called() -> Json:
+        supplied = messages()
+        if isinstance(supplied, AsyncIterable):
+            return begun().over_async(aiter(supplied))
+        return begun().over(iter(supplied))
+
+    return called
+
+
+class _Entries:
+    """The entries of a conversation that can be iterated again."""
+
+    def __init__(self, messages: Iterable[Json], begun: Callable[[], _Pass]) -> None:
+        self._messages = messages
+        self._begun = begun
+
+    def __iter__(self) -> Iterator[tuple[str, Json]]:
+        return self._begun().over(iter(self._messages))
+
+
+class _Listed:
+    """The messages of a list, up to the length that it has when the call begins."""
+
+    def __init__(self, messages: list[Json] | tuple[Json, ...]) -> None:
+        self._messages = messages
+        self._length = len(messages)
+
+    def __iter__(self) -> Iterator[Json]:
+        for index in range(self._length):
+            if index >= len(self._messages):
+                raise UsageError(
+                    f"messages: the list had {self._length} items when the call began and has"
+                    f" {len(self._messages)} now; do not take messages out of a list while it is"
+                    " sent"
+                )
+            yield self._messages[index]
+
+
+class _AsyncEntries:
+    """The same for an async iterable."""
+
+    def __init__(self, messages: AsyncIterable[Json], begun: Callable[[], _Pass]) -> None:
+        self._messages = messages
+        self._begun = begun
+
+    def __aiter__(self) -> AsyncIterator[tuple[str, Json]]:
+        return self._begun().over_async(aiter(self._messages))
+
+
+class _Pass:
+    """One pass over a conversation, sync or async: both drive the same steps."""
+
+    def __init__(self, speaker: Speaker, place: Place) -> None:
+        self._speaker = speaker
+        self._place = place
+        self._next: Json = None
+        """The message that the next turn begins with, None where it is still to be pulled."""
+        self._nested: Callable[[Steps], Json] = iter
+
+    def over(self, messages: Iterator[Json]) -> Iterator[tuple[str, Json]]:
+        """Return the entries of `messages`."""
+        self._nested = lambda steps: _Rest(_driven(steps, messages))
+        return _driven(self._entries(), messages)
+
+    def over_async(self, messages: AsyncIterator[Json]) -> AsyncIterator[tuple[str, Json]]:
+        """Return the entries of async `messages`."""
+        self._nested = lambda steps: _AsyncRest(_driven_async(steps, messages))
+        return _driven_async(self._entries(), messages)
+
+    def _open(self, message: Json) -> dict[str, Json]:
+        self._place.index += 1
+        return opened(message, self._place)
+
+    def _entries(self) -> Steps:
+        speaker, place = self._speaker, self._place
+        system: list[Json] = []
+        while (pulled := (yield _NEXT)) is not _END:
+            message = self._open(pulled)
+            if speaker.role(message, place, leading=True) is not None:
+                self._next = message
+                break
+            system += speaker.parts(message, place)
+        yield from speaker.entries(system, Each(self._nested(self._turns())))
+
+    def _turns(self) -> Steps:
+        speaker, place = self._speaker, self._place
+        message = self._next
+        if message is None:
+            return  # there are system messages only
+        while message is not None:
+            role = speaker.role(message, place, leading=False) or ""
+            parts = speaker.parts(message, place)
+            held, message = 1, None
+            while (pulled := (yield _NEXT)) is not _END:
+                following = self._open(pulled)
+                if speaker.role(following, place, leading=False) != role:
+                    message = following
+                    break
+                if held >= _HELD:
+                    self._next = following
+                    rest = self._nested(self._rest(role, parts))
+                    yield speaker.turn(role, Each(rest))
+                    # Where nobody read it, it is gone over now.
+                    for _ in rest if isinstance(rest, _Rest) else ():
+                        pass
+                    message, parts = self._next, []
+                    break
+                parts += speaker.parts(following, place)
+                held += 1
+            if parts:
+                yield speaker.turn(role, parts)
+
+    def _rest(self, role: str, parts: list[Json]) -> Steps:
+        """Make the parts of a long turn one at a time; `_next` is what follows it."""
+        speaker, place = self._speaker, self._place
+        yield from parts
+        del parts
+        message, self._next = self._next, None
+        while True:
+            yield from speaker.parts(message, place)
+            pulled = yield _NEXT
+            if pulled is _END:
+                return
+            message = self._open(pulled)
+            if speaker.role(message, place, leading=False) != role:
+                self._next = message
+                return
+
+
+class _Rest:
+    """An iterator that is looked through before the first byte, as what is in memory is."""
+
+    def __init__(self, items: Iterator[Json]) -> None:
+        self._items = items
+
+    def __iter__(self) -> Iterator[Json]:
+        return self._items
+
+
+class _AsyncRest:
+    """The same for an async iterator, which is read once for each that is made."""
+
+    def __init__(self, items: AsyncIterator[Json]) -> None:
+        self._items = items
+
+    def __aiter__(self) -> AsyncIterator[Json]:
+        return self._items
+
+
+def _driven(steps: Steps, messages: Iterator[Json]) -> Iterator[Json]:
+    """Yield what `steps` make of `messages`."""
+    given: Json = None
+    try:
+        while True:
+            try:
+                step = steps.send(given)
+            except StopIteration:
+                return
+            if step is _NEXT:
+                given = next(messages, _END)
+            else:
+                given = None
+                yield step
+    finally:
+        steps.close()
+
+
+async def _driven_async(steps: Steps, messages: AsyncIterator[Json]) -> AsyncGenerator[Json, None]:
+    """Yield what `steps` make of async `messages`."""
+    given: Json = None
+    try:
+        while True:
+            try:
+                step = steps.send(given)
+            except StopIteration:
+                return
+            if step is _NEXT:
+                try:
+                    given = await anext(messages)
+                except StopAsyncIteration:
+                    given = _END
+            else:
+                given = None
+                yield step
+    finally:
+        steps.close()
