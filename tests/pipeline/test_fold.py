@@ -19,6 +19,7 @@ from penstock.chunks import (
     ProviderEvent,
     ReasoningDelta,
     RefusalDelta,
+    State,
     TextDelta,
     ToolCallDelta,
     Usage,
@@ -193,6 +194,40 @@ def test_reasoning_without_an_origin_is_not_given_back() -> None:
     folded.add([ReasoningDelta("hm")])
 
     assert {} == folded.reply(CallRecord()).choices[0].state
+
+
+def test_opaque_state_goes_back_as_it_came() -> None:
+    """Lists are added to, other values are replaced, and the origin is said."""
+    reply = fold(
+        ReasoningDelta("hm", spelling=""),
+        State({"blocks": [{"signature": "a"}], "id": "1"}),
+        TextDelta("yes"),
+        State({"blocks": [{"signature": "b"}], "id": "2"}),
+        State({"other": 1}, choice=1),
+    )
+
+    whose = {"dialect": "openai_chat", "origin": "https://api.some.example"}
+    assert [
+        whose | {"blocks": [{"signature": "a"}, {"signature": "b"}], "id": "2"},
+        whose | {"other": 1},
+    ] == [choice.message["provider_state"] for choice in reply.choices]
+
+
+def test_a_replys_state_is_its_own() -> None:
+    """What comes after a reply was asked for does not change it."""
+    folded = Fold()
+    folded.add([State({"blocks": [1]})])
+    early = folded.reply(RECORD)
+    folded.add([State({"blocks": [2]})])
+
+    assert [1] == early.message["provider_state"]["blocks"]
+    assert [1, 2] == folded.reply(RECORD).message["provider_state"]["blocks"]
+
+
+def test_opaque_state_is_bounded() -> None:
+    """It counts as what it is as JSON."""
+    with pytest.raises(LimitExceededError, match="max_answer"):
+        fold(State({"blocks": ["x" * 2000]}), limits=Limits(max_answer=2000))
 
 
 def test_audio_is_joined() -> None:

@@ -174,6 +174,8 @@ def show(chunk: ps.Chunk) -> str:  # noqa: C901  # one case a kind
             return str(chunk.data)
         case ps.LogProbs():
             return str(len(chunk.tokens))
+        case ps.State():
+            return str(len(chunk.data))
         case ps.Usage():
             return str(assert_type(chunk.output_tokens, int))
         case ps.Finish():
