@@ -185,9 +185,10 @@ class Quirks:
     """Where a provider differs from its dialect, as its row of the catalogue says."""
 
     renames: Mapping[str, str] = field(default_factory=dict)
-    """Parameters of the OpenAI shape that have another name on its wire."""
+    """Parameters of the OpenAI shape that have another name on its wire, a path with dots."""
     drops: frozenset[str] = frozenset()
-    """Parameters that it refuses; they are left out and reported."""
+    """Parameters that it refuses, and fields of messages (``messages.name``); they are left out and
+    reported."""
     flags: frozenset[str] = frozenset()
     """Other differences, by names that the dialect documents."""
 
@@ -216,6 +217,11 @@ class Target:
     """The cloud project or account, where the address has one."""
     api_version: str | None = None
     """The version of the API that the address or a header names."""
+    path: str = ""
+    """Where chats go below `base_url`, ``""`` for the dialect's own; ``{model}`` in it stands for
+    the model's name, which the dialect encodes as one segment."""
+    query: Mapping[str, str] = field(default_factory=dict)
+    """Parameters behind the address of a chat, such as ``api-version``."""
     quirks: Quirks = field(default_factory=lambda: Quirks())
     """What is peculiar at this provider."""
 

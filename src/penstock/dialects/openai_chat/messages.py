@@ -5,6 +5,7 @@
   where dialect and origin are those that made it; elsewhere it is left out and reported.
 - A ``document`` part is the reference systems' name for OpenAI's ``file`` part
   (``ChatCompletionContentPartParam``, ``File``), which takes base64 and ids but no address.
+- What a provider wants of every message is in `penstock.dialects.openai_chat.manners`.
 """
 
 from __future__ import annotations
@@ -14,8 +15,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
+from penstock.dialects.openai_chat.manners import LONG_ID, Manners
+from penstock.dialects.state import family
 from penstock.errors import EncodeError, UnsupportedFeatureError
 from penstock.fields import Each, Raw
+from penstock.interfaces import Quirks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -29,12 +33,22 @@ Json: TypeAlias = Any
 
 _STATE = "provider_state"
 _STATE_KEYS = frozenset({"dialect", "origin"})
+_TOLD = frozenset({_STATE, "tool_calls", "tool_call_id"})
+"""Fields that are looked at; without them a message of text is sent as it is."""
 _MOST_REPORTS = 3
 """Messages named on ``dropped``; a conversation may have a million that lose the same."""
+_PLAIN_QUIRKS = Quirks()
 
 
 def conversation(
-    messages: Messages, *, dialect: str, origin: str, dropped: list[str], strict: bool
+    messages: Messages,
+    *,
+    dialect: str,
+    origin: str,
+    dropped: list[str],
+    strict: bool,
+    quirks: Quirks = _PLAIN_QUIRKS,
+    tools: bool = False,
 ) -> Each:
     """Return the array of `messages` as the encoder pulls it.
 
@@ -44,12 +58,15 @@ def conversation(
         origin: From where it must have come.
         dropped: Takes the paths of what is left out.
         strict: Whether leaving something out is an error.
+        quirks: What the provider wants otherwise.
+        tools: Whether the request has tools.
     """
     if isinstance(messages, str):
         messages = [{"role": "user", "content": messages}]
-    translator = _Translator(dialect, origin, dropped, strict=strict)
+    manners = Manners(quirks, tools=tools)
+    translator = _Translator(dialect, origin, dropped, manners, strict=strict)
     source = translator.over(messages)
-    plain = _plain_or(translator.translate)
+    plain = translator.translate if manners.particular else _plain_or(translator.translate)
     if source is messages and isinstance(messages, (list, tuple)):
         return Each(source, plain)
 
@@ -73,7 +90,7 @@ def _plain_or(translate: Callable[[Json], Json]) -> Callable[[Json], Json]:
                 type(message["content"]) is str
                 and type(message["role"]) is str
                 and type(message) is dict
-                and _STATE not in message
+                and (len(message) == 2 or not _TOLD & message.keys())
             ):
                 return message
         except (KeyError, TypeError, IndexError):  # no dict, or without a content
@@ -86,16 +103,19 @@ def _plain_or(translate: Callable[[Json], Json]) -> Callable[[Json], Json]:
 class _Translator:
     """Translates one message after the other, pass after pass."""
 
-    def __init__(self, dialect: str, origin: str, dropped: list[str], *, strict: bool) -> None:
+    def __init__(
+        self, dialect: str, origin: str, dropped: list[str], manners: Manners, *, strict: bool
+    ) -> None:
         self._dialect = dialect
-        self._origin = origin
+        self._family = family(origin)
         self._dropped = dropped
+        self._manners = manners
         self._strict = strict
         self._listed: list[Json] | tuple[Json, ...] | None = None
         self._item: Json = None
         self.count = 0
         """Messages of this pass so far, where the source is no list."""
-        self._reports = 0
+        self._reports: dict[str, int] = {}
 
     def over(self, messages: Json) -> Json:
         """Return `messages` so that each pass starts to count anew."""
@@ -130,8 +150,12 @@ class _Translator:
                 f"{self._path()}: a message needs a role, and it must be text",
                 param=self._path(),
             )
+        given = message
         if _STATE in message:
             message = self._without_state(message)
+        message, lost = self._manners.applied(message, given)
+        for name in lost:
+            self._report(name, "is refused by this provider")
         content = message.get("content")
         if isinstance(content, (list, tuple)):
             return self._with_parts(message, content)
@@ -140,8 +164,7 @@ class _Translator:
     def _opened(self, message: Json) -> Json:
         """Return `message` as a dict, or as it is where it is JSON already and needs no change."""
         if isinstance(message, Raw):
-            told = b'"provider_state"' in message.data or b'"document"' in message.data
-            message = msgspec.json.decode(message.data) if told else message
+            message = msgspec.json.decode(message.data) if self._concerns(message.data) else message
             if type(message) in (dict, Raw):
                 return message
         if hasattr(message, "to_openai"):
@@ -154,6 +177,15 @@ class _Translator:
             param=self._path(),
         )
 
+    def _concerns(self, data: bytes) -> bool:
+        """Whether a message that is JSON already has to be opened."""
+        return (
+            self._manners.particular
+            or b'"provider_state"' in data
+            or b'"document"' in data
+            or (b'"tool_call' in data and LONG_ID.search(data) is not None)
+        )
+
     def _without_state(self, message: dict[str, Json]) -> dict[str, Json]:
         state = message[_STATE]
         bare = {name: value for name, value in message.items() if name != _STATE}
@@ -161,7 +193,9 @@ class _Translator:
             if state is not None:
                 self._report()
             return bare
-        if state.get("dialect") != self._dialect or state.get("origin") != self._origin:
+        if state.get("dialect") != self._dialect or self._family != family(
+            str(state.get("origin"))
+        ):
             self._report()
             return bare
         for name, value in state.items():
@@ -171,19 +205,22 @@ class _Translator:
                 bare.setdefault(name, value)
         return bare
 
-    def _report(self) -> None:
-        """Note that a message loses its state; the first few by name."""
-        if self._reports > _MOST_REPORTS and not self._strict:
+    def _report(
+        self,
+        name: str = _STATE,
+        why: str = "is of another dialect or origin and cannot be sent here",
+    ) -> None:
+        """Note that a message loses a field; the first few by name."""
+        reports = self._reports.get(name, 0)
+        if reports > _MOST_REPORTS and not self._strict:
             return
-        path = f"{self._path()}.{_STATE}"
+        path = f"{self._path()}.{name}"
         if self._strict:
-            raise UnsupportedFeatureError(
-                f"{path} is of another dialect or origin and cannot be sent here", param=path
-            )
+            raise UnsupportedFeatureError(f"{path} {why}", param=path)
         if path in self._dropped:
             return
-        self._reports += 1
-        self._dropped.append(path if self._reports <= _MOST_REPORTS else f"messages[...].{_STATE}")
+        self._reports[name] = reports + 1
+        self._dropped.append(path if reports < _MOST_REPORTS else f"messages[...].{name}")
 
     def _with_parts(self, message: dict[str, Json], content: Json) -> dict[str, Json]:
         """Translate the parts of `message`; a message without documents stays the object it is."""

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["NOISE", "PARAMETERS", "Parameter"]
+from penstock.dialects.fates import Fate, Fates
+
+__all__ = ["FATES", "NOISE", "PARAMETERS", "Parameter"]
 
 
 class Parameter(NamedTuple):
@@ -79,6 +81,14 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("messages", "argument", "Translated one at a time while the body is sent."),
 )
 """In the order on the wire."""
+
+FATES: Fates = {
+    each.name: Fate("sent", note=each.note)
+    for each in PARAMETERS
+    if each.given == _PLAIN or each.name in ("tools", "response_format")
+}
+"""What becomes of each at OpenAI itself; another provider's row of the catalogue may rename or drop
+some (`penstock.interfaces.Quirks`)."""
 
 NOISE: dict[str, str] = {
     "object": "The event's type, the same on every event.",

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import quote, urlencode
 
+from penstock.dialects.fates import put
 from penstock.dialects.openai_chat.messages import conversation
 from penstock.dialects.openai_chat.parameters import PARAMETERS
+from penstock.dialects.places import Losses
 from penstock.errors import ConfigurationError, UnsupportedFeatureError, UsageError
 from penstock.interfaces import Outgoing
 
 if TYPE_CHECKING:
-    from penstock.interfaces import Target
+    from penstock.interfaces import Quirks, Target
     from penstock.request import ChatRequest
 
-__all__ = ["choices_asked", "encode", "usage_asked"]
+__all__ = ["address", "choices_asked", "encode", "usage_asked"]
 
 # JSON as the caller gives it, in OpenAI's shape.
 Json: TypeAlias = Any
@@ -32,12 +35,8 @@ def encode(request: ChatRequest, target: Target, dialect: str, dropped: list[str
         UsageError: A parameter is unknown, or a field of ours is to be replaced.
         UnsupportedFeatureError: The request is strict, and something would be dropped.
     """
-    said = _said(request, target)
-    lost = []
-    if not request.stream and said.pop("stream_options", None) is not None:
-        lost.append("stream_options")
-    drop(lost, dropped, strict=request.strict)
-    fields = {name: said.pop(name) for name in _GIVEN if name in said}
+    losses = Losses(dialect, dropped, strict=request.strict)
+    fields = _worded(_said(request, target), request, target.quirks, losses)
     for extra, source in (
         (target.extra_body, ConfigurationError),
         (request.extra_body, UsageError),
@@ -52,25 +51,17 @@ def encode(request: ChatRequest, target: Target, dialect: str, dropped: list[str
         origin=target.origin,
         dropped=dropped,
         strict=request.strict,
+        quirks=target.quirks,
+        tools=bool(request.tools),
     )
-    return Outgoing(target.base_url + _PATH, fields)
+    return Outgoing(address(target, _PATH), fields)
 
 
-def drop(paths: Iterable[str], dropped: list[str], *, strict: bool) -> None:
-    """Report what has no words here, each path once.
-
-    Raises:
-        UnsupportedFeatureError: The request is strict.
-    """
-    for path in paths:
-        if strict:
-            raise UnsupportedFeatureError(
-                f"openai_chat cannot say {path}; leave it out, or let it be dropped with"
-                " strict=False",
-                param=path,
-            )
-        if path not in dropped:
-            dropped.append(path)
+def address(target: Target, path: str) -> str:
+    """Return where a chat goes: `path`, or the target's own, with the model in it and the query."""
+    found = (target.path or path).replace("{model}", quote(target.model, safe=""))
+    query = f"?{urlencode(target.query)}" if target.query else ""
+    return f"{target.base_url}{found}{query}"
 
 
 def usage_asked(request: ChatRequest) -> bool:
@@ -100,6 +91,49 @@ def _said(request: ChatRequest, target: Target) -> dict[str, Json]:
     if request.response_format is not None:
         said["response_format"] = request.response_format
     return said
+
+
+def _worded(
+    said: dict[str, Json], request: ChatRequest, quirks: Quirks, losses: Losses
+) -> dict[str, Json]:
+    """Return what is `said` under the names that the provider takes, without what it refuses."""
+    fields: dict[str, Json] = {}
+    for name in _GIVEN:
+        if name not in said:
+            continue
+        value = said[name]
+        wire = quirks.renames.get(name, name)
+        if name in quirks.drops:
+            _leave_out(name, value, request, losses)
+        elif name == "stream_options" and not request.stream:
+            if value is not None:
+                losses.drop(name, "it is for streams only")
+        elif wire != name and wire in said and wire not in quirks.renames:
+            # Both of its names were given, as max_tokens and max_completion_tokens: the wire's own.
+            if value is not None:
+                losses.drop(name, f"{wire} is given, too")
+        elif "." in wire:
+            put(fields, wire, value)
+        else:
+            fields[wire] = value
+    return fields
+
+
+def _leave_out(name: str, value: Json, request: ChatRequest, losses: Losses) -> None:
+    """Report a parameter that the provider refuses, unless nothing is lost with it.
+
+    Raises:
+        UnsupportedFeatureError: The answer would be another, or the request is strict.
+    """
+    if value is None or (name == "stream_options" and request.params.get(name) is None):
+        return
+    if name == "n":
+        if value != 1:
+            raise UnsupportedFeatureError(
+                f"this provider gives one choice, not {value!r:.20}", param=name
+            )
+        return
+    losses.drop(name, "this provider refuses it")
 
 
 def _stream_options(request: ChatRequest) -> dict[str, Json] | None:
