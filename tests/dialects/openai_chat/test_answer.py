@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import gc
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -304,11 +305,15 @@ def steps(frames: list[SSEFrame]) -> int:
         seen += 1
 
     answer, chunks = opened(), list[Chunk]()
+    old, collecting = sys.getprofile(), gc.isenabled()
+    gc.disable()  # its callbacks and the finalizers of others are no steps of the answer
     sys.setprofile(count)
     try:
         answer.feed(frames, chunks)
     finally:
-        sys.setprofile(None)
+        sys.setprofile(old)
+        if collecting:
+            gc.enable()
     return seen
 
 
