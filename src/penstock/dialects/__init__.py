@@ -9,6 +9,9 @@ module       what the dialects share
 fates        what becomes of each OpenAI-shaped parameter
 places       where a message stands, how it is opened, what it loses
 turns        a conversation as alternating turns, with the system's words apart
+one_by_one   a conversation as one object for each message
+passes       the passes over a conversation, told apart
+extras       what a deployment or a caller adds to a body
 state        opaque state of an earlier answer, given back or dropped
 ids          ids of tool calls in the form that a vendor takes
 reading      JSON on its way in

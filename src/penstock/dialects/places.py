@@ -11,7 +11,7 @@ from penstock.errors import EncodeError, UnsupportedFeatureError
 from penstock.fields import Raw
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 __all__ = ["Losses", "Place", "opened"]
 
@@ -84,14 +84,25 @@ class Place:
 
     Args:
         losses: What is told of what the messages lose.
+        find: Returns the number of the message, where it is only looked for when it is asked for;
+            None where `index` is counted.
     """
 
-    __slots__ = ("_losses", "index")
+    __slots__ = ("_find", "_index", "_losses")
 
-    def __init__(self, losses: Losses) -> None:
+    def __init__(self, losses: Losses, find: Callable[[], int] | None = None) -> None:
         self._losses = losses
-        self.index = -1
+        self._find = find
+        self._index = -1
+
+    @property
+    def index(self) -> int:
         """The number of the message that is being translated."""
+        return self._index if self._find is None else self._find()
+
+    @index.setter
+    def index(self, number: int) -> None:
+        self._index = number
 
     @property
     def path(self) -> str:

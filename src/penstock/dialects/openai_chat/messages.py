@@ -10,20 +10,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
 from penstock.dialects.openai_chat.manners import LONG_ID, Manners
+from penstock.dialects.passes import told
 from penstock.dialects.state import family
 from penstock.errors import EncodeError, UnsupportedFeatureError
 from penstock.fields import Each, Raw
 from penstock.interfaces import Quirks
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from penstock.messages import Messages
 
 __all__ = ["conversation"]
@@ -121,14 +120,7 @@ class _Translator:
         """Return `messages` so that each pass starts to count anew."""
         if isinstance(messages, (list, tuple)):
             self._listed = messages
-            return messages
-        if hasattr(messages, "__next__") or hasattr(messages, "__anext__"):
-            return messages
-        if hasattr(messages, "__aiter__"):
-            return _AsyncPasses(messages, self._restart)
-        if hasattr(messages, "__iter__"):
-            return _Passes(messages, self._restart)
-        return _calls(messages, self._restart)
+        return told(messages, self._restart)
 
     def _restart(self) -> None:
         self.count = 0
@@ -260,38 +252,6 @@ class _Translator:
             return f"messages[{max(self.count - 1, 0)}]"
         places = (place for place, each in enumerate(self._listed) if each is self._item)
         return f"messages[{next(places, '...')}]"
-
-
-class _Passes:
-    """An iterable that tells when a pass begins."""
-
-    def __init__(self, items: Iterable[Json], begin: Callable[[], None]) -> None:
-        self._items = items
-        self._begin = begin
-
-    def __iter__(self) -> Iterator[Json]:
-        self._begin()
-        return iter(self._items)
-
-
-class _AsyncPasses:
-    """The same for an async iterable."""
-
-    def __init__(self, items: Json, begin: Callable[[], None]) -> None:
-        self._items = items
-        self._begin = begin
-
-    def __aiter__(self) -> AsyncIterator[Json]:
-        self._begin()
-        return self._items.__aiter__()  # type: ignore[no-any-return]  # the caller's own iterable
-
-
-def _calls(supply: Callable[[], Json], begin: Callable[[], None]) -> Callable[[], Json]:
-    def supplied() -> Json:
-        begin()
-        return supply()
-
-    return supplied
 
 
 def _restore_calls(message: dict[str, Json], kept: Json) -> None:

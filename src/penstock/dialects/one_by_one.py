@@ -1,0 +1,95 @@
+"""A conversation for vendors that take one object for each message, in the caller's order.
+
+Cohere, Mistral and Ollama know system messages among the others, and let a side speak several times
+in a row. So the conversation is an array whose items are translated as the encoder pulls them; a
+message of nothing but a role and a text, which most are, is sent as the object that it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from penstock.dialects.passes import told
+from penstock.dialects.places import Place, opened
+from penstock.fields import Each
+
+if TYPE_CHECKING:
+    from penstock.dialects.places import Losses
+
+__all__ = ["one_by_one"]
+
+# JSON of the OpenAI shape as the caller gives it, or of the vendor's.
+Json: TypeAlias = Any
+
+_PLAIN = frozenset({"system", "user", "assistant"})
+"""Roles that all of them have under OpenAI's name."""
+
+
+def one_by_one(
+    messages: Json, translate: Callable[[dict[str, Json], Place], Json], losses: Losses
+) -> Each:
+    """Return the array that `messages` become.
+
+    Args:
+        messages: A conversation as in `penstock.messages.Messages`.
+        translate: Says one message, a dict of the OpenAI shape with a role, as the vendor does.
+        losses: Told of what they lose.
+    """
+    if isinstance(messages, str):
+        messages = [{"role": "user", "content": messages}]
+    walk = _Walk(messages, translate, losses)
+    source = told(messages, walk.begin)
+    return Each(source, walk.listed if source is messages and walk.is_list else walk.counted)
+
+
+class _Walk:
+    """The passes over one conversation."""
+
+    def __init__(
+        self,
+        messages: Json,
+        translate: Callable[[dict[str, Json], Place], Json],
+        losses: Losses,
+    ) -> None:
+        self.is_list = isinstance(messages, (list, tuple))
+        """Whether the messages are in memory, and found there by what they are."""
+        self._messages = messages
+        self._translate = translate
+        self._place = Place(losses, self._found if self.is_list else None)
+        self._item: Json = None
+
+    def begin(self) -> None:
+        """Count anew."""
+        self._place.index = -1
+
+    def listed(self, message: Json) -> Json:
+        """Return a message of a list in the vendor's words."""
+        if _is_plain(message):
+            return message
+        self._item = message
+        return self._translate(opened(message, self._place), self._place)
+
+    def counted(self, message: Json) -> Json:
+        """Return the next message of any other source in the vendor's words."""
+        self._place.index += 1
+        if _is_plain(message):
+            return message
+        return self._translate(opened(message, self._place), self._place)
+
+    def _found(self) -> int:
+        """Say where the message is; only asked where it loses something or has a fault."""
+        places = (place for place, each in enumerate(self._messages) if each is self._item)
+        return next(places, 0)
+
+
+def _is_plain(message: Json) -> bool:
+    try:
+        return (
+            type(message["content"]) is str
+            and message["role"] in _PLAIN
+            and type(message) is dict
+            and len(message) == 2
+        )
+    except (KeyError, TypeError, IndexError):  # no dict, without a content, or with an odd role
+        return False
