@@ -30,7 +30,7 @@ from penstock.fields import Each, Entries
 if TYPE_CHECKING:
     from penstock.dialects.places import Losses
 
-__all__ = ["Speaker", "conversation"]
+__all__ = ["Pass", "Speaker", "conversation", "replayed"]
 
 # JSON of the OpenAI shape as the caller gives it, or of the vendor's.
 Json: TypeAlias = Any
@@ -88,11 +88,28 @@ def conversation(messages: Json, speaker: Speaker, losses: Losses) -> dict[str, 
             name: [*value.source] if isinstance(value, Each) else value  # type: ignore[misc]  # `_Rest`
             for name, value in begun().over(iter(messages))
         }
-    return {"messages": Entries(_replayed(messages, begun))}
+    return {"messages": Entries(replayed(messages, begun))}
 
 
-def _replayed(messages: Json, begun: Callable[[], _Pass]) -> Json:
-    """Return a source of entries that can be read as often as `messages`, and is as ready."""
+class Pass(Protocol):
+    """One pass over a conversation, for which its messages may be ready or awaited."""
+
+    def over(self, messages: Iterator[Json], /) -> Iterator[Json]:
+        """Return what `messages` become."""
+        ...
+
+    def over_async(self, messages: AsyncIterator[Json], /) -> AsyncIterator[Json]:
+        """Return what async `messages` become."""
+        ...
+
+
+def replayed(messages: Json, begun: Callable[[], Pass]) -> Json:
+    """Return a source that can be read as often as `messages`, and is as ready.
+
+    Args:
+        messages: A conversation as in `penstock.messages.Messages`, but no str.
+        begun: Begins a pass over it; what that yields are the source's items.
+    """
     if isinstance(messages, Iterator):
         return begun().over(messages)
     if isinstance(messages, AsyncIterator):
@@ -116,11 +133,11 @@ def _replayed(messages: Json, begun: Callable[[], _Pass]) -> Json:
 class _Entries:
     """The entries of a conversation that can be iterated again."""
 
-    def __init__(self, messages: Iterable[Json], begun: Callable[[], _Pass]) -> None:
+    def __init__(self, messages: Iterable[Json], begun: Callable[[], Pass]) -> None:
         self._messages = messages
         self._begun = begun
 
-    def __iter__(self) -> Iterator[tuple[str, Json]]:
+    def __iter__(self) -> Iterator[Json]:
         return self._begun().over(iter(self._messages))
 
 
@@ -145,11 +162,11 @@ class _Listed:
 class _AsyncEntries:
     """The same for an async iterable."""
 
-    def __init__(self, messages: AsyncIterable[Json], begun: Callable[[], _Pass]) -> None:
+    def __init__(self, messages: AsyncIterable[Json], begun: Callable[[], Pass]) -> None:
         self._messages = messages
         self._begun = begun
 
-    def __aiter__(self) -> AsyncIterator[tuple[str, Json]]:
+    def __aiter__(self) -> AsyncIterator[Json]:
         return self._begun().over_async(aiter(self._messages))
 
 
