@@ -68,6 +68,7 @@ class Row:
 MSGSPEC = frozenset({"msgspec"})
 PYDANTIC = frozenset({"msgspec", "pydantic"})
 ANYIO = frozenset({"anyio", "msgspec"})
+IDENTITY = frozenset({"azure", "botocore", "google"})
 HTTPX = frozenset({"certifi", "h11", "httpcore", "httpcore2", "httpx", "httpx2", "truststore"})
 
 TABLE = {
@@ -82,7 +83,7 @@ TABLE = {
     "decoders": Row(frozenset({"errors", "limits"}), frozenset({"ijson", "msgspec"}), pure=True),
     "pipeline": Row(SEAMS, ANYIO | {"aiostream", "pydantic_core"}),
     # what assembles them
-    "providers": Row(STAGES | {"_version", "sources"}, ANYIO | PYDANTIC),
+    "providers": Row(STAGES | {"_version", "sources"}, ANYIO | PYDANTIC | IDENTITY),
     "policies": Row(SEAMS, ANYIO),
     "endpoints": Row(STAGES | {"providers"}, ANYIO | PYDANTIC),
     "conversations": Row(SEAMS | {"encoders"}, ANYIO),

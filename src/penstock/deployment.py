@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from os import environ
@@ -77,6 +78,16 @@ class Secret:
         """Whether there is a key at all, here or in the environment."""
         return self._source is not None or any(environ.get(name) for name in self._variable)
 
+    @property
+    def lost(self) -> bool:
+        """Whether there was a key before a pickle, which takes none along."""
+        return self._lost
+
+    @property
+    def present(self) -> bool:
+        """Whether there is a key, or should be one."""
+        return self._source is not None or self._lost or bool(self._variable)
+
     async def reveal(self, deployment: str) -> str | None:
         """Return the key; None where none is needed.
 
@@ -148,9 +159,16 @@ class Deployment:
         body_framing: ``"auto"`` sends bodies above ``Limits.body_buffer`` chunked, ``"length"``
             counts them first for servers that refuse chunked uploads.
         timeouts: Clocks that differ from the client's.
+        region: The cloud region; it fills ``{region}`` in `base_url`, and AWS signs for it.
+        project: The cloud project or account; it fills ``{project}`` in `base_url`.
+        api_version: The version of the API, where an address or a header names one.
+        auth: How the key is sent, or where a token comes from: ``"bearer"``, ``"none"``,
+            ``"header:<name>[:<prefix>]"``, ``"aws_sigv4[:<profile>]"``, ``"google_adc"``,
+            ``"azure_entra[:<scope>]"`` or ``"ibm_iam[:<url>]"``. By default what the provider, or
+            the dialect's own vendor, takes. An unknown one is ``"bearer"``, with a warning.
 
     Raises:
-        ConfigurationError: The address, the framing or an argument's type is not valid.
+        ConfigurationError: An argument is not valid, or two of them contradict each other.
     """
 
     base_url: str
@@ -169,6 +187,14 @@ class Deployment:
     """How bodies above the buffer are framed."""
     timeouts: Timeouts | None
     """Clocks that differ from the client's."""
+    region: str | None
+    """The cloud region."""
+    project: str | None
+    """The cloud project or account."""
+    api_version: str | None
+    """The version of the API."""
+    auth: str | None
+    """The scheme that says who sends a request; None follows from provider and dialect."""
 
     def __init__(
         self,
@@ -181,6 +207,10 @@ class Deployment:
         extra_body: Mapping[str, Any] | None = None,
         body_framing: Literal["auto", "length"] = "auto",
         timeouts: Timeouts | None = None,
+        region: str | None = None,
+        project: str | None = None,
+        api_version: str | None = None,
+        auth: str | None = None,
     ) -> None:
         # First of all: what is raised below has this frame in its traceback (fault matrix, row 39).
         api_key = api_key if isinstance(api_key, Secret) else Secret(api_key)
@@ -196,8 +226,12 @@ class Deployment:
             raise ConfigurationError(
                 f'Deployment.body_framing is "auto" or "length", not {body_framing!r}'
             )
+        places = {"region": region, "project": project, "api_version": api_version}
+        for place, given in places.items():
+            _check_place(place, given)
+        _check_auth(auth, api_key)
         values = {
-            "base_url": _checked(base_url),
+            "base_url": _checked(_filled(base_url, places)),
             "api_key": api_key,
             "model": model,
             "dialect": dialect or "openai_chat",
@@ -205,6 +239,8 @@ class Deployment:
             "extra_body": dict(_mapping("extra_body", extra_body)),
             "body_framing": body_framing,
             "timeouts": timeouts,
+            "auth": auth,
+            **places,
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -227,6 +263,50 @@ def _mapping(name: str, value: Mapping[str, Any] | None) -> Mapping[str, Any]:
             f"Deployment.{name} must be a mapping, not {type(value).__name__}", param=name
         )
     return {} if value is None else value
+
+
+# Regions are labels of hosts, projects segments of paths (Google's may have a domain before a
+# colon), versions dates or "v1": none has a character that would lead an address elsewhere.
+_PLACE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._:-]*[A-Za-z0-9])?")
+_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
+
+
+def _check_place(name: str, value: object) -> None:
+    valid = _LABEL if name == "region" else _PLACE
+    if value is not None and not (isinstance(value, str) and valid.fullmatch(value)):
+        raise ConfigurationError(
+            f"Deployment.{name} is letters, digits and what joins them, not {value!r:.80}",
+            param=name,
+        )
+
+
+def _check_auth(auth: object, key: Secret) -> None:
+    if auth is None:
+        return
+    if not isinstance(auth, str) or not auth or not auth.isprintable():
+        raise ConfigurationError(
+            f"Deployment.auth is the name of a scheme, not {auth!r:.80}", param="auth"
+        )
+    kind = auth.partition(":")[0]
+    if kind in ("none", "aws_sigv4") and key.present:
+        raise ConfigurationError(
+            f'auth="{kind}" sends no api_key: leave one of them out', param="auth"
+        )
+
+
+def _filled(base_url: str, places: Mapping[str, str | None]) -> str:
+    """Return the address with what it leaves open: ``{region}``, ``{project}``."""
+    if not isinstance(base_url, str) or "{" not in base_url:
+        return base_url
+    for name, value in places.items():
+        if value is not None:
+            base_url = base_url.replace(f"{{{name}}}", value)
+    left = re.search(r"\{(\w+)\}", base_url)
+    if left is not None:
+        raise ConfigurationError(
+            f"base_url leaves {left.group()} open: pass {left.group(1)}=", param="base_url"
+        )
+    return base_url
 
 
 def _checked(base_url: str) -> str:

@@ -9,6 +9,7 @@ from penstock.credentials import Headers, is_credential
 from penstock.dialects import dialect
 from penstock.errors import MissingCredentialsError, UsageError
 from penstock.preview import Preview
+from penstock.providers.auth import Keyring
 from penstock.providers.http import HttpProvider
 from penstock.providers.redact import masked
 
@@ -66,6 +67,7 @@ class Routes:
         self._timeouts = timeouts
         self._headers = headers
         self._kept: dict[str, DeploymentRoute] = {}
+        self._keyring = Keyring()
 
     def of(self, request: Request[Any]) -> list[DeploymentRoute]:  # Any: whatever it answers with
         """Return the deployments to try, in order, each once.
@@ -124,6 +126,7 @@ class Routes:
             timeouts=timeouts,
             headers=self._headers,
             locate=self._connections.simulator if resolved.provider == "sim" else None,
+            keyring=self._keyring,
         )
         origin = resolved.deployment.origin
         return DeploymentRoute(name, resolved.model, timeouts.total, provider, origin)

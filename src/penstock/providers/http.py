@@ -12,6 +12,7 @@ from functools import partial
 from shlex import quote
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol, cast
+from urllib.parse import urlsplit
 
 from msgspec import DecodeError as NotJson
 from msgspec import Struct
@@ -21,10 +22,17 @@ from penstock._version import USER_AGENT
 from penstock.chunks import Finish
 from penstock.decoders.whole import WholeDecoder
 from penstock.encoders import Body
-from penstock.errors import DeadlineError, LimitExceededError, PenstockError, ProtocolError
+from penstock.errors import (
+    DeadlineError,
+    InternalError,
+    LimitExceededError,
+    PenstockError,
+    ProtocolError,
+)
 from penstock.interfaces import CallRecord, HttpCall
 from penstock.limits import media_limits
 from penstock.pipeline.stream import BatchStream
+from penstock.providers.auth import Grant, Keyring, Reach, Unsigned, scheme_of
 from penstock.providers.blame import Blame
 from penstock.providers.capture import Capture, Recording
 from penstock.providers.echo import spoken
@@ -104,6 +112,7 @@ class HttpProvider:
         headers: The client's own headers, on every request.
         locate: Returns the address to call; it differs from the deployment's for the embedded
             simulator, which is started on first use.
+        keyring: Where the client's deployments share sources of credentials.
     """
 
     def __init__(
@@ -116,6 +125,7 @@ class HttpProvider:
         timeouts: Timeouts,
         headers: dict[str, str],
         locate: Callable[[], Awaitable[str]] | None = None,
+        keyring: Keyring | None = None,
     ) -> None:
         self._resolved = resolved
         self._dialect = dialect
@@ -124,6 +134,12 @@ class HttpProvider:
         self._timeouts = timeouts
         self._headers = headers
         self._locate = locate
+        self._scheme = scheme_of(
+            resolved.auth,
+            resolved.deployment.api_key,
+            Reach(connections, limits, timeouts, keyring or Keyring()),
+            deployment=resolved.key,
+        )
 
     async def open(self, request: Request[ItemT]) -> Stream[ItemT]:
         """Send a chat; return when the first content is in hand.
@@ -174,10 +190,11 @@ class HttpProvider:
         """
         target = await self._target()
         outgoing = self._dialect.encode(request, target, dropped=dropped)
-        key = await self._resolved.deployment.api_key.reveal(self._resolved.key)
+        _check_home(outgoing.url, target)
+        grant = await self._scheme.grant(target)
         accept = "text/event-stream, application/json" if request.stream else "application/json"
         pairs = self._pairs(
-            key,
+            grant,
             {"content-type": "application/json", "accept": accept},
             outgoing.headers,
             target.headers,
@@ -193,7 +210,9 @@ class HttpProvider:
                 max_depth=self._limits.max_json_depth,
             )
             await body.prepare()
-        return Prepared(outgoing.method, outgoing.url, pairs, body, dropped, secrets_of(pairs, key))
+        pairs = await _signed(grant, Unsigned(outgoing.method, outgoing.url, pairs, body))
+        secrets = secrets_of(pairs, *grant.secrets)
+        return Prepared(outgoing.method, outgoing.url, pairs, body, dropped, secrets)
 
     async def warm(self) -> None:
         """Open a connection, use it for the list of models, and leave it in the pool.
@@ -229,11 +248,13 @@ class HttpProvider:
     async def _models(self) -> AsyncIterator[Wire]:
         """Ask for the list of models; errors leave with the deployment's name."""
         target = await self._target()
-        key = await self._resolved.deployment.api_key.reveal(self._resolved.key)
-        pairs = self._pairs(key, {"accept": "application/json"}, target.headers)
+        grant = await self._scheme.grant(target)
+        pairs = self._pairs(grant, {"accept": "application/json"}, target.headers)
+        url = f"{target.base_url}/models"
+        pairs = await _signed(grant, Unsigned("GET", url, pairs))
         call = HttpCall(
             method="GET",
-            url=f"{target.base_url}/models",
+            url=url,
             headers=pairs,
             body=None,
             watch=Watchdog(self._timeouts, limits=self._limits),
@@ -249,19 +270,17 @@ class HttpProvider:
             finally:
                 await wire.aclose()
         except PenstockError as error:
-            raise Blame(record, secrets_of(pairs, key))(error) from error.__cause__
+            raise Blame(record, secrets_of(pairs, *grant.secrets))(error) from error.__cause__
         finally:
             call.watch.stop()
 
-    def _pairs(self, key: str | None, *layers: Mapping[str, str]) -> list[tuple[str, str]]:
-        """Return the headers of a request: ours, the key's, and `layers`, the last the strongest.
+    def _pairs(self, grant: Grant, *layers: Mapping[str, str]) -> list[tuple[str, str]]:
+        """Return the headers of a request: ours, `grant`'s, and `layers`, the last the strongest.
 
         Raises:
             InvalidHeaderError: One of them would break out of its line.
         """
-        headers = {"user-agent": USER_AGENT}
-        if key:
-            headers["authorization"] = f"Bearer {key}"
+        headers = {"user-agent": USER_AGENT} | dict(grant.headers)
         for layer in (self._headers, *layers):
             headers.update((name.lower(), value) for name, value in layer.items())
         pairs = list(headers.items())
@@ -380,6 +399,28 @@ class HttpProvider:
             dialect=self._dialect.name,
             origin=target.origin,
             metadata=request.metadata,
+        )
+
+
+async def _signed(grant: Grant, request: Unsigned) -> list[tuple[str, str]]:
+    """Return the headers of `request` with its signature, where its scheme makes one.
+
+    An ``authorization`` of the caller's own stands.
+    """
+    names = {name for name, _ in request.headers}
+    if grant.sign is None or "authorization" in names:
+        return request.headers
+    pairs = [*request.headers, *(await grant.sign(request)).items()]
+    check_headers(pairs)
+    return pairs
+
+
+def _check_home(url: str, target: Target) -> None:
+    """Hold a dialect to its deployment's origin: that is where the credential may go."""
+    if urlsplit(url)[:2] != urlsplit(target.base_url)[:2]:
+        raise InternalError(
+            f"a request for {target.deployment} would go to another origin than {target.origin}",
+            deployment=target.deployment,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from penstock.errors import UsageError
@@ -59,6 +60,13 @@ class ReadyBody:
         async for piece in self.open():
             size += len(piece)
         return size
+
+    async def sha256(self) -> str:
+        """Return the SHA-256 of the body in hexadecimal, at the price of a pass."""
+        digest = sha256()
+        async for piece in self.open():
+            digest.update(piece)
+        return digest.hexdigest()
 
     def _begin(self) -> AsyncIterable[bytes]:
         source: AsyncIterable[bytes] | Callable[[], AsyncIterable[bytes]] = self._source

@@ -15,7 +15,7 @@ __all__ = ["masked", "redact", "secrets_of"]
 # What may be shown. The value of any other header may be a secret, whatever it is called.
 _SHOWN = re.compile(
     r"accept(-encoding|-language)?|content-(type|length|encoding)|transfer-encoding|connection"
-    r"|host|user-agent|idempotency-key|traceparent|(http-)?referer|x-title|openai-organization"
+    r"|host|user-agent|idempotency-key|traceparent|x-amz-(date|content-sha256)|(http-)?referer|x-title|openai-organization"
     r"|openai-project|x-stainless-.*|(x-)?(client-)?request-id|.*-(beta|version)"
 )
 # The schemes of RFC 9110 section 11.1 that vendors use; the word says nothing about the key.
@@ -24,12 +24,12 @@ _SCHEMES = frozenset({"basic", "bearer", "digest", "key", "negotiate", "token"})
 _SHORTEST = 6
 
 
-def secrets_of(headers: Iterable[tuple[str, str]], key: str | None) -> tuple[str, ...]:
-    """Return what may appear in no message: the key, and the values of headers that may hold one.
+def secrets_of(headers: Iterable[tuple[str, str]], *keys: str | None) -> tuple[str, ...]:
+    """Return what may appear in no message: keys, and the values of headers that may hold one.
 
     Values under six characters are not among them: they are parts of ordinary words.
     """
-    found = {key or ""}
+    found = {key or "" for key in keys}
     for name, value in headers:
         if not _is_shown(name):
             found |= {value, _without_scheme(value)}

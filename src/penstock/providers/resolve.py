@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from penstock.deployment import Deployment, Secret
 from penstock.errors import UnknownModelError
 from penstock.interfaces import Target
+from penstock.providers.auth import auth_kind
 from penstock.providers.catalogue import catalogue
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ class Resolved:
     model: str
     """The model's name on the wire."""
     deployment: Deployment
+    auth: str = "bearer"
+    """The scheme that says who sends a request (`penstock.providers.auth`)."""
 
     @property
     def target(self) -> Target:
@@ -47,6 +50,9 @@ class Resolved:
             origin=self.deployment.origin,
             headers=self.deployment.headers,
             extra_body=self.deployment.extra_body,
+            region=self.deployment.region,
+            project=self.deployment.project,
+            api_version=self.deployment.api_version,
         )
 
 
@@ -95,20 +101,20 @@ class Resolver:
         if deployment.model is None and row is not None and not row.slashed_ids and "/" in model:
             wire = model.partition("/")[2]
         provider = row.key if row is not None else urlsplit(deployment.base_url).hostname or ""
-        return Resolved(model, provider, wire, deployment)
+        return Resolved(model, provider, wire, deployment, _auth_of(deployment, row))
 
     def _named(self, model: str) -> Resolved | None:
         for separator in "/:":
             provider, found, rest = model.partition(separator)
             row = catalogue().get(provider)
             if found and rest and row is not None:
-                return Resolved(model, row.key, rest, _deployment_of(row))
+                return _served(model, row, rest)
         return None
 
     def _prefixed(self, model: str) -> Resolved | None:
         for row in catalogue().values():
             if model.startswith(row.model_prefixes) and row.model_prefixes:
-                return Resolved(model, row.key, model, _deployment_of(row))
+                return _served(model, row, model)
         return None
 
     def _complaint(self, model: str) -> str:
@@ -121,6 +127,21 @@ class Resolver:
             f"no deployment, provider or model prefix fits {model!r}: {hint}"
             f"Name it as provider/model ({', '.join(providers)}), or add it to deployments="
         )
+
+
+def _served(name: str, row: ProviderRow, model: str) -> Resolved:
+    deployment = _deployment_of(row)
+    return Resolved(name, row.key, model, deployment, _auth_of(deployment, row))
+
+
+def _auth_of(deployment: Deployment, row: ProviderRow | None) -> str:
+    return auth_kind(
+        deployment.auth,
+        None if row is None else row.auth,
+        dialect=deployment.dialect,
+        row_dialect="" if row is None else row.dialect,
+        key=deployment.api_key,
+    )
 
 
 def _row_at(deployment: Deployment) -> ProviderRow | None:
