@@ -9,14 +9,23 @@ module     what it knows
 parameters every request parameter, and what becomes of it
 request    a request to the body's fields
 messages   one message to its wire form
+manners    what a provider wants of every message, as its row of the catalogue says
 wire       the plain events that a dense stream consists of, and JSON of any shape
 answer     frames to chunks: the fast path, and when an answer is complete
 events     one event of any shape to chunks
+delta      one delta to chunks
+thoughts   thinking in its many spellings, and what goes back of it
 calls      which tool call a piece belongs to
 usage      token counts and finish reasons
-faults     what vendors' error bodies say, and what must not be repeated of it
-errors     errors by status, code and, where vendors have none, by text
 ========== =========================================================================
+
+Where a provider differs, its row of the catalogue says so and nothing here knows its name: its
+parameters' names, what it refuses, the path and the query of its address, and these flags
+(`penstock.dialects.openai_chat.manners.FLAGS`):
+
+- ``system_for_developer``: messages of the role ``developer`` are said with the role ``system``.
+- ``reasoning_content_with_tools``: in a conversation with tools every message of the assistant has
+  its ``reasoning_content``, empty where there is none.
 """
 
 from __future__ import annotations

@@ -28,6 +28,8 @@ Frame: TypeAlias = Any
 Json: TypeAlias = Any
 
 _DONE = b"[DONE]"
+_NEVER = object()
+"""What no event has as its id."""
 _FRAMINGS: dict[str, Framing] = {
     "text/event-stream": "sse",
     "text/plain": "sse",  # some self-made servers
@@ -229,6 +231,8 @@ class ChatAnswer:
                 event.get("provider"),
                 "created" in self._events.meta,
             )
+            if self._events.thinking:  # the next text may have the end of a thought before it
+                self._last = (_NEVER, None, None, None, None, False)
             self._settle(counted=counted, into=into)
 
     def _settle(self, *, counted: bool, into: list[Chunk]) -> None:

@@ -16,6 +16,12 @@ from penstock.chunks import (
     State,
     TextDelta,
 )
+from penstock.dialects.openai_chat.thoughts import (
+    goes_back,
+    read_marked_thought,
+    read_reasoning,
+    read_summary,
+)
 
 if TYPE_CHECKING:
     from penstock.dialects.openai_chat.events import Events
@@ -27,7 +33,6 @@ Json: TypeAlias = Any
 
 _AUDIO = {"id": str, "data": str, "transcript": str, "expires_at": int}
 _KINDS = {"function": "arguments", "custom": "input"}
-_THOUGHTS = {"reasoning.text": "text", "reasoning.summary": "summary"}
 
 
 def read_delta(
@@ -40,7 +45,8 @@ def read_delta(
     """
     rest = {name: value for name, value in delta.items() if value is not None}
     rest.pop("role", None)
-    _read_reasoning(rest, choice, into)
+    read_reasoning(rest, choice, into)
+    read_marked_thought(rest, choice, events, into)
     _read_content(rest, choice, events, into)
     if isinstance(rest.get("refusal"), str) and (refusal := rest.pop("refusal")):
         into.append(RefusalDelta(refusal, choice))
@@ -53,33 +59,6 @@ def read_delta(
     if isinstance(rest.get("annotations"), list):
         into.extend(Citation(data, choice) for data in rest.pop("annotations"))
     return rest
-
-
-def _read_reasoning(rest: dict[str, Json], choice: int, into: list[Chunk]) -> None:
-    """Thinking, in three spellings of which two may say the same in one delta.
-
-    ``reasoning_content`` is DeepSeek's, ``reasoning`` OpenRouter's and Groq's; beside the latter
-    OpenRouter sends the same text as ``reasoning_details``, with what the provider wants back.
-    """
-    content = _text(rest, "reasoning_content")
-    plain = _text(rest, "reasoning")
-    details: tuple[Json, ...] = ()
-    if isinstance(rest.get("reasoning_details"), list):
-        details = tuple(rest.pop("reasoning_details"))
-    if content and content != plain:
-        into.append(ReasoningDelta(content, choice, "reasoning_content", () if plain else details))
-    if plain:
-        into.append(ReasoningDelta(plain, choice, "reasoning", details))
-    elif details and not content:
-        text = "".join(map(_thought, details))
-        into.append(ReasoningDelta(text, choice, "reasoning_details", details))
-
-
-def _thought(item: Json) -> str:
-    if not isinstance(item, dict):
-        return ""
-    text = item.get(_THOUGHTS.get(str(item.get("type")), ""))
-    return text if isinstance(text, str) else ""
 
 
 def _read_content(rest: dict[str, Json], choice: int, events: Events, into: list[Chunk]) -> None:
@@ -113,6 +92,8 @@ def _read_part(part: Json, choice: int, events: Events, into: list[Chunk]) -> Js
             chunk, left = ReasoningDelta(text, choice), _without(part, "thinking")
             if others := [thought for thought in thoughts if not _part_text(thought)]:
                 left = {**part, "thinking": others}
+        case {"type": "reasoning", "summary": list()}:
+            return read_summary(part, choice, events, into)
         case {"type": "image_url"}:
             return _read_image(part, choice, events, into)
         case _:
@@ -224,6 +205,8 @@ def _read_call(item: Json, choice: int, events: Events, into: list[Chunk], *, al
         for name, value in named.items()
         if name not in ("name", piece) and value is not None
     }
+    if back := goes_back(left, index):
+        into.append(State(back, choice))
     if more:
         left[kind] = more
     if not left:
@@ -245,11 +228,6 @@ def _read_legacy_call(
     left = {key: value for key, value in call.items() if key not in ("name", "arguments")}
     if left:
         rest["function_call"] = left
-
-
-def _text(rest: dict[str, Json], name: str) -> str:
-    """Take a text out of `rest`; anything else stays there."""
-    return rest.pop(name) if isinstance(rest.get(name), str) else ""
 
 
 def _string(value: Json) -> str:

@@ -51,6 +51,8 @@ class Events:
         "meta",
         "roles",
         "seen",
+        "thinking",
+        "thought",
     )
 
     def __init__(self, limits: Limits) -> None:
@@ -64,6 +66,10 @@ class Events:
         """The choices that any event spoke of."""
         self.finished: dict[int, str] = {}
         """The choices that have ended, and the provider's word for why."""
+        self.thinking: set[int] = set()
+        """The choices whose text is a thought until it is marked otherwise (Gemini)."""
+        self.thought: dict[int, int] = {}
+        """Characters of each choice's thinking that are not signed yet (Databricks)."""
         self._tally = Tally(limits)
         self._images: dict[int, int] = {}
         self._noted: dict[tuple[int, str], Json] = {}
@@ -204,6 +210,9 @@ class Events:
         rest = {}
         for name, value in event.items():
             if name in _CHUNK or value is None:
+                continue
+            # watsonx dates every event anew, too, in words.
+            if name == "created_at" and (-1, name) in self._noted:
                 continue
             kept = value
             if name == "x_groq" and isinstance(value, dict):

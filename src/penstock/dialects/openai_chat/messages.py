@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 
 from penstock.dialects.openai_chat.manners import LONG_ID, Manners
+from penstock.dialects.openai_chat.thoughts import restored
 from penstock.dialects.passes import told
 from penstock.dialects.state import family
 from penstock.errors import EncodeError, UnsupportedFeatureError
-from penstock.fields import Each, Raw
+from penstock.fields import Each, Joined, Raw
 from penstock.interfaces import Quirks
 
 if TYPE_CHECKING:
@@ -190,11 +191,7 @@ class _Translator:
         ):
             self._report()
             return bare
-        for name, value in state.items():
-            if name == "tool_calls":
-                _restore_calls(bare, value)
-            elif name not in _STATE_KEYS:
-                bare.setdefault(name, value)
+        restored(bare, {name: each for name, each in state.items() if name not in _STATE_KEYS})
         return bare
 
     def _report(
@@ -242,7 +239,8 @@ class _Translator:
             )
         media = document.get("media_type") or document.get("mediaType") or "application/pdf"
         name = document.get("filename") or document.get("name") or "document"
-        address = data if data.startswith("data:") else f"data:{media};base64,{data}"
+        # A document may have 32 MiB of base64, and is the caller's: it is not copied.
+        address = data if data.startswith("data:") else Joined((f"data:{media};base64,", data))
         rest = {key: value for key, value in part.items() if key not in ("type", "document")}
         return {"type": "file", "file": {"file_data": address, "filename": name}, **rest}
 
@@ -252,17 +250,3 @@ class _Translator:
             return f"messages[{max(self.count - 1, 0)}]"
         places = (place for place, each in enumerate(self._listed) if each is self._item)
         return f"messages[{next(places, '...')}]"
-
-
-def _restore_calls(message: dict[str, Json], kept: Json) -> None:
-    """Put fields of tool calls (such as a thought signature) back by the calls' index."""
-    calls = message.get("tool_calls")
-    if not isinstance(calls, list) or not isinstance(kept, list):
-        return
-    restored = list(calls)
-    for item in kept:
-        place = item.get("index") if isinstance(item, Mapping) else None
-        if isinstance(place, int) and 0 <= place < len(restored):
-            more = {name: value for name, value in item.items() if name != "index"}
-            restored[place] = {**more, **restored[place]}
-    message["tool_calls"] = restored

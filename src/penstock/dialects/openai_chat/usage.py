@@ -22,11 +22,13 @@ _TRANSLATED = {
     "max_tokens": "length",  # Anthropic's StopReason
     "model_length": "length",  # mistralai's ChatCompletionChoice.finish_reason
     "tool_use": "tool_calls",  # Anthropic's StopReason
+    "time_limit": "length",  # watsonx's FinishReason: its time_limit is up
 }
 
-FAILED = frozenset({"error", "insufficient_system_resource"})
-"""Reasons that report a failure and no end: ``error`` of mistralai's and OpenRouter's SDK types,
-``insufficient_system_resource`` of DeepSeek's reference (the inference was interrupted)."""
+FAILED = frozenset({"error", "insufficient_system_resource", "cancelled"})
+"""Reasons that report a failure and no end: ``error`` of mistralai's, OpenRouter's and watsonx's
+SDK types, ``insufficient_system_resource`` of DeepSeek's reference (the inference was interrupted),
+``cancelled`` of watsonx's FinishReason."""
 
 
 def finish(word: str, choice: int) -> Finish:

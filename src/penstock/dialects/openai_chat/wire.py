@@ -57,7 +57,8 @@ class PlainEvent(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """A ``chat.completion.chunk`` in the middle of an answer.
 
     ``provider`` and ``native_finish_reason`` are OpenRouter's, ``stop_reason`` and ``token_ids``
-    vLLM's, ``p`` and ``obfuscation`` padding: on every event of theirs, and mostly null.
+    vLLM's, ``p`` and ``obfuscation`` padding: on every event of theirs, and mostly null. The last
+    three are watsonx's (its node SDK's TextChatStreamItem): ``model`` once more, and dates.
     """
 
     choices: tuple[PlainChoice]
@@ -72,6 +73,9 @@ class PlainEvent(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     error: None = None
     obfuscation: str | None = None
     p: str | None = None
+    model_id: str | None = None
+    model_version: str | None = None
+    created_at: str | None = None
 
 
 plain = msgspec.json.Decoder(PlainEvent).decode
