@@ -63,6 +63,13 @@ _TOO_LONG = frozenset(
         "context_length_exceeded",  # OpenAI, Groq, OpenRouter
         "exceed_context_size_error",  # llama.cpp
         "context_window_exceeded",
+        "tokens_limit_reached",  # GitHub Models, with 413
+    }
+)
+_NOT_SERVED = frozenset(
+    {
+        "model_not_supported",  # GitHub Copilot, Hugging Face's router, with 400
+        "unknown_model",  # GitHub Models, with 400
     }
 )
 _UNPAID = frozenset(
@@ -124,10 +131,17 @@ _TOO_LONG_TEXT = pattern(
 # vLLM says the same of an answer that is asked to be too long: a shorter prompt is no remedy.
 _ASKS_TOO_MUCH = pattern(r"'?max_(?:completion_)?tokens'?[^.]{0,60} is too large", IGNORECASE)
 _BLOCKED_TEXT = pattern(r"^Content Exists Risk", IGNORECASE)  # DeepSeek
+# A wrong key is a 400 to these, and their code says no more than that.
+_WRONG_KEY_TEXT = pattern(
+    r"^Incorrect API key provided"  # xAI
+    r"|^API key not valid",  # Gemini, also behind its compatible API
+    IGNORECASE,
+)
 
 _REQUEST_IDS: tuple[str, ...] = ("x-request-id", "request-id", "apim-request-id", "x-generation-id")
-_REQUEST_IDS += ("x-amzn-requestid", "cf-ray")
-"""OpenAI and most; Anthropic; Azure; OpenRouter; AWS; Cloudflare, where nothing else answered."""
+_REQUEST_IDS += ("x-amzn-requestid", "x-github-request-id", "x-global-transaction-id", "cf-ray")
+"""OpenAI and most; Anthropic; Azure; OpenRouter; AWS; GitHub; watsonx; Cloudflare, where nothing
+else answered."""
 
 
 Kinds: TypeAlias = "Mapping[str, type[ResponseError]]"
@@ -192,18 +206,9 @@ def _error(
 
 
 def _kind(fault: Fault, status: int | None) -> type[ResponseError]:
-    codes = fault.codes
-    if codes & _BLOCKED or _BLOCKED_TEXT.search(fault.message):
-        return ContentBlockedError
-    if codes & _UNPAID:
-        return BillingError
-    if status is None or status in (400, 413, 422):
-        if codes & _TOO_LONG:
-            return ContextLengthError
-        if status != 413 and _says_too_long(fault.message):
-            return ContextLengthError
-    if status in (429, 500, 503) and codes & _BUSY:
-        return OverloadedError
+    told = _by_words(fault, status)
+    if told is not None:
+        return told
     if status is None:
         return ServerError  # an answer that began and failed: the peer's fault until it says not
     if status in _BY_STATUS:
@@ -211,6 +216,28 @@ def _kind(fault: Fault, status: int | None) -> type[ResponseError]:
     if status >= 500:
         return ServerError
     return InvalidRequestError if status >= 400 else ResponseError
+
+
+def _by_words(fault: Fault, status: int | None) -> type[ResponseError] | None:
+    """Return what the words say beyond the status, None where that says it all."""
+    codes = fault.codes
+    if codes & _BLOCKED or _BLOCKED_TEXT.search(fault.message):
+        return ContentBlockedError
+    if codes & _UNPAID:
+        return BillingError
+    if _is_too_long(fault, status):
+        return ContextLengthError
+    if status == 400 and codes & _NOT_SERVED:
+        return NotFoundError
+    if status == 400 and _WRONG_KEY_TEXT.search(fault.message):
+        return AuthenticationError
+    return OverloadedError if status in (429, 500, 503) and codes & _BUSY else None
+
+
+def _is_too_long(fault: Fault, status: int | None) -> bool:
+    if status not in (None, 400, 413, 422):
+        return False
+    return bool(fault.codes & _TOO_LONG) or (status != 413 and _says_too_long(fault.message))
 
 
 def _says_too_long(message: str) -> bool:

@@ -4,7 +4,8 @@ Known shapes: OpenAI's ``{"error": {"message", "type", "param", "code"}}``; Open
 number as ``code`` and ``metadata`` (its SDK's ChatStreamChunkError); an ``error`` that is text
 (Ollama, xAI, which has its ``code`` beside it); vLLM's ``{"object": "error", "message", "code"}``;
 FastAPI's ``{"detail": ...}`` (also Mistral's, within ``message``); Azure's ``innererror``; Gemini's
-list around the object; Groq's ``x_groq.error``; Cloudflare's ``errors``.
+list around the object; Groq's ``x_groq.error``; Cloudflare's ``errors``; watsonx's ``errors`` with
+``trace`` and ``status_code`` beside it; Databricks' ``{"error_code", "message"}``.
 
 Vendors echo: a wrong key in the text of a 401, the caller's own values in the text of a validation
 error. Only what is said *about* a request is kept, never the request (fault matrix, row 39).
@@ -56,7 +57,7 @@ class Fault(NamedTuple):
 
 def failure(event: dict[str, Json]) -> dict[str, Json] | None:
     """Return the error that an event of an answer is or has, None where it is none."""
-    if event.get("error"):
+    if event.get("error") or event.get("errors"):
         return event
     if event.get("object") == "error":
         return event
@@ -69,9 +70,8 @@ def failure(event: dict[str, Json]) -> dict[str, Json] | None:
             if isinstance(choice, dict) and choice.get("error"):
                 return choice
         return None
-    if event.get("detail") or (event.get("message") and (event.get("code") or event.get("type"))):
-        return event
-    return None
+    coded = any(event.get(name) for name in ("code", "type", "error_code"))
+    return event if event.get("detail") or (event.get("message") and coded) else None
 
 
 def fault_of(body: Json) -> Fault:
@@ -83,7 +83,7 @@ def fault_of(body: Json) -> Fault:
     words = [
         *(source.get(name) for name in ("code", "type", "status", "error_code", "error_type")),
         *(each.get(name) for each in details for name in ("code", "error_type", "provider_code")),
-        *(around.get(name) for name in ("code", "type")),
+        *(around.get(name) for name in ("code", "type", "status_code")),
     ]
     if isinstance(metadata, dict) and (metadata.get("flagged_input") or metadata.get("reasons")):
         words.append("moderation")  # OpenRouter's moderation error has no code of its own
