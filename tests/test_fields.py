@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from penstock.encoders import Raw as ReExported
-from penstock.fields import Each, Raw
+from penstock.fields import Each, Joined, Raw
 
 
 def test_the_encoders_offer_raw_too() -> None:
@@ -29,3 +29,4 @@ def test_raw_compares_by_its_bytes() -> None:
 def test_a_conversation_does_not_show_its_messages() -> None:
     """A log or a traceback with locals has no prompt in it (fault matrix, row 39)."""
     assert "secret" not in repr(Each([{"role": "user", "content": "secret"}]))
+    assert "secret" not in repr(Joined(("secret", "secret")))

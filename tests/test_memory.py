@@ -97,6 +97,25 @@ def test_the_cost_does_not_grow_with_the_conversation(server: SimulatorThread) -
     assert large - small < 16 * KIB
 
 
+def test_a_document_costs_its_buffer(server: SimulatorThread) -> None:
+    """16 MiB of base64 in a ``document`` part: its address is said in pieces, not put together."""
+    program = """
+async def main():
+    def messages(size):
+        document = {"data": "QUJD" * (size // 4), "media_type": "application/pdf"}
+        part = {"type": "document", "document": document}
+        return [{"role": "user", "content": [part, {"type": "text", "text": "?"}]}]
+    small, large = messages(64 * KIB), messages(16 * 1024 * KIB)
+    async with client() as c:
+        await c.chat(messages=small)
+        tracemalloc.start()
+        await c.chat(messages=small)
+        return await peak_of(lambda: c.chat(messages=large))
+"""
+
+    assert measure(server, program) < 512 * KIB
+
+
 def test_no_copy_stays_in_a_callers_string(server: SimulatorThread) -> None:
     """A text beyond ASCII is as large after the call as it was before."""
     program = """

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-__all__ = ["Each", "Entries", "Raw", "Source"]
+__all__ = ["Each", "Entries", "Joined", "Raw", "Source"]
 
 # JSON, or what a caller keeps for it: an item is whatever the source holds.
 Item: TypeAlias = Any
@@ -36,6 +36,19 @@ class Raw:
             raise TypeError(
                 f"Raw takes the bytes of one JSON value, not {type(self.data).__name__}"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """One JSON string that is made of several texts, one behind the other.
+
+    Nobody puts them together, the encoder neither: an address of the scheme ``data:`` costs its few
+    first characters beside the base64 that the caller holds. A surrogate pair must not lie across
+    two of them: each is text by itself.
+    """
+
+    parts: tuple[str, ...] = field(repr=False)
+    """The texts, in their order."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from pydantic import BaseModel, Field
 from penstock.encoders import Raw, encode_json
 from penstock.encoders.backends import Backend
 from penstock.errors import EncodeError, UsageError
-from penstock.fields import Each
+from penstock.fields import Each, Joined
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 NASTY = st.text(st.sampled_from('\\"/\n\t\x00\x1f\x7fué日😀 '), max_size=80)
@@ -570,3 +570,26 @@ def test_a_mapping_is_read_in_its_own_order(backend: Backend) -> None:
             return 3
 
     assert b'{"3":3,"2":2,"1":1}' == encode(Reversed(), backend)
+
+
+@given(st.lists(TEXT | NASTY, max_size=4), BUFFERS, st.booleans())
+def test_a_text_in_pieces_is_one_text(
+    backend: Backend, texts: list[str], size: int, inside: bool
+) -> None:
+    """`Joined` writes what its texts write together, in any buffer, alone and in an object."""
+    made, whole = Joined(tuple(texts)), "".join(texts)
+    value, expected = ({"a": [made, 1]}, {"a": [whole, 1]}) if inside else (made, whole)
+    pieces = list(encode_json(value, buffer_size=size, backend=backend))
+
+    assert compact(expected) == b"".join(pieces)
+    assert max(map(len, pieces)) <= size
+
+
+@pytest.mark.parametrize("texts", [("a", "\ud83d"), ("\ud83d", "\ude00"), ("é\udc00", "b")])
+@pytest.mark.parametrize("size", [7, 4096])
+def test_each_piece_of_a_text_is_text(backend: Backend, texts: tuple[str, ...], size: int) -> None:
+    """Half of a surrogate pair is refused before the first byte, and so are both, in two texts."""
+    with pytest.raises(EncodeError, match="half of a surrogate pair") as caught:
+        next(encode_json({"a": [Joined(texts)]}, buffer_size=size, backend=backend))
+
+    assert "a[0]" == caught.value.param

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from penstock.encoders import Body, Raw
-from penstock.fields import Each
+from penstock.fields import Each, Joined
 
 Runner: TypeAlias = "Callable[[Callable[[], Awaitable[Any]]], Any]"
 
@@ -50,6 +50,7 @@ CASES: dict[str, Callable[[], Any]] = {
     "one text, not ASCII": lambda: [{"content": "日" * (TOTAL // 3)}],
     "one text of escapes": lambda: [{"content": "\x00" * (TOTAL // 6)}],
     "one text, latin": lambda: [{"content": "é" * (TOTAL // 2)}],
+    "one text in pieces": lambda: [{"content": Joined(("data:", "x" * TOTAL))}],
     "one key": lambda: [{"x" * TOTAL: ""}],
     "one fragment": lambda: [Raw(b'"' + b"x" * TOTAL + b'"')],
     "fragments": lambda: [Raw(b'"' + b"x" * 100 + b'"') for _ in range(TOTAL // 103)],

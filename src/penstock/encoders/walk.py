@@ -21,7 +21,7 @@ from penstock.encoders.sources import AsyncPull, Group, Pull, Room, Translate, i
 from penstock.encoders.survey import Look, find_surrogates
 from penstock.encoders.values import at, refused, simpler
 from penstock.errors import UsageError
-from penstock.fields import Each, Entries, Raw
+from penstock.fields import Each, Entries, Joined, Raw
 
 __all__ = ["MAX_DEPTH", "MIN_BUFFER", "Step", "Walk", "check_buffer"]
 
@@ -167,7 +167,9 @@ class Walk:
         if isinstance(value, Raw):
             return self._raw(value)
         if isinstance(value, str) and not isinstance(value, Enum):
-            return self._text(value)
+            return self._text((value,))
+        if isinstance(value, Joined):
+            return self._text(value.parts)
         if isinstance(value, Each):
             return self._container(value, self._each(value))
         if isinstance(value, Mapping):
@@ -209,26 +211,30 @@ class Walk:
         self._write(memoryview(data)[start:])
         yield from self._pieces()
 
-    def _text(self, value: str) -> Frame:
+    def _text(self, parts: tuple[str, ...]) -> Frame:
         """Walk over a text by slices: no copy of it is made, and none is left in it."""
         self._write(b'"')
-        start, most = 0, self._group
         try:
-            while start < len(value):
-                part = value[start : start + most]
-                if not self._check:
-                    encoded = self._backend.text(part)
-                    if len(encoded) - 2 > self._buffer:  # escapes, or other scripts
-                        most = max(most * self._buffer // len(encoded) - 1, 1)
-                        continue
-                    self._output.write(memoryview(encoded)[1:-1])
-                elif not part.isascii():
-                    find_surrogates(part)
-                start += len(part)
-                yield from self._pieces()
+            for part in parts:
+                yield from self._slices(part)
         except (TypeError, UnicodeEncodeError):  # orjson raises the former
             raise refused(self._path, "half of a surrogate pair has no UTF-8 form") from None
         self._write(b'"')
+
+    def _slices(self, value: str) -> Generator[bytes, None, None]:
+        start, most = 0, self._group
+        while start < len(value):
+            part = value[start : start + most]
+            if not self._check:
+                encoded = self._backend.text(part)
+                if len(encoded) - 2 > self._buffer:  # escapes, or other scripts
+                    most = max(most * self._buffer // len(encoded) - 1, 1)
+                    continue
+                self._output.write(memoryview(encoded)[1:-1])
+            elif not part.isascii():
+                find_surrogates(part)
+            start += len(part)
+            yield from self._pieces()
 
     def _object(self, value: Mapping[str, Json]) -> Frame:
         """Walk over the entries of an object, a few at a time."""
@@ -264,7 +270,7 @@ class Walk:
             name = str.__str__(key)  # a str that is an enum prints its name
             self._path.append(name)
             if not self._whole(name):
-                yield self._text(name)
+                yield self._text((name,))
             self._write(b":")
             if not self._whole(value):
                 yield self._apart(value)

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from penstock.dialects.openai_chat.messages import conversation
+from penstock.encoders import encode_json
 from penstock.errors import EncodeError, UnsupportedFeatureError
-from penstock.fields import Each, Raw
+from penstock.fields import Each, Joined, Raw
 from penstock.messages import AssistantMessage, SystemMessage, ToolMessage, UserMessage
 from penstock.response import ToolCall
 
@@ -276,11 +277,14 @@ def document(**fields: Any) -> dict[str, Any]:
     [
         (
             {"data": "JVBERi0=", "media_type": "application/pdf"},
-            {"file_data": "data:application/pdf;base64,JVBERi0=", "filename": "document"},
+            {
+                "file_data": Joined(("data:application/pdf;base64,", "JVBERi0=")),
+                "filename": "document",
+            },
         ),
         (
             {"data": "YSxi", "mediaType": "text/csv", "filename": "a.csv"},
-            {"file_data": "data:text/csv;base64,YSxi", "filename": "a.csv"},
+            {"file_data": Joined(("data:text/csv;base64,", "YSxi")), "filename": "a.csv"},
         ),
         (
             {"data": "data:application/pdf;base64,JVBERi0="},
@@ -296,6 +300,14 @@ def test_a_document_becomes_a_file_part(fields: dict[str, Any], expected: object
         {"type": "text", "text": "Sum it up."},
         {"type": "file", "file": expected, "cache_control": {"type": "ephemeral"}},
     ] == parts
+
+
+def test_a_documents_address_is_one_text_on_the_wire() -> None:
+    """It is said in two, so that nobody copies 32 MiB of base64; the peer sees none of that."""
+    content = sent([document(data="JVBERi0=", media_type="text/csv")])[0]["content"]
+    (wire,) = encode_json(content[1]["file"])
+
+    assert b'{"file_data":"data:text/csv;base64,JVBERi0=","filename":"document"}' == wire
 
 
 def test_the_callers_document_is_left_as_it_is() -> None:
