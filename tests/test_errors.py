@@ -152,6 +152,7 @@ CLASSIFICATION = {
     "UnknownModelError": (False, False, False),
     "MissingCredentialsError": (False, True, False),
     "MissingExtraError": (False, False, False),
+    "ConversationError": (False, False, False),
     "EncodeError": (False, False, False),
     "InvalidHeaderError": (False, False, False),
     "UnsupportedFeatureError": (False, True, False),

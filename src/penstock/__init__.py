@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         Usage,
     )
     from penstock.client import Client
+    from penstock.conversations import Conversation, SyncConversation
     from penstock.deployment import Deployment
     from penstock.errors import PenstockError
     from penstock.limits import Limits, Timeouts
@@ -66,6 +67,7 @@ _HOMES = {
     "Chunk": "chunks",
     "Citation": "chunks",
     "Client": "client",
+    "Conversation": "conversations",
     "Deployment": "deployment",
     "Finish": "chunks",
     "ImageDelta": "chunks",
@@ -79,6 +81,7 @@ _HOMES = {
     "State": "chunks",
     "Reply": "response",
     "SyncClient": "sync.client",
+    "SyncConversation": "conversations",
     "SystemMessage": "messages",
     "TextDelta": "chunks",
     "Timeouts": "limits",
@@ -96,6 +99,7 @@ __all__ = [
     "Chunk",
     "Citation",
     "Client",
+    "Conversation",
     "Deployment",
     "Finish",
     "ImageDelta",
@@ -109,6 +113,7 @@ __all__ = [
     "Reply",
     "State",
     "SyncClient",
+    "SyncConversation",
     "SystemMessage",
     "TextDelta",
     "Timeouts",

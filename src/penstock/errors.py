@@ -9,6 +9,7 @@
     │   ├── EncodeError                 a value has no JSON form
     │   ├── InvalidHeaderError          control characters, or a header that is ours
     │   └── UnsupportedFeatureError     a dialect cannot say what was asked, and `strict` is on
+    ├── ConversationError               a kept conversation cannot be read or written
     ├── StreamClosedError               read after, or during, `aclose`
     ├── TransportError                  no answer, or not all of it
     │   ├── ConnectError                DNS, TCP or TLS did not come up
@@ -60,6 +61,7 @@ __all__ = [
     "ConnectError",
     "ContentBlockedError",
     "ContextLengthError",
+    "ConversationError",
     "DeadlineError",
     "DecodeError",
     "EncodeError",
@@ -248,6 +250,17 @@ class UnsupportedFeatureError(UsageError):
 
     kind = "unsupported_feature"
     elsewhere = True
+
+
+class ConversationError(PenstockError):
+    """A kept conversation cannot be read or written.
+
+    ``code`` says why: ``"locked"`` (another writer has it), ``"disk_full"``, ``"damaged"`` (what is
+    there is no conversation), ``"changed"`` (what it refers to is not what it was), ``"shared"`` (a
+    message is a fork's as well), ``"closed"``, ``"io"`` (the system's own words are in the message).
+    """
+
+    kind = "conversation"
 
 
 class StreamClosedError(PenstockError):

@@ -5,11 +5,11 @@ A dialect puts these into `penstock.interfaces.Outgoing.fields`; the encoder kno
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
-__all__ = ["Each", "Entries", "Joined", "Raw", "Source"]
+__all__ = ["Each", "Entries", "Joined", "Kept", "Lines", "Raw", "Run", "Source", "Streamed"]
 
 # JSON, or what a caller keeps for it: an item is whatever the source holds.
 Item: TypeAlias = Any
@@ -36,6 +36,38 @@ class Raw:
             raise TypeError(
                 f"Raw takes the bytes of one JSON value, not {type(self.data).__name__}"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class Run(Raw):
+    """Several neighbouring items of an array, with commas between them: copied as one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Messages as a conversation keeps them: the JSON of each on a line of its own."""
+
+    data: bytes = field(repr=False)
+    """Whole lines, each with its newline; checked when they were kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """One JSON value that is read in pieces while it is sent: checked before, copied now."""
+
+    open: Callable[[], AsyncIterator[bytes]] = field(repr=False)
+    """Returns one pass over its bytes, without a newline."""
+    size: int
+    """How many bytes there are."""
+
+
+@runtime_checkable
+class Kept(Protocol):
+    """A conversation that is kept as JSON, so that sending it is copying."""
+
+    def blocks(self) -> AsyncIterator[Lines | Streamed]:
+        """Return one pass over its messages, as many at once as fit a block."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from penstock.encoders.survey import Look
 from penstock.errors import InternalError, UsageError
 from penstock.fields import Each, Raw
 
-__all__ = ["AsyncPull", "Group", "Pull", "Room", "in_memory", "one_shot", "opened"]
+__all__ = ["AsyncPieces", "AsyncPull", "Group", "Pull", "Room", "in_memory", "one_shot", "opened"]
 
 # An item is whatever the source holds, and what its translation makes of it.
 Item: TypeAlias = Any
@@ -162,3 +162,32 @@ class AsyncPull:
         """Close the iterator, where it is a generator."""
         if isinstance(self._items, AsyncGenerator):
             await self._items.aclose()
+
+
+class AsyncPieces:
+    """Takes the bytes of one value from an async iterator, as `AsyncPull` takes items."""
+
+    __slots__ = ("_data", "_pieces")
+
+    def __init__(self, pieces: AsyncIterator[bytes]) -> None:
+        self._pieces = pieces
+        self._data: bytes | None = None
+
+    async def fill(self) -> None:
+        """Wait for the next bytes."""
+        try:
+            self._data = await anext(self._pieces)
+        except StopAsyncIteration:
+            self._data = b""
+
+    def take(self) -> bytes:
+        """Return what `fill` brought: nothing at the end."""
+        data, self._data = self._data, None
+        if data is None:  # the wait was broken off, which is not the end of the value
+            raise InternalError("a pass went on without its source")
+        return data
+
+    async def aclose(self) -> None:
+        """Close the iterator, where it is a generator."""
+        if isinstance(self._pieces, AsyncGenerator):
+            await self._pieces.aclose()

@@ -17,11 +17,20 @@ from typing import Any, TypeAlias
 from penstock.encoders.backends import Backend, default_backend, standard
 from penstock.encoders.output import Output, safe_end
 from penstock.encoders.settled import Settled
-from penstock.encoders.sources import AsyncPull, Group, Pull, Room, Translate, in_memory, opened
+from penstock.encoders.sources import (
+    AsyncPieces,
+    AsyncPull,
+    Group,
+    Pull,
+    Room,
+    Translate,
+    in_memory,
+    opened,
+)
 from penstock.encoders.survey import Look, find_surrogates
 from penstock.encoders.values import at, refused, simpler
 from penstock.errors import UsageError
-from penstock.fields import Each, Entries, Joined, Raw
+from penstock.fields import Each, Entries, Joined, Raw, Streamed
 
 __all__ = ["MAX_DEPTH", "MIN_BUFFER", "Step", "Walk", "check_buffer"]
 
@@ -40,7 +49,7 @@ _NOT_AT_ONCE = (TypeError, ValueError, RecursionError)
 
 # Anything that a caller may try to encode.
 Json: TypeAlias = Any
-Step: TypeAlias = "bytes | AsyncPull"
+Step: TypeAlias = "bytes | AsyncPull | AsyncPieces"
 """A piece; ``b""`` where a check has done a piece's work; or a wait that the caller must do."""
 Frame: TypeAlias = "Generator[Any, None, None]"  # Any: a Step, or a Frame to finish first
 
@@ -79,7 +88,7 @@ class Walk:
         use: Callable[[Each], None] | None = None,
     ) -> None:
         check_buffer(buffer_size)
-        self.async_sources: list[AsyncPull] = []
+        self.async_sources: list[AsyncPull | AsyncPieces] = []
         """What the walk opened and cannot close itself."""
         self._backend = backend or default_backend()
         self._buffer = buffer_size
@@ -170,6 +179,8 @@ class Walk:
             return self._text((value,))
         if isinstance(value, Joined):
             return self._text(value.parts)
+        if isinstance(value, Streamed):
+            return self._streamed(value)
         if isinstance(value, Each):
             return self._container(value, self._each(value))
         if isinstance(value, Mapping):
@@ -210,6 +221,18 @@ class Walk:
             yield from self._pieces()
         self._write(memoryview(data)[start:])
         yield from self._pieces()
+
+    def _streamed(self, value: Streamed) -> Frame:
+        """Copy a value as its pieces come."""
+        if self._check:
+            return
+        pull = AsyncPieces(value.open())
+        self.async_sources.append(pull)
+        while True:
+            yield pull
+            if not (data := pull.take()):
+                return
+            yield self._raw(Raw(data))
 
     def _text(self, parts: tuple[str, ...]) -> Frame:
         """Walk over a text by slices: no copy of it is made, and none is left in it."""

@@ -11,10 +11,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import msgspec
 
+from penstock.dialects.openai_chat.kept import items_of
 from penstock.dialects.openai_chat.manners import LONG_ID, Manners
 from penstock.dialects.openai_chat.thoughts import restored
 from penstock.dialects.passes import told
@@ -24,6 +25,7 @@ from penstock.fields import Each, Joined, Raw
 from penstock.interfaces import Quirks
 
 if TYPE_CHECKING:
+    from penstock.fields import Kept
     from penstock.messages import Messages
 
 __all__ = ["conversation"]
@@ -65,6 +67,9 @@ def conversation(
         messages = [{"role": "user", "content": messages}]
     manners = Manners(quirks, tools=tools)
     translator = _Translator(dialect, origin, dropped, manners, strict=strict)
+    if hasattr(messages, "blocks"):  # `Kept`; asking its protocol costs more than a small body
+        kept = cast("Kept", messages)
+        return Each(items_of(kept, translator.concerns, translator.numbered))
     source = translator.over(messages)
     plain = translator.translate if manners.particular else _plain_or(translator.translate)
     if source is messages and isinstance(messages, (list, tuple)):
@@ -126,6 +131,11 @@ class _Translator:
     def _restart(self) -> None:
         self.count = 0
 
+    def numbered(self, message: Json) -> Json:
+        """Return the wire form of `message`, one more of those that are translated at all."""
+        self.count += 1
+        return self.translate(message)
+
     def translate(self, message: Json) -> Json:
         """Return the wire form of `message`.
 
@@ -157,7 +167,7 @@ class _Translator:
     def _opened(self, message: Json) -> Json:
         """Return `message` as a dict, or as it is where it is JSON already and needs no change."""
         if isinstance(message, Raw):
-            message = msgspec.json.decode(message.data) if self._concerns(message.data) else message
+            message = msgspec.json.decode(message.data) if self.concerns(message.data) else message
             if type(message) in (dict, Raw):
                 return message
         if hasattr(message, "to_openai"):
@@ -170,7 +180,7 @@ class _Translator:
             param=self._path(),
         )
 
-    def _concerns(self, data: bytes) -> bool:
+    def concerns(self, data: bytes) -> bool:
         """Whether a message that is JSON already has to be opened."""
         return (
             self._manners.particular

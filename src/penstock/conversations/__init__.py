@@ -1,0 +1,21 @@
+"""Conversations of any size: logs of messages that are sent as they are kept.
+
+============ =====================================================================================
+module       what it has
+============ =====================================================================================
+conversation `Conversation`, the async face
+blocking     `SyncConversation`, the same without a loop
+canonical    a message as it is kept
+stores       the seam to the stores
+memory       in the process
+jsonl        in a file of lines (`files`, `lines`, `chain`, `sidecar`, `locks`)
+sqlite       in an SQLite file (`schema`)
+============ =====================================================================================
+"""
+
+from __future__ import annotations
+
+from penstock.conversations.blocking import SyncConversation
+from penstock.conversations.conversation import Conversation
+
+__all__ = ["Conversation", "SyncConversation"]

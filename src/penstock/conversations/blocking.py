@@ -1,0 +1,263 @@
+"""A kept conversation, for programs without an event loop; the async one calls this in a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from os import fspath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+import msgspec
+
+from penstock.conversations.canonical import message_of
+from penstock.conversations.jsonl import JSONLStore
+from penstock.conversations.memory import MemoryStore
+from penstock.conversations.sqlite import SQLiteStore
+from penstock.conversations.stores import Large, positions
+from penstock.errors import ConfigurationError
+from penstock.fields import Lines
+
+if TYPE_CHECKING:
+    from os import PathLike
+    from types import TracebackType
+
+    from penstock.conversations.stores import Metadata, Store
+    from penstock.messages import Message
+
+__all__ = ["SyncConversation", "open_store"]
+
+# A message of the OpenAI shape.
+Json: TypeAlias = Any
+
+_BATCH = 512
+"""Messages that `extend` keeps together."""
+_REDACTED = "[redacted]"
+
+
+def open_store(path: str | PathLike[str] | None, name: str, *, sync: bool) -> Store:
+    """Return the store that a path's suffix stands for; None is memory.
+
+    Raises:
+        ConfigurationError: The suffix is none of those.
+        ConversationError: There is something else there.
+    """
+    if path is None:
+        return MemoryStore()
+    where = Path(fspath(path))
+    if where.suffix in (".db", ".sqlite", ".sqlite3"):
+        return SQLiteStore(where, name, sync=sync)
+    if name:
+        raise ConfigurationError(f"{where.name} holds one conversation: name= is for SQLite files")
+    if where.suffix == ".jsonl":
+        return JSONLStore(where, sync=sync)
+    raise ConfigurationError(
+        f"a conversation is kept in a .jsonl, .db or .sqlite file, not in {where.name!r}"
+    )
+
+
+class SyncConversation:
+    """An append-only log of messages; see `penstock.Conversation`, whose blocking face it is.
+
+    Args:
+        store: Where it is kept.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        """Where it is kept."""
+
+    @classmethod
+    def open(
+        cls, path: str | PathLike[str] | None = None, *, name: str = "", sync: bool = False
+    ) -> Self:
+        """Open or make a conversation; see `penstock.Conversation.open`."""
+        return cls(open_store(path, name, sync=sync))
+
+    def __enter__(self) -> Self:
+        """Return the conversation."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def append(self, message: Message) -> int:
+        """Keep a message; return its index. Once it has returned the message is there.
+
+        Raises:
+            EncodeError: It is no message, or has no JSON form.
+            ConversationError: The disk is full, or another writer has the conversation.
+        """
+        return self.store.append([message_of(message)])
+
+    def extend(self, messages: Iterable[Message]) -> int:
+        """Keep messages, up to 512 at a time all or none; return how many there were.
+
+        Raises:
+            EncodeError: One is no message; those before its batch are kept.
+            ConversationError: They cannot be written.
+        """
+        count = 0
+        source = iter(messages)
+        while batch := [message_of(message) for message in islice(source, _BATCH)]:
+            self.store.append(batch)
+            count += len(batch)
+        return count
+
+    def __len__(self) -> int:
+        """How many messages there are."""
+        return self.store.length()
+
+    def __iter__(self) -> Iterator[Json]:
+        """Every message, from the first."""
+        return self.messages()
+
+    def __reversed__(self) -> Iterator[Json]:
+        """Every message, from the last."""
+        return map(msgspec.json.decode, self.store.backwards(self.store.length()))
+
+    def __getitem__(self, index: int) -> Json:
+        """The message number `index`; negative ones count from the end.
+
+        Raises:
+            IndexError: There is none.
+        """
+        length = self.store.length()
+        start = index + length if index < 0 else index
+        if not 0 <= start < length:
+            raise IndexError(f"message {index} of {length}")
+        return next(self.messages(start, start + 1))
+
+    def messages(self, start: int = 0, stop: int | None = None) -> Iterator[Json]:
+        """Yield the messages from `start` to before `stop`, as a slice has them."""
+        for line in lines_of(self.blocks(start, stop)):
+            yield msgspec.json.decode(line)
+
+    def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Lines | Large]:
+        """Return the messages as they are kept, as many at once as fit a block."""
+        if start == 0 and stop is None:
+            return self.store.whole()
+        return self.store.blocks(*positions(self.store.length(), start, stop))
+
+    @property
+    def size(self) -> int:
+        """Bytes of the messages' JSON, a newline each included."""
+        return self.store.size()
+
+    def fork(self, at: int | None = None, name: str = "") -> SyncConversation:
+        """Return a conversation that begins with the first `at` messages of this one.
+
+        What is shared is not copied. None is all of them.
+
+        Args:
+            at: How many; negative ones count from the end.
+            name: The fork's file name in the same folder (JSONL), or its name in the same file
+                (SQLite); by default one that is free.
+        """
+        _, stop = positions(self.store.length(), 0, at)
+        return SyncConversation(self.store.fork(stop, name))
+
+    def truncate(self, length: int) -> None:
+        """Let go of the messages from number `length` on; negative ones count from the end.
+
+        Raises:
+            ConversationError: Some are shared with a fork, or this is one and shares them.
+        """
+        _, stop = positions(self.store.length(), 0, length)
+        self.store.truncate(stop)
+
+    def redact(self, index: int, content: str = _REDACTED) -> None:
+        """Put `content` in the place of what a message says; its role and calls' ids stay."""
+        message = self[index]
+        kept = {name: message[name] for name in ("role", "name", "tool_call_id") if name in message}
+        if calls := message.get("tool_calls"):
+            kept["tool_calls"] = [_without_arguments(call) for call in calls]
+        self.store.replace(self._index(index), message_of(kept | {"content": content}))
+
+    def delete(self, index: int) -> None:
+        """Take a message out; those behind it move up."""
+        self.store.replace(self._index(index), None)
+
+    def _index(self, index: int) -> int:
+        length = self.store.length()
+        start = index + length if index < 0 else index
+        if not 0 <= start < length:
+            raise IndexError(f"message {index} of {length}")
+        return start
+
+    def metadata(self) -> Metadata:
+        """Return what is noted of the conversation."""
+        return self.store.metadata()
+
+    def note(self, **noted: Any) -> None:  # Any: JSON
+        """Note facts of the conversation: a name's value replaces an earlier one, None ends it."""
+        merged = self.store.metadata() | noted
+        self.store.note({name: value for name, value in merged.items() if value is not None})
+
+    def vacuum(self) -> None:
+        """Give back the room of what is no longer there."""
+        self.store.vacuum()
+
+    def export(self, path: str | PathLike[str]) -> int:
+        """Write the messages to a JSONL file of OpenAI-shaped messages; return how many."""
+        count = 0
+        with Path(path).open("xb") as file:
+            for block in self.store.whole():
+                if isinstance(block, Lines):
+                    file.write(block.data)
+                    count += block.data.count(b"\n")
+                    continue
+                for piece in block.pieces():
+                    file.write(piece)
+                file.write(b"\n")
+                count += 1
+        return count
+
+    def load(self, path: str | PathLike[str]) -> int:
+        """Append the messages of a JSONL file, each checked; return how many.
+
+        Raises:
+            EncodeError: A line is no message; it says which, and the batches before it are kept.
+        """
+        return self.extend(_read(Path(path)))
+
+    def close(self) -> None:
+        """Let go of files and locks; idempotent."""
+        self.store.close()
+
+
+def lines_of(blocks: Iterable[Lines | Large]) -> Iterator[bytes]:
+    """Yield the JSON of each message of `blocks`."""
+    for block in blocks:
+        if isinstance(block, Lines):
+            yield from block.data[:-1].split(b"\n")
+        else:
+            yield b"".join(block.pieces())
+
+
+def _read(path: Path) -> Iterator[Json]:
+    from penstock.errors import EncodeError
+
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
+                message = msgspec.json.decode(line)
+                message_of(message)
+            except (msgspec.DecodeError, EncodeError) as fault:
+                raise EncodeError(f"{path.name}, line {number}: {fault}") from None
+            yield message
+
+
+def _without_arguments(call: Mapping[str, Json]) -> Json:
+    function = call.get("function")
+    if isinstance(function, Mapping):
+        return {**call, "function": {**function, "arguments": "{}"}}
+    return call

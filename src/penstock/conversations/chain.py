@@ -1,0 +1,70 @@
+"""The messages of a conversation that begins in other files: as if they were one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from penstock.conversations.lines import LineFile
+    from penstock.conversations.stores import Large
+    from penstock.fields import Lines
+
+__all__ = ["Chain"]
+
+
+class Chain:
+    """Files of lines, one behind the other; the last is the one that grows.
+
+    Args:
+        files: The files, the own one last.
+    """
+
+    def __init__(self, files: Sequence[LineFile]) -> None:
+        self.files = list(files)
+        """The files in order."""
+
+    @property
+    def size(self) -> int:
+        """The bytes of all lines."""
+        return sum(file.end for file in self.files)
+
+    @property
+    def shared(self) -> int:
+        """How many lines are in other files."""
+        return sum(file.count() for file in self.files[:-1])
+
+    def count(self) -> int:
+        """Return how many lines there are."""
+        return sum(file.count() for file in self.files)
+
+    def whole(self) -> Iterator[Lines | Large]:
+        """Return every line; unlike `blocks` it counts none of them."""
+        for file in list(self.files):
+            yield from file.blocks(0, file.end)
+
+    def blocks(self, start: int, stop: int) -> Iterator[Lines | Large]:
+        """Return the lines from number `start` to before `stop`."""
+        for file in list(self.files):
+            count = file.count()
+            first, last = max(start, 0), min(stop, count)
+            if first < last:
+                yield from file.blocks(file.offset(first), file.offset(last))
+            start, stop = start - count, stop - count
+
+    def backwards(self, stop: int) -> Iterator[bytes]:
+        """Return the lines before number `stop`, the last first."""
+        befores = [0]
+        for file in self.files[:-1]:
+            befores.append(befores[-1] + file.count())
+        for file, before in zip(reversed(self.files), reversed(befores), strict=True):
+            if stop > before:
+                yield from file.backwards(file.offset(min(stop - before, file.count())))
+
+    def until(self, index: int) -> Iterator[tuple[LineFile, int]]:
+        """Return the files that have the first `index` lines, and how many bytes of each."""
+        for file in self.files:
+            count = min(index, file.count())
+            if count > 0:
+                yield file, file.offset(count)
+            index -= count

@@ -1,0 +1,218 @@
+"""A conversation that is kept: an append-only log of messages, in memory or on disk."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
+
+import msgspec
+
+from penstock.conversations.blocking import SyncConversation, lines_of, open_store
+from penstock.conversations.canonical import message_of
+from penstock.conversations.stores import Large
+from penstock.fields import Lines, Streamed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from os import PathLike
+    from types import TracebackType
+
+    from penstock.conversations.stores import Metadata
+    from penstock.messages import Message
+
+__all__ = ["Conversation", "in_thread"]
+
+# A message of the OpenAI shape.
+Json: TypeAlias = Any
+T = TypeVar("T")
+
+_BATCH = 512
+"""Messages that `extend` keeps together."""
+
+
+class Conversation:
+    """An append-only log of messages, sent as it is kept: a turn is a copy of bytes.
+
+    Each message is checked and encoded once, when it is appended. ``messages=conversation`` sends
+    it whole, in the memory of one block, from wherever it is kept; `last` and the other views send
+    a part. The methods that may wait for a disk do so in a worker thread.
+
+        conversation = ps.Conversation.open("chat.jsonl")
+        await conversation.append({"role": "user", "content": "Hello"})
+        reply = await client.chat("openai/gpt-5.4", conversation)
+        await conversation.append(reply.message)
+
+    Args:
+        sync: The blocking face, which has the store.
+    """
+
+    def __init__(self, sync: SyncConversation) -> None:
+        self.sync = sync
+        """The same conversation for code that may block."""
+
+    @classmethod
+    def open(
+        cls, path: str | PathLike[str] | None = None, *, name: str = "", sync: bool = False
+    ) -> Self:
+        """Open or make a conversation.
+
+        Args:
+            path: ``.jsonl`` for a file with one message a line, which has one writer at a time;
+                ``.db`` or ``.sqlite`` for an SQLite file, which has many conversations and writers;
+                None for memory.
+            name: Which of an SQLite file's conversations.
+            sync: Whether an append waits for the disk, so that it outlives a power cut, and not
+                only the process.
+
+        Raises:
+            ConfigurationError: The suffix is none of those.
+            ConversationError: There is something else there.
+        """
+        return cls(SyncConversation(open_store(path, name, sync=sync)))
+
+    async def __aenter__(self) -> Self:
+        """Return the conversation."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        await self.aclose()
+
+    async def append(self, message: Message) -> int:
+        """Keep a message; return its index. Once it has returned the message is there.
+
+        Raises:
+            EncodeError: It is no message, or has no JSON form.
+            ConversationError: The disk is full, or another writer has the conversation.
+        """
+        return await in_thread(self.sync.append, message)
+
+    async def extend(self, messages: Iterable[Message] | AsyncIterable[Message]) -> int:
+        """Keep messages, up to 512 at a time all or none; return how many there were.
+
+        Raises:
+            EncodeError: One is no message; those before its batch are kept.
+            ConversationError: They cannot be written.
+        """
+        if not isinstance(messages, AsyncIterable):
+            return await in_thread(self.sync.extend, messages)
+        count = 0
+        batch = []
+        async for message in messages:
+            batch.append(message_of(message))
+            if len(batch) == _BATCH:
+                await in_thread(self.sync.store.append, batch)
+                count, batch = count + _BATCH, []
+        await in_thread(self.sync.store.append, batch)
+        return count + len(batch)
+
+    async def length(self) -> int:
+        """Return how many messages there are."""
+        return await in_thread(self.sync.store.length)
+
+    async def size(self) -> int:
+        """Return the bytes of the messages' JSON, a newline each included."""
+        return await in_thread(self.sync.store.size)
+
+    def __aiter__(self) -> AsyncIterator[Json]:
+        """Every message, from the first."""
+        return self.messages()
+
+    async def messages(self, start: int = 0, stop: int | None = None) -> AsyncGenerator[Json, None]:
+        """Yield the messages from `start` to before `stop`, as a slice has them."""
+        blocks = await in_thread(self.sync.blocks, start, stop)
+        while (block := await in_thread(next, blocks, None)) is not None:
+            for line in lines_of([block]):
+                yield msgspec.json.decode(line)
+
+    async def backwards(self) -> AsyncGenerator[Json, None]:
+        """Yield every message, from the last."""
+        messages = await in_thread(reversed, self.sync)
+        while (message := await in_thread(next, messages, None)) is not None:
+            yield message
+
+    async def get(self, index: int) -> Json:
+        """Return message number `index`; negative ones count from the end.
+
+        Raises:
+            IndexError: There is none.
+        """
+        return await in_thread(self.sync.__getitem__, index)
+
+    def blocks(self) -> AsyncIterator[Lines | Streamed]:
+        """Return one pass over the messages as they are kept: what the encoder sends."""
+        return sent(self.sync.store.whole)
+
+    async def fork(self, at: int | None = None, name: str = "") -> Conversation:
+        """Return one that begins with the first `at` messages; see `SyncConversation.fork`."""
+        return Conversation(await in_thread(self.sync.fork, at, name))
+
+    async def truncate(self, length: int) -> None:
+        """Let go of the messages from number `length` on; negative ones count from the end.
+
+        Raises:
+            ConversationError: Some are shared with a fork, or this is one and shares them.
+        """
+        await in_thread(self.sync.truncate, length)
+
+    async def redact(self, index: int, content: str = "[redacted]") -> None:
+        """Put `content` in the place of what a message says; its role and calls' ids stay."""
+        await in_thread(self.sync.redact, index, content)
+
+    async def delete(self, index: int) -> None:
+        """Take a message out; those behind it move up."""
+        await in_thread(self.sync.delete, index)
+
+    async def metadata(self) -> Metadata:
+        """Return what is noted of the conversation."""
+        return await in_thread(self.sync.metadata)
+
+    async def note(self, **noted: Any) -> None:  # Any: JSON
+        """Note facts of the conversation: a name's value replaces an earlier one, None ends it."""
+        await in_thread(lambda: self.sync.note(**noted))
+
+    async def vacuum(self) -> None:
+        """Give back the room of what is no longer there."""
+        await in_thread(self.sync.vacuum)
+
+    async def export(self, path: str | PathLike[str]) -> int:
+        """Write the messages to a new JSONL file; return how many."""
+        return await in_thread(self.sync.export, path)
+
+    async def load(self, path: str | PathLike[str]) -> int:
+        """Append the messages of a JSONL file, each checked; return how many."""
+        return await in_thread(self.sync.load, path)
+
+    async def aclose(self) -> None:
+        """Let go of files and locks; idempotent."""
+        await in_thread(self.sync.close)
+
+
+async def in_thread(call: Callable[..., T], *arguments: Any) -> T:  # Any: what `call` takes
+    """Call what may wait for a disk in a worker thread."""
+    from anyio.to_thread import run_sync  # loads a loop, which the sync face does without
+
+    return await run_sync(call, *arguments)
+
+
+async def sent(
+    blocks: Callable[[], Iterator[Lines | Large]],
+) -> AsyncGenerator[Lines | Streamed, None]:
+    """Yield blocks of a store, read in a worker thread, as the encoder takes them."""
+    source = await in_thread(blocks)
+    while (block := await in_thread(next, source, None)) is not None:
+        yield block if isinstance(block, Lines) else Streamed(_opens(block), block.size)
+
+
+def _opens(block: Large) -> Callable[[], AsyncIterator[bytes]]:
+    async def pieces() -> AsyncGenerator[bytes, None]:
+        source = block.pieces()
+        while (piece := await in_thread(next, source, None)) is not None:
+            yield piece
+
+    return pieces

@@ -1,0 +1,173 @@
+"""A conversation's file while it is open: its last whole line, its one writer, what is torn."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from penstock.conversations.canonical import BLOCK
+from penstock.conversations.locks import try_lock
+from penstock.conversations.stores import failed
+from penstock.errors import ConversationError
+
+__all__ = ["MessageFile"]
+
+_FLAGS = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+
+
+class MessageFile:
+    """One file of lines, for reading, and for writing once its lock is held.
+
+    Args:
+        path: The file; it may not be there yet.
+
+    Raises:
+        ConversationError: It cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        """The file."""
+        self.writes = False
+        """Whether this is the one writer."""
+        self.torn = 0
+        """Bytes behind the last whole line when the file was opened."""
+        self.end = 0
+        """Where the last whole line ended then."""
+        self.descriptor = -1
+        """The open file; -1 where there is none yet."""
+        try:
+            self.descriptor = os.open(path, os.O_RDWR | _FLAGS)
+        except FileNotFoundError:
+            return
+        except PermissionError:
+            self.descriptor = os.open(path, os.O_RDONLY | _FLAGS)
+        except OSError as error:
+            raise failed(f"cannot open {path.name}", error) from error
+        self._find_end()
+
+    def begin_writing(self) -> None:
+        """Become the one writer, and set aside what an earlier one left torn; idempotent.
+
+        Raises:
+            ConversationError: Another process is the writer, or the file cannot be written.
+        """
+        if self.writes:
+            return
+        if self.descriptor < 0:
+            try:
+                self.descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o600)
+            except OSError as error:
+                raise failed(f"cannot make {self.path.name}", error) from error
+        if not try_lock(self.descriptor):
+            raise ConversationError(
+                f"another process writes to {self.path.name}: a JSONL conversation has one writer;"
+                " close it there, or keep the conversation in SQLite (.db), which takes several",
+                code="locked",
+            )
+        self._find_end()
+        if self.torn:
+            self._set_aside()
+        self.writes = True
+
+    def append(self, offset: int, pieces: Iterable[bytes], *, sync: bool) -> int:
+        """Write `pieces` at `offset`, all or nothing; return where they end.
+
+        Raises:
+            ConversationError: They do not fit on the disk, or cannot be written.
+        """
+        start, pending = offset, bytearray()
+        try:
+            for piece in pieces:
+                pending += piece
+                if len(pending) >= BLOCK:
+                    offset = self._put(pending, offset)
+            offset = self._put(pending, offset)
+            if sync:
+                os.fsync(self.descriptor)
+        except BaseException as error:
+            with suppress(OSError):  # what stays is torn then, and is set aside by the next writer
+                os.ftruncate(self.descriptor, start)
+            if isinstance(error, OSError):
+                raise failed(f"cannot append to {self.path.name}", error) from error
+            raise
+        return offset
+
+    def truncate(self, end: int) -> None:
+        """End the file at the offset `end`.
+
+        Raises:
+            ConversationError: The system does not let us.
+        """
+        try:
+            os.ftruncate(self.descriptor, end)
+        except OSError as error:
+            raise failed(f"cannot truncate {self.path.name}", error) from error
+
+    def rewrite(self, write: Callable[[Callable[[bytes], object]], None]) -> int:
+        """Replace the file by what `write` writes, whole or not at all; return its size.
+
+        Raises:
+            ConversationError: It cannot be written.
+        """
+        fresh = self.path.with_name(f"{self.path.name}.{os.getpid()}.new")
+        try:
+            with fresh.open("wb") as file:
+                write(file.write)
+                file.flush()
+                os.fsync(file.fileno())
+            descriptor = os.open(fresh, os.O_RDWR | _FLAGS)
+            try_lock(descriptor)  # before anybody else can open it by its name
+            fresh.replace(self.path)
+        except OSError as error:
+            with suppress(OSError):
+                fresh.unlink(missing_ok=True)
+            raise failed(f"cannot rewrite {self.path.name}", error) from error
+        os.close(self.descriptor)
+        self.descriptor = descriptor
+        return os.fstat(descriptor).st_size
+
+    def close(self) -> None:
+        """Let go of the file and its lock; idempotent."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+    def _find_end(self) -> None:
+        size = end = os.fstat(self.descriptor).st_size
+        while end > 0:
+            start = max(0, end - BLOCK)
+            found = os.pread(self.descriptor, end - start, start).rfind(b"\n") + 1
+            if found:
+                end = start + found
+                break
+            end = start
+        self.torn, self.end = size - end, end
+
+    def _set_aside(self) -> None:
+        """Move what is behind the last whole line to a file of its own."""
+        aside = self.path.with_name(self.path.name + ".torn")
+        left = self.torn
+        try:
+            with aside.open("ab") as file:
+                while left > 0:
+                    at = self.end + self.torn - left
+                    data = os.pread(self.descriptor, min(BLOCK, left), at)
+                    file.write(data)
+                    left -= len(data)
+                file.write(b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+            os.ftruncate(self.descriptor, self.end)
+        except OSError as error:
+            raise failed(f"cannot set aside the torn end of {self.path.name}", error) from error
+
+    def _put(self, pending: bytearray, offset: int) -> int:
+        done = 0
+        with memoryview(pending) as view:
+            while done < len(view):
+                done += os.pwrite(self.descriptor, view[done:], offset + done)
+        pending.clear()
+        return offset + done

@@ -1,0 +1,299 @@
+"""Conversations in a file, one message of the OpenAI shape a line.
+
+A line is whole once its newline is there: what a killed writer leaves behind the last newline is
+torn. Readers stop before it; the next writer sets it aside in ``<name>.torn`` and goes on. One
+process at a time may write, held by the system's lock on the file; any number may read.
+
+``append`` has handed the bytes to the operating system when it returns: they outlive the process,
+``kill -9`` included. ``sync=True`` waits for the disk as well, so that they outlive a power cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from penstock.conversations.canonical import BLOCK
+from penstock.conversations.chain import Chain
+from penstock.conversations.files import MessageFile
+from penstock.conversations.lines import LineFile
+from penstock.conversations.sidecar import Sidecar
+from penstock.errors import ConversationError
+from penstock.fields import Lines
+
+if TYPE_CHECKING:
+    from penstock.conversations.canonical import Message
+    from penstock.conversations.stores import Large, Metadata
+
+__all__ = ["JSONLStore"]
+
+
+class _Kept(msgspec.Struct):
+    role: str
+
+
+_check = msgspec.json.Decoder(_Kept).decode
+
+
+class JSONLStore:
+    """Keeps a conversation in a file.
+
+    Args:
+        path: The file; it is made with the first message.
+        sync: Whether each append waits for the disk.
+
+    Raises:
+        ConversationError: There is something else at `path`, or a file that it begins in has
+            changed.
+    """
+
+    def __init__(self, path: Path, *, sync: bool = False) -> None:
+        self._sync = sync
+        self._lock = RLock()
+        self._closed = False
+        self._dirty = False
+        self._side = Sidecar.of(path)
+        self._file = MessageFile(path)
+        self._others: list[MessageFile] = []
+        try:
+            shared = [self._opened(*each) for each in self._side.shared]
+        except BaseException:
+            self.close()
+            raise
+        self._lines = self._own_lines(self._file.end)
+        self._chain = Chain([*shared, self._lines])
+
+    @property
+    def torn(self) -> int:
+        """Bytes of a message that was not written whole, found when the file was opened."""
+        return self._file.torn
+
+    def length(self) -> int:
+        """Return how many messages there are."""
+        with self._lock:
+            return self._chain.count()
+
+    def size(self) -> int:
+        """Return the bytes of their JSON, a newline each included."""
+        return self._chain.size
+
+    def append(self, messages: Sequence[Message]) -> int:
+        """Keep `messages`, all or none of them; return the index of the first.
+
+        Raises:
+            ConversationError: The disk is full, or another process writes to the file.
+        """
+        with self._lock:
+            self._begin_writing()
+            start = self._lines.end
+            end = self._file.append(start, _lines_of(messages), sync=self._sync)
+            first = self._lines.added(start, [message.size + 1 for message in messages])
+            if self._side.checked == start:
+                self._side.checked, self._side.count = end, self._lines.count()
+                self._dirty = True
+            return self._chain.shared + first
+
+    def blocks(self, start: int, stop: int) -> Iterator[Lines | Large]:
+        """Return the messages from `start` to before `stop`, as many at once as fit a block.
+
+        Raises:
+            ConversationError: What is there is no conversation.
+        """
+        with self._lock:
+            self._vouch()
+            return self._chain.blocks(start, stop)
+
+    def whole(self) -> Iterator[Lines | Large]:
+        """Return all messages; unlike `blocks` it counts none of them."""
+        with self._lock:
+            self._vouch()
+            return self._chain.whole()
+
+    def backwards(self, stop: int) -> Iterator[bytes]:
+        """Return the JSON of the messages before `stop`, the last first."""
+        with self._lock:
+            self._vouch()
+            return self._chain.backwards(stop)
+
+    def replace(self, index: int, message: Message | None) -> None:
+        """Put `message` in the place of another, or take it out: the file is written anew.
+
+        Raises:
+            ConversationError: The message is shared with the conversation that this is a fork of.
+        """
+        with self._lock:
+            own = self._own(index)
+            self._begin_writing()
+            start, stop = self._lines.offset(own), self._lines.offset(own + 1)
+            end = self._lines.end
+
+            def write(put: Callable[[bytes], object]) -> None:
+                self._copy(0, start, put)
+                for piece in () if message is None else _lines_of([message]):
+                    put(piece)
+                self._copy(stop, end, put)
+
+            self._renew(self._file.rewrite(write))
+
+    def truncate(self, length: int) -> None:
+        """Let go of the messages from `length` on.
+
+        Raises:
+            ConversationError: Some are shared with the conversation that this is a fork of.
+        """
+        with self._lock:
+            own = self._own(length)
+            self._begin_writing()
+            end = self._lines.offset(own)
+            self._file.truncate(end)
+            self._renew(end)
+
+    def fork(self, at: int, name: str) -> JSONLStore:
+        """Return a file of its own that begins with the first `at` messages of this one.
+
+        It refers to this file by name, so both move together. Rewriting or truncating this one
+        (`replace`, `truncate`) makes the fork unreadable, with an error that says so.
+
+        Raises:
+            ConversationError: There is a file of that name.
+        """
+        with self._lock:
+            self._vouch()
+            path = self._file.path.with_name(name) if name else self._free_name()
+            if path.exists():
+                raise ConversationError(f"there is a file {path.name} already", code="io")
+            self._side.write(self._file.path)
+            whose = [*self._side.shared, [self._file.path.name, self._side.generation, 0]]
+            pieces = zip(whose, self._chain.until(at), strict=False)
+            shared = [[each[0], each[1], size] for each, (_, size) in pieces]
+            Sidecar(shared=shared, metadata=dict(self._side.metadata)).write(path)
+            return JSONLStore(path, sync=self._sync)
+
+    def metadata(self) -> Metadata:
+        """Return what is noted of the conversation."""
+        return dict(self._side.metadata)
+
+    def note(self, metadata: Mapping[str, Any]) -> None:
+        """Replace what is noted of the conversation. Any: JSON."""
+        with self._lock:
+            self._begin_writing()
+            self._side.metadata = dict(metadata)
+            self._side.write(self._file.path)
+
+    def vacuum(self) -> None:
+        """Do nothing: what is replaced is gone at once."""
+
+    def close(self) -> None:
+        """Let go of the file and its lock; idempotent."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            try:
+                if self._dirty:
+                    self._side.write(self._file.path)
+            finally:
+                for file in (self._file, *self._others):
+                    file.close()
+
+    def _opened(self, name: str, generation: str, size: int) -> LineFile:
+        """Return the beginning of another file that this one shares."""
+        path = self._file.path.with_name(name)
+        file = MessageFile(path)
+        self._others.append(file)
+        if Sidecar.of(path).generation != generation or file.end < size:
+            raise ConversationError(
+                f"{self._file.path.name} is a fork of {name}, which was rewritten since",
+                code="changed",
+            )
+        return LineFile(file.descriptor, size)
+
+    def _begin_writing(self) -> None:
+        self._check_open()
+        if self._file.writes:
+            return
+        self._file.begin_writing()
+        self._set_lines(self._file.end)  # another may have written until now
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ConversationError(f"{self._file.path.name} is closed", code="closed")
+
+    def _set_lines(self, end: int) -> None:
+        self._lines = self._chain.files[-1] = self._own_lines(end)
+
+    def _own_lines(self, end: int) -> LineFile:
+        known = self._side.count if self._side.checked == end else None
+        return LineFile(self._file.descriptor, end, known)
+
+    def _vouch(self) -> None:
+        """Check lines that nobody vouches for: another program may have written them.
+
+        Raises:
+            ConversationError: One is no message.
+        """
+        self._check_open()
+        if self._side.checked > self._lines.end:
+            self._side.checked = self._side.count = 0
+        at, count = self._side.checked, self._side.count
+        if at == self._lines.end:
+            return
+        for block in self._lines.blocks(at, self._lines.end):
+            whole = block.data[:-1] if isinstance(block, Lines) else b"".join(block.pieces())
+            for line in whole.split(b"\n"):
+                try:
+                    _check(line)
+                except msgspec.MsgspecError as fault:
+                    raise ConversationError(
+                        f"{self._file.path.name}: what begins at byte {at} is no message: {fault}",
+                        code="damaged",
+                    ) from None
+                at += len(line) + 1
+                count += 1
+        self._side.checked, self._side.count = at, count
+        self._dirty = self._file.writes
+
+    def _copy(self, start: int, stop: int, put: Callable[[bytes], object]) -> None:
+        while start < stop:
+            data = self._lines.read(start, min(BLOCK, stop - start))
+            put(data)
+            start += len(data)
+
+    def _renew(self, end: int) -> None:
+        """Begin anew with what is known of the file."""
+        whole = self._side.checked >= self._lines.end
+        self._side.generation = Sidecar().generation
+        self._side.checked = self._side.count = 0
+        self._set_lines(end)
+        if whole:
+            self._side.checked, self._side.count = end, self._lines.count()
+        self._side.write(self._file.path)
+
+    def _own(self, index: int) -> int:
+        """Return the number of a message among this file's own."""
+        own = index - self._chain.shared
+        if own < 0:
+            raise ConversationError(
+                f"message {index} of {self._file.path.name} is shared with"
+                f" {self._side.shared[-1][0]}, of which it is a fork",
+                code="shared",
+            )
+        return own
+
+    def _free_name(self) -> Path:
+        path, number = self._file.path, 1
+        while True:
+            fork = path.with_stem(f"{path.stem}.fork{number}")
+            if not (fork.exists() or fork.with_name(fork.name + ".meta").exists()):
+                return fork
+            number += 1
+
+
+def _lines_of(messages: Sequence[Message]) -> Iterator[bytes]:
+    for message in messages:
+        yield from message.pieces()
+        yield b"\n"

@@ -1,0 +1,159 @@
+"""A file of lines, read in blocks: where each begins, and those of a range or from the end.
+
+What is known of places is a sparse index of bounded size: the offset of every so many lines. The
+lines in between are counted where they are asked for.
+"""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections.abc import Iterator
+
+from penstock.conversations.canonical import BLOCK
+from penstock.conversations.stores import Large
+from penstock.fields import Lines
+
+__all__ = ["LineFile"]
+
+_MOST_MARKS = 4096
+"""Offsets kept: 32 KiB; with twice as many lines, every second one is let go of."""
+_FIRST_STEP = 256
+
+
+class LineFile:
+    """The whole lines of an open file, up to `end`.
+
+    Args:
+        descriptor: The file; it is not closed.
+        end: Where its last whole line ends.
+        count: How many lines there are, where that is known.
+    """
+
+    def __init__(self, descriptor: int, end: int, count: int | None = None) -> None:
+        self._total = count
+        self._descriptor = descriptor
+        self.end = end
+        """Bytes that count; what is behind them is no line yet."""
+        self._step = _FIRST_STEP
+        self._marks = array("q", [0])
+        """The offset of line number ``index * step``."""
+        self._counted = 0
+        """Lines before `_scanned`."""
+        self._scanned = 0
+
+    def count(self) -> int:
+        """Return how many lines there are; what was counted is not counted again."""
+        if self._total is None:
+            self._scan(None)
+            self._total = self._counted
+        return self._total
+
+    def added(self, offset: int, sizes: list[int]) -> int:
+        """Note lines that were written at `offset`, which was the end; return the first's number.
+
+        The lines before are counted now, if nobody has so far.
+        """
+        first = self.count()
+        self._total = first + len(sizes)
+        self.end = offset + sum(sizes)
+        if self._scanned == offset:
+            for size in sizes:
+                self._counted += 1
+                self._scanned += size
+                self._mark()
+        return first
+
+    def offset(self, index: int) -> int:
+        """Return where line number `index` begins, which may be the end."""
+        self._scan(index)
+        at = min(index // self._step, len(self._marks) - 1)
+        offset, left = self._marks[at], index - at * self._step
+        while left > 0:
+            data = self.read(offset, min(BLOCK, self.end - offset))
+            found = data.count(b"\n")
+            if found < left:
+                left -= found
+                offset += len(data)
+                continue
+            place = -1
+            for _ in range(left):
+                place = data.find(b"\n", place + 1)
+            return offset + place + 1
+        return offset
+
+    def blocks(self, start: int, stop: int) -> Iterator[Lines | Large]:
+        """Return the lines between two offsets, as many at once as fit a block."""
+        while start < stop:
+            data = self.read(start, min(BLOCK, stop - start))
+            end = data.rfind(b"\n") + 1
+            if end:
+                yield Lines(data if end == len(data) else data[:end])
+                start += end
+                continue
+            after = self._line_end(start + len(data))
+            yield self._large(start, after - start - 1)
+            start = after
+
+    def backwards(self, stop: int) -> Iterator[bytes]:
+        """Return the lines before the offset `stop`, the last first, without their newlines."""
+        tail: list[bytes] = []  # of the line whose beginning is still to be found, the last first
+        while stop > 0:
+            start = max(0, stop - BLOCK)
+            data = self.read(start, stop - start)
+            # The first line may have begun before; the last newline of all ends the last line.
+            known = len(data) if tail else len(data) - 1
+            begin = data.find(b"\n", 0, known) + 1
+            if begin or not start:
+                rest = b"".join([data[begin:] if start else data, *reversed(tail)])
+                yield from reversed(rest.split(b"\n")[:-1])
+                tail = []
+            tail.append(data[:begin] if begin and start else data)
+            stop = start
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return `size` bytes at `offset`, fewer only where the file ends."""
+        return os.pread(self._descriptor, size, offset)
+
+    def _large(self, start: int, size: int) -> Large:
+        def pieces() -> Iterator[bytes]:
+            at = 0
+            while at < size:
+                data = self.read(start + at, min(BLOCK, size - at))
+                at += len(data)
+                yield data
+
+        return Large(size, pieces)
+
+    def _line_end(self, offset: int) -> int:
+        while True:
+            data = self.read(offset, min(BLOCK, self.end - offset))
+            end = data.find(b"\n") + 1
+            if end or not data:
+                return offset + end
+            offset += len(data)
+
+    def _scan(self, index: int | None) -> None:
+        """Count lines up to number `index`, or all of them."""
+        while self._scanned < self.end and (index is None or self._counted < index):
+            data = self.read(self._scanned, min(BLOCK, self.end - self._scanned))
+            found = data.count(b"\n")
+            due = self._step - self._counted % self._step
+            if found < due:
+                self._counted += found
+                self._scanned += len(data)
+                continue
+            place = -1
+            for _ in range(due):
+                place = data.find(b"\n", place + 1)
+            self._counted += due
+            self._scanned += place + 1
+            self._mark()
+
+    def _mark(self) -> None:
+        if self._counted % self._step:
+            return
+        self._marks.append(self._scanned)
+        if len(self._marks) > _MOST_MARKS:
+            self._marks = self._marks[::2]
+            self._step *= 2

@@ -1,0 +1,102 @@
+"""Conversations in memory: their JSON, shared between forks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from penstock.conversations.canonical import BLOCK
+from penstock.fields import Lines
+
+if TYPE_CHECKING:
+    from penstock.conversations.canonical import Message
+    from penstock.conversations.stores import Metadata
+
+__all__ = ["MemoryStore"]
+
+
+class MemoryStore:
+    """Keeps messages for as long as the process lives.
+
+    Args:
+        lines: The messages to begin with, each with its newline.
+        metadata: What is noted.
+    """
+
+    def __init__(self, lines: Sequence[bytes] = (), metadata: Metadata | None = None) -> None:
+        self._lines = list(lines)
+        self._size = sum(map(len, self._lines))
+        self._metadata: Metadata = dict(metadata or {})
+        self._lock = Lock()
+
+    def length(self) -> int:
+        """Return how many messages there are."""
+        return len(self._lines)
+
+    def size(self) -> int:
+        """Return the bytes of their JSON, a newline each included."""
+        return self._size
+
+    def append(self, messages: Sequence[Message]) -> int:
+        """Keep `messages`; return the index of the first."""
+        lines = [b"".join([*message.pieces(), b"\n"]) for message in messages]
+        with self._lock:
+            first = len(self._lines)
+            self._lines += lines
+            self._size += sum(map(len, lines))
+            return first
+
+    def blocks(self, start: int, stop: int) -> Iterator[Lines]:
+        """Return the messages from `start` to before `stop`, as many at once as fit a block."""
+        block: list[bytes] = []
+        room = BLOCK
+        for index in range(start, min(stop, len(self._lines))):
+            line = self._lines[index]
+            if block and len(line) > room:
+                yield Lines(b"".join(block))
+                block, room = [], BLOCK
+            block.append(line)
+            room -= len(line)
+        if block:
+            yield Lines(b"".join(block))
+
+    def whole(self) -> Iterator[Lines]:
+        """Return all messages."""
+        return self.blocks(0, len(self._lines))
+
+    def backwards(self, stop: int) -> Iterator[bytes]:
+        """Return the JSON of the messages before `stop`, the last first."""
+        return (self._lines[index][:-1] for index in range(stop - 1, -1, -1))
+
+    def replace(self, index: int, message: Message | None) -> None:
+        """Put `message` in the place of another; None takes it out."""
+        lines = [] if message is None else [b"".join([*message.pieces(), b"\n"])]
+        with self._lock:
+            self._size += sum(map(len, lines)) - len(self._lines[index])
+            self._lines[index : index + 1] = lines
+
+    def truncate(self, length: int) -> None:
+        """Let go of the messages from `length` on."""
+        with self._lock:
+            self._size -= sum(map(len, self._lines[length:]))
+            del self._lines[length:]
+
+    def fork(self, at: int, name: str) -> MemoryStore:
+        """Return a conversation that shares the JSON of the first `at` messages."""
+        return MemoryStore(self._lines[:at], self._metadata)
+
+    def metadata(self) -> Metadata:
+        """Return what is noted of the conversation."""
+        return dict(self._metadata)
+
+    def note(self, metadata: Mapping[str, Any]) -> None:
+        """Replace what is noted of the conversation. Any: JSON."""
+        self._metadata = json.loads(json.dumps(dict(metadata), allow_nan=False))
+
+    def vacuum(self) -> None:
+        """Do nothing: there is no room to give back."""
+
+    def close(self) -> None:
+        """Do nothing: it lives as long as it is referred to."""

@@ -1,0 +1,83 @@
+"""The tables of an SQLite file of conversations, and how earlier forms become the present one."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from penstock.errors import ConversationError
+
+__all__ = ["APPLICATION_ID", "VERSION", "prepare"]
+
+APPLICATION_ID = 0x50454E53
+"""``PENS`` in ASCII: SQLite's ``application_id`` tells whose file it is."""
+
+_STEPS = (
+    # 0 -> 1
+    """
+    CREATE TABLE conversations (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        parent INTEGER REFERENCES conversations (id),
+        base INTEGER NOT NULL DEFAULT 0,
+        length INTEGER NOT NULL DEFAULT 0,
+        metadata TEXT NOT NULL DEFAULT '{}'
+    );
+    CREATE TABLE messages (
+        id INTEGER PRIMARY KEY,
+        conversation INTEGER NOT NULL REFERENCES conversations (id),
+        position INTEGER NOT NULL,
+        data BLOB NOT NULL,
+        UNIQUE (conversation, position)
+    );
+    """,
+)
+"""What makes each version of the one before it; ``user_version`` counts the steps taken.
+
+A conversation has the messages of its own from position `base` on; those before are its parent's.
+"""
+VERSION = len(_STEPS)
+"""The present version."""
+
+
+def prepare(database: sqlite3.Connection, name: str, *, sync: bool) -> None:
+    """Make `database` a file of conversations of the present version.
+
+    Args:
+        database: An open file, in autocommit mode.
+        name: The file's name, for errors.
+        sync: Whether a transaction waits for the disk.
+
+    Raises:
+        ConversationError: It is another program's, or of a later version.
+        sqlite3.Error: It is no database, or cannot be written.
+    """
+    whose = database.execute("PRAGMA application_id").fetchone()[0]
+    version = database.execute("PRAGMA user_version").fetchone()[0]
+    tables = database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
+    if whose != APPLICATION_ID and tables:
+        raise ConversationError(f"{name} is another program's database", code="damaged")
+    if version > VERSION:
+        raise ConversationError(
+            f"{name} was written by a later penstock (form {version}; this one knows {VERSION})",
+            code="damaged",
+        )
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute(f"PRAGMA synchronous = {'FULL' if sync else 'NORMAL'}")
+    if version < VERSION:
+        _migrate(database)
+
+
+def _migrate(database: sqlite3.Connection) -> None:
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        # Another process may have done it while this one waited.
+        version = database.execute("PRAGMA user_version").fetchone()[0]
+        for step in _STEPS[version:]:
+            for statement in filter(str.strip, step.split(";")):
+                database.execute(statement)
+        database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        database.execute(f"PRAGMA user_version = {VERSION}")
+        database.execute("COMMIT")
+    except BaseException:
+        database.execute("ROLLBACK")
+        raise

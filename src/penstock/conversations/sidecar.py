@@ -1,0 +1,90 @@
+"""What is known of a JSONL conversation beside its messages: a small file of its own.
+
+It is written anew and renamed, so that it is always whole. Where it is missing or older than the
+messages, nothing is lost but the trust in lines that it does not vouch for: they are checked again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from penstock.conversations.stores import Metadata, failed
+from penstock.errors import ConversationError
+
+__all__ = ["VERSION", "Sidecar"]
+
+VERSION = 1
+"""Of the form of these files; a later one is refused, an earlier one is written anew."""
+
+
+@dataclass(slots=True)
+class Sidecar:
+    """The facts."""
+
+    version: int = VERSION
+    """The form's version."""
+    checked: int = 0
+    """Bytes of the messages that are known to be messages."""
+    count: int = 0
+    """How many messages those are."""
+    generation: str = field(default_factory=lambda: uuid4().hex)
+    """Changes whenever messages are rewritten in place: a fork knows its parent by it."""
+    shared: list[list[Any]] = field(default_factory=list)
+    """What a fork begins with, in order: a file's name in the same folder, its generation, and how
+    many of its bytes. Any: text and a number."""
+    metadata: Metadata = field(default_factory=dict)
+    """The caller's own notes."""
+
+    @classmethod
+    def of(cls, messages: Path) -> Sidecar:
+        """Return what is known of the file `messages`.
+
+        Raises:
+            ConversationError: The sidecar is of a later version, or is none.
+        """
+        try:
+            found: Any = json.loads(_path(messages).read_text("utf-8"))
+        except FileNotFoundError:
+            return cls()
+        except OSError as error:
+            raise failed(f"cannot read {_path(messages).name}", error) from error
+        except ValueError as error:
+            raise _damaged(messages, str(error)) from None
+        known = {each.name for each in fields(cls)}
+        if not isinstance(found, dict) or not isinstance(found.get("version"), int):
+            raise _damaged(messages, "it has no version")
+        if found["version"] > VERSION:
+            raise ConversationError(
+                f"{messages.name} was written by a later penstock (form {found['version']}; this "
+                f"one knows {VERSION})",
+                code="damaged",
+            )
+        return cls(**{name: value for name, value in found.items() if name in known})
+
+    def write(self, messages: Path) -> None:
+        """Keep it beside the file `messages`.
+
+        Raises:
+            ConversationError: It cannot be written.
+        """
+        path = _path(messages)
+        fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
+        try:
+            fresh.write_text(json.dumps(asdict(self), ensure_ascii=False), "utf-8")
+            fresh.replace(path)
+        except OSError as error:
+            fresh.unlink(missing_ok=True)
+            raise failed(f"cannot write {path.name}", error) from error
+
+
+def _path(messages: Path) -> Path:
+    return messages.with_name(messages.name + ".meta")
+
+
+def _damaged(messages: Path, why: str) -> ConversationError:
+    return ConversationError(f"{_path(messages).name} is damaged: {why}", code="damaged")

@@ -1,0 +1,367 @@
+"""Conversations in an SQLite file: many in one, written by several processes.
+
+SQLite keeps each transaction whole: once ``append`` has returned, its messages outlive the process
+(``synchronous=NORMAL`` in WAL mode; with ``sync=True`` ``FULL``, and a power cut too). Writers wait
+for each other for up to `_BUSY` seconds, so two processes' messages interleave, each of them whole.
+
+A message above a block is written and read as an incremental BLOB, a block at a time
+(https://sqlite.org/c3ref/blob_open.html). A fork refers to its parent's messages.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+from penstock.conversations.canonical import BLOCK
+from penstock.conversations.schema import prepare
+from penstock.conversations.stores import Large
+from penstock.errors import ConversationError
+from penstock.fields import Lines
+
+if TYPE_CHECKING:
+    from penstock.conversations.canonical import Message
+    from penstock.conversations.stores import Metadata
+
+__all__ = ["SQLiteStore"]
+
+_BUSY = 30.0
+"""Seconds that a writer waits for another."""
+_ROWS = 512
+"""Rows that are asked for at once; the block's bytes bound them too."""
+
+
+class SQLiteStore:
+    """Keeps one conversation of an SQLite file.
+
+    Args:
+        path: The file; it is made where there is none.
+        name: Which of its conversations; it is made where there is none.
+        sync: Whether each append waits for the disk.
+
+    Raises:
+        ConversationError: The file is no such, or of a later version.
+    """
+
+    def __init__(self, path: Path, name: str = "", *, sync: bool = False) -> None:
+        self._path = path
+        self._name = name
+        self._sync = sync
+        self._lock = RLock()
+        self._closed = False
+        with self._reported("open"):
+            self._database = sqlite3.connect(
+                path, timeout=_BUSY, isolation_level=None, check_same_thread=False
+            )
+        try:
+            with self._reported("open"):
+                prepare(self._database, path.name, sync=sync)
+                self._id = self._found_or_made(name)
+        except BaseException:
+            self._database.close()
+            raise
+
+    def length(self) -> int:
+        """Return how many messages there are."""
+        with self._lock, self._reported("read"):
+            return self._length()
+
+    def size(self) -> int:
+        """Return the bytes of their JSON, a newline each included; it looks at each message."""
+        with self._lock, self._reported("read"):
+            total = 0
+            for owner, start, stop in self._ranges(0, self._length()):
+                row = self._database.execute(
+                    "SELECT COALESCE(SUM(LENGTH(data) + 1), 0) FROM messages"
+                    " WHERE conversation = ? AND position >= ? AND position < ?",
+                    (owner, start, stop),
+                ).fetchone()
+                total += row[0]
+            return total
+
+    def append(self, messages: Sequence[Message]) -> int:
+        """Keep `messages`, all or none of them; return the index of the first.
+
+        Raises:
+            ConversationError: The disk is full, or another writer did not finish.
+        """
+        with self._lock, self._transaction("append"):
+            first = position = self._length()
+            for message in messages:
+                self._insert(position, message)
+                position += 1
+            self._database.execute(
+                "UPDATE conversations SET length = ? WHERE id = ?", (position, self._id)
+            )
+            return first
+
+    def blocks(self, start: int, stop: int) -> Iterator[Lines | Large]:
+        """Return the messages from `start` to before `stop`, as many at once as fit a block."""
+        with self._lock, self._reported("read"):
+            ranges = self._ranges(start, min(stop, self._length()))
+        for owner, first, last in ranges:
+            yield from self._blocks(owner, first, last)
+
+    def whole(self) -> Iterator[Lines | Large]:
+        """Return all messages."""
+        return self.blocks(0, self.length())
+
+    def backwards(self, stop: int) -> Iterator[bytes]:
+        """Return the JSON of the messages before `stop`, the last first."""
+        with self._lock, self._reported("read"):
+            ranges = self._ranges(0, min(stop, self._length()))
+        for owner, first, last in reversed(ranges):
+            for position in range(last - 1, first - 1, -1):
+                yield self._data(owner, position)
+
+    def replace(self, index: int, message: Message | None) -> None:
+        """Put `message` in the place of another; None takes it out, and later ones move up.
+
+        Raises:
+            ConversationError: The message is shared with a fork, or with what this is a fork of.
+        """
+        with self._lock, self._transaction("replace"):
+            self._own(index)
+            where = (self._id, index)
+            self._database.execute(
+                "DELETE FROM messages WHERE conversation = ? AND position = ?", where
+            )
+            if message is not None:
+                self._insert(index, message)
+                return
+            # Two steps: SQLite checks the key row by row.
+            for move in ("-1 - position", "-2 - position"):
+                self._database.execute(
+                    f"UPDATE messages SET position = {move} WHERE conversation = ?"
+                    " AND (position > ? OR position < 0)",
+                    where,
+                )
+            self._database.execute(
+                "UPDATE conversations SET length = length - 1 WHERE id = ?", (self._id,)
+            )
+
+    def truncate(self, length: int) -> None:
+        """Let go of the messages from `length` on.
+
+        Raises:
+            ConversationError: Some are shared.
+        """
+        with self._lock, self._transaction("truncate"):
+            if length >= self._length():
+                return
+            self._own(length)
+            self._database.execute(
+                "DELETE FROM messages WHERE conversation = ? AND position >= ?", (self._id, length)
+            )
+            self._database.execute(
+                "UPDATE conversations SET length = ? WHERE id = ?", (length, self._id)
+            )
+
+    def fork(self, at: int, name: str) -> SQLiteStore:
+        """Return a conversation of the same file that begins with the first `at` messages.
+
+        Raises:
+            ConversationError: There is one of that name.
+        """
+        with self._lock, self._transaction("fork"):
+            name = name or self._free_name()
+            made = self._database.execute(
+                "INSERT OR IGNORE INTO conversations (name, parent, base, length, metadata)"
+                " SELECT ?, id, ?, ?, metadata FROM conversations WHERE id = ?",
+                (name, at, at, self._id),
+            )
+            if not made.rowcount:
+                raise ConversationError(f"there is a conversation {name!r} already", code="io")
+        return SQLiteStore(self._path, name, sync=self._sync)
+
+    def metadata(self) -> Metadata:
+        """Return what is noted of the conversation."""
+        with self._lock, self._reported("read"):
+            row = self._row("metadata")
+        noted: Metadata = json.loads(row)
+        return noted
+
+    def note(self, metadata: Mapping[str, Any]) -> None:
+        """Replace what is noted of the conversation. Any: JSON."""
+        text = json.dumps(dict(metadata), ensure_ascii=False, allow_nan=False)
+        with self._lock, self._transaction("note"):
+            self._database.execute(
+                "UPDATE conversations SET metadata = ? WHERE id = ?", (text, self._id)
+            )
+
+    def vacuum(self) -> None:
+        """Give the room of what was replaced or let go of back to the disk."""
+        with self._lock, self._reported("vacuum"):
+            self._database.execute("VACUUM")
+            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def close(self) -> None:
+        """Close the file; idempotent."""
+        with self._lock:
+            self._closed = True
+            self._database.close()
+
+    def _found_or_made(self, name: str) -> int:
+        found = self._database.execute("SELECT id FROM conversations WHERE name = ?", (name,))
+        row = found.fetchone()
+        if row is None:
+            with self._transaction("make"):
+                self._database.execute(
+                    "INSERT OR IGNORE INTO conversations (name) VALUES (?)", (name,)
+                )
+            return self._found_or_made(name)
+        made: int = row[0]
+        return made
+
+    def _row(self, column: str) -> Any:  # a column's own type
+        found = self._database.execute(
+            f"SELECT {column} FROM conversations WHERE id = ?", (self._id,)
+        ).fetchone()
+        if found is None:
+            raise ConversationError(f"{self._path.name}: {self._name!r} is gone", code="changed")
+        return found[0]
+
+    def _length(self) -> int:
+        length: int = self._row("length")
+        return length
+
+    def _ranges(self, start: int, stop: int) -> list[tuple[int, int, int]]:
+        """Return whose messages those from `start` to before `stop` are, the earliest first."""
+        found: list[tuple[int, int, int]] = []
+        owner: int | None = self._id
+        while owner is not None and start < stop:
+            parent, base = self._database.execute(
+                "SELECT parent, base FROM conversations WHERE id = ?", (owner,)
+            ).fetchone()
+            if stop > base:
+                found.append((owner, max(start, base), stop))
+            owner, stop = parent, min(stop, base)
+        return found[::-1]
+
+    def _own(self, index: int) -> None:
+        """Refuse to change message number `index` where it is not this conversation's alone."""
+        shared = self._row("base")
+        if index >= shared:
+            row = self._database.execute(
+                "SELECT COALESCE(MAX(base), 0) FROM conversations WHERE parent = ?", (self._id,)
+            ).fetchone()
+            shared = row[0]
+        if index < shared:
+            raise ConversationError(
+                f"message {index} of {self._path.name} is shared with a fork", code="shared"
+            )
+
+    def _insert(self, position: int, message: Message) -> None:
+        if message.size <= BLOCK:
+            data = b"".join(message.pieces())
+            self._database.execute(
+                "INSERT INTO messages (conversation, position, data) VALUES (?, ?, ?)",
+                (self._id, position, data),
+            )
+            return
+        row = self._database.execute(
+            "INSERT INTO messages (conversation, position, data) VALUES (?, ?, ZEROBLOB(?))",
+            (self._id, position, message.size),
+        ).lastrowid
+        assert row is not None
+        with self._database.blobopen("messages", "data", row) as blob:
+            for piece in message.pieces():
+                blob.write(piece)
+
+    def _blocks(self, owner: int, start: int, stop: int) -> Iterator[Lines | Large]:
+        while start < stop:
+            with self._lock, self._reported("read"):
+                block, start = self._block(owner, start, stop)
+            yield block
+
+    def _block(self, owner: int, start: int, stop: int) -> tuple[Lines | Large, int]:
+        """Return the messages from `start` on that fit a block, and the next one's number."""
+        rows = self._database.execute(
+            "SELECT id, LENGTH(data), CASE WHEN LENGTH(data) <= ? THEN data END FROM messages"
+            " WHERE conversation = ? AND position >= ? AND position < ?"
+            " ORDER BY position LIMIT ?",
+            (BLOCK, owner, start, stop, _ROWS),
+        )
+        parts: list[bytes] = []
+        room = BLOCK
+        for row, size, data in rows:
+            if data is None and not parts:
+                return Large(size, partial(self._pieces, row, size)), start + 1
+            if data is None or (parts and size >= room):
+                break
+            parts.append(data)
+            room -= size + 1
+        if not parts:
+            raise ConversationError(
+                f"{self._path.name}: message {start} is not there", code="changed"
+            )
+        parts.append(b"")
+        return Lines(b"\n".join(parts)), start + len(parts) - 1
+
+    def _pieces(self, row: int, size: int) -> Iterator[bytes]:
+        at = 0
+        while at < size:
+            with (
+                self._lock,
+                self._reported("read"),
+                self._database.blobopen("messages", "data", row, readonly=True) as blob,
+            ):
+                blob.seek(at)
+                data = blob.read(BLOCK)
+            at += len(data)
+            yield data
+
+    def _data(self, owner: int, position: int) -> bytes:
+        with self._lock, self._reported("read"):
+            row = self._database.execute(
+                "SELECT data FROM messages WHERE conversation = ? AND position = ?",
+                (owner, position),
+            ).fetchone()
+        data: bytes = row[0]
+        return data
+
+    def _free_name(self) -> str:
+        names = {row[0] for row in self._database.execute("SELECT name FROM conversations")}
+        number = 1
+        while (name := f"{self._name or 'fork'}.{number}") in names:
+            number += 1
+        return name
+
+    @contextmanager
+    def _transaction(self, what: str) -> Iterator[None]:
+        """Do all of it or nothing; the write lock is taken at once: nobody comes between."""
+        with self._reported(what):
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._database.execute("COMMIT")
+            except BaseException:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _reported(self, what: str) -> Iterator[None]:
+        """Put SQLite's errors into our words."""
+        if self._closed:
+            raise ConversationError(f"{self._path.name} is closed", code="closed")
+        try:
+            yield
+        except sqlite3.Error as error:
+            code = {
+                sqlite3.SQLITE_FULL: "disk_full",
+                sqlite3.SQLITE_IOERR: "disk_full" if "write" in str(error) else "io",
+                sqlite3.SQLITE_BUSY: "locked",
+                sqlite3.SQLITE_LOCKED: "locked",
+                sqlite3.SQLITE_NOTADB: "damaged",
+                sqlite3.SQLITE_CORRUPT: "damaged",
+            }.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, "io")
+            raise ConversationError(
+                f"cannot {what} {self._path.name}: {error}", code=code
+            ) from error

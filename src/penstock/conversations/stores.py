@@ -1,0 +1,116 @@
+"""Where conversations are kept: the seam between `Conversation` and its stores.
+
+A store is plain and blocking: what it does may wait for a disk, so the async face calls it in a
+worker thread. It serialises its own calls: several threads may use one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+
+from penstock.errors import ConversationError
+
+if TYPE_CHECKING:
+    from penstock.conversations.canonical import Message
+    from penstock.fields import Lines
+
+__all__ = ["Large", "Metadata", "Store", "failed", "positions"]
+
+Metadata: TypeAlias = "dict[str, Any]"
+"""What the caller notes of a conversation. Any: JSON."""
+
+_FULL = {27, 28, 122}
+"""EFBIG (RLIMIT_FSIZE), ENOSPC and EDQUOT (Linux's numbers; 69 is EDQUOT on macOS)."""
+
+
+class Large(NamedTuple):
+    """A message above a block."""
+
+    size: int
+    """Bytes of its JSON."""
+    pieces: Callable[[], Iterator[bytes]]
+    """Returns one pass over them, a block at a time."""
+
+
+class Store(Protocol):
+    """One conversation's messages, in the order in which they were appended."""
+
+    def length(self) -> int:
+        """Return how many messages there are."""
+        ...
+
+    def size(self) -> int:
+        """Return the bytes of their JSON, a newline each included."""
+        ...
+
+    def append(self, messages: Sequence[Message]) -> int:
+        """Keep `messages`, all or none of them; return the index of the first.
+
+        Once it has returned they are there, whatever becomes of the process.
+
+        Raises:
+            ConversationError: The disk is full, or another writer has the conversation.
+        """
+        ...
+
+    def blocks(self, start: int, stop: int) -> Iterator[Lines | Large]:
+        """Return the messages from `start` to before `stop`, as many at once as fit a block."""
+        ...
+
+    def whole(self) -> Iterator[Lines | Large]:
+        """Return all messages, without counting them."""
+        ...
+
+    def backwards(self, stop: int) -> Iterator[bytes]:
+        """Return the JSON of the messages before `stop`, the last first."""
+        ...
+
+    def replace(self, index: int, message: Message | None) -> None:
+        """Put `message` in the place of another; None takes it out."""
+        ...
+
+    def truncate(self, length: int) -> None:
+        """Let go of the messages from `length` on."""
+        ...
+
+    def fork(self, at: int, name: str) -> Store:
+        """Return a conversation of its own that begins with the first `at` messages of this one.
+
+        What is shared is not copied.
+
+        Args:
+            at: How many messages.
+            name: The new one's name or file, where the store has such; ``""`` lets it choose.
+        """
+        ...
+
+    def metadata(self) -> Metadata:
+        """Return what is noted of the conversation."""
+        ...
+
+    def note(self, metadata: Mapping[str, Any]) -> None:
+        """Replace what is noted of the conversation. Any: JSON."""
+        ...
+
+    def vacuum(self) -> None:
+        """Give back the room of what is no longer there."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files and locks; idempotent."""
+        ...
+
+
+def failed(what: str, error: OSError) -> ConversationError:
+    """Return the error for a system call that failed while `what` was done."""
+    full = error.errno in _FULL
+    advice = "; free room and append again, nothing is half written" if full else ""
+    return ConversationError(
+        f"{what}: {error.strerror or error}{advice}", code="disk_full" if full else "io"
+    )
+
+
+def positions(length: int, start: int, stop: int | None) -> tuple[int, int]:
+    """Return the bounds of a slice of `length` messages, as Python's slices have them."""
+    return slice(start, stop).indices(length)[:2]

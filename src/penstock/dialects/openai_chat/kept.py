@@ -1,0 +1,55 @@
+"""A kept conversation on its way out: its bytes are copied, but for messages that need a change."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from penstock.fields import Raw, Run, Streamed
+
+if TYPE_CHECKING:
+    from penstock.fields import Kept
+
+__all__ = ["items_of"]
+
+# JSON of the OpenAI shape.
+Json: TypeAlias = Any
+
+_OVERLAP = 64
+"""Bytes of a piece that are looked at again with the next: no mark that is looked for is longer."""
+
+
+def items_of(
+    messages: Kept, concerns: Callable[[bytes], bool], translate: Callable[[Raw], Json]
+) -> Callable[[], AsyncIterator[Json]]:
+    """Return a factory of what stands in the array for `messages`.
+
+    Args:
+        messages: The conversation.
+        concerns: Whether JSON has something in it that has to be changed.
+        translate: Returns the wire form of a message.
+    """
+
+    async def items() -> AsyncGenerator[Json, None]:
+        async for block in messages.blocks():
+            if isinstance(block, Streamed):
+                whole = await _gathered(block, concerns)
+                yield block if whole is None else translate(Raw(whole))
+            elif concerns(block.data):
+                for line in block.data[:-1].split(b"\n"):
+                    yield translate(Raw(line))
+            else:
+                # A newline in JSON of one line is never part of a value.
+                yield Run(block.data[:-1].replace(b"\n", b","))
+
+    return items
+
+
+async def _gathered(message: Streamed, concerns: Callable[[bytes], bool]) -> bytes | None:
+    """Return a large message whole where it has to be changed, None where it is copied."""
+    tail = b""
+    async for piece in message.open():
+        if concerns(tail + piece):
+            return b"".join([each async for each in message.open()])
+        tail = piece[-_OVERLAP:]
+    return None

@@ -1,0 +1,305 @@
+"""What every store keeps of its promises: order, slices, forks, replacing, and large messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from penstock.conversations import SyncConversation
+from penstock.conversations.stores import Large
+from penstock.errors import ConfigurationError, ConversationError, EncodeError
+from penstock.fields import Lines, Raw
+from penstock.messages import UserMessage
+
+Open = Callable[[], SyncConversation]
+KINDS = ["memory", "jsonl", "sqlite"]
+ON_DISK = ["jsonl", "sqlite"]
+SUFFIX = {"jsonl": ".jsonl", "sqlite": ".db"}
+
+
+def say(number: int, size: int = 10) -> dict[str, str]:
+    """Message number so and so."""
+    return {"role": "user" if number % 2 == 0 else "assistant", "content": f"{number:0{size}}"}
+
+
+@pytest.fixture
+def reopen(tmp_path: Path, request: pytest.FixtureRequest) -> Any:  # a generator of functions
+    """A function that opens the same conversation anew; all are closed at the end."""
+    kind = request.param
+    opened: list[SyncConversation] = []
+
+    def again() -> SyncConversation:
+        path = None if kind == "memory" else tmp_path / f"chat{SUFFIX[kind]}"
+        opened.append(SyncConversation.open(path))
+        return opened[-1]
+
+    yield again
+    for each in opened:
+        each.close()
+
+
+everywhere = pytest.mark.parametrize("reopen", KINDS, indirect=True)
+on_disk = pytest.mark.parametrize("reopen", ON_DISK, indirect=True)
+
+
+@everywhere
+def test_messages_are_kept_in_order(reopen: Open) -> None:
+    """With their indexes, and from either end."""
+    kept = reopen()
+
+    assert [0, 1] == [kept.append(say(0)), kept.append(say(1))]
+    assert 1500 == kept.extend(say(number) for number in range(2, 1502))
+    assert 1502 == len(kept)
+    assert [say(number) for number in range(1502)] == list(kept)
+    assert [say(number) for number in range(1501, -1, -1)] == list(reversed(kept))
+
+
+@everywhere
+@pytest.mark.parametrize(
+    ("start", "stop"),
+    [(0, None), (5, None), (3, 9), (-4, None), (-9, -2), (8, 3), (0, 99), (99, 0)],
+)
+def test_a_slice_is_as_a_lists(reopen: Open, start: int, stop: int | None) -> None:
+    """Whatever its bounds."""
+    kept = reopen()
+    kept.extend(map(say, range(20)))
+
+    assert [say(n) for n in range(20)][start:stop] == list(kept.messages(start, stop))
+
+
+@everywhere
+def test_a_message_is_had_by_its_index(reopen: Open) -> None:
+    """Negative ones count from the end, and what is not there is an IndexError."""
+    kept = reopen()
+    kept.extend(map(say, range(700)))
+
+    assert [say(0), say(699), say(333)] == [kept[0], kept[-1], kept[333]]
+    for index in (700, -701):
+        with pytest.raises(IndexError, match="of 700"):
+            kept[index]
+
+
+@on_disk
+def test_it_is_there_when_it_is_opened_again(reopen: Open) -> None:
+    """With what was noted, and more can be appended."""
+    first = reopen()
+    first.extend(map(say, range(5)))
+    first.note(title="A chat", pinned=[1])
+    first.note(pinned=None)
+    first.close()
+
+    again = reopen()
+    again.append(say(5))
+
+    assert [say(n) for n in range(6)] == list(again)
+    assert {"title": "A chat"} == again.metadata()
+
+
+@everywhere
+@pytest.mark.parametrize("size", [65_000, 65_536, 200_000])
+def test_large_messages_come_in_pieces(reopen: Open, size: int) -> None:
+    """Among small ones, forwards and backwards; one above a block is never whole in a block."""
+    kept = reopen()
+    messages = [say(0), say(1, size), say(2), say(3, size), say(4, size), say(5)]
+    kept.extend(messages)
+
+    assert messages == list(kept)
+    assert messages[::-1] == list(reversed(kept))
+    assert messages[3] == kept[3]
+    for block in kept.blocks():
+        pieces = [block.data] if isinstance(block, Lines) else list(block.pieces())
+        assert block.size == sum(map(len, pieces)) if isinstance(block, Large) else True
+        assert max(map(len, pieces)) <= 65_536 + (
+            size if kept.store.__class__.__name__[0] == "M" else 0
+        )
+
+
+@everywhere
+def test_messages_may_be_typed_or_ready(reopen: Open) -> None:
+    """As everywhere."""
+    kept = reopen()
+    kept.append(UserMessage("a"))
+    kept.append(Raw(b'{ "role": "user",\n "content": "b\\n" }'))
+
+    assert [{"role": "user", "content": "a"}, {"role": "user", "content": "b\n"}] == list(kept)
+    assert [b'{"role":"user","content":"b\\n"}\n'] == [
+        block.data for block in kept.blocks(1) if isinstance(block, Lines)
+    ]
+
+
+@everywhere
+@pytest.mark.parametrize(
+    "message", [5, {"content": "x"}, {"role": 5}, {"role": "user", "content": "\ud800"}, Raw(b"{")]
+)
+def test_what_is_no_message_is_refused_and_nothing_is_kept(reopen: Open, message: Any) -> None:
+    """It is checked before it is written."""
+    kept = reopen()
+    kept.append(say(0))
+
+    with pytest.raises(EncodeError):
+        kept.append(message)
+    with pytest.raises(EncodeError):
+        kept.extend([say(1), message])
+    assert [say(0)] == list(kept)
+
+
+@everywhere
+def test_a_fork_goes_its_own_way(reopen: Open) -> None:
+    """It shares the beginning, and neither sees what the other appends."""
+    kept = reopen()
+    kept.extend(map(say, range(6)))
+    fork = kept.fork(4)
+    with fork:
+        fork.append(say(100))
+        kept.append(say(6))
+        again = fork.fork(2)
+        with again, fork.fork() as whole:
+            again.append(say(200))
+
+            assert [say(n) for n in (0, 1, 2, 3, 100)] == list(fork)
+            assert [say(n) for n in (100, 3, 2, 1, 0)] == list(reversed(fork))
+            assert [say(3), say(100)] == list(fork.messages(3))
+            assert [say(n) for n in range(7)] == list(kept)
+            assert [say(n) for n in (0, 1, 200)] == list(again)
+            assert list(fork) == list(whole)
+            assert 5 == len(fork)
+
+
+@everywhere
+def test_a_message_can_be_redacted_and_deleted(reopen: Open) -> None:
+    """A redaction keeps what holds the conversation together; deleting moves the rest up."""
+    kept = reopen()
+    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
+    kept.extend(
+        [
+            say(0),
+            {"role": "assistant", "content": "secret", "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "c1", "content": "secret"},
+            say(3),
+        ]
+    )
+
+    kept.redact(1)
+    kept.redact(2, "gone")
+    kept.delete(0)
+    kept.delete(-1)
+
+    call["function"] = {"name": "f", "arguments": "{}"}
+    assert [
+        {"role": "assistant", "tool_calls": [call], "content": "[redacted]"},
+        {"role": "tool", "tool_call_id": "c1", "content": "gone"},
+    ] == list(kept)
+    kept.append(say(9))
+    assert 3 == len(kept)
+    assert say(9) == kept[2]
+
+
+@on_disk
+def test_what_is_redacted_is_gone_from_the_disk(reopen: Open, tmp_path: Path) -> None:
+    """After a vacuum no file has it."""
+    kept = reopen()
+    kept.extend([say(0), {"role": "user", "content": "hunter2 " * 100}, say(2)])
+    kept.redact(1)
+    kept.vacuum()
+    kept.close()
+
+    assert not [path for path in tmp_path.iterdir() if b"hunter2" in path.read_bytes()]
+
+
+@everywhere
+def test_truncating_lets_go_of_the_end(reopen: Open) -> None:
+    """And what comes next takes its place."""
+    kept = reopen()
+    kept.extend(map(say, range(600)))
+    kept.truncate(300)
+    kept.truncate(-50)
+    kept.append(say(999))
+
+    assert [*(say(n) for n in range(250)), say(999)] == list(kept)
+    assert 251 == len(kept)
+
+
+@on_disk
+def test_what_a_fork_shares_cannot_be_changed_in_it(reopen: Open) -> None:
+    """The error says whose it is."""
+    kept = reopen()
+    kept.extend(map(say, range(4)))
+    with kept.fork(2) as fork:
+        fork.append(say(9))
+        with pytest.raises(ConversationError) as caught:
+            fork.redact(1)
+        assert "shared" == caught.value.code
+        with pytest.raises(ConversationError):
+            fork.truncate(1)
+        fork.redact(2)
+        assert "[redacted]" == fork[2]["content"]
+
+
+@everywhere
+def test_the_size_is_that_of_the_lines(reopen: Open) -> None:
+    """Newlines included, forks too."""
+    kept = reopen()
+    kept.extend(map(say, range(10)))
+    line = len(b'{"role":"user","content":"0000000000"}\n')
+    assert 10 * line + 5 * (len("assistant") - len("user")) == kept.size
+    with kept.fork(1) as fork:
+        assert line == fork.size
+
+
+@everywhere
+def test_export_and_load_are_lines_of_messages(reopen: Open, tmp_path: Path) -> None:
+    """What is exported is loaded as it was, and a bad line is named."""
+    kept = reopen()
+    messages = [say(0), say(1, 100_000), say(2)]
+    kept.extend(messages)
+
+    assert 3 == kept.export(tmp_path / "out.jsonl")
+    with SyncConversation.open() as other:
+        assert 3 == other.load(tmp_path / "out.jsonl")
+        assert messages == list(other)
+        (tmp_path / "bad.jsonl").write_text('{"role": "user"}\n\n{"rule": 1}\n')
+        with pytest.raises(EncodeError, match="line 3"):
+            other.load(tmp_path / "bad.jsonl")
+    with pytest.raises(FileExistsError):
+        kept.export(tmp_path / "out.jsonl")
+
+
+@on_disk
+def test_a_closed_conversation_says_so(reopen: Open) -> None:
+    """Closing twice is fine."""
+    kept = reopen()
+    kept.append(say(0))
+    kept.close()
+    kept.close()
+
+    with pytest.raises(ConversationError, match="closed") as caught:
+        kept.append(say(1))
+    assert "closed" == caught.value.code
+    with pytest.raises(ConversationError, match="closed"):
+        list(kept)
+
+
+@pytest.mark.parametrize("name", ["chat", "chat.txt", "chat.json"])
+def test_another_suffix_is_refused(tmp_path: Path, name: str) -> None:
+    """The error says which there are."""
+    with pytest.raises(ConfigurationError, match="a conversation is kept in"):
+        SyncConversation.open(tmp_path / name)
+
+
+def test_only_sqlite_has_names(tmp_path: Path) -> None:
+    """A JSONL file is one conversation; an SQLite file has many."""
+    with pytest.raises(ConfigurationError, match="name= is for SQLite"):
+        SyncConversation.open(tmp_path / "chat.jsonl", name="a")
+    with (
+        SyncConversation.open(tmp_path / "chat.db", name="a") as one,
+        SyncConversation.open(tmp_path / "chat.db", name="b") as other,
+    ):
+        one.append(say(0))
+        other.append(say(1))
+        one.append(say(2))
+
+        assert [say(0), say(2)] == list(one)
+        assert [say(1)] == list(other)
