@@ -1,0 +1,277 @@
+"""A request to the fields of a message's body, and where it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from re import compile as pattern
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from urllib.parse import quote, urlencode
+
+from penstock.dialects.anthropic_messages.effort import thinking
+from penstock.dialects.anthropic_messages.messages import Turns
+from penstock.dialects.anthropic_messages.parameters import DEFAULT_MAX_TOKENS, FATES, IDLE
+from penstock.dialects.anthropic_messages.tools import choice, output_format, tool, web_search
+from penstock.dialects.fates import Fate, said
+from penstock.dialects.places import Losses
+from penstock.dialects.turns import conversation
+from penstock.errors import ConfigurationError, UsageError
+from penstock.interfaces import Outgoing
+
+if TYPE_CHECKING:
+    from penstock.interfaces import Target
+    from penstock.request import ChatRequest
+
+__all__ = ["VERSION", "Said", "body", "encode"]
+
+# JSON as the caller gives it, or in Anthropic's shape.
+Json: TypeAlias = Any
+
+VERSION = "2023-06-01"
+"""The ``anthropic-version`` that is sent unless the target names another. Every server that copies
+the API knows it, and temperature and top_p are said with it; 2026-10-21 refuses them (docs,
+versioning) and differs in nothing else that is sent here."""
+_VERTEX_VERSION = "vertex-2023-10-16"
+"""The same for Vertex, in the body (anthropic 1.17, ``lib/vertex``)."""
+_NO_SAMPLING = "2026-10-21"
+"""The first version without temperature and top_p."""
+
+_VERSIONED = pattern(r"/v\d+(?:[a-z]+\d*)?$")
+_DATE = pattern(r"\d{4}-\d\d-\d\d")
+_OURS = ("messages", "system", "stream")
+_HEADERS = {
+    "user_profile_id": "anthropic-user-profile-id",
+    "workspace_id": "anthropic-workspace-id",
+}
+"""Parameters of the SDK's ``messages.create`` that are headers; so is its ``betas``."""
+_BETA = "anthropic-beta"
+
+
+class Said(NamedTuple):
+    """A request in Anthropic's words, whoever serves it."""
+
+    fields: dict[str, Json]
+    """The body's fields but for ``model``, ``stream`` and a version; the conversation is last."""
+    betas: tuple[str, ...]
+    """Names of features that are asked for: a header, or Bedrock's ``anthropic_beta``."""
+    headers: dict[str, str]
+    """Other parameters that are headers."""
+
+
+def encode(request: ChatRequest, target: Target, dialect: str, dropped: list[str]) -> Outgoing:
+    """Return where `request` goes and what its body has.
+
+    Raises:
+        UsageError: A parameter is unknown, or a field of ours is to be replaced.
+        UnsupportedFeatureError: The request is strict, and something would be dropped.
+    """
+    losses = Losses(dialect, dropped, strict=request.strict)
+    found = body(request, target, losses, dialect=dialect)
+    headers = dict(found.headers)
+    if found.betas:
+        _check_beta_header(request, target, losses)
+        headers[_BETA] = ",".join(found.betas)
+    if _is_vertex(target):
+        version = target.api_version or _VERTEX_VERSION
+        fields = {"anthropic_version": version, "stream": request.stream, **found.fields}
+        fields.pop("model", None)
+        return Outgoing(_vertex_address(target, stream=request.stream), fields, headers)
+    headers["anthropic-version"] = target.api_version or VERSION
+    fields = {"model": target.model, "stream": request.stream, **found.fields}
+    return Outgoing(_address(target), fields, headers)
+
+
+def body(request: ChatRequest, target: Target, losses: Losses, *, dialect: str) -> Said:
+    """Return what `request` is in Anthropic's words.
+
+    Args:
+        request: What is asked.
+        target: Whom; its extra body comes under the request's.
+        losses: Told of what has no words here.
+        dialect: The name under which state of earlier answers is given back.
+
+    Raises:
+        UsageError: A parameter is unknown, or a field of ours is to be replaced.
+        UnsupportedFeatureError: The request is strict, and something would be dropped.
+    """
+    extra = _extra(request, target)
+    params = _asked(request, target, losses)
+    limit = extra.get("max_tokens", params.get("max_completion_tokens", params.get("max_tokens")))
+    words = _Words(target.model, DEFAULT_MAX_TOKENS if limit is None else limit, losses)
+    renames = target.quirks.renames
+    fates = {n: Fate("renamed", renames[n]) if n in renames else f for n, f in FATES.items()}
+    fields = {"max_tokens": DEFAULT_MAX_TOKENS}
+    fields |= said(params, fates, losses, dialect=dialect, convert=words.convert)
+    betas = extra.pop("betas", None) or ()
+    if isinstance(betas, str) or not all(isinstance(each, str) for each in betas):
+        raise UsageError("extra_body: betas is a list of names", param="betas")
+    headers = {name: str(extra.pop(key)) for key, name in _HEADERS.items() if key in extra}
+    fields.update(extra)
+    late = "late_system" in target.quirks.flags
+    turns = Turns(dialect, target.origin, late_system=late)
+    fields.update(conversation(request.messages, turns, losses))
+    return Said(fields, tuple(betas), headers)
+
+
+def _extra(request: ChatRequest, target: Target) -> dict[str, Json]:
+    """Return the caller's own fields: the request's on top of the deployment's."""
+    found: dict[str, Json] = {}
+    for extra, source in (
+        (target.extra_body, ConfigurationError),
+        (request.extra_body, UsageError),
+    ):
+        for name in _OURS:
+            if name in extra:
+                raise source(f"extra_body must not have {name!r}: it is penstock's", param=name)
+        found.update(extra)
+    return found
+
+
+def _asked(request: ChatRequest, target: Target, losses: Losses) -> dict[str, Json]:
+    """Return the parameters that ask for something, without those that are not taken here."""
+    params = dict(request.params)
+    if request.tools:
+        params["tools"] = request.tools
+    if request.response_format is not None:
+        params["response_format"] = request.response_format
+    for name in ("max_tokens", "max_completion_tokens", "top_p"):  # null is none of their values
+        if params.get(name, 0) is None:
+            del params[name]
+    for name, idle in IDLE.items():
+        if name in params and params[name] in idle:
+            del params[name]
+    for name in target.quirks.drops & params.keys():
+        if params.pop(name) is not None:
+            losses.drop(name, "this provider refuses it")
+    if "max_completion_tokens" in params and "max_tokens" in params:
+        losses.drop("max_tokens", "max_completion_tokens is given, too")
+        del params["max_tokens"]
+    _drop_sampling(params, target, losses)
+    return params
+
+
+def _drop_sampling(params: dict[str, Json], target: Target, losses: Losses) -> None:
+    """Leave out temperature and top_p where the API would refuse the whole request for them."""
+    dated = _DATE.search(target.api_version or "")
+    removed = dated is not None and dated[0] >= _NO_SAMPLING
+    thinks = params.get("reasoning_effort") not in (None, "none")
+    for name, least in (("temperature", 1), ("top_p", 0.95)):
+        value = params.get(name)
+        if value is None:
+            continue
+        low = isinstance(value, (int, float)) and value < least
+        if removed or (thinks and low):
+            del params[name]
+            why = f"API version {_NO_SAMPLING} has none" if removed else "thinking allows none"
+            losses.drop(name, why)
+
+
+class _Words:
+    """The parameters that are said otherwise, of one request."""
+
+    def __init__(self, model: str, max_tokens: Json, losses: Losses) -> None:
+        self._model = model
+        self._max_tokens = max_tokens
+        self._losses = losses
+        self._tools: list[Json] = []
+        self._choice: dict[str, Json] = {}
+        self.convert = {
+            "temperature": self._temperature,
+            "stop": lambda value: {"stop_sequences": [value] if isinstance(value, str) else value},
+            "service_tier": self._tier,
+            "reasoning_effort": self._effort,
+            "response_format": self._format,
+            "tool_choice": self._choose,
+            "function_call": self._choose,
+            "parallel_tool_calls": self._parallel,
+            "tools": lambda value: self._add("tools", value),
+            "functions": lambda value: self._add(
+                "functions", [{"type": "function", "function": each} for each in value]
+            ),
+            "web_search_options": self._search,
+        }
+        """By the parameter's name."""
+
+    def _temperature(self, value: Json) -> dict[str, Json]:
+        if isinstance(value, (int, float)) and value > 1:
+            self._losses.drop("temperature", "it goes to 1")
+            value = 1
+        return {"temperature": value}
+
+    def _tier(self, value: Json) -> dict[str, Json]:
+        word = {"priority": "auto", "default": "standard_only"}.get(value, value)
+        if word not in ("auto", "standard_only"):
+            self._losses.drop("service_tier", "there is no such tier")
+            return {}
+        return {"service_tier": word}
+
+    def _effort(self, value: Json) -> dict[str, Json]:
+        return thinking(value, self._model, self._max_tokens, self._losses)
+
+    def _format(self, value: Json) -> dict[str, Json]:
+        found = output_format(value, self._losses)
+        return {} if found is None else {"output_config.format": found}
+
+    def _choose(self, value: Json) -> dict[str, Json]:
+        self._choice.update(choice(value, self._losses))
+        return {"tool_choice": self._choice}
+
+    def _parallel(self, value: Json) -> dict[str, Json]:
+        if self._choice.setdefault("type", "auto") != "none":
+            self._choice["disable_parallel_tool_use"] = not value
+        return {"tool_choice": self._choice}
+
+    def _add(self, name: str, given: Json) -> dict[str, Json]:
+        for number, each in enumerate(given):
+            found = tool(each, f"{name}[{number}]", self._losses)
+            if found is not None:
+                self._tools.append(found)
+        return {"tools": self._tools} if self._tools else {}
+
+    def _search(self, value: Json) -> dict[str, Json]:
+        self._tools.append(web_search(value, self._losses))
+        return {"tools": self._tools}
+
+
+def _check_beta_header(request: ChatRequest, target: Target, losses: Losses) -> None:
+    """Report betas that a header of the caller's own replaces, as it does in the SDK."""
+    for headers in (target.headers, request.extra_headers):
+        if any(name.lower() == _BETA for name in headers):
+            losses.drop("extra_body.betas", f"the header {_BETA} is given, too")
+
+
+def _address(target: Target) -> str:
+    """Return where messages go; a base that has its version already gets no second one."""
+    path = target.path or ("/messages" if _VERSIONED.search(target.base_url) else "/v1/messages")
+    path = path.replace("{model}", quote(target.model, safe=""))
+    return f"{target.base_url}{path}{_query(target.query)}"
+
+
+def _is_vertex(target: Target) -> bool:
+    return target.project is not None or "vertex" in target.quirks.flags
+
+
+def _vertex_address(target: Target, *, stream: bool) -> str:
+    """Return the model's address on Vertex (anthropic 2.14, ``lib/vertex``).
+
+    Raises:
+        ConfigurationError: The project or the region is not known.
+    """
+    base = target.base_url
+    if "/projects/" not in base:
+        for name in ("project", "region"):
+            if not getattr(target, name):
+                raise ConfigurationError(
+                    f"Anthropic on Vertex needs the {name}: pass {name}= in the Deployment",
+                    param=name,
+                )
+        if not _VERSIONED.search(base):
+            base += "/v1"
+        project, region = quote(target.project or "", safe=""), quote(target.region or "", safe="")
+        base += f"/projects/{project}/locations/{region}"
+    verb = "streamRawPredict" if stream else "rawPredict"
+    model = quote(target.model, safe="@")
+    return f"{base}/publishers/anthropic/models/{model}:{verb}{_query(target.query)}"
+
+
+def _query(query: Mapping[str, str]) -> str:
+    return f"?{urlencode(query)}" if query else ""
