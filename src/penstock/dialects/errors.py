@@ -70,6 +70,7 @@ _NOT_SERVED = frozenset(
     {
         "model_not_supported",  # GitHub Copilot, Hugging Face's router, with 400
         "unknown_model",  # GitHub Models, with 400
+        "5007",  # Cloudflare's number for "No such model", with 400
     }
 )
 _UNPAID = frozenset(
@@ -114,6 +115,24 @@ _STATUS_OF = {
     "invalid_prompt": 400,
     "badrequesterror": 400,  # vLLM
     "unprocessable": 422,
+    # Google's google.rpc.Code, by name.
+    "unauthenticated": 401,
+    "resource_exhausted": 429,
+    "unavailable": 503,
+    "deadline_exceeded": 504,
+    "invalid_argument": 400,
+    # The same codes in tonic's words (a Rust library for gRPC), as xAI sends them.
+    "some resource has been exhausted": 429,
+    "the service is currently unavailable": 503,
+    "client specified an invalid argument": 400,
+    "some requested entity was not found": 404,
+    # Databricks' error_code.
+    "request_limit_exceeded": 429,
+    "temporarily_unavailable": 503,
+    "bad_request": 400,
+    "resource_does_not_exist": 404,
+    "ratelimitreached": 429,  # GitHub Models
+    "3040": 429,  # Cloudflare's number for "out of capacity"
 }
 _BUSY = frozenset(word for word, status in _STATUS_OF.items() if status == 529)
 
@@ -131,6 +150,7 @@ _TOO_LONG_TEXT = pattern(
 # vLLM says the same of an answer that is asked to be too long: a shorter prompt is no remedy.
 _ASKS_TOO_MUCH = pattern(r"'?max_(?:completion_)?tokens'?[^.]{0,60} is too large", IGNORECASE)
 _BLOCKED_TEXT = pattern(r"^Content Exists Risk", IGNORECASE)  # DeepSeek
+_NO_ENDPOINT_TEXT = pattern(r"^Unexpected endpoint or method", IGNORECASE)  # LM Studio, with 200
 # A wrong key is a 400 to these, and their code says no more than that.
 _WRONG_KEY_TEXT = pattern(
     r"^Incorrect API key provided"  # xAI
@@ -227,7 +247,7 @@ def _by_words(fault: Fault, status: int | None) -> type[ResponseError] | None:
         return BillingError
     if _is_too_long(fault, status):
         return ContextLengthError
-    if status == 400 and codes & _NOT_SERVED:
+    if (status == 400 and codes & _NOT_SERVED) or _NO_ENDPOINT_TEXT.search(fault.message):
         return NotFoundError
     if status == 400 and _WRONG_KEY_TEXT.search(fault.message):
         return AuthenticationError

@@ -136,6 +136,7 @@ class ChatAnswer:
                     and delta.reasoning_details is None
                     and delta.tool_calls is None
                     and delta.role is None
+                    and delta.channel is None
                     and choice.index in seen
                 ):
                     into.append(TextDelta(delta.content, choice.index))
@@ -168,6 +169,8 @@ class ChatAnswer:
         if index not in self._events.seen or (
             delta.role is not None and delta.role != self._events.roles.get(index)
         ):
+            return False
+        if delta.channel is not None and not self._events.in_channel(index, delta.channel):
             return False
         text, content, thought = delta.content, delta.reasoning_content, delta.reasoning
         if delta.tool_calls is not None:

@@ -108,6 +108,10 @@ class Events:
         self._images[choice] = index + 1
         return index
 
+    def in_channel(self, choice: int, name: str) -> bool:
+        """Whether a choice's last event was of that channel (Groq, for models that have some)."""
+        return self._noted.get((choice, "channel")) == name
+
     def calls_of(self, choice: int) -> Calls:
         """Return the tool calls of `choice`."""
         calls = self.calls.get(choice)
@@ -129,6 +133,8 @@ class Events:
         self._introduce(event, delta.get("role"), index, into)
         if delta:
             rest = read_delta(delta, index, self, into)
+            if "channel" in rest and not self._changes(index, "channel", rest["channel"]):
+                del rest["channel"]
             if rest:
                 into.append(ProviderEvent("delta", rest, index))
         self._read_logprobs(choice.get("logprobs"), index, into)

@@ -37,6 +37,7 @@ class PlainDelta(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     reasoning_details: tuple[dict[str, str | int | None], ...] | None = None
     tool_calls: tuple[PlainCall] | None = None
     role: str | None = None
+    channel: str | None = None
     refusal: None = None
     function_call: None = None
 
