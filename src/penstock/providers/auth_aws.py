@@ -68,9 +68,10 @@ class SigV4:
             MissingExtraError: botocore is not installed.
         """
         chain = self._chain
-        if not chain.fresh:
-            await found_in_thread(
-                chain.refresh, extra="aws", deployment=target.deployment, advice=_ADVICE
+        held = chain.held
+        if held is None:
+            held = await found_in_thread(
+                chain.refreshed, extra="aws", deployment=target.deployment, advice=_ADVICE
             )
         region = target.region or _region_of(target.base_url) or chain.region
         if not region:
@@ -79,7 +80,7 @@ class SigV4:
                 "AWS_REGION",
                 deployment=target.deployment,
             )
-        signer = chain.signer(_service_of(target.base_url), region)
+        signer = Signer(held, service=_service_of(target.base_url), region=region)
         return Grant(secrets=signer.secrets, sign=signer.headers)
 
 
@@ -120,13 +121,14 @@ class Chain:
     def __init__(self, profile: str | None) -> None:
         self._profile = profile
         self._credentials: Any = None  # Any: botocore has no types
+        self._held: Held | None = None
         self._region: str | None = None
 
     @property
-    def fresh(self) -> bool:
-        """Whether credentials can be had without waiting."""
+    def held(self) -> Held | None:
+        """The credentials of this moment; None where they have to be fetched first."""
         needed = getattr(self._credentials, "refresh_needed", None)
-        return self._credentials is not None and not (needed is not None and needed())
+        return None if needed is not None and needed() else self._held
 
     @property
     def region(self) -> str | None:
@@ -134,57 +136,51 @@ class Chain:
         set_here = next((environ[name] for name in _REGION_ENV if environ.get(name)), None)
         return set_here or self._region
 
-    def refresh(self) -> None:
+    def refreshed(self) -> Held:
         """Find credentials, or refresh them; it reads files and may call metadata servers."""
         from botocore.exceptions import NoCredentialsError
         from botocore.session import Session
 
-        if self._credentials is None:
+        credentials = self._credentials
+        if credentials is None:
             session = Session(profile=self._profile)
-            found = session.get_credentials()
-            if found is None:
+            credentials = session.get_credentials()
+            if credentials is None:
                 raise NoCredentialsError
             self._region = session.get_config_variable("region")
-            found.get_frozen_credentials()
             _signer_type()  # botocore.auth is slow to load, and this is a thread
-            self._credentials = found
-        self._credentials.get_frozen_credentials()
-
-    def signer(self, service: str, region: str) -> Signer:
-        """Return what signs with the credentials of this moment."""
-        return Signer(self._credentials.get_frozen_credentials(), service=service, region=region)
+        held = Held(credentials.get_frozen_credentials())
+        self._credentials, self._held = credentials, held
+        return held
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    service: str
-    region: str
+class Held:
+    """botocore's frozen credentials, which are a tuple that shows itself."""
+
+    keys: Any = field(repr=False)
+    """``access_key``, ``secret_key`` and ``token``; Any: botocore has no types."""
 
 
 class Signer:
     """Signs one request.
 
     Args:
-        credentials: Frozen ones: ``access_key``, ``secret_key`` and ``token``.
+        held: The credentials.
         service: The service's signing name.
         region: Its region.
     """
 
-    def __init__(
-        self,
-        credentials: Any,  # Any: botocore has no types
-        *,
-        service: str,
-        region: str,
-    ) -> None:
-        self._credentials = _Hidden(credentials)
-        self._place = _Place(service, region)
+    def __init__(self, held: Held, *, service: str, region: str) -> None:
+        self._held = held
+        self._service = service
+        self._region = region
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must not be shown: the access key's id too, though it is no secret by itself."""
-        held = self._credentials.held
-        return tuple(s for s in (held.secret_key, held.token, held.access_key) if s)
+        keys = self._held.keys
+        return tuple(s for s in (keys.secret_key, keys.token, keys.access_key) if s)
 
     async def headers(self, request: Unsigned) -> Mapping[str, str]:
         """Return the headers that sign `request`.
@@ -203,9 +199,7 @@ class Signer:
             url=_as_sent(request.url),
             headers={name: value for name, value in request.headers if _is_signed(name)},
         )
-        signer = _signer_type()(
-            self._credentials.held, self._place.service, self._place.region, digest
-        )
+        signer = _signer_type()(self._held.keys, self._service, self._region, digest)
         signer.add_auth(plain)
         return {name.lower(): value for name, value in plain.headers.items() if name in _ADDED}
 
@@ -213,13 +207,6 @@ class Signer:
 # SHA-256 of nothing.
 _EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 _ADDED = frozenset({"Authorization", "X-Amz-Date", "X-Amz-Security-Token"})
-
-
-@dataclass(frozen=True, slots=True)
-class _Hidden:
-    """botocore's frozen credentials are a tuple that shows itself."""
-
-    held: Any = field(repr=False)  # Any: botocore has no types
 
 
 @cache
