@@ -37,6 +37,17 @@ _ROWS = 512
 """Rows that are asked for at once; the block's bytes bound them too."""
 
 
+_CODES = {
+    sqlite3.SQLITE_FULL: "disk_full",
+    sqlite3.SQLITE_IOERR_WRITE: "disk_full",  # a file may not grow: RLIMIT_FSIZE
+    sqlite3.SQLITE_BUSY: "locked",
+    sqlite3.SQLITE_LOCKED: "locked",
+    sqlite3.SQLITE_NOTADB: "damaged",
+    sqlite3.SQLITE_CORRUPT: "damaged",
+}
+"""What SQLite's result codes, extended or not, are in ours (https://sqlite.org/rescode.html)."""
+
+
 class SQLiteStore:
     """Keeps one conversation of an SQLite file.
 
@@ -354,14 +365,8 @@ class SQLiteStore:
         try:
             yield
         except sqlite3.Error as error:
-            code = {
-                sqlite3.SQLITE_FULL: "disk_full",
-                sqlite3.SQLITE_IOERR: "disk_full" if "write" in str(error) else "io",
-                sqlite3.SQLITE_BUSY: "locked",
-                sqlite3.SQLITE_LOCKED: "locked",
-                sqlite3.SQLITE_NOTADB: "damaged",
-                sqlite3.SQLITE_CORRUPT: "damaged",
-            }.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, "io")
+            whole = getattr(error, "sqlite_errorcode", 0)
+            code = _CODES.get(whole) or _CODES.get(whole & 0xFF, "io")
             raise ConversationError(
                 f"cannot {what} {self._path.name}: {error}", code=code
             ) from error

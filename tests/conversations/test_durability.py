@@ -1,0 +1,267 @@
+"""What is kept outlives its writer: kills, torn ends, full disks, and other writers."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from penstock.conversations import SyncConversation
+from penstock.errors import ConversationError
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="platform: no fork, no limits of size")
+SUFFIXES = [".jsonl", ".db"]
+ROUNDS = 150
+
+
+def say(number: int, size: int = 10) -> dict[str, str]:
+    """Message number so and so."""
+    return {"role": "user", "content": f"{number:0{size}}"}
+
+
+def run(code: str, *arguments: object) -> str:
+    """Run Python `code` in a process of its own, and return what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert 0 == done.returncode, done.stderr
+    return done.stdout
+
+
+@posix
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_what_an_append_told_of_outlives_a_kill(tmp_path: Path, suffix: str, seed: int) -> None:
+    """150 kills at random points for each: every acknowledged message is there, whole, in order."""
+    script = Path(__file__).with_name("killing.py")
+
+    done = subprocess.run(
+        [sys.executable, script, tmp_path / f"chat{suffix}", str(ROUNDS), str(seed)],
+        capture_output=True,
+        text=True,
+        timeout=55,
+        check=False,
+    )
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert done.stdout.startswith(f"{ROUNDS} kills")
+
+
+@pytest.mark.parametrize(
+    "torn", [b"{", b'{"role":"user","content":"' + b"x" * 200_000, b"\xff\x00"]
+)
+def test_a_torn_end_is_set_aside(tmp_path: Path, torn: bytes) -> None:
+    """Readers stop before it, the next writer moves it to a file, and nothing else is lost."""
+    path = tmp_path / "chat.jsonl"
+    with SyncConversation.open(path) as kept:
+        kept.extend(map(say, range(3)))
+    with path.open("ab") as file:
+        file.write(torn)
+
+    with SyncConversation.open(path) as reader:
+        assert [say(n) for n in range(3)] == list(reader)
+        assert len(torn) == reader.store.torn  # type: ignore[attr-defined]  # JSONL's own
+    with SyncConversation.open(path) as writer:
+        writer.append(say(3))
+        assert [say(n) for n in range(4)] == list(writer)
+
+    assert torn + b"\n" == path.with_name("chat.jsonl.torn").read_bytes()
+    assert [say(n) for n in range(4)] == [*map(json.loads, path.read_bytes().splitlines())]
+
+
+def test_a_file_that_is_all_torn_is_empty(tmp_path: Path) -> None:
+    """As after a kill in the first append."""
+    path = tmp_path / "chat.jsonl"
+    path.write_bytes(b'{"role":')
+
+    with SyncConversation.open(path) as kept:
+        assert 0 == len(kept)
+        assert 0 == kept.append(say(0))
+        assert [say(0)] == list(kept)
+
+
+@pytest.mark.parametrize("line", [b"[]\n", b"{}\n", b'{"role": 5}\n', b"\n", b"nonsense\n"])
+def test_a_line_that_another_wrote_is_checked(tmp_path: Path, line: bytes) -> None:
+    """Before it can be sent; the error says where it is."""
+    path = tmp_path / "chat.jsonl"
+    with SyncConversation.open(path) as kept:
+        kept.append(say(0))
+    size = path.stat().st_size
+    with path.open("ab") as file:
+        file.write(line)
+
+    with (
+        SyncConversation.open(path) as kept,
+        pytest.raises(ConversationError, match=f"begins at byte {size} is no message") as caught,
+    ):
+        list(kept)
+    assert "damaged" == caught.value.code
+
+
+def test_a_file_of_messages_that_another_wrote_is_a_conversation(tmp_path: Path) -> None:
+    """It needs nothing beside it."""
+    path = tmp_path / "chat.jsonl"
+    path.write_text('{"role": "user", "content": "a"}\n{"role": "user", "content": "b"}\n')
+
+    with SyncConversation.open(path) as kept:
+        assert ["a", "b"] == [message["content"] for message in kept]
+        assert 2 == kept.append(say(2))
+
+
+def test_a_jsonl_file_has_one_writer(tmp_path: Path) -> None:
+    """The second is told so, and any number may read."""
+    path = tmp_path / "chat.jsonl"
+    with SyncConversation.open(path) as first, SyncConversation.open(path) as second:
+        first.append(say(0))
+        with pytest.raises(ConversationError, match="one writer") as caught:
+            second.append(say(1))
+        assert "locked" == caught.value.code
+        with SyncConversation.open(path) as reader:
+            assert [say(0)] == list(reader)
+    with SyncConversation.open(path) as third:
+        assert 1 == third.append(say(1))
+
+
+@posix
+def test_the_lock_is_held_against_other_processes(tmp_path: Path) -> None:
+    """And is free once its holder has ended, however it did."""
+    path = tmp_path / "chat.jsonl"
+    code = """
+import sys
+from penstock.conversations import SyncConversation
+try:
+    SyncConversation.open(sys.argv[1]).append({"role": "user", "content": "x"})
+    print("kept")
+except Exception as error:
+    print(error.code)
+"""
+    with SyncConversation.open(path) as kept:
+        kept.append(say(0))
+        assert "locked\n" == run(code, path)
+    assert "kept\n" == run(code, path)
+
+
+def test_two_processes_interleave_whole_messages_in_sqlite(tmp_path: Path) -> None:
+    """Each one's messages are all there, in its order."""
+    path = tmp_path / "chat.db"
+    code = """
+import sys
+from penstock.conversations import SyncConversation
+with SyncConversation.open(sys.argv[1]) as kept:
+    for number in range(150):
+        kept.append({"role": "user", "content": f"{sys.argv[2]}:{number}:" + "x" * (number % 7 * 20_000)})
+"""
+    names = ("a", "b", "c")
+    writers = [subprocess.Popen([sys.executable, "-c", code, path, name]) for name in names]
+    assert [0, 0, 0] == [writer.wait(timeout=50) for writer in writers]
+
+    with SyncConversation.open(path) as kept:
+        found = [message["content"].split(":")[:2] for message in kept]
+    assert 450 == len(found)
+    for name in names:
+        assert [str(n) for n in range(150)] == [number for who, number in found if who == name]
+
+
+@posix
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_full_disk_is_an_error_and_leaves_what_was_there(tmp_path: Path, suffix: str) -> None:
+    """The error is typed, nothing is half written, and with room again it goes on."""
+    path = tmp_path / f"chat{suffix}"
+    code = """
+import resource, signal, sys
+from penstock.conversations import SyncConversation
+from penstock.errors import ConversationError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+with SyncConversation.open(sys.argv[1]) as kept:
+    kept.append({"role": "user", "content": "0"})
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))
+    count, codes = 1, []
+    for size in (100_000, 900_000, 10_000_000):
+        try:
+            kept.append({"role": "user", "content": str(count) + "x" * size})
+            count += 1
+        except ConversationError as error:
+            codes.append(error.code)
+    assert count == len(list(kept)) == len(kept), (count, len(kept))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    kept.append({"role": "user", "content": str(count)})
+    print(count, codes)
+"""
+    assert "2 ['disk_full', 'disk_full']\n" == run(code, path)
+
+    with SyncConversation.open(path) as kept:
+        assert ["0", "1x", "2"] == [message["content"][:2] for message in kept]
+
+
+@posix
+def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    """With the system's own words."""
+    for name in ("no/chat.jsonl", "no/chat.db"):
+        with pytest.raises(ConversationError) as caught:
+            SyncConversation.open(tmp_path / name).append(say(0))
+        assert "io" == caught.value.code
+
+
+def test_a_fork_of_a_file_that_was_rewritten_says_so(tmp_path: Path) -> None:
+    """It is never read as something that it is not."""
+    path = tmp_path / "chat.jsonl"
+    with SyncConversation.open(path) as kept:
+        kept.extend(map(say, range(4)))
+        kept.fork(3, "other.jsonl").close()
+        kept.append(say(4))
+        with SyncConversation.open(tmp_path / "other.jsonl") as fork:
+            assert 3 == len(fork)
+        kept.redact(0)
+
+    with pytest.raises(
+        ConversationError, match=r"fork of chat\.jsonl, which was rewritten"
+    ) as error:
+        SyncConversation.open(tmp_path / "other.jsonl")
+    assert "changed" == error.value.code
+
+
+@pytest.mark.parametrize("content", [b"not a database, but long enough to look at" * 100])
+def test_what_is_no_store_is_refused(tmp_path: Path, content: bytes) -> None:
+    """Another program's file is left alone."""
+    path = tmp_path / "chat.db"
+    path.write_bytes(content)
+
+    with pytest.raises(ConversationError) as caught:
+        SyncConversation.open(path)
+    assert "damaged" == caught.value.code
+    assert content == path.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["chat.jsonl", "chat.db"])
+def test_a_later_form_is_refused(tmp_path: Path, name: str) -> None:
+    """A newer penstock's file is not written by an older one."""
+    path = tmp_path / name
+    SyncConversation.open(path).append(say(0))
+    if path.suffix == ".db":
+        import sqlite3
+
+        database = sqlite3.connect(path)
+        database.execute("PRAGMA user_version = 99")
+        database.close()
+    else:
+        path.with_name("chat.jsonl.meta").write_text(json.dumps({"version": 99}))
+
+    with pytest.raises(ConversationError, match="later penstock"):
+        SyncConversation.open(path)
+
+
+def test_the_files_are_the_owners_only(tmp_path: Path) -> None:
+    """A conversation is private."""
+    path = tmp_path / "chat.jsonl"
+    with SyncConversation.open(path) as kept:
+        kept.append(say(0))
+
+    assert "0o600" == oct(os.stat(path).st_mode & 0o777)
