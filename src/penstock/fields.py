@@ -81,6 +81,8 @@ class Joined:
 
     parts: tuple[str, ...] = field(repr=False)
     """The texts, in their order."""
+    start: int = 0
+    """Where in the first of them it begins: the base64 of such an address is its end, uncopied."""
 
 
 @dataclass(frozen=True, slots=True)

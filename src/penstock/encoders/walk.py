@@ -178,7 +178,7 @@ class Walk:
         if isinstance(value, str) and not isinstance(value, Enum):
             return self._text((value,))
         if isinstance(value, Joined):
-            return self._text(value.parts)
+            return self._text(value.parts, value.start)
         if isinstance(value, Streamed):
             return self._streamed(value)
         if isinstance(value, Each):
@@ -234,18 +234,19 @@ class Walk:
                 return
             yield self._raw(Raw(data))
 
-    def _text(self, parts: tuple[str, ...]) -> Frame:
+    def _text(self, parts: tuple[str, ...], start: int = 0) -> Frame:
         """Walk over a text by slices: no copy of it is made, and none is left in it."""
         self._write(b'"')
         try:
             for part in parts:
-                yield from self._slices(part)
+                yield from self._slices(part, start)
+                start = 0
         except (TypeError, UnicodeEncodeError):  # orjson raises the former
             raise refused(self._path, "half of a surrogate pair has no UTF-8 form") from None
         self._write(b'"')
 
-    def _slices(self, value: str) -> Generator[bytes, None, None]:
-        start, most = 0, self._group
+    def _slices(self, value: str, start: int) -> Generator[bytes, None, None]:
+        most = self._group
         while start < len(value):
             part = value[start : start + most]
             if not self._check:
