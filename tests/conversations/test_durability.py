@@ -15,7 +15,7 @@ from penstock.errors import ConversationError
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="platform: no fork, no limits of size")
 SUFFIXES = [".jsonl", ".db"]
-ROUNDS = 150
+ROUNDS = 100
 
 
 def say(number: int, size: int = 10) -> dict[str, str]:
@@ -40,7 +40,7 @@ def run(code: str, *arguments: object) -> str:
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_what_an_append_told_of_outlives_a_kill(tmp_path: Path, suffix: str, seed: int) -> None:
-    """150 kills at random points for each: every acknowledged message is there, whole, in order."""
+    """100 kills at random points for each: every acknowledged message is there, whole, in order."""
     script = Path(__file__).with_name("killing.py")
 
     done = subprocess.run(
@@ -157,7 +157,8 @@ import sys
 from penstock.conversations import SyncConversation
 with SyncConversation.open(sys.argv[1]) as kept:
     for number in range(150):
-        kept.append({"role": "user", "content": f"{sys.argv[2]}:{number}:" + "x" * (number % 7 * 20_000)})
+        text = f"{sys.argv[2]}:{number}:" + "x" * (number % 7 * 20_000)
+        kept.append({"role": "user", "content": text})
 """
     names = ("a", "b", "c")
     writers = [subprocess.Popen([sys.executable, "-c", code, path, name]) for name in names]
