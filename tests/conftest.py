@@ -44,7 +44,7 @@ settings.load_profile("penstock")
 SLOWEST_CALLBACK = 1.0
 """Seconds of processor time; far above what the library allows itself (5 ms)."""
 
-LEAK_GRACE = 1.0
+LEAK_GRACE = 10.0
 """Seconds in which the tasks of a test may finish after it."""
 
 EXTRAS = frozenset(

@@ -252,7 +252,7 @@ async def test_closed_by_another_task(road: Road, when: str, middleware: list[An
 
 async def test_closed_while_it_opens(road: Road) -> None:
     """A stream that is closed before its first chunk is not entered."""
-    client = road.client("text?ttft=0.1")
+    client = road.client("text?ttft=30")
     stream = client.stream(None, "hi")
     opening = asyncio.create_task(stream.__aenter__())
     await until(lambda: bool(road.sim.requests))
@@ -270,7 +270,7 @@ async def test_a_client_that_closes_ends_its_calls(road: Road, what: str) -> Non
     behaviors = {
         "opening": "echo?fault=silent",
         "waiting": "text?fault=hang@2",
-        "retrying": "echo?fault=rate-limit&retry-after=0.3",
+        "retrying": "echo?fault=rate-limit&retry-after=20",
     }
     client = road.client(behaviors[what], max_retries=1, timeouts=clocks())
     task = asyncio.create_task(client.chat(None, "hi"))
@@ -295,7 +295,7 @@ async def test_closing_waits_for_grace(road: Road) -> None:
     await until(lambda: client.stats().open_streams == 2 and len(road.sim.requests) == 2)
     await asyncio.sleep(0.02)
 
-    await client.aclose(grace=0.5)
+    await client.aclose(grace=1.5)
     await asyncio.wait([short, long])
 
     assert 3 == len(short.result().text.split())

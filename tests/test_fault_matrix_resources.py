@@ -21,6 +21,8 @@ from penstock.pipeline.partial import partial_json
 from penstock.simulator import Simulator, SimulatorThread
 
 TOOLS = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]
+AT_ONCE = 20
+"""Turns of the loop: it takes 3 on a quiet machine and as many on a busy one."""
 
 
 @pytest.fixture
@@ -63,7 +65,7 @@ async def test_row_22_a_terminator_that_comes_late_is_drained() -> None:
         while True:
             await connection.request()
             await connection.send(CHUNKED + chunk(text))
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.005)  # a drain lasts 0.1 s
             await connection.send(END)
 
     async with Peer(handle) as peer:
@@ -192,16 +194,14 @@ async def test_row_26_another_task_may_close(road: Road) -> None:
 async def test_row_27_a_cancelled_call_ends_in_its_task(road: Road) -> None:
     """Row 27: cancellation is raised, not absorbed, wherever the call waits."""
     client = road.client({"silent": "echo?fault=silent", "hang": "text?fault=hang@2"})
-    loop = asyncio.get_running_loop()
     for model in ("silent", "hang"):
         task = asyncio.create_task(client.chat(model, "hi"))
         await asyncio.sleep(0.05)
         task.cancel()
-        before = loop.time()
-        await asyncio.wait([task])
+        for _ in range(AT_ONCE):
+            await asyncio.sleep(0)
 
         assert task.cancelled()
-        assert loop.time() - before < 0.1
     await at_rest(client)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from tests.road import Road, clocks, fails
 
@@ -15,6 +17,8 @@ SHORT = 0.15
 """Seconds of a clock that is to run out."""
 LONG = 20.0
 """Seconds of one that must not."""
+ALIVE = 0.6
+"""Seconds of one that a peer meets which says something every 0.02 s, on a busy machine too."""
 
 
 async def ends(road: Road, behavior: str, **limits: float | None) -> DeadlineError:
@@ -67,15 +71,15 @@ async def test_row_2_each_limit_is_its_own(road: Road, behavior: str, phase: str
 
 
 async def test_row_2_ttft_does_not_cut_a_long_answer(road: Road) -> None:
-    """Row 2: an answer that takes three times ``ttft``, ``idle`` and ``progress`` is whole."""
-    timeouts = clocks(ttft=SHORT, response=SHORT, idle=SHORT, progress=SHORT)
-    client = road.client("text?tokens=12&rate=25", timeouts=timeouts)
+    """Row 2: an answer that takes twice ``ttft``, ``idle`` and ``progress`` is whole."""
+    timeouts = clocks(ttft=ALIVE, response=ALIVE, idle=ALIVE, progress=ALIVE)
+    client = road.client("text?tokens=62&rate=50", timeouts=timeouts)
 
     reply = await client.chat(None, "hi")
 
-    assert ("stop", 12) == (reply.finish_reason, len(reply.text.split()))
+    assert ("stop", 62) == (reply.finish_reason, len(reply.text.split()))
     assert reply.timings.total is not None
-    assert reply.timings.total > 2 * SHORT
+    assert reply.timings.total > 2 * ALIVE
 
 
 @pytest.mark.parametrize(
@@ -98,12 +102,14 @@ async def test_row_3_only_content_ends_the_wait(road: Road, fault: str) -> None:
 async def test_row_4_pings_keep_a_thinking_model_alive(road: Road) -> None:
     """Row 4: any byte resets ``idle``, only content ``progress``; the error tells of both."""
     error = await ends(
-        road, "echo?fault=pings@1&interval=0.02", idle=SHORT, progress=3 * SHORT, total=LONG
+        road, "echo?fault=pings@1&interval=0.02", idle=ALIVE, progress=ALIVE + SHORT, total=LONG
     )
 
     assert "progress" == error.phase
     assert "the last content" in error.message
-    assert "bytes had arrived, the last 0.0 s ago" in error.message
+    last = re.search(r"bytes had arrived, the last ([0-9.]+) s ago", error.message)
+    assert last is not None
+    assert float(last[1]) < ALIVE
     assert error.committed
 
 
@@ -136,7 +142,7 @@ async def test_row_5_a_silent_peer_is_ended_by_the_idle_clock(road: Road) -> Non
 @pytest.mark.parametrize("phase", ["progress", "total"])
 async def test_row_6_a_slow_drip_ends(road: Road, phase: str) -> None:
     """Row 6: a byte just inside each read's limit is ended by ``progress`` and by ``total``."""
-    limits = {"idle": SHORT, phase: 2 * SHORT}
+    limits = {"idle": ALIVE, phase: ALIVE + SHORT}
 
     error = await ends(road, "echo?fault=drip@1&interval=0.02", **limits)
 

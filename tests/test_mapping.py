@@ -33,7 +33,7 @@ async def test_results_come_in_order(road: Road) -> None:
 
 async def test_results_come_as_they_are_ready(road: Road) -> None:
     """Unordered, a slow call holds back nobody, and every result has its place."""
-    client = road.client({"m": "echo", "slow": "echo?ttft=0.2"})
+    client = road.client({"m": "echo", "slow": "echo?ttft=1"})
     requests = [{"model": "slow" if n == 0 else "m", "messages": str(n)} for n in range(6)]
 
     results = [r async for r in client.map(requests, concurrency=3, ordered=False)]
@@ -90,7 +90,7 @@ async def test_what_is_no_error_of_penstock_is_a_result_too(road: Road, ordered:
 @pytest.mark.parametrize("ordered", [True, False])
 async def test_concurrency_is_a_bound(road: Road, ordered: bool) -> None:
     """No more calls than asked for are under way at once, and as many are."""
-    client = road.client("echo?ttft=0.3")  # all four begin in that time, on a busy machine too
+    client = road.client("echo?ttft=0.6")  # all four begin in that time, on a busy machine too
 
     count = 0
     async for _ in client.map(numbered(8), concurrency=4, ordered=ordered):

@@ -64,7 +64,8 @@ def client(simulator: SimulatorThread) -> Iterator[ps.Client]:
 
 def deployments(simulator: SimulatorThread, key: str = KEY) -> dict[str, ps.Deployment]:
     """Deployments at the simulator."""
-    models = ["echo", "text?tokens=20&rate=200", "text?status=401", "text?fault=cut@3"]
+    texts = ["text?tokens=20&rate=200", "text?status=401", "text?fault=cut@3", "text?fault=hang@2"]
+    models = ["echo", *texts]
     return {name: ps.Deployment(f"{simulator.url}/v1", key, model=name) for name in models}
 
 
@@ -360,7 +361,7 @@ def test_trio_cancels_a_stream(client: ps.Client, simulator: SimulatorThread) ->
     async def work() -> tuple[bool, int]:
         async with client:
             with trio.move_on_after(0.05) as scope:
-                async with client.stream("text?tokens=20&rate=200", "hello") as stream:
+                async with client.stream("text?fault=hang@2", "hello") as stream:
                     async for _ in stream:
                         pass
             return scope.cancelled_caught, client.stats().open_streams

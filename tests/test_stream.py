@@ -61,7 +61,7 @@ async def test_a_stream_is_opened_once(road: Road) -> None:
 @pytest.mark.parametrize("middleware", [[], [passed_on]], ids=["batches", "edge"])
 async def test_two_tasks_may_not_read_one_stream(road: Road, middleware: list[Any]) -> None:
     """The second reader is refused; the first goes on."""
-    client = road.client("text?tokens=3&rate=20")
+    client = road.client("text?tokens=3&rate=5")
     async with client.stream(None, "hi", middleware=middleware) as stream:
         first = asyncio.create_task(stream.collect())
         await asyncio.sleep(0.01)
@@ -338,21 +338,21 @@ async def test_sse_of_a_broken_stream_is_no_whole_one(road: Road) -> None:
 
 async def test_a_slow_consumer_is_not_killed_by_its_own_pace(road: Road) -> None:
     """``idle`` and ``progress`` run only while the consumer asks."""
-    client = road.client("text?tokens=4&rate=1000", timeouts=clocks(idle=0.1, progress=0.1))
+    client = road.client("text?tokens=2&rate=1000", timeouts=clocks(idle=0.5, progress=0.5))
     async with client.stream(None, "hi") as stream:
         async for chunk in stream:
             if chunk.text:
-                await asyncio.sleep(0.15)
+                await asyncio.sleep(0.6)
 
     assert "stop" == stream.finish_reason
 
 
 async def test_total_holds_between_reads(road: Road) -> None:
     """``total`` that passes while the consumer works raises at the next read."""
-    client = road.client("text?tokens=9&rate=20", timeouts=clocks(total=0.1))
+    client = road.client("text?tokens=99&rate=20", timeouts=clocks(total=0.5))
     async with client.stream(None, "hi") as stream:
         await anext(stream)
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.6)
         error = await fails(stream.collect())
 
     assert "total" == getattr(error, "phase", None)

@@ -54,12 +54,16 @@ def test_a_source_that_was_interrupted_cannot_go_on(run: Runner) -> None:
     async def items() -> AsyncIterator[int]:
         for number in range(100):
             yield number
+        scope.cancel()
         await anyio.sleep_forever()
         yield 100
 
+    scope: anyio.CancelScope
+
     async def check() -> None:
+        nonlocal scope
         body = spooled(items())
-        with anyio.move_on_after(0.05):
+        with anyio.CancelScope() as scope:
             await read(body)
         with pytest.raises(UsageError, match="an earlier pass broke it off"):
             await read(body)
@@ -71,17 +75,22 @@ def test_a_source_that_was_interrupted_cannot_go_on(run: Runner) -> None:
 def test_a_pass_does_not_wait_for_another_s_item(run: Runner) -> None:
     """Two waits on one iterator are an error in Python itself; this one has words."""
 
+    waiting: anyio.Event
+
     async def items() -> AsyncIterator[int]:
         for number in range(100):
             yield number
+        waiting.set()
         await anyio.sleep_forever()
         yield 100
 
     async def check() -> None:
+        nonlocal waiting
+        waiting = anyio.Event()
         body = spooled(items())
         async with anyio.create_task_group() as group:
             group.start_soon(read, body)
-            await anyio.sleep(0.02)
+            await waiting.wait()
             with pytest.raises(UsageError, match="still waiting for it"):
                 await read(body)
             group.cancel_scope.cancel()
@@ -110,7 +119,7 @@ def test_closing_ends_a_pass_that_waits(run: Runner) -> None:
     """What it has so far is never taken for the whole."""
 
     async def check() -> None:
-        opened = anyio.Event()
+        opened, waiting = anyio.Event(), anyio.Event()
 
         class Items:
             """An async iterator that ends only after the body was closed."""
@@ -123,6 +132,7 @@ def test_closing_ends_a_pass_that_waits(run: Runner) -> None:
             async def __anext__(self) -> int:
                 self.count += 1
                 if self.count > 100:
+                    waiting.set()
                     await opened.wait()
                     raise StopAsyncIteration
                 return self.count
@@ -135,7 +145,7 @@ def test_closing_ends_a_pass_that_waits(run: Runner) -> None:
 
         async with anyio.create_task_group() as group:
             group.start_soon(fail)
-            await anyio.sleep(0.02)
+            await waiting.wait()
             await body.aclose()
             opened.set()
 

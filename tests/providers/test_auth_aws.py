@@ -30,6 +30,7 @@ from penstock.encoders import Body
 from penstock.errors import (
     ConfigurationError,
     MissingCredentialsError,
+    MissingExtraError,
     UnavailableError,
     UsageError,
 )

@@ -163,8 +163,8 @@ async def test_a_client_that_does_not_read_holds_the_answer(connect: Ask, sim: S
     client.writer.transport.pause_reading()
     client.send("echo?fault=endless")
     await sim_requests(sim, 1)
-    sent = -1
-    while sent != sim.requests[0].sent:
+    sent = 0
+    while not sent or sent != sim.requests[0].sent:
         sent = sim.requests[0].sent
         await asyncio.sleep(0.1)
 

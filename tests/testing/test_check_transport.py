@@ -99,4 +99,4 @@ class NeverCloses(Around):
 async def test_broken_ones_do_not(change: type[Around]) -> None:
     """Each broken promise is found, and named."""
     with pytest.raises(AssertionError):
-        await check_transport(lambda: Broken(change), patience=0.3)
+        await check_transport(lambda: Broken(change), patience=0.5)

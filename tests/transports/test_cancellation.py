@@ -27,6 +27,8 @@ from penstock.transports import HttpxTransport
 
 pytestmark = pytest.mark.asyncio
 
+PATIENCE = 10.0
+"""Seconds after which something hangs; the rest of the suite may have the processor."""
 WHOLE = CHUNKED + chunk(b"one") + chunk(b"two") + END
 
 
@@ -50,10 +52,12 @@ async def whole_call(transport: HttpxTransport, peer: Peer, *, body: Any = None)
 
 async def tidy(transport: HttpxTransport, tasks: set[asyncio.Task[Any]]) -> None:
     """Hold that nothing of a call is left: no task, no place, no connection but idle ones."""
-    for _ in range(400):
+    end = asyncio.get_running_loop().time() + PATIENCE
+    while True:
         stats = transport.stats()
         extra = {t for t in asyncio.all_tasks() - tasks if "Peer._accept" not in repr(t)}
-        if (stats.calls, stats.connections - stats.idle, len(extra)) == (0, 0, 0):
+        done = (stats.calls, stats.connections - stats.idle, len(extra)) == (0, 0, 0)
+        if done or asyncio.get_running_loop().time() > end:
             break
         await asyncio.sleep(0.001)
     assert set() == extra
@@ -70,7 +74,7 @@ async def cancel_after(turns: int, task: asyncio.Task[Any], *, twice: bool) -> b
     if twice:
         await asyncio.sleep(0)
         task.cancel()
-    await asyncio.wait([task], timeout=1)
+    await asyncio.wait([task], timeout=PATIENCE)
     assert task.done(), f"held up after {turns} turns"
     return False
 

@@ -56,7 +56,7 @@ async def test_headers_then_silence_meet_ttft(stage: Stage, use: str) -> None:
     """Row 3: headers and framing are no content."""
     peer = await stage.peer(silent_after(CHUNKED + chunk(b": hello\n\n")))
     transport = stage.transport(use=use)
-    wire = await transport.open(call_to(peer.url, timeouts=Timeouts(ttft=0.1)))
+    wire = await transport.open(call_to(peer.url, timeouts=Timeouts(ttft=0.5)))
     with pytest.raises(DeadlineError) as caught:
         await read_all(wire)
 
@@ -68,7 +68,7 @@ async def test_headers_then_silence_meet_ttft(stage: Stage, use: str) -> None:
 async def test_silence_in_the_body_meets_idle(stage: Stage, use: str) -> None:
     """Row 5: a peer that is gone without a word is noticed by its silence."""
     peer = await stage.peer(silent_after(CHUNKED + chunk(b"data")))
-    wire = await stage.transport(use=use).open(call_to(peer.url, timeouts=Timeouts(idle=0.1)))
+    wire = await stage.transport(use=use).open(call_to(peer.url, timeouts=Timeouts(idle=0.5)))
 
     assert b"data" == await wire.read()
     with pytest.raises(DeadlineError, match="4 bytes had arrived") as caught:
@@ -105,7 +105,7 @@ async def test_a_drip_meets_total(stage: Stage, use: str) -> None:
             await asyncio.sleep(0.01)
 
     peer = await stage.peer(drip)
-    clocks = Timeouts(idle=5, total=0.2)
+    clocks = Timeouts(idle=5, total=0.5)
     wire = await stage.transport(use=use).open(call_to(peer.url, timeouts=clocks))
     with pytest.raises(DeadlineError) as caught:
         await read_all(wire)
@@ -117,7 +117,7 @@ async def test_total_between_reads_raises_at_the_next(stage: Stage, use: str) ->
     """A consumer that is elsewhere when ``total`` passes hears of it, and the wire is gone."""
     peer = await stage.peer(silent_after(CHUNKED + chunk(b"data")))
     transport = stage.transport(use=use)
-    wire = await transport.open(call_to(peer.url, timeouts=Timeouts(total=0.1)))
+    wire = await transport.open(call_to(peer.url, timeouts=Timeouts(total=0.5)))
     await until(lambda: not transport.stats().connections)
     with pytest.raises(DeadlineError) as caught:
         await wire.read()
@@ -187,7 +187,7 @@ async def test_endless_comments_meet_idle(stage: Stage, use: str) -> None:
 
     peer = await stage.peer(noise)
     limits = Limits(max_silence=10_000)
-    call = call_to(peer.url, limits=limits, timeouts=Timeouts(idle=0.1))
+    call = call_to(peer.url, limits=limits, timeouts=Timeouts(idle=0.5))
     wire = await stage.transport(use=use).open(call)
 
     async def read_on() -> None:

@@ -47,7 +47,7 @@ pytestmark = pytest.mark.asyncio
 
 async def left(transport: Any) -> tuple[int, int]:
     """Places in use and busy connections, once the loop has had time to tidy up."""
-    for _ in range(200):
+    for _ in range(2000):
         stats = transport.stats()
         found = stats.calls, stats.connections - stats.idle
         if found == (0, 0):
@@ -659,7 +659,7 @@ async def test_calls_beyond_the_bound_wait(stage: Stage, use: str) -> None:
     transport = stage.transport(use=use, limits=Limits(max_connections=2))
     wires = [await transport.open(call_to(peer.url)) for _ in range(2)]
     waiting = asyncio.create_task(transport.open(call_to(peer.url)))
-    await asyncio.sleep(0.02)
+    await until(lambda: transport.stats().waiting == 1)
 
     assert (2, 1) == (transport.stats().calls, transport.stats().waiting)
     assert not waiting.done()

@@ -96,7 +96,7 @@ async def test_a_users_timeout_is_not_ours(stage: Stage, use: str) -> None:
     peer = await stage.peer(silent_after(CHUNKED + chunk(b"data")))
     async with own(use, timeout=0.05) as client:
         transport = HttpxTransport(client=client)
-        wire = await transport.open(call_to(peer.url, timeouts=Timeouts(idle=0.3)))
+        wire = await transport.open(call_to(peer.url, timeouts=Timeouts(idle=0.5)))
         await wire.read()
         with pytest.raises(DeadlineError) as caught:
             await wire.read()

@@ -111,8 +111,8 @@ def test_total_between_reads(silent: PeerThread, use: str) -> None:
     """``total`` that passes between reads raises at the next."""
 
     async def test(transport: HttpxTransport) -> None:
-        wire = await transport.open(call_to(silent.url, timeouts=Timeouts(total=0.1)))
-        await trio.sleep(0.2)
+        wire = await transport.open(call_to(silent.url, timeouts=Timeouts(total=0.5)))
+        await trio.sleep(0.6)
         with pytest.raises(DeadlineError):
             await wire.read()
 

@@ -272,7 +272,7 @@ async def _response_clock(trial: _Trial) -> None:
 
 async def _idle_clock(trial: _Trial) -> None:
     """A peer that stops meets the ``idle`` clock, now and at each later read."""
-    wire = await trial.open(timeouts=Timeouts(idle=0.05))
+    wire = await trial.open(timeouts=Timeouts(idle=0.3))
     _hold(await wire.read() == b"one", "what came is read")
     for _ in range(2):
         error = await _raises(DeadlineError, wire.read())
