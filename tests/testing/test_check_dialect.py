@@ -175,7 +175,7 @@ class ForgetsTheStatus(OpenAIChat):
     [
         (ReadsTheConversation, "leave the conversation"),
         (KnowsTheKey, "credentials"),
-        (GoesElsewhere, "not below the deployment's"),
+        (GoesElsewhere, "is not the deployment's"),
         (ReadsPages, "text/html"),
         (KeepsBodies, "keeps"),
         (ForgetsTheStatus, "has the status None"),

@@ -14,6 +14,9 @@ passes       the passes over a conversation, told apart
 extras       what a deployment or a caller adds to a body
 state        opaque state of an earlier answer, given back or dropped
 ids          ids of tool calls in the form that a vendor takes
+calls        tool calls of earlier turns, opened
+parts        content parts, opened
+modern       parameters that OpenAI has replaced, by those that took their place
 reading      JSON on its way in
 tally        bounds of an answer's tool calls
 faults       what vendors' error bodies say, and what must not be repeated of it
@@ -37,6 +40,7 @@ __all__ = ["DIALECTS", "dialect"]
 
 DIALECTS: dict[str, str] = {
     "openai_chat": "OpenAIChat",
+    "ollama": "Ollama",
 }
 """Every dialect: the name that deployments and the catalogue use, which is its module's, and its
 class."""

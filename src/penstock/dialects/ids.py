@@ -9,7 +9,7 @@ from __future__ import annotations
 from hashlib import sha256
 from re import Pattern
 
-__all__ = ["valid_id"]
+__all__ = ["made_id", "valid_id"]
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
@@ -23,9 +23,18 @@ def valid_id(given: str, form: Pattern[str], *, length: int, prefix: str = "") -
         length: Characters of an id that is made, `prefix` included; letters and digits.
         prefix: How it begins.
     """
-    if form.fullmatch(given):
-        return given
-    number = int.from_bytes(sha256(given.encode("utf-8", "surrogatepass")).digest(), "big")
+    return given if form.fullmatch(given) else made_id(given, length=length, prefix=prefix)
+
+
+def made_id(seed: str, *, length: int, prefix: str = "") -> str:
+    """Return an id made of `seed`.
+
+    Args:
+        seed: What it is made of.
+        length: Its characters, `prefix` included; letters and digits.
+        prefix: How it begins.
+    """
+    number = int.from_bytes(sha256(seed.encode("utf-8", "surrogatepass")).digest(), "big")
     made = []
     for _ in range(length - len(prefix)):
         number, digit = divmod(number, len(_ALPHABET))

@@ -189,7 +189,8 @@ def _whole(wire: Wire, ask: Ask, behavior: Behavior) -> Iterator[Step]:
     for fault in behavior.fault:
         if fault.name in ERROR_EVENTS:
             event = wire.error_event(fault.name, behavior.model)
-            steps = iter([Event(event.partition(b"data: ")[2].strip(), 1)])
+            said = event.partition(b"data: ")[2] or event  # an SSE event, or a line of JSON
+            steps = iter([Event(said.strip(), 1)])
         elif fault.name == "bad-json":
             steps = iter([Event(body[: len(body) // 2], 1)])
         elif fault.name in _ON_JSON:

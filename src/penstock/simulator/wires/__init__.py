@@ -14,6 +14,7 @@ from penstock.simulator.behavior import Behavior
 from penstock.simulator.intake import Intake
 from penstock.simulator.problems import Problem
 from penstock.simulator.steps import Event
+from penstock.simulator.wires.ollama import Ollama
 from penstock.simulator.wires.openai_chat import OpenAIChat
 
 __all__ = ["WIRES", "Wire", "wire_for"]
@@ -59,7 +60,10 @@ class Wire(Protocol):
         ...
 
 
-WIRES: tuple[Wire, ...] = (OpenAIChat(),)
+WIRES: tuple[Wire, ...] = (
+    OpenAIChat(),
+    Ollama(),
+)
 
 
 def wire_for(path: str) -> Wire | None:

@@ -1,0 +1,98 @@
+"""Content parts of the OpenAI shape, opened for vendors that have other ones."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from urllib.parse import unquote_to_bytes
+
+if TYPE_CHECKING:
+    from penstock.dialects.places import Place
+
+__all__ = ["Data", "address_of", "data_of", "parts_of", "text_of"]
+
+# JSON of the OpenAI shape, as the caller gives it.
+Json: TypeAlias = Any
+
+_HEAD = 512
+"""Characters in which a ``data:`` URL has said its type."""
+
+
+class Data(NamedTuple):
+    """What a ``data:`` URL holds."""
+
+    media_type: str
+    """Its type, ``""`` where it has none."""
+    base64: str
+    """Its bytes in base64."""
+
+
+def parts_of(content: Json, place: Place) -> Iterator[tuple[str, dict[str, Json]]]:
+    """Yield each part of a message's content, with its path in the message.
+
+    Raises:
+        EncodeError: Something is no part.
+    """
+    if content is None:
+        return
+    if isinstance(content, str):
+        yield "content", {"type": "text", "text": content}
+        return
+    if not isinstance(content, (list, tuple)):
+        raise place.fault("content", f"must be text or a list of parts, not {_kind(content)}")
+    for index, part in enumerate(content):
+        path = f"content[{index}]"
+        if isinstance(part, str):
+            part = {"type": "text", "text": part}
+        elif hasattr(part, "to_openai"):
+            part = part.to_openai()
+        if not isinstance(part, Mapping) or not isinstance(part.get("type"), str):
+            raise place.fault(path, "a part is a mapping with a type")
+        yield path, part if type(part) is dict else dict(part)
+
+
+def text_of(part: Mapping[str, Json], place: Place, path: str) -> str:
+    """Return the text of a ``text`` or ``refusal`` part.
+
+    Raises:
+        EncodeError: It has none.
+    """
+    name = str(part["type"])
+    text = part.get(name)
+    if not isinstance(text, str):
+        raise place.fault(f"{path}.{name}", f"must be text, not {_kind(text)}")
+    return text
+
+
+def address_of(part: Mapping[str, Json], name: str, place: Place, path: str) -> str:
+    """Return the URL that `part` has as ``name.url``, or as `name` itself.
+
+    Raises:
+        EncodeError: It has none.
+    """
+    given = part.get(name)
+    url = given.get("url") if isinstance(given, Mapping) else given
+    if not isinstance(url, str) or not url:
+        raise place.fault(f"{path}.{name}", "needs a url")
+    return url
+
+
+def data_of(url: str) -> Data | None:
+    """Return what a ``data:`` URL holds, None for any other (RFC 2397).
+
+    The base64 of a URL that has it is one copy of that part of the text.
+    """
+    if url[:5].lower() != "data:":
+        return None
+    comma = url.find(",", 0, _HEAD)
+    if comma < 0:
+        return None
+    kind, *marks = url[5:comma].split(";")
+    if "base64" in (mark.strip().lower() for mark in marks):
+        return Data(kind, url[comma + 1 :])
+    return Data(kind or "text/plain", b64encode(unquote_to_bytes(url[comma + 1 :])).decode())
+
+
+def _kind(value: Json) -> str:
+    return type(value).__name__
