@@ -41,6 +41,7 @@ __all__ = ["DIALECTS", "dialect"]
 DIALECTS: dict[str, str] = {
     "openai_chat": "OpenAIChat",
     "ollama": "Ollama",
+    "watsonx": "WatsonX",
 }
 """Every dialect: the name that deployments and the catalogue use, which is its module's, and its
 class."""

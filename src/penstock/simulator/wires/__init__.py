@@ -16,6 +16,7 @@ from penstock.simulator.problems import Problem
 from penstock.simulator.steps import Event
 from penstock.simulator.wires.ollama import Ollama
 from penstock.simulator.wires.openai_chat import OpenAIChat
+from penstock.simulator.wires.watsonx import WatsonX
 
 __all__ = ["WIRES", "Wire", "wire_for"]
 
@@ -63,6 +64,8 @@ class Wire(Protocol):
 WIRES: tuple[Wire, ...] = (
     OpenAIChat(),
     Ollama(),
+    WatsonX(streamed=True),
+    WatsonX(streamed=False),
 )
 
 
