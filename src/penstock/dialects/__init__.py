@@ -12,6 +12,7 @@ turns        a conversation as alternating turns, with the system's words apart
 one_by_one   a conversation as one object for each message
 passes       the passes over a conversation, told apart
 extras       what a deployment or a caller adds to a body
+schemas      JSON Schemas in the part of JSON Schema that a provider takes (schema_merge, _refs, _words)
 state        opaque state of an earlier answer, given back or dropped
 ids          ids of tool calls in the form that a vendor takes
 calls        tool calls of earlier turns, opened
@@ -40,7 +41,9 @@ __all__ = ["DIALECTS", "dialect"]
 
 DIALECTS: dict[str, str] = {
     "openai_chat": "OpenAIChat",
+    "openai_responses": "OpenAIResponses",
     "ollama": "Ollama",
+    "anthropic_messages": "AnthropicMessages",
     "watsonx": "WatsonX",
 }
 """Every dialect: the name that deployments and the catalogue use, which is its module's, and its

@@ -184,10 +184,12 @@ class MessagesAnswer:
             )
         kind = event.get("type")
         kind = kind if isinstance(kind, str) else name
-        if kind == "error" or name == "error" or (event.get("error") and kind not in self._read):
-            raise stream_error(event)
         read = self._read.get(kind)
-        if read is None or (kind == "message" and not isinstance(event.get("content"), list)):
+        if kind == "message" and not isinstance(event.get("content"), list):
+            read = None
+        if "error" in (kind, name) or (read is None and event.get("error")):
+            raise stream_error(event)
+        if read is None:
             into.append(ProviderEvent(kind, event))
             return
         read(event, into)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from re import compile as pattern
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from penstock.dialects.modern import EFFORTS
 from penstock.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ _SHARES = {"minimal": 10, "low": 20, "medium": 50, "high": 80, "xhigh": 95, "max
 """Percent of ``max_tokens``; OpenRouter's reasoning page has these for the same words."""
 _LEAST = 1024
 """Tokens of the smallest budget (SDK: ``ThinkingConfigEnabledParam.budget_tokens``)."""
-_EFFORTS = ("none", *_SHARES)
 
 
 def thinking(effort: Json, model: str, max_tokens: Json, losses: Losses) -> dict[str, Json]:
@@ -43,9 +43,9 @@ def thinking(effort: Json, model: str, max_tokens: Json, losses: Losses) -> dict
     Raises:
         UsageError: It is no effort.
     """
-    if effort not in _EFFORTS:
+    if effort not in EFFORTS:
         raise UsageError(
-            f"reasoning_effort is one of {', '.join(_EFFORTS)}, not {effort!r:.40}",
+            f"reasoning_effort is one of {', '.join(EFFORTS)}, not {effort!r:.40}",
             param="reasoning_effort",
         )
     found = _MODEL.search(model)

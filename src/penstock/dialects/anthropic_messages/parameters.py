@@ -29,8 +29,6 @@ FLAGS: Mapping[str, str] = {
 """Differences of providers that are no rename and no drop, by the names that rows use."""
 
 IDLE: Mapping[str, tuple[Json, ...]] = {
-    "n": (1,),
-    "modalities": (["text"], ("text",)),
     "logprobs": (False,),
     "store": (False,),
     "frequency_penalty": (0,),
@@ -48,7 +46,8 @@ FATES: Fates = {
     "max_completion_tokens": Fate("renamed", "max_tokens", "It wins over `max_tokens`."),
     "temperature": Fate(
         "converted",
-        note=(
+        "temperature",
+        (
             "Anthropic's goes to 1: what is above becomes 1, with a report. Dropped beside"
             " `reasoning_effort` unless it is 1, and from API version 2026-10-21 on."
         ),
@@ -63,7 +62,8 @@ FATES: Fates = {
     "stop": Fate("converted", "stop_sequences", "A text becomes a list of one."),
     "service_tier": Fate(
         "converted",
-        note=(
+        "service_tier",
+        (
             "`auto` and `standard_only` as they are, `priority` is `auto`, `default` is"
             " `standard_only`; others are dropped."
         ),
@@ -86,28 +86,30 @@ FATES: Fates = {
     ),
     "tool_choice": Fate(
         "converted",
-        note="`required` is `any`, a named function is `tool`; of `allowed_tools` only the mode.",
+        "tool_choice",
+        "`required` is `any`, a named function is `tool`; of `allowed_tools` only the mode.",
     ),
-    "function_call": Fate("converted", "tool_choice"),
+    "function_call": Fate("converted", "tool_choice", "Deprecated by OpenAI."),
     "parallel_tool_calls": Fate(
         "converted", "tool_choice.disable_parallel_tool_use", "The opposite."
     ),
     "tools": Fate(
         "converted",
-        note="Functions in Anthropic's shape, its own tools as they are; custom tools are dropped.",
+        "tools",
+        "Functions in Anthropic's shape, its own tools as they are; custom tools are dropped.",
     ),
-    "functions": Fate("converted", "tools"),
+    "functions": Fate("converted", "tools", "Deprecated by OpenAI."),
     "web_search_options": Fate(
         "converted",
         "tools",
         "The server tool `web_search_20250305`; `search_context_size` is dropped.",
     ),
-    "n": Fate("refused", note="there is one answer"),
+    "n": Fate("converted", note="1 says nothing; more is refused: there is one answer."),
+    "modalities": Fate("converted", note="`text` says nothing; others are dropped."),
     "audio": Fate("dropped", note="Claude does not speak"),
     "frequency_penalty": Fate("dropped", note=_NONE),
     "logit_bias": Fate("dropped", note=_NONE),
     "logprobs": Fate("dropped", note=_NONE),
-    "modalities": Fate("dropped", note="Claude answers in text"),
     "moderation": Fate("dropped", note=_NONE),
     "prediction": Fate("dropped", note=_NONE),
     "presence_penalty": Fate("dropped", note=_NONE),

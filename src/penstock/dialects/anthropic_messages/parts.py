@@ -5,10 +5,12 @@ Source: anthropic 2.14, ``types.ContentBlockParam`` and what it is made of.
 
 from __future__ import annotations
 
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
+
+from penstock.fields import Joined
 
 if TYPE_CHECKING:
     from penstock.dialects.places import Place
@@ -19,6 +21,8 @@ __all__ = ["blocks", "marked", "said"]
 Json: TypeAlias = Any
 
 
+_HEAD = 512
+"""Characters in which a ``data:`` URL has said its type."""
 _UNMARKED = frozenset({"thinking", "redacted_thinking"})
 """Blocks that take no ``cache_control``."""
 
@@ -69,6 +73,8 @@ def _block(part: Json, place: Place, path: str) -> Json:
     """Return one part as a block, None for nothing."""
     if isinstance(part, str):
         return {"type": "text", "text": part} if said(part) else None
+    if hasattr(part, "to_openai"):
+        part = part.to_openai()
     if not isinstance(part, Mapping) or not isinstance(part.get("type"), str):
         raise place.fault(path, "a part is a mapping with a type")
     kind = part["type"]
@@ -107,7 +113,7 @@ def _image(part: Mapping[str, Json], place: Place, path: str) -> Json:
 
 
 def _file(part: Mapping[str, Json], place: Place, path: str) -> Json:
-    file = part["file"]
+    file = part.get("file")
     if not isinstance(file, Mapping):
         raise place.fault(f"{path}.file", "it must be a mapping")
     title = file.get("filename")
@@ -144,27 +150,31 @@ def _document_of(data: Json, media: Json, title: Json, place: Place, path: str) 
 
 def _of_data(url: str, place: Place, path: str) -> dict[str, Json]:
     """Return what a ``data:`` URL (RFC 2397) holds as an image or a document."""
-    head, comma, _ = url[:512].partition(",")
-    if not comma:
+    comma = url.find(",", 0, _HEAD)
+    if comma < 0:
         raise place.fault(path, "a data: URL has a comma before its data")
-    media, *more = head[5:].split(";")
-    data = url[len(head) + 1 :]  # the one copy that is made of it
-    if more and more[-1].strip().lower() == "base64":
-        return _of_base64(media.strip().lower() or "text/plain", data, place, path)
-    return _plain(unquote(data))
+    media, *marks = url[5:comma].split(";")
+    media = media.strip().lower() or "text/plain"
+    if "base64" in (mark.strip().lower() for mark in marks):
+        return _of_base64(media, url, place, path, start=comma + 1)
+    data = b64encode(unquote_to_bytes(url[comma + 1 :])).decode()
+    return _of_base64(media, data, place, path)
 
 
-def _of_base64(media: str, data: str, place: Place, path: str) -> dict[str, Json]:
-    if media.startswith("image/"):
-        source = {"type": "base64", "media_type": media.replace("/jpg", "/jpeg"), "data": data}
-        return {"type": "image", "source": source}
+def _of_base64(
+    media: str, data: str, place: Place, path: str, *, start: int = 0
+) -> dict[str, Json]:
+    """Return a block of the base64 that begins at `start` of `data`: no copy of it is made."""
     if media.startswith("text/"):
         try:
-            return _plain(b64decode(data).decode())
+            return _plain(b64decode(data[start:]).decode())
         except ValueError as fault:
             raise place.fault(path, f"no text in base64: {type(fault).__name__}") from None
-    source = {"type": "base64", "media_type": media, "data": data}
-    return {"type": "document", "source": source}
+    image = media.startswith("image/")
+    media = "image/jpeg" if media == "image/jpg" else media
+    held = Joined((data,), start) if start else data
+    source = {"type": "base64", "media_type": media, "data": held}
+    return {"type": "image" if image else "document", "source": source}
 
 
 def _plain(text: str) -> dict[str, Json]:

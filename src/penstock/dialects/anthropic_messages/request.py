@@ -11,7 +11,9 @@ from penstock.dialects.anthropic_messages.effort import thinking
 from penstock.dialects.anthropic_messages.messages import Turns
 from penstock.dialects.anthropic_messages.parameters import DEFAULT_MAX_TOKENS, FATES, IDLE
 from penstock.dialects.anthropic_messages.tools import choice, output_format, tool, web_search
+from penstock.dialects.extras import add_extras
 from penstock.dialects.fates import Fate, said
+from penstock.dialects.modern import modern, one_choice, stops, text_only
 from penstock.dialects.places import Losses
 from penstock.dialects.turns import conversation
 from penstock.errors import ConfigurationError, UsageError
@@ -93,7 +95,8 @@ def body(request: ChatRequest, target: Target, losses: Losses, *, dialect: str) 
         UsageError: A parameter is unknown, or a field of ours is to be replaced.
         UnsupportedFeatureError: The request is strict, and something would be dropped.
     """
-    extra = _extra(request, target)
+    extra: dict[str, Json] = {}
+    add_extras(extra, request, target, ours=_OURS)
     params = _asked(request, target, losses)
     limit = extra.get("max_tokens", params.get("max_completion_tokens", params.get("max_tokens")))
     words = _Words(target.model, DEFAULT_MAX_TOKENS if limit is None else limit, losses)
@@ -112,27 +115,9 @@ def body(request: ChatRequest, target: Target, losses: Losses, *, dialect: str) 
     return Said(fields, tuple(betas), headers)
 
 
-def _extra(request: ChatRequest, target: Target) -> dict[str, Json]:
-    """Return the caller's own fields: the request's on top of the deployment's."""
-    found: dict[str, Json] = {}
-    for extra, source in (
-        (target.extra_body, ConfigurationError),
-        (request.extra_body, UsageError),
-    ):
-        for name in _OURS:
-            if name in extra:
-                raise source(f"extra_body must not have {name!r}: it is penstock's", param=name)
-        found.update(extra)
-    return found
-
-
 def _asked(request: ChatRequest, target: Target, losses: Losses) -> dict[str, Json]:
     """Return the parameters that ask for something, without those that are not taken here."""
-    params = dict(request.params)
-    if request.tools:
-        params["tools"] = request.tools
-    if request.response_format is not None:
-        params["response_format"] = request.response_format
+    params = modern(request, losses)
     for name in ("max_tokens", "max_completion_tokens", "top_p"):  # null is none of their values
         if params.get(name, 0) is None:
             del params[name]
@@ -142,9 +127,6 @@ def _asked(request: ChatRequest, target: Target, losses: Losses) -> dict[str, Js
     for name in target.quirks.drops & params.keys():
         if params.pop(name) is not None:
             losses.drop(name, "this provider refuses it")
-    if "max_completion_tokens" in params and "max_tokens" in params:
-        losses.drop("max_tokens", "max_completion_tokens is given, too")
-        del params["max_tokens"]
     _drop_sampling(params, target, losses)
     return params
 
@@ -176,17 +158,15 @@ class _Words:
         self._choice: dict[str, Json] = {}
         self.convert = {
             "temperature": self._temperature,
-            "stop": lambda value: {"stop_sequences": [value] if isinstance(value, str) else value},
+            "n": lambda value: one_choice(value, "anthropic_messages"),
+            "modalities": lambda value: text_only(value, losses),
+            "stop": lambda value: {"stop_sequences": stops(value)},
             "service_tier": self._tier,
             "reasoning_effort": self._effort,
             "response_format": self._format,
             "tool_choice": self._choose,
-            "function_call": self._choose,
             "parallel_tool_calls": self._parallel,
-            "tools": lambda value: self._add("tools", value),
-            "functions": lambda value: self._add(
-                "functions", [{"type": "function", "function": each} for each in value]
-            ),
+            "tools": self._add,
             "web_search_options": self._search,
         }
         """By the parameter's name."""
@@ -220,9 +200,9 @@ class _Words:
             self._choice["disable_parallel_tool_use"] = not value
         return {"tool_choice": self._choice}
 
-    def _add(self, name: str, given: Json) -> dict[str, Json]:
-        for number, each in enumerate(given):
-            found = tool(each, f"{name}[{number}]", self._losses)
+    def _add(self, value: Json) -> dict[str, Json]:
+        for number, each in enumerate(value):
+            found = tool(each, f"tools[{number}]", self._losses)
             if found is not None:
                 self._tools.append(found)
         return {"tools": self._tools} if self._tools else {}
