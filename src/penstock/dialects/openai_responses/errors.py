@@ -11,6 +11,7 @@ from penstock.dialects.errors import event_error, response_error
 from penstock.errors import (
     ContentBlockedError,
     InvalidRequestError,
+    NotFoundError,
     OverloadedError,
     RateLimitError,
     ResponseError,
@@ -30,6 +31,7 @@ KINDS: Mapping[str, type[ResponseError]] = {
     "misalignment_policy_violation": ContentBlockedError,
     "image_content_policy_violation": ContentBlockedError,
     "vector_store_timeout": UnavailableError,
+    "model_not_found": NotFoundError,  # beside the type invalid_request_error
     **dict.fromkeys(
         (
             "invalid_image",

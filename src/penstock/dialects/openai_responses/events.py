@@ -6,6 +6,7 @@ Every event has its place in `_READ`, `_SILENT` or `PASSED`; one that has none i
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -60,7 +61,8 @@ class Events:
         if read is not None:
             read(self, event, into)
         elif kind not in SILENT:
-            if kind not in PASSED and (fault := failure(event)) is not None:
+            named = kind in PASSED or kind.startswith("response.")
+            if not named and (fault := failure(event)) is not None:
                 raise failed(fault.get("error") or fault)
             rest = {key: value for key, value in event.items() if key not in NOISE}
             into.append(ProviderEvent(kind, rest))
@@ -75,7 +77,7 @@ class Events:
             raise failed(fault.get("error") or fault)
         running = response.get("status") in ("queued", "in_progress")
         if running and not response.get("background"):
-            self.told.read(response, into)
+            self.told.introduce(response, into)
             raise TruncatedError(
                 f"the answer is {response['status']}, and not in the background",
                 code="no_terminal_event",
@@ -83,13 +85,16 @@ class Events:
         self._end({"response": response}, into)
 
     def _tell(self, event: Event, into: list[Chunk]) -> None:
-        self.told.read(_object(event, "response"), into)
+        response = _object(event, "response")
+        self.told.introduce(response, into)
+        self.told.account(response, into)
 
     def _end(self, event: Event, into: list[Chunk]) -> None:
         """End the answer, with what of it was in no event before."""
         response = _object(event, "response")
+        self.told.introduce(response, into)
         self._finish_items(response.get("output"), into)
-        self.told.read(response, into)
+        self.told.account(response, into)
         status = response.get("status")
         if response.get("error") or status == "failed":
             raise failed(response.get("error"))
@@ -104,14 +109,21 @@ class Events:
         raise failed(inner if inner else {key: event[key] for key in event if key not in _PLACE})
 
     def _finish_items(self, output: Json, into: list[Chunk]) -> None:
-        """Finish the items that no event has finished."""
+        """Finish the items that no event has finished.
+
+        They are known by their type and order: GitHub Copilot has other ids in every event, and
+        items that no event spoke of.
+        """
         items = self.output.items
-        begun = len(items)
+        begun: dict[str, deque[Item]] = {}
+        for item in items:
+            begun.setdefault(item.kind, deque()).append(item)
         for place, data in enumerate(output if isinstance(output, list) else ()):
             if not isinstance(data, dict):
                 raise ProtocolError("an output item is no object", code="bad_event")
-            item = items[place] if place < begun else self.output.begin(place, data, into)
-            if not item.done and item.kind == data.get("type"):
+            same = begun.get(str(data.get("type")))
+            item = same.popleft() if same else self.output.begin(place, data, into)
+            if not item.done:
                 self._finish_item(item, data, into)
         for item in items:
             if not item.done:
@@ -318,6 +330,8 @@ PASSED = frozenset(
             f"response.code_interpreter_call.{word}"
             for word in ("in_progress", "interpreting", "completed")
         ),
+        # Of OpenAI's wire and not in the SDK's union (recorded in vercel/ai's fixtures).
+        *(f"response.apply_patch_call_operation_diff.{word}" for word in ("delta", "done")),
         "response.compaction.compacting",
         *(
             f"response.{tool}_call.{word}"
@@ -368,7 +382,7 @@ def _index(event: Event, name: str) -> int:
 
 def _as_begun(item: Item) -> Event:
     """Return an item that was never finished, as far as it has come."""
-    data = dict(item.data)
+    data = {**item.data, "status": "incomplete"}
     if item.kind == "message" and item.parts:
         said = sorted((key for key in item.parts if key[0] in _FIELDS), key=lambda key: key[1])
         names = {kind: name for name, kind in _KINDS.items()}

@@ -63,7 +63,8 @@ class Item:
         """Its place among the answer's items."""
         self.data: Mapping[str, Json] = data
         """The item as it began; nothing once it is done."""
-        self.kind = data.get("type")
+        kind = data.get("type")
+        self.kind = kind if isinstance(kind, str) else ""
         self.parts: dict[tuple[str, int], Part] = {}
         """By kind (``text``, ``refusal``, ``summary``, ``thought``, ``arguments``) and index."""
         self.call: int | None = None

@@ -55,8 +55,8 @@ class Told:
         self._rest: dict[str, Json] = {}
         self._usage: Json = None
 
-    def read(self, response: dict[str, Json], into: list[Chunk]) -> None:
-        """Append what of `response` is news, but for its output and its end."""
+    def introduce(self, response: dict[str, Json], into: list[Chunk]) -> None:
+        """Append who answers, where that is news."""
         news = not self.meta
         for name in ("id", "model", "service_tier"):
             value = response.get(name)
@@ -71,6 +71,9 @@ class Told:
             into.append(Meta(**self.meta, role="assistant"))
         if isinstance(stored := response.get("store"), bool):
             self.stored = stored
+
+    def account(self, response: dict[str, Json], into: list[Chunk]) -> None:
+        """Append what else of `response` is news, but for its output and its end."""
         rest = {name: value for name, value in response.items() if value and name not in _READ}
         if rest and rest != self._rest:
             self._rest = rest
