@@ -153,7 +153,7 @@ _BLOCKED_TEXT = pattern(r"^Content Exists Risk", IGNORECASE)  # DeepSeek
 _NO_ENDPOINT_TEXT = pattern(r"^Unexpected endpoint or method", IGNORECASE)  # LM Studio, with 200
 # A wrong key is a 400 to these, and their code says no more than that.
 _WRONG_KEY_TEXT = pattern(
-    r"^Incorrect API key provided"  # xAI
+    r"^Incorrect (?:API key|\[redacted\])"  # xAI; what looks like a key is left out by then
     r"|^API key not valid",  # Gemini, also behind its compatible API
     IGNORECASE,
 )
