@@ -321,3 +321,34 @@ def test_memory_stays_within_the_bound(unit: bytes) -> None:
         tracemalloc.stop()
 
     assert peak < bound + bound // 8 + 128 * KIB
+
+
+@pytest.mark.parametrize(
+    "data", [b' {"a": [1, {"b": "]"}]} \n', b'{"a": 1}', b'[{"a": 1}, {"b": 2}]']
+)
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_one_object_may_stand_for_an_array_of_it(data: bytes, size: int) -> None:
+    """Where it is asked for, a bare object is the only element."""
+    decoder = JSONArrayDecoder(alone=True)
+    pieces = [data[at : at + size] for at in range(0, len(data), size)]
+    found = [json.loads(element) for piece in pieces for element in decoder.decode(piece)]
+    value = json.loads(data)
+
+    assert [] == decoder.flush()
+    assert found == (value if isinstance(value, list) else [value])
+
+
+@pytest.mark.parametrize("data", [b'{"a": 1} {"b": 2}', b'{"a": 1},', b"1", b'{"a": 1}]'])
+def test_a_bare_object_is_alone(data: bytes) -> None:
+    """Nothing may follow it, and nothing else may stand in its place."""
+    with pytest.raises(DecodeError):
+        JSONArrayDecoder(alone=True).decode(data)
+
+
+def test_a_bare_object_may_be_torn() -> None:
+    """Its end is its last bracket."""
+    decoder = JSONArrayDecoder(alone=True)
+
+    assert [] == decoder.decode(b'{"a": [1, 2]')
+    with pytest.raises(DecodeError):
+        decoder.flush()

@@ -70,9 +70,12 @@ class JSONArrayDecoder:
     Args:
         max_event: Bytes of one element.
         max_json_depth: Nesting of objects and arrays within one element.
+        alone: Whether one object may come instead of an array: it is the only element. Gemini's
+            answers are such where they are not streamed, and have the same content type.
     """
 
     __slots__ = (
+        "_alone",
         "_buffer",
         "_depth",
         "_escaped",
@@ -86,8 +89,13 @@ class JSONArrayDecoder:
     )
 
     def __init__(
-        self, *, max_event: int = BOUNDS.max_event, max_json_depth: int = BOUNDS.max_json_depth
+        self,
+        *,
+        max_event: int = BOUNDS.max_event,
+        max_json_depth: int = BOUNDS.max_json_depth,
+        alone: bool = False,
     ) -> None:
+        self._alone = alone
         self._max_event = max_event
         self._max_json_depth = max_json_depth
         self._fuse = Fuse()
@@ -159,7 +167,7 @@ class JSONArrayDecoder:
             elements.append(element)
             self.ignored = 0
             self._in_scalar = False
-            self._next = _Next.COMMA_OR_END
+            self._next = _Next.NOTHING if self._alone else _Next.COMMA_OR_END
             at = end
 
     def _find_start(self, data: bytes, at: int) -> int:
@@ -173,7 +181,10 @@ class JSONArrayDecoder:
         if move := _MOVES.get((self._next, byte)):
             self.ignored += 1
             self._next = move
+            self._alone = False
             return start + 1
+        if self._alone and self._next is _Next.ARRAY and byte == b"{":
+            self._next = _Next.VALUE
         if self._next not in (_Next.VALUE, _Next.VALUE_OR_END):
             raise DecodeError("The answer is not one JSON array")
         if byte in (b"{", b"["):

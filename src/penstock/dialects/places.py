@@ -88,12 +88,15 @@ class Place:
             None where `index` is counted.
     """
 
-    __slots__ = ("_find", "_index", "_losses")
+    __slots__ = ("_find", "_index", "_losses", "kept")
 
     def __init__(self, losses: Losses, find: Callable[[], int] | None = None) -> None:
         self._losses = losses
         self._find = find
         self._index = -1
+        self.kept: dict[str, Json] = {}
+        """What a dialect keeps of earlier messages in this pass, such as the names of open calls;
+        it bounds that itself."""
 
     @property
     def index(self) -> int:

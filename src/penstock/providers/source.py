@@ -45,7 +45,7 @@ def decoder_for(
                 max_frame=limits.max_frame, max_frame_headers=limits.max_frame_headers
             )
         case "json_array":
-            return JSONArrayDecoder(max_event=limits.max_event)
+            return JSONArrayDecoder(max_event=limits.max_event, alone=True)
         case _:
             return WholeDecoder(max_event=limits.max_event)
 
