@@ -99,7 +99,7 @@ def test_it_is_there_when_it_is_opened_again(reopen: Open) -> None:
 
 
 @everywhere
-@pytest.mark.parametrize("size", [65_000, 65_536, 200_000])
+@pytest.mark.parametrize("size", [32_700, 32_728, 32_729, 32_730, 32_731, 32_768, 65_536, 200_000])
 def test_large_messages_come_in_pieces(reopen: Open, size: int) -> None:
     """Among small ones, forwards and backwards; one above a block is never whole in a block."""
     kept = reopen()

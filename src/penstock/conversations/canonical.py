@@ -16,8 +16,8 @@ __all__ = ["BLOCK", "Message", "message_of"]
 # JSON of the OpenAI shape, as the caller gives it.
 Json: TypeAlias = Any
 
-BLOCK = 64 * 1024
-"""Bytes that are encoded, written or read at once."""
+BLOCK = 32 * 1024
+"""Bytes that are encoded, written or read at once: sending holds three of them."""
 
 
 class Message:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from penstock.conversations.lines import LineFile
+    from penstock.conversations.lines import Blocks, LineFile
     from penstock.conversations.stores import Large
     from penstock.fields import Lines
 
@@ -38,19 +38,20 @@ class Chain:
         """Return how many lines there are."""
         return sum(file.count() for file in self.files)
 
-    def whole(self) -> Iterator[Lines | Large]:
+    def whole(self) -> ChainBlocks:
         """Return every line; unlike `blocks` it counts none of them."""
-        for file in list(self.files):
-            yield from file.blocks(0, file.end)
+        return ChainBlocks([file.blocks(0, file.end) for file in self.files])
 
-    def blocks(self, start: int, stop: int) -> Iterator[Lines | Large]:
+    def blocks(self, start: int, stop: int) -> ChainBlocks:
         """Return the lines from number `start` to before `stop`."""
-        for file in list(self.files):
+        found = []
+        for file in self.files:
             count = file.count()
             first, last = max(start, 0), min(stop, count)
             if first < last:
-                yield from file.blocks(file.offset(first), file.offset(last))
+                found.append(file.blocks(file.offset(first), file.offset(last)))
             start, stop = start - count, stop - count
+        return ChainBlocks(found)
 
     def backwards(self, stop: int) -> Iterator[bytes]:
         """Return the lines before number `stop`, the last first."""
@@ -68,3 +69,24 @@ class Chain:
             if count > 0:
                 yield file, file.offset(count)
             index -= count
+
+
+class ChainBlocks:
+    """The blocks of several files, one behind the other."""
+
+    def __init__(self, blocks: Sequence[Blocks]) -> None:
+        self._left = list(reversed(blocks))
+
+    def __iter__(self) -> Iterator[Lines | Large]:
+        return self
+
+    def __next__(self) -> Lines | Large:
+        while self._left:
+            for block in self._left[-1]:
+                return block
+            self._left.pop()
+        raise StopIteration
+
+    def ready(self) -> bool:
+        """Whether the next block can be had without waiting for a disk."""
+        return not self._left or self._left[-1].ready()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
 import msgspec
@@ -28,6 +29,8 @@ T = TypeVar("T")
 
 _BATCH = 512
 """Messages that `extend` keeps together."""
+_AHEAD = 3
+"""Blocks that are read in one visit to a worker thread, which costs as much as copying one."""
 
 
 class Conversation:
@@ -205,8 +208,21 @@ async def sent(
 ) -> AsyncGenerator[Lines | Streamed, None]:
     """Yield blocks of a store, read in a worker thread, as the encoder takes them."""
     source = await in_thread(blocks)
-    while (block := await in_thread(next, source, None)) is not None:
-        yield block if isinstance(block, Lines) else Streamed(_opens(block), block.size)
+    ready = getattr(source, "ready", None)
+    while True:
+        # A thread costs more than copying a block that is in the page cache.
+        now = ready is not None and ready()
+        found = _some(source, 1) if now else await in_thread(_some, source, _AHEAD)
+        if not found:
+            return
+        found.reverse()
+        while found:
+            block = found.pop()
+            yield block if isinstance(block, Lines) else Streamed(_opens(block), block.size)
+
+
+def _some(source: Iterator[Lines | Large], most: int) -> list[Lines | Large]:
+    return list(islice(source, most))
 
 
 def _opens(block: Large) -> Callable[[], AsyncIterator[bytes]]:

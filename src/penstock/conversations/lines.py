@@ -19,6 +19,8 @@ __all__ = ["LineFile"]
 _MOST_MARKS = 4096
 """Offsets kept: 32 KiB; with twice as many lines, every second one is let go of."""
 _FIRST_STEP = 256
+_NO_WAIT: int | None = getattr(os, "RWF_NOWAIT", None)
+"""Linux: read what is in the page cache, and nothing else (preadv2(2))."""
 
 
 class LineFile:
@@ -82,18 +84,9 @@ class LineFile:
             return offset + place + 1
         return offset
 
-    def blocks(self, start: int, stop: int) -> Iterator[Lines | Large]:
+    def blocks(self, start: int, stop: int) -> Blocks:
         """Return the lines between two offsets, as many at once as fit a block."""
-        while start < stop:
-            data = self.read(start, min(BLOCK, stop - start))
-            end = data.rfind(b"\n") + 1
-            if end:
-                yield Lines(data if end == len(data) else data[:end])
-                start += end
-                continue
-            after = self._line_end(start + len(data))
-            yield self._large(start, after - start - 1)
-            start = after
+        return Blocks(self, start, stop)
 
     def backwards(self, stop: int) -> Iterator[bytes]:
         """Return the lines before the offset `stop`, the last first, without their newlines."""
@@ -115,7 +108,18 @@ class LineFile:
         """Return `size` bytes at `offset`, fewer only where the file ends."""
         return os.pread(self._descriptor, size, offset)
 
-    def _large(self, start: int, size: int) -> Large:
+    def cached(self, offset: int) -> bool:
+        """Whether the byte at `offset` is in the page cache; False where that is not known."""
+        if _NO_WAIT is None:
+            return False
+        try:
+            return os.preadv(self._descriptor, [bytearray(1)], offset, _NO_WAIT) == 1
+        except OSError:  # EAGAIN: it would have to wait; or a file system that cannot tell
+            return False
+
+    def large(self, start: int, size: int) -> Large:
+        """Return a line above a block."""
+
         def pieces() -> Iterator[bytes]:
             at = 0
             while at < size:
@@ -125,7 +129,8 @@ class LineFile:
 
         return Large(size, pieces)
 
-    def _line_end(self, offset: int) -> int:
+    def line_end(self, offset: int) -> int:
+        """Return where the line ends that goes on at `offset`: behind its newline."""
         while True:
             data = self.read(offset, min(BLOCK, self.end - offset))
             end = data.find(b"\n") + 1
@@ -157,3 +162,34 @@ class LineFile:
         if len(self._marks) > _MOST_MARKS:
             self._marks = self._marks[::2]
             self._step *= 2
+
+
+class Blocks:
+    """The lines between two offsets of a file, a block at a time; see `LineFile.blocks`."""
+
+    def __init__(self, file: LineFile, start: int, stop: int) -> None:
+        self._file = file
+        self._start = start
+        self._stop = stop
+
+    def __iter__(self) -> Iterator[Lines | Large]:
+        return self
+
+    def __next__(self) -> Lines | Large:
+        start, file = self._start, self._file
+        if start >= self._stop:
+            raise StopIteration
+        data = file.read(start, min(BLOCK, self._stop - start))
+        end = data.rfind(b"\n") + 1
+        if end:
+            self._start += end
+            return Lines(data if end == len(data) else data[:end])
+        self._start = file.line_end(start + len(data))
+        return file.large(start, self._start - start - 1)
+
+    def ready(self) -> bool:
+        """Whether the next block can be had without waiting for the disk."""
+        last = min(self._start + BLOCK, self._stop) - 1
+        return self._start >= self._stop or (
+            self._file.cached(self._start) and self._file.cached(last)
+        )

@@ -4,7 +4,8 @@ SQLite keeps each transaction whole: once ``append`` has returned, its messages 
 (``synchronous=NORMAL`` in WAL mode; with ``sync=True`` ``FULL``, and a power cut too). Writers wait
 for each other for up to `_BUSY` seconds, so two processes' messages interleave, each of them whole.
 
-A message above a block is written and read as an incremental BLOB, a block at a time
+Messages are kept in runs of up to a block (`penstock.conversations.runs`); one above a block is
+written and read as an incremental BLOB, a block at a time
 (https://sqlite.org/c3ref/blob_open.html). A fork refers to its parent's messages.
 """
 
@@ -19,6 +20,7 @@ from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
+from penstock.conversations import runs
 from penstock.conversations.canonical import BLOCK
 from penstock.conversations.schema import prepare
 from penstock.conversations.stores import Large
@@ -33,10 +35,10 @@ __all__ = ["SQLiteStore"]
 
 _BUSY = 30.0
 """Seconds that a writer waits for another."""
-_ROWS = 512
-"""Rows that are asked for at once; the block's bytes bound them too."""
 
 
+_AHEAD = 512
+"""Messages whose runs are looked up at once."""
 _CODES = {
     sqlite3.SQLITE_FULL: "disk_full",
     sqlite3.SQLITE_IOERR_WRITE: "disk_full",  # a file may not grow: RLIMIT_FSIZE
@@ -84,16 +86,14 @@ class SQLiteStore:
             return self._length()
 
     def size(self) -> int:
-        """Return the bytes of their JSON, a newline each included; it looks at each message."""
+        """Return the bytes of their JSON, a newline each included."""
         with self._lock, self._reported("read"):
             total = 0
             for owner, start, stop in self._ranges(0, self._length()):
-                row = self._database.execute(
-                    "SELECT COALESCE(SUM(LENGTH(data) + 1), 0) FROM messages"
-                    " WHERE conversation = ? AND position >= ? AND position < ?",
-                    (owner, start, stop),
-                ).fetchone()
-                total += row[0]
+                for run in runs.runs_of(self._database, owner, start, stop):
+                    whole = start <= run.first and run.first + run.messages <= stop
+                    part = None if whole else self._lines(run, start, stop)
+                    total += run.size if part is None else len(part.data)
             return total
 
     def append(self, messages: Sequence[Message]) -> int:
@@ -103,12 +103,13 @@ class SQLiteStore:
             ConversationError: The disk is full, or another writer did not finish.
         """
         with self._lock, self._transaction("append"):
-            first = position = self._length()
-            for message in messages:
-                self._insert(position, message)
-                position += 1
+            first = self._length()
+            runs.add(self._database, self._id, first, messages)
+            length = first + len(messages)
+            loose = runs.tidy(self._database, self._id, self._row("loose"), length)
             self._database.execute(
-                "UPDATE conversations SET length = ? WHERE id = ?", (position, self._id)
+                "UPDATE conversations SET length = ?, loose = ? WHERE id = ?",
+                (length, loose, self._id),
             )
             return first
 
@@ -128,8 +129,11 @@ class SQLiteStore:
         with self._lock, self._reported("read"):
             ranges = self._ranges(0, min(stop, self._length()))
         for owner, first, last in reversed(ranges):
-            for position in range(last - 1, first - 1, -1):
-                yield self._data(owner, position)
+            while first < last:
+                with self._lock, self._reported("read"):
+                    run, lines = runs.find(self._database, owner, last - 1)
+                yield from reversed(lines[max(first - run.first, 0) : last - run.first])
+                last = run.first
 
     def replace(self, index: int, message: Message | None) -> None:
         """Put `message` in the place of another; None takes it out, and later ones move up.
@@ -139,23 +143,11 @@ class SQLiteStore:
         """
         with self._lock, self._transaction("replace"):
             self._own(index)
-            where = (self._id, index)
-            self._database.execute(
-                "DELETE FROM messages WHERE conversation = ? AND position = ?", where
-            )
             if message is not None:
-                self._insert(index, message)
+                runs.replace(self._database, self._id, index, message)
                 return
-            # Two steps: SQLite checks the key row by row.
-            for move in ("-1 - position", "-2 - position"):
-                self._database.execute(
-                    f"UPDATE messages SET position = {move} WHERE conversation = ?"
-                    " AND (position > ? OR position < 0)",
-                    where,
-                )
-            self._database.execute(
-                "UPDATE conversations SET length = length - 1 WHERE id = ?", (self._id,)
-            )
+            runs.remove(self._database, self._id, index)
+            self._shorten(self._length() - 1)
 
     def truncate(self, length: int) -> None:
         """Let go of the messages from `length` on.
@@ -167,12 +159,8 @@ class SQLiteStore:
             if length >= self._length():
                 return
             self._own(length)
-            self._database.execute(
-                "DELETE FROM messages WHERE conversation = ? AND position >= ?", (self._id, length)
-            )
-            self._database.execute(
-                "UPDATE conversations SET length = ? WHERE id = ?", (length, self._id)
-            )
+            runs.cut(self._database, self._id, length)
+            self._shorten(length)
 
     def fork(self, at: int, name: str) -> SQLiteStore:
         """Return a conversation of the same file that begins with the first `at` messages.
@@ -268,52 +256,39 @@ class SQLiteStore:
                 f"message {index} of {self._path.name} is shared with a fork", code="shared"
             )
 
-    def _insert(self, position: int, message: Message) -> None:
-        if message.size <= BLOCK:
-            data = b"".join(message.pieces())
-            self._database.execute(
-                "INSERT INTO messages (conversation, position, data) VALUES (?, ?, ?)",
-                (self._id, position, data),
-            )
-            return
-        row = self._database.execute(
-            "INSERT INTO messages (conversation, position, data) VALUES (?, ?, ZEROBLOB(?))",
-            (self._id, position, message.size),
-        ).lastrowid
-        assert row is not None
-        with self._database.blobopen("messages", "data", row) as blob:
-            for piece in message.pieces():
-                blob.write(piece)
+    def _shorten(self, length: int) -> None:
+        self._database.execute(
+            "UPDATE conversations SET length = ?, loose = MIN(loose, ?) WHERE id = ?",
+            (length, length, self._id),
+        )
 
     def _blocks(self, owner: int, start: int, stop: int) -> Iterator[Lines | Large]:
         while start < stop:
             with self._lock, self._reported("read"):
-                block, start = self._block(owner, start, stop)
-            yield block
+                found = list(runs.runs_of(self._database, owner, start, min(stop, start + _AHEAD)))
+            if not found:
+                return  # truncated while it was read
+            for run in found:
+                if run.large:
+                    yield Large(run.size - 1, partial(self._pieces, run.id, run.size - 1))
+                else:
+                    with self._lock, self._reported("read"):
+                        lines = self._lines(run, start, stop)
+                    if lines is None:
+                        break  # put together with others meanwhile: look again
+                    yield lines
+                start = run.first + run.messages
 
-    def _block(self, owner: int, start: int, stop: int) -> tuple[Lines | Large, int]:
-        """Return the messages from `start` on that fit a block, and the next one's number."""
-        rows = self._database.execute(
-            "SELECT id, LENGTH(data), CASE WHEN LENGTH(data) <= ? THEN data END FROM messages"
-            " WHERE conversation = ? AND position >= ? AND position < ?"
-            " ORDER BY position LIMIT ?",
-            (BLOCK, owner, start, stop, _ROWS),
-        )
-        parts: list[bytes] = []
-        room = BLOCK
-        for row, size, data in rows:
-            if data is None and not parts:
-                return Large(size, partial(self._pieces, row, size)), start + 1
-            if data is None or (parts and size >= room):
-                break
-            parts.append(data)
-            room -= size + 1
-        if not parts:
-            raise ConversationError(
-                f"{self._path.name}: message {start} is not there", code="changed"
-            )
-        parts.append(b"")
-        return Lines(b"\n".join(parts)), start + len(parts) - 1
+    def _lines(self, run: runs.Run, start: int, stop: int) -> Lines | None:
+        """Return the messages of `run` from number `start` to before `stop`; None if it is gone."""
+        row = self._database.execute("SELECT data FROM runs WHERE id = ?", (run.id,)).fetchone()
+        if row is None:
+            return None
+        data: bytes = row[0]
+        first, last = max(start - run.first, 0), stop - run.first
+        if first or last < run.messages:
+            data = b"\n".join([*data[:-1].split(b"\n")[first:last], b""])
+        return Lines(data)
 
     def _pieces(self, row: int, size: int) -> Iterator[bytes]:
         at = 0
@@ -321,21 +296,12 @@ class SQLiteStore:
             with (
                 self._lock,
                 self._reported("read"),
-                self._database.blobopen("messages", "data", row, readonly=True) as blob,
+                self._database.blobopen("runs", "data", row, readonly=True) as blob,
             ):
                 blob.seek(at)
-                data = blob.read(BLOCK)
+                data = blob.read(min(BLOCK, size - at))
             at += len(data)
             yield data
-
-    def _data(self, owner: int, position: int) -> bytes:
-        with self._lock, self._reported("read"):
-            row = self._database.execute(
-                "SELECT data FROM messages WHERE conversation = ? AND position = ?",
-                (owner, position),
-            ).fetchone()
-        data: bytes = row[0]
-        return data
 
     def _free_name(self) -> str:
         names = {row[0] for row in self._database.execute("SELECT name FROM conversations")}
