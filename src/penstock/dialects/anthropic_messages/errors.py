@@ -7,9 +7,9 @@ reference's table of errors; ``details.error_code`` names a cause (SDK: ``ErrorD
 from __future__ import annotations
 
 from collections.abc import Mapping
-from re import IGNORECASE
+from re import IGNORECASE, Pattern
 from re import compile as pattern
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -18,16 +18,14 @@ from penstock.errors import (
     AuthenticationError,
     BillingError,
     ConflictError,
-    InvalidRequestError,
+    ContentBlockedError,
     NotFoundError,
     OverloadedError,
     PermissionDeniedError,
     RateLimitError,
+    ResponseError,
     UnavailableError,
 )
-
-if TYPE_CHECKING:
-    from penstock.errors import ResponseError
 
 __all__ = ["KINDS", "error", "stream_error"]
 
@@ -60,8 +58,11 @@ _UNPAID = frozenset(
     }
 )
 """Causes that waiting does not cure, though the type says that it is a matter of rate."""
-# A 400 of the type invalid_request_error, and nothing but its sentence tells what it is.
-_UNPAID_TEXT = pattern(r"credit balance is too low", IGNORECASE)
+# Of the type invalid_request_error, and nothing but the sentence tells what it is.
+_BY_TEXT: tuple[tuple[Pattern[str], type[ResponseError]], ...] = (
+    (pattern(r"credit balance is too low", IGNORECASE), BillingError),
+    (pattern(r"blocked by content filtering policy", IGNORECASE), ContentBlockedError),
+)
 
 
 def error(status: int, headers: Mapping[str, str], body: bytes) -> ResponseError:
@@ -70,11 +71,7 @@ def error(status: int, headers: Mapping[str, str], body: bytes) -> ResponseError
         event = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError):
         event = None
-    kinds = _kinds(event)
-    found = response_error(status, headers, body, kinds)
-    if isinstance(found, InvalidRequestError) and _UNPAID_TEXT.search(found.body or ""):
-        found = response_error(status, headers, body, {"invalid_request_error": BillingError})
-    return _completed(found, event)
+    return _completed(response_error(status, headers, body, _kinds(event)), event)
 
 
 def stream_error(event: Json) -> ResponseError:
@@ -88,6 +85,11 @@ def _kinds(event: Json) -> Kinds:
     cause = _cause(event)
     if cause in _UNPAID:
         return {_type(event): BillingError}
+    if _type(event) == "invalid_request_error":
+        said = event["error"].get("message")
+        for text, kind in _BY_TEXT:
+            if isinstance(said, str) and text.search(said):
+                return {"invalid_request_error": kind}
     return KINDS
 
 

@@ -14,6 +14,7 @@ from penstock.simulator.behavior import Behavior
 from penstock.simulator.intake import Intake
 from penstock.simulator.problems import Problem
 from penstock.simulator.steps import Event
+from penstock.simulator.wires.anthropic_messages import AnthropicMessages
 from penstock.simulator.wires.ollama import Ollama
 from penstock.simulator.wires.openai_chat import OpenAIChat
 from penstock.simulator.wires.watsonx import WatsonX
@@ -64,6 +65,7 @@ class Wire(Protocol):
 WIRES: tuple[Wire, ...] = (
     OpenAIChat(),
     Ollama(),
+    AnthropicMessages(),
     WatsonX(streamed=True),
     WatsonX(streamed=False),
 )
