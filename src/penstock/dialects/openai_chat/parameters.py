@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from penstock.dialects.fates import Fate, Fates
+from penstock.dialects.openai_chat.manners import FLAGS
 
-__all__ = ["FATES", "NOISE", "PARAMETERS", "Parameter"]
+__all__ = ["FATES", "FLAGS", "NOISE", "PARAMETERS", "Parameter"]
 
 
 class Parameter(NamedTuple):
