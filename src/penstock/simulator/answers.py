@@ -49,6 +49,8 @@ class Ask:
     limit: int | None = None
     """The most tokens of the answer."""
     input_tokens: int = 0
+    background: bool = False
+    """Whether the answer is only promised now, and made when it is retrieved."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import json
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
+from penstock.simulator.background import kept_response
 from penstock.simulator.behavior import Behavior
 from penstock.simulator.framing import Head
 from penstock.simulator.pages import Page
@@ -41,8 +42,10 @@ def addressed(head: Head, behavior: Behavior, number: int) -> Head:
 
 
 def site_response(incoming: Incoming, names: Iterable[str]) -> Response:
-    """Return the answer to what is no call of a model: the list of models, health, or a 404."""
+    """Return the answer to what is no call of a model: models, health, kept responses, or a 404."""
     path = incoming.path.rstrip("/")
+    if (page := kept_response(incoming.method, incoming.target)) is not None:
+        return page_response(page, Behavior())
     if incoming.method == "GET" and path.endswith("/models"):
         return _json({"object": "list", "data": [_model(name) for name in names]})
     if incoming.method == "GET" and path.endswith("/health"):

@@ -17,6 +17,7 @@ from penstock.simulator.steps import Event
 from penstock.simulator.wires.anthropic_messages import AnthropicMessages
 from penstock.simulator.wires.ollama import Ollama
 from penstock.simulator.wires.openai_chat import OpenAIChat
+from penstock.simulator.wires.openai_responses import OpenAIResponses
 from penstock.simulator.wires.watsonx import WatsonX
 
 __all__ = ["WIRES", "Wire", "wire_for"]
@@ -64,6 +65,7 @@ class Wire(Protocol):
 
 WIRES: tuple[Wire, ...] = (
     OpenAIChat(),
+    OpenAIResponses(),
     Ollama(),
     AnthropicMessages(),
     WatsonX(streamed=True),
