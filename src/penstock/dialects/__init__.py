@@ -44,6 +44,8 @@ DIALECTS: dict[str, str] = {
     "openai_responses": "OpenAIResponses",
     "ollama": "Ollama",
     "anthropic_messages": "AnthropicMessages",
+    "bedrock_converse": "BedrockConverse",
+    "bedrock_invoke": "BedrockInvoke",
     "watsonx": "WatsonX",
 }
 """Every dialect: the name that deployments and the catalogue use, which is its module's, and its
