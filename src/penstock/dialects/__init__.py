@@ -16,6 +16,7 @@ schemas      JSON Schemas in the part of JSON Schema that a provider takes (sche
 state        opaque state of an earlier answer, given back or dropped
 ids          ids of tool calls in the form that a vendor takes
 calls        tool calls of earlier turns, opened
+blocks       the order of an answer's text and thinking, kept by their lengths
 parts        content parts, opened
 modern       parameters that OpenAI has replaced, by those that took their place
 reading      JSON on its way in
@@ -42,6 +43,7 @@ __all__ = ["DIALECTS", "dialect"]
 DIALECTS: dict[str, str] = {
     "openai_chat": "OpenAIChat",
     "openai_responses": "OpenAIResponses",
+    "cohere": "Cohere",
     "ollama": "Ollama",
     "anthropic_messages": "AnthropicMessages",
     "bedrock_converse": "BedrockConverse",

@@ -144,6 +144,7 @@ _TOO_LONG_TEXT = pattern(
     r"|too large for model with [\d,]+ maximum context length"  # Mistral
     r"|prompt is too long: [\d,]+ tokens > [\d,]+ maximum"  # Anthropic, behind gateways
     r"|input token count \(?[\d,]+\)? exceeds the maximum number of tokens"  # Gemini
+    r"|number of tokens in the prompt cannot exceed [\d,]+"  # Cohere
     r"|tokens \+ `?max_new_tokens`? must be <= [\d,]+",  # text-generation-inference
     IGNORECASE,
 )
@@ -169,7 +170,12 @@ Kinds: TypeAlias = "Mapping[str, type[ResponseError]]"
 
 
 def response_error(
-    status: int, headers: Mapping[str, str], body: bytes, kinds: Kinds | None = None
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    kinds: Kinds | None = None,
+    *,
+    by_status: Mapping[int, type[ResponseError]] | None = None,
 ) -> ResponseError:
     """Return the error for an answer whose `status` says that it failed.
 
@@ -178,6 +184,7 @@ def response_error(
         headers: The answer's headers, names in lower case.
         body: As much of its body as was kept.
         kinds: The dialect's own words; they come before status and the words that all share.
+        by_status: Statuses that mean something of its own to the dialect.
     """
     fault = _of_body(body, headers.get("content-type", ""))
     advice = {"true": True, "false": False}.get(headers.get("x-should-retry", "").lower())
@@ -188,6 +195,7 @@ def response_error(
         status,
         f"HTTP {status}: {said}",
         kinds,
+        (by_status or {}).get(status),
         request_id=request_id,
         retryable=advice,
     )
@@ -208,11 +216,12 @@ def _error(
     status: int | None,
     message: str,
     kinds: Kinds | None,
+    other: type[ResponseError] | None = None,
     **fields: Any,  # of PenstockError, which has their names and types
 ) -> ResponseError:
     known = kinds or {}
     kind = next((known[code] for code in sorted(fault.codes & known.keys())), None)
-    kind = kind or _kind(fault, status)
+    kind = kind or other or _kind(fault, status)
     if status == 413:  # too large for this server: another may take it
         fields["elsewhere"] = True
     return kind(

@@ -15,6 +15,7 @@ from penstock.simulator.intake import Intake
 from penstock.simulator.problems import Problem
 from penstock.simulator.steps import Event
 from penstock.simulator.wires.anthropic_messages import AnthropicMessages
+from penstock.simulator.wires.cohere import Cohere
 from penstock.simulator.wires.ollama import Ollama
 from penstock.simulator.wires.openai_chat import OpenAIChat
 from penstock.simulator.wires.openai_responses import OpenAIResponses
@@ -66,6 +67,7 @@ class Wire(Protocol):
 WIRES: tuple[Wire, ...] = (
     OpenAIChat(),
     OpenAIResponses(),
+    Cohere(),
     Ollama(),
     AnthropicMessages(),
     WatsonX(streamed=True),

@@ -1,0 +1,77 @@
+"""Tools, and the schema of an answer, in Cohere's words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from penstock.dialects.schemas import Subset, rewritten
+
+if TYPE_CHECKING:
+    from penstock.dialects.places import Losses
+
+__all__ = ["response_format", "tools"]
+
+# JSON as the caller gives it, in OpenAI's shape, or of Cohere's.
+Json: TypeAlias = Any
+
+_SUBSET = Subset(
+    keywords=frozenset(
+        {
+            *("type", "properties", "required", "items", "enum", "const", "pattern", "format"),
+            *("title", "description", "default"),
+        }
+    ),
+    formats=frozenset({"date-time", "uuid", "date", "time"}),
+    additional="dropped",
+)
+"""What structured outputs take: docs.cohere.com/docs/structured-outputs, "Unsupported schema
+features", and the examples of /docs/parameter-types-in-json."""
+_EMPTY = {"type": "object", "properties": {}}
+
+
+def response_format(value: Json, losses: Losses) -> dict[str, Json]:
+    """Return the body's ``response_format``; what its schema loses is reported.
+
+    Raises:
+        EncodeError: The schema is none.
+    """
+    kind = value.get("type") if isinstance(value, dict) else None
+    if kind in ("text", "json_object"):  # beside it a schema of Cohere's own
+        return {"response_format": value}
+    wrapped = value.get("json_schema") if kind == "json_schema" else None
+    schema = wrapped.get("schema") if isinstance(wrapped, dict) else None
+    if schema is None:
+        if kind == "json_schema":  # any object will do
+            return {"response_format": {"type": "json_object"}}
+        losses.drop("response_format", "it is text, json_object or json_schema here")
+        return {}
+    said = rewritten(schema, _SUBSET, losses.drop, "response_format.json_schema.schema")
+    return {"response_format": {"type": "json_object", "json_schema": said}}
+
+
+def tools(given: Json, losses: Losses, *, only: str = "") -> dict[str, Json]:
+    """Return the body's ``tools`` and ``strict_tools``.
+
+    Args:
+        given: Tools of the OpenAI shape.
+        losses: Told of those that are no functions.
+        only: The name of the function that has to be called, where there is one: the others are
+            left out, as Cohere knows no other way to say so.
+    """
+    kept = []
+    strict: set[bool] = set()
+    for index, tool in enumerate(given):
+        function = tool.get("function") if isinstance(tool, dict) else None
+        if not isinstance(function, dict):
+            losses.drop(f"tools[{index}]", "only functions are known")
+            continue
+        if only and function.get("name") != only:
+            continue
+        strict.add(bool(function.get("strict")))
+        function = {name: value for name, value in function.items() if name != "strict"}
+        function.setdefault("parameters", _EMPTY)
+        kept.append({**tool, "function": function})
+    if not kept:
+        return {}
+    # One switch for all of them: strictness is never less than what was asked for.
+    return {"tools": kept, "strict_tools": True} if True in strict else {"tools": kept}
