@@ -86,7 +86,7 @@ TABLE = {
     "providers": Row(STAGES | {"_version", "sources"}, ANYIO | PYDANTIC | IDENTITY),
     "policies": Row(SEAMS, ANYIO),
     "endpoints": Row(STAGES | {"providers"}, ANYIO | PYDANTIC),
-    "conversations": Row(SEAMS | {"encoders"}, ANYIO | {"tokenizers"}),
+    "conversations": Row(SEAMS | {"encoders"}, ANYIO | {"puremagic", "tokenizers"}),
     "sse": Row(SEAMS | {"pipeline"}, ANYIO),
     # the client and its parts
     "_version": Row(frozenset()),

@@ -52,6 +52,12 @@ if TYPE_CHECKING:
     )
     from penstock.client import Client
     from penstock.conversations import Conversation, SyncConversation
+    from penstock.conversations.attachments import (
+        AudioFile,
+        DocumentFile,
+        ImageFile,
+        VideoFile,
+    )
     from penstock.deployment import Deployment
     from penstock.errors import PenstockError
     from penstock.limits import Limits, Timeouts
@@ -63,14 +69,17 @@ if TYPE_CHECKING:
 _HOMES = {
     "AssistantMessage": "messages",
     "AudioDelta": "chunks",
+    "AudioFile": "conversations.attachments",
     "ChatStream": "stream",
     "Chunk": "chunks",
     "Citation": "chunks",
     "Client": "client",
     "Conversation": "conversations",
     "Deployment": "deployment",
+    "DocumentFile": "conversations.attachments",
     "Finish": "chunks",
     "ImageDelta": "chunks",
+    "ImageFile": "conversations.attachments",
     "Limits": "limits",
     "LogProbs": "chunks",
     "Meta": "chunks",
@@ -90,19 +99,23 @@ _HOMES = {
     "ToolMessage": "messages",
     "Usage": "chunks",
     "UserMessage": "messages",
+    "VideoFile": "conversations.attachments",
 }
 
 __all__ = [
     "AssistantMessage",
     "AudioDelta",
+    "AudioFile",
     "ChatStream",
     "Chunk",
     "Citation",
     "Client",
     "Conversation",
     "Deployment",
+    "DocumentFile",
     "Finish",
     "ImageDelta",
+    "ImageFile",
     "Limits",
     "LogProbs",
     "Meta",
@@ -122,6 +135,7 @@ __all__ = [
     "ToolMessage",
     "Usage",
     "UserMessage",
+    "VideoFile",
     "__version__",
 ]
 

@@ -5,11 +5,22 @@ A dialect puts these into `penstock.interfaces.Outgoing.fields`; the encoder kno
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
-__all__ = ["Each", "Entries", "Joined", "Kept", "Lines", "Raw", "Run", "Source", "Streamed"]
+__all__ = [
+    "Base64",
+    "Each",
+    "Entries",
+    "Joined",
+    "Kept",
+    "Lines",
+    "Raw",
+    "Run",
+    "Source",
+    "Streamed",
+]
 
 # JSON, or what a caller keeps for it: an item is whatever the source holds.
 Item: TypeAlias = Any
@@ -71,6 +82,18 @@ class Kept(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Base64:
+    """The base64 of bytes that are read while they are sent: a piece of a `Joined`."""
+
+    size: int
+    """How many bytes there are."""
+    read: Callable[[int, int], bytes] = field(repr=False)
+    """Returns so many bytes at an offset; it may wait for a disk."""
+    wait: Callable[[int, int], Awaitable[bytes]] = field(repr=False)
+    """Does the same without holding up an event loop."""
+
+
+@dataclass(frozen=True, slots=True)
 class Joined:
     """One JSON string that is made of several texts, one behind the other.
 
@@ -79,7 +102,7 @@ class Joined:
     two of them: each is text by itself.
     """
 
-    parts: tuple[str, ...] = field(repr=False)
+    parts: tuple[str | Base64, ...] = field(repr=False)
     """The texts, in their order."""
     start: int = 0
     """Where in the first of them it begins: the base64 of such an address is its end, uncopied."""

@@ -70,4 +70,8 @@ def message_of(value: Json) -> Message:
         )
     if not isinstance(value.get("role"), str):
         raise EncodeError("a message needs a role, and it must be text", param="role")
+    content = value.get("content")
+    if isinstance(content, (list, tuple)) and any(hasattr(part, "to_openai") for part in content):
+        parts = [part.to_openai() if hasattr(part, "to_openai") else part for part in content]
+        value = {**value, "content": parts}
     return Message(value)

@@ -9,7 +9,7 @@ from typing import Any
 from penstock.encoders.backends import Backend, default_backend
 from penstock.encoders.passes import Pass, Seal, held_back
 from penstock.encoders.settled import settle
-from penstock.encoders.small import made_at_once
+from penstock.encoders.small import MustWaitError, made_at_once
 from penstock.encoders.sources import in_memory, one_shot
 from penstock.encoders.tape import Tape
 from penstock.encoders.walk import MAX_DEPTH, Walk, check_buffer
@@ -58,9 +58,13 @@ class Body:
         self._buffer = buffer_size
         self._max_depth = max_depth
         self._backend = backend or default_backend()
-        self._small = made_at_once(
-            fields, buffer_size=buffer_size, max_depth=max_depth, backend=self._backend
-        )
+        self._small, files = None, False
+        try:
+            self._small = made_at_once(
+                fields, buffer_size=buffer_size, max_depth=max_depth, backend=self._backend
+            )
+        except MustWaitError:
+            files = True
         if self._small is not None:
             return
         self._prepared = False
@@ -72,7 +76,7 @@ class Body:
         self._tape: Tape | None = None
         sources = [value for value in fields.values() if isinstance(value, Each)]
         self._spool = spool and any(map(one_shot, sources))
-        self._waits = not all(map(in_memory, sources))
+        self._waits = files or not all(map(in_memory, sources))
 
     @property
     def small(self) -> bytes | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from penstock.encoders.backends import Backend, default_backend
 from penstock.encoders.settled import settle
-from penstock.encoders.sources import AsyncPieces, AsyncPull
+from penstock.encoders.sources import AsyncPieces, AsyncPull, FileRead
 from penstock.encoders.survey import Look
 from penstock.encoders.walk import MAX_DEPTH, Walk, check_buffer
 from penstock.errors import UsageError
@@ -61,7 +61,9 @@ def encode_json(
         for step in walk.run(value):
             if isinstance(step, (AsyncPull, AsyncPieces)):
                 raise UsageError("an async source needs a Body: encode_json cannot wait")
-            if step:
+            if isinstance(step, FileRead):
+                step.fill_now()
+            elif step:
                 yield step
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from typing import NamedTuple
 from zlib import crc32
 
-from penstock.encoders.sources import AsyncPieces, AsyncPull
+from penstock.encoders.sources import AsyncPieces, AsyncPull, FileRead
 from penstock.encoders.walk import Walk
 from penstock.encoders.yielding import Pace
 from penstock.errors import UsageError
@@ -50,7 +50,7 @@ class Pass:
             return self.head.pop(0)
         pace = self._pace = self._pace or Pace()
         for step in self._steps:
-            if isinstance(step, (AsyncPull, AsyncPieces)):
+            if isinstance(step, (AsyncPull, AsyncPieces, FileRead)):
                 await step.fill()
                 continue
             if pace.due(len(step)):

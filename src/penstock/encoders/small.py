@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from penstock.encoders.backends import Backend
@@ -11,10 +11,18 @@ from penstock.encoders.survey import Look
 from penstock.encoders.walk import Walk
 from penstock.fields import Each
 
-__all__ = ["made_at_once"]
+__all__ = ["MustWaitError", "made_at_once"]
 
 # A field is any value that has a JSON form.
 Json = Any
+
+
+class MustWaitError(Exception):
+    """A file has to be read, however small it is."""
+
+
+_BATCH = 64
+"""Messages that are translated before any of them is looked at."""
 
 
 class _TooLargeError(Exception):
@@ -28,6 +36,7 @@ def made_at_once(
 
     Raises:
         EncodeError: A field has no JSON form.
+        MustWaitError: It may fit, but a file is to be read for it.
     """
     look = Look(max_depth, surrogates=False)
     try:
@@ -47,33 +56,42 @@ def _looked_at(fields: Mapping[str, Json], look: Look, depth: int, room: int) ->
         TypeError: There is something beside plain JSON and conversations.
         UnicodeEncodeError: A text holds half of a surrogate pair.
     """
-    whole: dict[str, Json] = {}
-    for name, value in fields.items():
-        if type(name) is not str:
-            raise TypeError
-        room -= look.size(name, 0, room)
-        if type(value) is Each:
-            source, translate = value.source, value.translate
-            if not isinstance(source, (list, tuple)):
-                raise TypeError
-            if len(source) > room:
-                raise _TooLargeError
-            if translate is None:
-                value = source
-                room -= look.size(source, depth - 1, room)
-            else:
-                value = []
-                for item in source:
-                    value.append(translate(item))
-                    room -= look.size(value[-1], depth - 2, room)
-                    if room < 0:
-                        raise _TooLargeError
-        else:
-            room -= look.size(value, depth - 1, room)
+    whole = dict(fields)
+    conversations = [(name, value) for name, value in whole.items() if type(value) is Each]
+    for name, _ in conversations:
+        whole[name] = None
+    room -= look.size(whole, depth, room)
+    for name, each in conversations:
         if room < 0:
             raise _TooLargeError
-        whole[name] = value
+        items = whole[name] = []
+        for batch in _batches(each, room):
+            room -= look.size(batch, depth - 1, room)
+            if room < 0:
+                raise _TooLargeError
+            items += batch
+    if room < 0:
+        raise _TooLargeError
     return whole
+
+
+def _batches(each: Each, room: int) -> Iterable[Sequence[Json]]:
+    """Return the translated items; several batches where they may be more than `room` holds.
+
+    Raises:
+        TypeError: They are not in a list.
+    """
+    source, translate = each.source, each.translate
+    if not isinstance(source, (list, tuple)):
+        raise TypeError
+    if len(source) > room:
+        raise _TooLargeError
+    if translate is None:
+        return [source]
+    if len(source) <= _BATCH:
+        return [[*map(translate, source)]]
+    starts = range(0, len(source), _BATCH)
+    return ([*map(translate, source[start : start + _BATCH])] for start in starts)
 
 
 def _gathered(
@@ -86,7 +104,8 @@ def _gathered(
     room = buffer_size
     try:
         for step in steps:
-            assert isinstance(step, bytes), "what has to be waited for is not used"
+            if not isinstance(step, bytes):
+                raise MustWaitError
             room -= len(step)
             if room < 0:
                 return None

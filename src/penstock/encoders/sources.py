@@ -15,9 +15,19 @@ from typing import Any, NamedTuple, TypeAlias
 
 from penstock.encoders.survey import Look
 from penstock.errors import InternalError, UsageError
-from penstock.fields import Each, Raw
+from penstock.fields import Base64, Each, Raw
 
-__all__ = ["AsyncPieces", "AsyncPull", "Group", "Pull", "Room", "in_memory", "one_shot", "opened"]
+__all__ = [
+    "AsyncPieces",
+    "AsyncPull",
+    "FileRead",
+    "Group",
+    "Pull",
+    "Room",
+    "in_memory",
+    "one_shot",
+    "opened",
+]
 
 # An item is whatever the source holds, and what its translation makes of it.
 Item: TypeAlias = Any
@@ -191,3 +201,29 @@ class AsyncPieces:
         """Close the iterator, where it is a generator."""
         if isinstance(self._pieces, AsyncGenerator):
             await self._pieces.aclose()
+
+
+class FileRead:
+    """Reads some bytes for a `Base64`, with a loop or without one."""
+
+    __slots__ = ("_at", "_data", "_size", "_value")
+
+    def __init__(self, value: Base64, at: int, size: int) -> None:
+        self._value = value
+        self._at = at
+        self._size = size
+        self._data: bytes | None = None
+
+    async def fill(self) -> None:
+        """Read without holding up the loop."""
+        self._data = await self._value.wait(self._at, self._size)
+
+    def fill_now(self) -> None:
+        """Read, however long it takes."""
+        self._data = self._value.read(self._at, self._size)
+
+    def take(self) -> bytes:
+        """Return what was read."""
+        if self._data is None:
+            raise InternalError("a pass went on without its file")
+        return self._data

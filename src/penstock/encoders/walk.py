@@ -7,6 +7,7 @@ without its output is the check that comes before the first byte.
 
 from __future__ import annotations
 
+from binascii import b2a_base64
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from enum import Enum
 from itertools import islice
@@ -20,6 +21,7 @@ from penstock.encoders.settled import Settled
 from penstock.encoders.sources import (
     AsyncPieces,
     AsyncPull,
+    FileRead,
     Group,
     Pull,
     Room,
@@ -30,7 +32,7 @@ from penstock.encoders.sources import (
 from penstock.encoders.survey import Look, find_surrogates
 from penstock.encoders.values import at, refused, simpler
 from penstock.errors import UsageError
-from penstock.fields import Each, Entries, Joined, Raw, Streamed
+from penstock.fields import Base64, Each, Entries, Joined, Raw, Streamed
 
 __all__ = ["MAX_DEPTH", "MIN_BUFFER", "Step", "Walk", "check_buffer"]
 
@@ -49,7 +51,7 @@ _NOT_AT_ONCE = (TypeError, ValueError, RecursionError)
 
 # Anything that a caller may try to encode.
 Json: TypeAlias = Any
-Step: TypeAlias = "bytes | AsyncPull | AsyncPieces"
+Step: TypeAlias = "bytes | AsyncPull | AsyncPieces | FileRead"
 """A piece; ``b""`` where a check has done a piece's work; or a wait that the caller must do."""
 Frame: TypeAlias = "Generator[Any, None, None]"  # Any: a Step, or a Frame to finish first
 
@@ -234,16 +236,37 @@ class Walk:
                 return
             yield self._raw(Raw(data))
 
-    def _text(self, parts: tuple[str, ...], start: int = 0) -> Frame:
+    def _text(self, parts: tuple[str | Base64, ...], start: int = 0) -> Frame:
         """Walk over a text by slices: no copy of it is made, and none is left in it."""
         self._write(b'"')
         try:
             for part in parts:
-                yield from self._slices(part, start)
+                if isinstance(part, Base64):
+                    yield self._read(part)
+                else:
+                    yield from self._slices(part, start)
                 start = 0
         except (TypeError, UnicodeEncodeError):  # orjson raises the former
             raise refused(self._path, "half of a surrogate pair has no UTF-8 form") from None
         self._write(b'"')
+
+    def _read(self, value: Base64) -> Frame:
+        """Walk over the base64 of bytes as they are read; three of them are four characters."""
+        if self._check:
+            return
+        step, at = max(self._group // 4 * 3, 3), 0
+        while at < value.size:
+            size = min(step, value.size - at)
+            reading = FileRead(value, at, size)
+            yield reading
+            data = reading.take()
+            if len(data) != size:
+                raise refused(
+                    self._path, f"{value.size} bytes were there, and {at + len(data)} are"
+                )
+            self._write(b2a_base64(data, newline=False))
+            at += size
+            yield from self._pieces()
 
     def _slices(self, value: str, start: int) -> Generator[bytes, None, None]:
         most = self._group

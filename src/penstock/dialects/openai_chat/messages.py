@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from operator import is_
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import msgspec
@@ -222,15 +223,15 @@ class _Translator:
         self._dropped.append(path if reports < _MOST_REPORTS else f"messages[...].{name}")
 
     def _with_parts(self, message: dict[str, Json], content: Json) -> dict[str, Json]:
-        """Translate the parts of `message`; a message without documents stays the object it is."""
+        """Translate the parts of `message`; one of plain parts stays the object that it is."""
+        parts = [part.to_openai() if hasattr(part, "to_openai") else part for part in content]
         places = [
             place
-            for place, part in enumerate(content)
+            for place, part in enumerate(parts)
             if isinstance(part, Mapping) and part.get("type") == "document" and "document" in part
         ]
-        if not places:
+        if not places and all(map(is_, parts, content)):
             return message
-        parts = list(content)
         for place in places:
             parts[place] = self._file(parts[place], f"{self._path()}.content[{place}]")
         return {**message, "content": parts}
