@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from urllib.parse import unquote_to_bytes
 
+from penstock.fields import Joined
+
 if TYPE_CHECKING:
     from penstock.dialects.places import Place
 
@@ -24,8 +26,8 @@ class Data(NamedTuple):
 
     media_type: str
     """Its type, ``""`` where it has none."""
-    base64: str
-    """Its bytes in base64."""
+    base64: str | Joined
+    """Its bytes in base64, not copied out of the URL."""
 
 
 def parts_of(content: Json, place: Place) -> Iterator[tuple[str, dict[str, Json]]]:
@@ -65,33 +67,35 @@ def text_of(part: Mapping[str, Json], place: Place, path: str) -> str:
     return text
 
 
-def address_of(part: Mapping[str, Json], name: str, place: Place, path: str) -> str:
+def address_of(part: Mapping[str, Json], name: str, place: Place, path: str) -> str | Joined:
     """Return the URL that `part` has as ``name.url``, or as `name` itself.
+
+    That of an attachment is in pieces.
 
     Raises:
         EncodeError: It has none.
     """
     given = part.get(name)
     url = given.get("url") if isinstance(given, Mapping) else given
-    if not isinstance(url, str) or not url:
+    if not isinstance(url, (str, Joined)) or not url:
         raise place.fault(f"{path}.{name}", "needs a url")
     return url
 
 
-def data_of(url: str) -> Data | None:
-    """Return what a ``data:`` URL holds, None for any other (RFC 2397).
-
-    The base64 of a URL that has it is one copy of that part of the text.
-    """
-    if url[:5].lower() != "data:":
+def data_of(url: str | Joined) -> Data | None:
+    """Return what a ``data:`` URL holds, None for any other (RFC 2397)."""
+    parts = (url,) if isinstance(url, str) else url.parts
+    head = parts[0]
+    if not isinstance(head, str) or head[:5].lower() != "data:":
         return None
-    comma = url.find(",", 0, _HEAD)
+    comma = head.find(",", 0, _HEAD)
     if comma < 0:
         return None
-    kind, *marks = url[5:comma].split(";")
+    kind, *marks = head[5:comma].split(";")
     if "base64" in (mark.strip().lower() for mark in marks):
-        return Data(kind, url[comma + 1 :])
-    return Data(kind or "text/plain", b64encode(unquote_to_bytes(url[comma + 1 :])).decode())
+        return Data(kind, Joined(parts, comma + 1))
+    said = unquote_to_bytes(head[comma + 1 :])
+    return Data(kind or "text/plain", b64encode(said).decode())
 
 
 def _kind(value: Json) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from cohere.types import (
 from pydantic import BaseModel
 from tests.dialects.saying import say
 
+from penstock.conversations.attachments import ImageFile
 from penstock.errors import EncodeError, UnsupportedFeatureError
 
 ORIGIN = "https://api.example.com"
@@ -150,6 +152,15 @@ def test_a_message_in_coheres_words(name: str) -> None:
     kind = KINDS[wire["role"]]
     kind.model_validate(wire)
     assert wire.keys() - {"x_new"} <= kind.model_fields.keys()
+
+
+def test_attachments_are_addresses_of_their_bytes() -> None:
+    """A file is said as a ``data:`` URL, made while it is sent."""
+    image = ImageFile(b64decode("iVBORw0KGgo="), media_type="image/png")
+
+    assert [{"role": "user", "content": [IMAGE]}] == say(
+        "cohere", [{"role": "user", "content": [image]}], strict=True
+    ).messages
 
 
 LOST: dict[str, tuple[dict[str, Any], str]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from ollama._types import Message
 from tests.dialects.saying import say
 
+from penstock.conversations.attachments import ImageFile
 from penstock.errors import EncodeError, UnsupportedFeatureError
 from penstock.messages import AssistantMessage, ToolMessage, UserMessage
 from penstock.response import ToolCall
@@ -146,6 +148,15 @@ def test_a_result_is_found_by_its_tools_name() -> None:
         (result["tool_name"], result["tool_call_id"]) for result in results
     ]
     assert ["two", "one", "three"] == [result["content"] for result in results]
+
+
+def test_attachments_are_sent_as_their_bytes() -> None:
+    """A file is no address: its base64 stands in the list."""
+    message = {"role": "user", "content": [ImageFile(b64decode(PIXEL), media_type="image/png")]}
+
+    assert [{"role": "user", "content": "", "images": [PIXEL]}] == say(
+        "ollama", [message], strict=True
+    ).messages
 
 
 def test_typed_messages_say_themselves() -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from penstock.dialects.calls import Called, called_id, calls_of, object_of
 from penstock.dialects.parts import address_of, data_of, parts_of, text_of
 from penstock.dialects.state import KEY, state_of
+from penstock.fields import Joined
 
 if TYPE_CHECKING:
     from penstock.dialects.places import Place
@@ -105,10 +106,10 @@ def _wired(call: Called, place: Place) -> dict[str, Json]:
     return {**({"id": call.id} if call.id else {}), "function": function, **call.more}
 
 
-def _content(message: dict[str, Json], place: Place) -> tuple[str, list[str]]:
+def _content(message: dict[str, Json], place: Place) -> tuple[str, list[str | Joined]]:
     """Return a message's text, and its images in base64."""
     texts: list[str] = []
-    images: list[str] = []
+    images: list[str | Joined] = []
     for path, part in parts_of(message.get("content"), place):
         kind = part["type"]
         if kind in ("text", "refusal"):
@@ -126,8 +127,9 @@ def _content(message: dict[str, Json], place: Place) -> tuple[str, list[str]]:
     return texts[0] if len(texts) == 1 else "\n".join(texts), images
 
 
-def _image(url: str) -> str | None:
+def _image(url: str | Joined) -> str | Joined | None:
     data = data_of(url)
     if data is not None:
         return data.base64
-    return None if "://" in url[:32] else url  # base64 as it is, as Ollama's own shape has it
+    # Without a scheme it is base64, as Ollama's own shape has it.
+    return None if isinstance(url, str) and "://" in url[:32] else url
