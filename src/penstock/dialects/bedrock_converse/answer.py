@@ -230,9 +230,8 @@ class ConverseAnswer:
         rest = {name: each for name, each in answer.items() if name not in _WHOLE}
         if answer.get("usage") is not None:
             rest["usage"] = answer["usage"]
-        self._measure(rest, into)
         self._stop(stop, into)
-        self.complete = True
+        self._measure(rest, into)
 
     def _tell(self, name: str, rest: dict[str, Json], into: list[Chunk]) -> None:
         rest = {field: value for field, value in rest.items() if value is not None}

@@ -29,7 +29,7 @@ _KIND = ":message-type"
 class _Part(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """The service model's ``PayloadPart``: an event of the model's own in base64, and padding."""
 
-    bytes: bytes
+    data: bytes = msgspec.field(name="bytes")
     p: str = ""
 
 
@@ -73,7 +73,7 @@ class InvokeAnswer:
                 continue
             if frame.headers.get(_EVENT) == "chunk":
                 try:
-                    events.append(_part(frame.payload).bytes)
+                    events.append(_part(frame.payload).data)
                     continue
                 except msgspec.DecodeError:
                     pass
