@@ -9,7 +9,11 @@ canonical    a message as it is kept
 stores       the seam to the stores
 memory       in the process
 jsonl        in a file of lines (`files`, `lines`, `chain`, `sidecar`, `locks`)
-sqlite       in an SQLite file (`schema`)
+sqlite       in an SQLite file (`schema`, `runs`)
+attachments  typed parts that are read while they are sent
+windows      what is sent of a conversation
+tokens       how many tokens a message is
+compacting   summaries in the place of earlier messages
 ============ =====================================================================================
 """
 

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import msgspec
 
+from penstock.conversations import windows
 from penstock.conversations.canonical import message_of
 from penstock.conversations.jsonl import JSONLStore
 from penstock.conversations.memory import MemoryStore
 from penstock.conversations.sqlite import SQLiteStore
-from penstock.conversations.stores import Large, positions
+from penstock.conversations.stores import lines_of, positions
+from penstock.conversations.tokens import EstimatedTokens, tokens_of
+from penstock.conversations.windows import PINNED
 from penstock.errors import ConfigurationError
 from penstock.fields import Lines
 
@@ -22,7 +25,9 @@ if TYPE_CHECKING:
     from os import PathLike
     from types import TracebackType
 
-    from penstock.conversations.stores import Metadata, Store
+    from penstock.conversations.stores import Large, Metadata, Store
+    from penstock.conversations.tokens import TokenCounter
+    from penstock.conversations.windows import Window
     from penstock.messages import Message
 
 __all__ = ["SyncConversation", "open_store"]
@@ -191,6 +196,43 @@ class SyncConversation:
             raise IndexError(f"message {index} of {length}")
         return start
 
+    def pin(self, index: int) -> None:
+        """Have every view include message number `index`; a call brings its results along."""
+        self.note(**{PINNED: sorted({*windows.pinned(self.store), self._index(index)})})
+
+    def unpin(self, index: int) -> None:
+        """End what `pin` began; idempotent."""
+        left = sorted({*windows.pinned(self.store)} - {self._index(index)})
+        self.note(**{PINNED: left or None})
+
+    def last(self, count: int) -> Window:
+        """Return a view of the system's and pinned messages and the last `count`.
+
+        It never begins with a tool's result: its call, and so more than `count`, comes with it.
+        """
+        return windows.last(self.store, count)
+
+    def within_tokens(self, budget: int, counter: TokenCounter | None = None) -> Window:
+        """Return a view of the system's and pinned messages and as many of the last as fit.
+
+        Args:
+            budget: Tokens of all of them together.
+            counter: Counts them; by default an estimate (`EstimatedTokens`).
+
+        Raises:
+            ConfigurationError: What is always sent does not fit by itself.
+        """
+        return windows.within(self.store, budget, counter or EstimatedTokens())
+
+    def summarised(self) -> Window:
+        """Return a view of everything, with summaries in the place of what `compact` summed up."""
+        return windows.summarised(self.store)
+
+    def tokens(self, counter: TokenCounter | None = None) -> int:
+        """Return about how many tokens all messages are."""
+        how = counter or EstimatedTokens()
+        return sum(tokens_of(message, how) for message in self)
+
     def metadata(self) -> Metadata:
         """Return what is noted of the conversation."""
         return self.store.metadata()
@@ -230,15 +272,6 @@ class SyncConversation:
     def close(self) -> None:
         """Let go of files and locks; idempotent."""
         self.store.close()
-
-
-def lines_of(blocks: Iterable[Lines | Large]) -> Iterator[bytes]:
-    """Yield the JSON of each message of `blocks`."""
-    for block in blocks:
-        if isinstance(block, Lines):
-            yield from block.data[:-1].split(b"\n")
-        else:
-            yield b"".join(block.pieces())
 
 
 def _read(path: Path) -> Iterator[Json]:

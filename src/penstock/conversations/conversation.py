@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
 import msgspec
 
-from penstock.conversations.blocking import SyncConversation, lines_of, open_store
+from penstock.conversations.blocking import SyncConversation, open_store
 from penstock.conversations.canonical import message_of
-from penstock.conversations.stores import Large
+from penstock.conversations.compacting import compact
+from penstock.conversations.stores import Large, lines_of
 from penstock.fields import Lines, Streamed
 
 if TYPE_CHECKING:
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
     from os import PathLike
     from types import TracebackType
 
+    from penstock.conversations.compacting import Summarise
     from penstock.conversations.stores import Metadata
+    from penstock.conversations.tokens import TokenCounter
+    from penstock.conversations.windows import Window
     from penstock.messages import Message
 
 __all__ = ["Conversation", "in_thread"]
@@ -170,6 +174,69 @@ class Conversation:
     async def delete(self, index: int) -> None:
         """Take a message out; those behind it move up."""
         await in_thread(self.sync.delete, index)
+
+    async def pin(self, index: int) -> None:
+        """Have every view include message number `index`; a call brings its results along."""
+        await in_thread(self.sync.pin, index)
+
+    async def unpin(self, index: int) -> None:
+        """End what `pin` began; idempotent."""
+        await in_thread(self.sync.unpin, index)
+
+    async def last(self, count: int) -> Window:
+        """Return a view of the system's and pinned messages and the last `count`.
+
+        It never begins with a tool's result: its call, and so more than `count`, comes with it.
+        """
+        return await in_thread(self.sync.last, count)
+
+    async def within_tokens(self, budget: int, counter: TokenCounter | None = None) -> Window:
+        """Return a view of the system's and pinned messages and as many of the last as fit.
+
+        Args:
+            budget: Tokens of all of them together.
+            counter: Counts them; by default an estimate (`EstimatedTokens`).
+
+        Raises:
+            ConfigurationError: What is always sent does not fit by itself.
+        """
+        return await in_thread(self.sync.within_tokens, budget, counter)
+
+    async def tokens(self, counter: TokenCounter | None = None) -> int:
+        """Return about how many tokens all messages are."""
+        return await in_thread(self.sync.tokens, counter)
+
+    async def summarised(self) -> Window:
+        """Return a view of everything, with summaries in the place of what `compact` summed up."""
+        return await in_thread(self.sync.summarised)
+
+    async def compact(
+        self,
+        summarise: Summarise,
+        *,
+        keep: int = 10,
+        part_tokens: int = 8000,
+        counter: TokenCounter | None = None,
+    ) -> Window:
+        """Sum up all but the system's, the pinned and the last `keep` messages; return the view.
+
+        The log keeps what was said. Interrupted, it goes on where it was when it is called again.
+
+        Args:
+            summarise: ``await summarise(so_far, messages)`` returns the new summary, from any
+                model: ``so_far`` is the text until now, ``""`` at first.
+            keep: How many of the last messages are sent as they are.
+            part_tokens: About how many tokens of messages it is given at once.
+            counter: Counts them; by default an estimate.
+        """
+        return await compact(
+            self.sync.store,
+            summarise,
+            keep=keep,
+            part_tokens=part_tokens,
+            counter=counter,
+            run=in_thread,
+        )
 
     async def metadata(self) -> Metadata:
         """Return what is noted of the conversation."""

@@ -6,16 +6,16 @@ worker thread. It serialises its own calls: several threads may use one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from penstock.errors import ConversationError
+from penstock.fields import Lines
 
 if TYPE_CHECKING:
     from penstock.conversations.canonical import Message
-    from penstock.fields import Lines
 
-__all__ = ["Large", "Metadata", "Store", "failed", "positions"]
+__all__ = ["Large", "Metadata", "Store", "failed", "lines_of", "positions"]
 
 Metadata: TypeAlias = "dict[str, Any]"
 """What the caller notes of a conversation. Any: JSON."""
@@ -114,3 +114,12 @@ def failed(what: str, error: OSError) -> ConversationError:
 def positions(length: int, start: int, stop: int | None) -> tuple[int, int]:
     """Return the bounds of a slice of `length` messages, as Python's slices have them."""
     return slice(start, stop).indices(length)[:2]
+
+
+def lines_of(blocks: Iterable[Lines | Large]) -> Iterator[bytes]:
+    """Yield the JSON of each message of `blocks`."""
+    for block in blocks:
+        if isinstance(block, Lines):
+            yield from block.data[:-1].split(b"\n")
+        else:
+            yield b"".join(block.pieces())

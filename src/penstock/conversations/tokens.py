@@ -1,0 +1,128 @@
+"""How many tokens a message is: counted by a tokenizer, or estimated and corrected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from math import ceil
+from os import PathLike, fspath
+from typing import Any, Protocol, TypeAlias
+
+import msgspec
+
+from penstock.errors import ConfigurationError, MissingExtraError
+
+__all__ = ["EstimatedTokens", "TokenCounter", "TokenizerTokens", "tokens_of"]
+
+# A message of the OpenAI shape.
+Json: TypeAlias = Any
+
+_AROUND = 4
+"""Tokens that a message costs besides its text: role and marks (OpenAI, cookbook, "How to count
+tokens with tiktoken": 3 or 4)."""
+_PICTURE = 765
+"""Tokens of an image of 1024 by 1024 at high detail (OpenAI, guides/images-vision)."""
+
+# Characters of English a token; other scripts are measured by their UTF-8. OpenAI and Google say
+# "about four" (help center; ai.google.dev/gemini-api/docs/tokens), Anthropic 3.5 (glossary).
+_FAMILIES = {"claude": 3.5, "gemini": 4.0, "gpt": 4.0, "o1": 4.0, "o3": 4.0, "o4": 4.0}
+_USUAL = 3.7
+
+
+class TokenCounter(Protocol):
+    """Whoever says how many tokens a text is."""
+
+    def count(self, text: str) -> int:
+        """Return the number of tokens of `text`."""
+        ...
+
+
+class EstimatedTokens:
+    """An estimate by a model's family, made better by what providers report.
+
+    Args:
+        model: The model's name, such as ``"anthropic/claude-sonnet-4-6"``.
+    """
+
+    def __init__(self, model: str = "") -> None:
+        name = model.rpartition("/")[2].lower()
+        self.bytes_per_token = next(
+            (size for family, size in _FAMILIES.items() if name.startswith(family)), _USUAL
+        )
+        """Bytes of UTF-8 that are one token."""
+
+    def count(self, text: str) -> int:
+        """Return about how many tokens `text` is, never less than one for any text."""
+        size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+        return ceil(size / self.bytes_per_token)
+
+    def correct(self, estimated: int, reported: int) -> None:
+        """Take what a provider reported (`Usage.input_tokens`) for what was estimated.
+
+        Half of the difference is taken each time, so that one odd answer does not mislead.
+        """
+        if estimated > 0 and reported > 0:
+            right = self.bytes_per_token * estimated / reported
+            self.bytes_per_token = min(max((self.bytes_per_token + right) / 2, 0.5), 16.0)
+
+
+class TokenizerTokens:
+    """Counts with a tokenizer from a local file (``tokenizer.json``); nothing is downloaded.
+
+    Args:
+        path: The file.
+
+    Raises:
+        MissingExtraError: The extra ``tokens`` is not installed.
+        ConfigurationError: The file is no tokenizer.
+    """
+
+    def __init__(self, path: str | PathLike[str]) -> None:
+        self._path = fspath(path)
+        self.count("")  # a file that is none is refused now
+
+    @cached_property
+    def _tokenizer(self) -> Any:  # tokenizers has no types
+        try:
+            from tokenizers import Tokenizer
+        except ImportError as error:
+            raise MissingExtraError(
+                "counting with a tokenizer needs the extra: pip install 'penstock[tokens]'"
+            ) from error
+        try:
+            return Tokenizer.from_file(self._path)
+        except Exception as error:  # its own exceptions are plain Exception
+            raise ConfigurationError(f"{self._path} is no tokenizer: {error}") from None
+
+    def count(self, text: str) -> int:
+        """Return the number of tokens of `text`, special ones left out."""
+        return len(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+
+def tokens_of(message: Mapping[str, Json], counter: TokenCounter) -> int:
+    """Return about how many tokens a message is: its texts, its calls, and its marks.
+
+    A picture counts as one of 1024 by 1024 pixels; other files count nothing, as each provider
+    counts them in its own way.
+    """
+    total = _AROUND
+    content = message.get("content")
+    if isinstance(content, str):
+        total += counter.count(content)
+    elif isinstance(content, (list, tuple)):
+        for part in content:
+            total += _part(part, counter)
+    for call in message.get("tool_calls") or ():
+        total += _AROUND + counter.count(msgspec.json.encode(call).decode())
+    return total
+
+
+def _part(part: Json, counter: TokenCounter) -> int:
+    if isinstance(part, str):
+        return counter.count(part)
+    if not isinstance(part, Mapping):
+        return _PICTURE if type(part).__name__ == "ImageFile" else 0
+    if part.get("type") == "image_url":
+        return _PICTURE
+    text = part.get("text") or part.get("refusal")
+    return counter.count(text) if isinstance(text, str) else 0

@@ -1,0 +1,241 @@
+"""A view of a kept conversation: what is sent of it can be less than what is kept.
+
+A view is ranges of messages, and texts in the place of some. Deciding it goes over the messages one
+at a time and keeps numbers. It never begins between a tool call and its results: a provider refuses
+a result whose call it does not see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import msgspec
+
+from penstock.conversations.canonical import message_of
+from penstock.conversations.stores import lines_of
+from penstock.conversations.tokens import TokenCounter, tokens_of
+from penstock.errors import ConfigurationError
+from penstock.fields import Lines
+
+if TYPE_CHECKING:
+    from penstock.conversations.stores import Large, Store
+    from penstock.fields import Streamed
+
+__all__ = [
+    "PINNED",
+    "SUMMARIES",
+    "Range",
+    "Window",
+    "last",
+    "pinned",
+    "stretches",
+    "summarised",
+    "within",
+]
+
+# A message of the OpenAI shape.
+Json: TypeAlias = Any
+
+PINNED = "pinned"
+"""The note with the numbers of pinned messages."""
+SUMMARIES = "summaries"
+"""The note with what stands for spans of messages: ``[{"start", "stop", "message"}]``."""
+_SYSTEM = ("system", "developer")
+
+
+class _Seen(msgspec.Struct):
+    """What a decision needs to know of a message."""
+
+    role: str
+    tool_calls: list[msgspec.Raw] | None = None
+
+
+_see = msgspec.json.Decoder(_Seen).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Neighbouring messages, or a text in their place."""
+
+    start: int
+    """The number of the first."""
+    stop: int
+    """The number behind the last."""
+    message: Mapping[str, Json] | None = None
+    """What is sent for them; None sends them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A part of a conversation, to be passed as ``messages=``; later appends do not change it."""
+
+    store: Store = field(repr=False)
+    """Where the messages are."""
+    ranges: tuple[Range, ...]
+    """What is sent, in order."""
+
+    def __iter__(self) -> Iterator[Json]:
+        """Every message of the view."""
+        return map(msgspec.json.decode, lines_of(self.kept()))
+
+    async def __aiter__(self) -> AsyncGenerator[Json, None]:
+        """Every message of the view, read in a worker thread."""
+        from penstock.conversations.conversation import in_thread
+
+        messages = iter(self)
+        while (message := await in_thread(next, messages, None)) is not None:
+            yield message
+
+    def __len__(self) -> int:
+        """How many messages are sent."""
+        return sum(1 if each.message else each.stop - each.start for each in self.ranges)
+
+    def blocks(self) -> AsyncIterator[Lines | Streamed]:
+        """Return one pass over the messages as they are kept: what the encoder sends."""
+        from penstock.conversations.conversation import sent
+
+        return sent(self.kept)
+
+    def kept(self) -> Iterator[Lines | Large]:
+        """Yield the blocks of the view, for a thread that may wait."""
+        for each in self.ranges:
+            if each.message is None:
+                yield from self.store.blocks(each.start, each.stop)
+            else:
+                yield Lines(b"".join([*message_of(each.message).pieces(), b"\n"]))
+
+
+def pinned(store: Store) -> list[int]:
+    """Return the numbers of the pinned messages, in order."""
+    return sorted({int(number) for number in store.metadata().get(PINNED, ())})
+
+
+def summarised(store: Store) -> Window:
+    """Return the whole conversation, with its summaries in the place of what they sum up."""
+    return Window(store, tuple(_summed(store, 0, store.length())))
+
+
+def last(store: Store, count: int) -> Window:
+    """Return the system's messages, the pinned ones, and the last `count`.
+
+    Where the first of those is a tool's result, the window begins with its call.
+    """
+    if count < 0:
+        raise ConfigurationError(f"last takes a number of messages, not {count}")
+    length = store.length()
+    return _window(store, _grouped(store, max(length - count, 0)), length)
+
+
+def within(store: Store, budget: int, counter: TokenCounter) -> Window:
+    """Return the system's and the pinned messages, and as many of the last as fit `budget` tokens.
+
+    Raises:
+        ConfigurationError: What is always sent does not fit by itself.
+    """
+    length = store.length()
+    always = _system(store), *_pinned_ranges(store, length)
+    left = budget - sum(_tokens(store, each, counter) for each in always)
+    if left < 0:
+        raise ConfigurationError(
+            f"the system's and pinned messages have {budget - left} tokens: the budget is {budget}"
+        )
+    kept = {number for each in always for number in range(each.start, each.stop)}
+    start = length
+    for number, data in zip(range(length - 1, -1, -1), store.backwards(length), strict=False):
+        if number not in kept:
+            left -= tokens_of(msgspec.json.decode(data), counter)
+        if left < 0:
+            break
+        if _see(data).role != "tool":  # a result alone is no beginning
+            start = number
+    return _window(store, start, length)
+
+
+def stretches(store: Store, keep: int) -> list[Range]:
+    """Return what may be summed up: not the system's, the pinned or the last `keep` messages."""
+    length = store.length()
+    stop = _grouped(store, max(length - keep, 0))
+    at = _system(store).stop
+    found = []
+    for each in _pinned_ranges(store, stop):
+        found.append(Range(at, each.start))
+        at = each.stop
+    found.append(Range(at, stop))
+    return [each for each in found if each.start < each.stop]
+
+
+def _window(store: Store, start: int, length: int) -> Window:
+    system = _system(store)
+    found = [system, *_pinned_ranges(store, start)]
+    found += _summed(store, max(start, system.stop), length)
+    ranges: list[Range] = []
+    for each in found:
+        if each.start >= each.stop:
+            continue
+        if ranges and ranges[-1].stop >= each.start and not (each.message or ranges[-1].message):
+            ranges[-1] = Range(ranges[-1].start, max(each.stop, ranges[-1].stop))
+        else:
+            ranges.append(each)
+    return Window(store, tuple(ranges))
+
+
+def _summed(store: Store, start: int, stop: int) -> Iterator[Range]:
+    """Yield what is sent between two numbers; a summary of which a part is outside is left out."""
+    for each in store.metadata().get(SUMMARIES, ()):
+        if start <= each["start"] and each["stop"] <= stop:
+            if start < each["start"]:
+                yield Range(start, each["start"])
+            yield Range(each["start"], each["stop"], each["message"])
+            start = each["stop"]
+    if start < stop:
+        yield Range(start, stop)
+
+
+def _system(store: Store) -> Range:
+    """Return the range of the leading system messages."""
+    count = 0
+    for line in _lines(store, 0):
+        if _see(line).role not in _SYSTEM:
+            break
+        count += 1
+    return Range(0, count)
+
+
+def _pinned_ranges(store: Store, stop: int) -> Iterator[Range]:
+    """Yield the pinned messages before `stop`; a tool's call and its results stay together."""
+    done = _system(store).stop
+    for number in pinned(store):
+        if done <= number < stop:
+            start = _grouped(store, number)
+            done = _after_results(store, number)
+            yield Range(start, done)
+
+
+def _grouped(store: Store, start: int) -> int:
+    """Return `start`, or the number of the call whose result stands there."""
+    if start >= store.length():
+        return start
+    for number, data in zip(range(start, -1, -1), store.backwards(start + 1), strict=False):
+        if _see(data).role != "tool":
+            return number
+    return start
+
+
+def _after_results(store: Store, number: int) -> int:
+    """Return the number behind a message and, where it is a call or result, its results."""
+    for line in _lines(store, number + 1):
+        if _see(line).role != "tool":
+            break
+        number += 1
+    return number + 1
+
+
+def _tokens(store: Store, each: Range, counter: TokenCounter) -> int:
+    lines = lines_of(store.blocks(each.start, each.stop))
+    return sum(tokens_of(msgspec.json.decode(line), counter) for line in lines)
+
+
+def _lines(store: Store, start: int) -> Iterator[bytes]:
+    return lines_of(store.blocks(start, store.length()))

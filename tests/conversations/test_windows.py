@@ -1,0 +1,239 @@
+"""What is sent can be a view of what is kept; a call and its results are never parted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from penstock.conversations import Conversation, SyncConversation
+from penstock.conversations.tokens import EstimatedTokens, TokenizerTokens, tokens_of
+from penstock.conversations.windows import Window
+from penstock.errors import ConfigurationError
+
+
+def say(role: str, content: str) -> dict[str, Any]:
+    """A message."""
+    return {"role": role, "content": content}
+
+
+def call(*ids: str) -> dict[str, Any]:
+    """A turn that asks for tools."""
+    calls = [
+        {"id": id, "type": "function", "function": {"name": "f", "arguments": "{}"}} for id in ids
+    ]
+    return {"role": "assistant", "content": None, "tool_calls": calls}
+
+
+LOG = [
+    say("system", "s0"),
+    say("developer", "s1"),
+    say("user", "u2"),
+    say("assistant", "a3"),
+    say("user", "u4"),
+    call("c5", "d5"),
+    {"role": "tool", "tool_call_id": "c5", "content": "t6"},
+    {"role": "tool", "tool_call_id": "d5", "content": "t7"},
+    say("assistant", "a8"),
+    say("user", "u9"),
+]
+
+
+@pytest.fixture(params=["memory", "jsonl", "sqlite"])
+def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SyncConversation]:
+    """`LOG` in each store."""
+    suffix = {"jsonl": "chat.jsonl", "sqlite": "chat.db"}.get(request.param)
+    with SyncConversation.open(suffix and tmp_path / suffix) as conversation:
+        conversation.extend(LOG)
+        yield conversation
+
+
+def numbers(window: Window) -> list[int]:
+    """Which messages of `LOG` a view has."""
+    return [LOG.index(message) for message in window]
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [
+        (0, [0, 1]),
+        (1, [0, 1, 9]),
+        (2, [0, 1, 8, 9]),
+        (3, [0, 1, 5, 6, 7, 8, 9]),  # a result is not sent without its call
+        (4, [0, 1, 5, 6, 7, 8, 9]),
+        (5, [0, 1, 5, 6, 7, 8, 9]),
+        (6, [0, 1, 4, 5, 6, 7, 8, 9]),
+        (8, list(range(10))),
+        (99, list(range(10))),
+    ],
+)
+def test_the_last_messages_come_with_the_system_and_whole_calls(
+    kept: SyncConversation, count: int, expected: list[int]
+) -> None:
+    """However many are asked for."""
+    window = kept.last(count)
+
+    assert expected == numbers(window)
+    assert len(expected) == len(window)
+
+
+def test_pinned_messages_are_in_every_view(kept: SyncConversation) -> None:
+    """A pinned result brings its call, a pinned call its results; unpinning ends it."""
+    kept.pin(2)
+    kept.pin(6)
+    assert [0, 1, 2, 5, 6, 7, 9] == numbers(kept.last(1))
+    kept.unpin(6)
+    kept.pin(5)
+    assert [0, 1, 2, 5, 6, 7, 9] == numbers(kept.last(1))
+    kept.unpin(5)
+    kept.unpin(2)
+    kept.unpin(2)
+    assert [0, 1, 9] == numbers(kept.last(1))
+
+
+class Each:
+    """Counts ten tokens for any text."""
+
+    def count(self, text: str) -> int:
+        """Say ten."""
+        return 10 if text else 0
+
+
+@pytest.mark.parametrize(
+    ("budget", "expected"),
+    [
+        (28, [0, 1]),
+        (42, [0, 1, 9]),
+        (56, [0, 1, 8, 9]),
+        # The results alone would fit, but not their call.
+        (56 + 28, [0, 1, 8, 9]),
+        (56 + 28 + 4 + 28, [0, 1, 5, 6, 7, 8, 9]),
+        (500, list(range(10))),
+    ],
+)
+def test_a_budget_of_tokens_is_kept(
+    kept: SyncConversation, budget: int, expected: list[int]
+) -> None:
+    """The system's messages count, and what does not fit is left out from its beginning."""
+    window = kept.within_tokens(budget, Each())
+
+    assert expected == numbers(window)
+    assert sum(tokens_of(message, Each()) for message in window) <= budget
+
+
+def test_a_budget_that_the_system_exceeds_is_refused(kept: SyncConversation) -> None:
+    """With both figures."""
+    with pytest.raises(ConfigurationError, match="have 28 tokens: the budget is 27"):
+        kept.within_tokens(27, Each())
+
+
+def test_a_view_does_not_grow(kept: SyncConversation) -> None:
+    """It is of the conversation as it was."""
+    window = kept.last(2)
+    kept.append(say("user", "more"))
+
+    assert [0, 1, 8, 9] == numbers(window)
+
+
+@pytest.mark.asyncio
+async def test_a_conversation_is_compacted_and_keeps_everything(tmp_path: Path) -> None:
+    """Summaries stand for what is before the last messages; pinned ones stay."""
+    asked: list[tuple[str, list[str]]] = []
+
+    async def summarise(so_far: str, messages: Sequence[Any]) -> str:
+        said = [str(message["content"]) for message in messages]
+        asked.append((so_far, said))
+        return "+".join(filter(None, [so_far, *said]))
+
+    async with Conversation.open(tmp_path / "chat.db") as kept:
+        await kept.extend(LOG)
+        await kept.pin(3)
+        view = await kept.compact(summarise, keep=2, part_tokens=1)
+
+        head = "Summary of the conversation so far:\n"
+        assert [
+            *LOG[:2],
+            say("user", head + "u2"),
+            LOG[3],
+            say("user", head + "u4+None+t6+t7"),
+            *LOG[8:],
+        ] == [message async for message in view]
+        assert [("", ["u2"]), ("", ["u4"]), ("u4", ["None", "t6", "t7"])] == asked
+        assert LOG == [message async for message in kept]
+        # What is compacted already is not asked for again; the summary of a stretch grows.
+        asked.clear()
+        await kept.extend([say("user", "u10"), say("assistant", "a11")])
+        await kept.compact(summarise, keep=2, part_tokens=1000)
+        assert [("u4+None+t6+t7", ["a8", "u9"])] == asked
+        assert 7 == len(await kept.summarised())
+
+
+@pytest.mark.asyncio
+async def test_an_interrupted_compaction_goes_on_where_it_was(tmp_path: Path) -> None:
+    """What was summed up is noted before more is asked for."""
+    path = tmp_path / "chat.jsonl"
+    asked: list[list[Any]] = []
+
+    async def summarise(so_far: str, messages: Sequence[Any]) -> str:
+        assert bool(so_far) == bool(asked)
+        asked.append([message["content"] for message in messages])
+        if len(asked) == 3:
+            raise ConnectionError
+        return "x"
+
+    async with Conversation.open(path) as kept:
+        await kept.extend(say("user", f"{number}") for number in range(6))
+        with pytest.raises(ConnectionError):
+            await kept.compact(summarise, keep=1, part_tokens=1)
+    async with Conversation.open(path) as again:
+        view = await again.compact(summarise, keep=1, part_tokens=1)
+
+    assert [["0"], ["1"], ["2"], ["2"], ["3"], ["4"]] == asked
+    assert 2 == len(view)
+
+
+def test_an_estimate_goes_towards_what_is_reported() -> None:
+    """Half of the way each time, and never to nonsense."""
+    counter = EstimatedTokens("anthropic/claude-sonnet-4-6")
+    assert 3.5 == counter.bytes_per_token
+    text = "word " * 700
+    assert 1000 == counter.count(text)
+
+    for _ in range(12):
+        counter.correct(counter.count(text), 1400)
+
+    assert abs(counter.count(text) - 1400) <= 2
+    counter.correct(0, 5)
+    counter.correct(1, 10**9)
+    assert counter.bytes_per_token >= 0.5
+    assert 0 == counter.count("")
+    assert 1 == EstimatedTokens().count("a")
+
+
+def test_a_tokenizer_counts_from_a_local_file(tmp_path: Path) -> None:
+    """The file is ``tokenizer.json``; nothing is downloaded, and what is none is refused."""
+    path = tmp_path / "tokenizer.json"
+    vocabulary = {"[UNK]": 0, "hello": 1, "world": 2}
+    made = {
+        "version": "1.0",
+        "added_tokens": [],
+        "pre_tokenizer": {"type": "Whitespace"},
+        "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": "[UNK]"},
+    }
+    path.write_text(json.dumps(made))
+
+    assert 3 == TokenizerTokens(path).count("hello world !")
+    path.write_text("{}")
+    with pytest.raises(ConfigurationError, match="is no tokenizer"):
+        TokenizerTokens(path)
+
+
+def test_tokens_of_a_message_are_its_texts_and_calls() -> None:
+    """And four for what is around it."""
+    assert 14 == tokens_of(say("user", "a"), Each())
+    assert 4 + 14 + 14 == tokens_of(call("a", "b"), Each())
+    parts = [{"type": "text", "text": "a"}, {"type": "image_url", "image_url": {"url": "u"}}]
+    assert 4 + 10 + 765 == tokens_of({"role": "user", "content": parts}, Each())
