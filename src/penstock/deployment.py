@@ -148,7 +148,9 @@ class Deployment:
 
     Args:
         base_url: The address before the dialect's own path, such as ``https://api.openai.com/v1``;
-            for a unix socket ``http+unix://%2Frun%2Fllm.sock/v1``, the socket's path encoded.
+            for a unix socket ``http+unix://%2Frun%2Fllm.sock/v1``, the socket's path encoded. None
+            is the address of the provider that the deployment's key begins with, and its first
+            dialect: ``{"groq/*": Deployment(api_key=...)}``.
         api_key: The key, ``"env:NAME"``, or a callable (sync or async) that supplies a fresh one
             for each call. It is sent to the origin of `base_url` and nowhere else.
         model: The model's name on the wire; by default it follows from the deployment's key.
@@ -172,13 +174,13 @@ class Deployment:
     """
 
     base_url: str
-    """The address, without a slash at its end."""
+    """The address, without a slash at its end; ``""`` is the provider's."""
     api_key: Secret = field(repr=False)
     """The key, out of sight."""
     model: str | None
     """The model's name on the wire, or None to derive it."""
     dialect: str
-    """The vendor's vocabulary."""
+    """The vendor's vocabulary; ``""`` is the provider's first."""
     headers: Mapping[str, str] = field(repr=False)
     """More headers."""
     extra_body: Mapping[str, Any]  # Any: a vendor's own JSON
@@ -198,7 +200,7 @@ class Deployment:
 
     def __init__(
         self,
-        base_url: str,
+        base_url: str | None = None,
         api_key: Credential | Secret | None = None,
         *,
         model: str | None = None,
@@ -231,10 +233,10 @@ class Deployment:
             _check_place(place, given)
         _check_auth(auth, api_key)
         values = {
-            "base_url": _checked(_filled(base_url, places)),
+            "base_url": "" if base_url is None else _checked(_filled(base_url, places)),
             "api_key": api_key,
             "model": model,
-            "dialect": dialect or "openai_chat",
+            "dialect": dialect or ("" if base_url is None else "openai_chat"),
             "headers": headers,
             "extra_body": dict(_mapping("extra_body", extra_body)),
             "body_framing": body_framing,

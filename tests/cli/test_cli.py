@@ -112,7 +112,7 @@ def test_a_local_server_is_found(simulator: SimulatorThread) -> None:
     done = run("chat", "--dry-run", "hi", OLLAMA_HOST=simulator.url)
 
     assert 0 == done.returncode
-    assert f"POST {simulator.url}/v1/chat/completions" in done.stdout
+    assert f"POST {simulator.url}/api/chat" in done.stdout
     assert "penstock: ollama/" in done.stderr
 
 

@@ -35,7 +35,9 @@ class Also:
     base_url: str | None = None
     """Its address for that dialect; None where it is the same."""
     auth: str | None = None
-    """Its scheme for that dialect; None where it is the same."""
+    """Its scheme for that dialect; None where it is what the dialect's own vendor takes."""
+    regions: Mapping[str, str] = field(default_factory=dict)
+    """Other addresses for that dialect, by region."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +55,11 @@ class ProviderRow:
     """Whether a user with a key can chat with it."""
     reason: str = ""
     """Why it is not routable."""
+    checked: Literal["vendor", "clients", "own", ""] = ""
+    """Against what address, key and path were checked: what the vendor publishes; two clients of
+    others that are kept up; nothing, as they are the user's own."""
     source: str = ""
-    """The vendor's page or SDK that was checked."""
+    """What was read, and its version where it has one."""
     base_url: str = ""
     """The address before the dialect's own path; ``{names}`` stand for what differs by user."""
     regions: Mapping[str, str] = field(default_factory=dict)
@@ -65,6 +70,8 @@ class ProviderRow:
     """For each name in the address, the environment variables that may fill it, in order."""
     base_url_env: tuple[str, ...] = ()
     """Variables that may hold another address, in order."""
+    host_env: tuple[str, ...] = ()
+    """Variables that may hold another address without its path, in order."""
     auth: str = "bearer"
     """The scheme: how the key is sent (`penstock.providers.auth` has them)."""
     key_env: tuple[str, ...] = ()
@@ -79,10 +86,16 @@ class ProviderRow:
     """The other dialects it speaks."""
     chat_path: str | None = None
     """The path of a chat below the address, where it is not the dialect's own."""
+    models_path: str = "/models"
+    """The path of the list of models; ``""`` where there is none at its address."""
+    models_headers: Mapping[str, str] = field(default_factory=dict)
+    """Headers of the request for that list."""
     query: Mapping[str, str] = field(default_factory=dict)
-    """The query of a chat's address."""
+    """The query of every address; ``{api_version}`` in it stands for the version."""
     api_version: str | None = None
     """The version of its API, where the address or a header names one."""
+    version_env: tuple[str, ...] = ()
+    """Variables that may hold another version, in order."""
     body_framing: Literal["auto", "length"] = "auto"
     """How bodies above the buffer are framed."""
     endpoints: tuple[str, ...] = ("chat",)
@@ -118,16 +131,17 @@ class ProviderRow:
 
     def speaking(self, dialect: str | None) -> ProviderRow:
         """Return the row as it is for `dialect`: that one's address and scheme."""
-        other = self.also.get(dialect) if dialect is not None else None
-        if other is None or dialect is None:
+        other = None if dialect in (None, self.dialect) else self.also.get(str(dialect))
+        if other is None:
             return self
         return replace(
             self,
-            dialect=dialect,
+            dialect=str(dialect),
             base_url=other.base_url or self.base_url,
-            regions={} if other.base_url else self.regions,
+            regions=other.regions if other.base_url else self.regions,
             auth=other.auth or self.auth,
             chat_path=None,
+            query={},
         )
 
 
@@ -143,14 +157,23 @@ def catalogue() -> Mapping[str, ProviderRow]:
 
 
 def find_row(name: str) -> ProviderRow | None:
-    """Return the provider that is called `name`, by its key or another of its names."""
+    """Return the provider that is called `name`, by its key or another of its names.
+
+    Hyphens and underscores, capitals and small letters are the same in it.
+    """
     row = catalogue().get(name)
-    return row if row is not None else _by_alias().get(name)
+    return row if row is not None else _by_alias().get(_plain(name))
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "_")
 
 
 @cache
 def _by_alias() -> Mapping[str, ProviderRow]:
-    return {alias: row for row in catalogue().values() for alias in row.aliases}
+    rows = catalogue()
+    named = {_plain(alias): row for row in rows.values() for alias in row.aliases}
+    return named | {_plain(key): row for key, row in rows.items()}
 
 
 def _inherited(tables: Mapping[str, Any], key: str) -> dict[str, Any]:  # Any: facts of a row

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import urlsplit
 
 from msgspec import DecodeError as NotJson
-from msgspec import Struct
 from msgspec.json import decode as decode_json
 
 from penstock._version import USER_AGENT
@@ -27,7 +26,6 @@ from penstock.errors import (
     InternalError,
     LimitExceededError,
     PenstockError,
-    ProtocolError,
 )
 from penstock.interfaces import CallRecord, HttpCall
 from penstock.limits import media_limits
@@ -37,6 +35,7 @@ from penstock.providers.blame import Blame
 from penstock.providers.capture import Capture, Recording
 from penstock.providers.echo import spoken
 from penstock.providers.headers import check_headers, rate_limit, request_id, selected
+from penstock.providers.listing import check_listed, ids_of, models_url
 from penstock.providers.ready import ReadyBody
 from penstock.providers.redact import masked, secrets_of
 from penstock.providers.source import HttpSource, decoder_for
@@ -81,14 +80,6 @@ class Prepared:
         small = self.body.small if body else None
         data = "@request.json" if small is None else quote(small.decode("utf-8"))
         return " \\\n  ".join([*words, f"--data-binary {data}"])
-
-
-class _Model(Struct):
-    id: str
-
-
-class _Listed(Struct):
-    data: list[_Model]
 
 
 class Sockets(Protocol):
@@ -232,25 +223,24 @@ class HttpProvider:
         Raises:
             PenstockError: There is no answer, or it is an error or no list.
         """
+        check_listed(self._resolved)
         async with self._models() as wire:
             if wire.status != 200:
                 raise await self._rejection(wire)
             body = WholeDecoder(max_event=self._limits.max_event)
             while data := await wire.read():
                 body.decode(data)
-            try:
-                listed = decode_json(b"".join(body.flush()), type=_Listed)
-            except NotJson as exc:
-                raise ProtocolError(f"the list of models is none: {exc}") from exc
-            return [model.id for model in listed.data]
+            return ids_of(b"".join(body.flush()))
 
     @asynccontextmanager
     async def _models(self) -> AsyncIterator[Wire]:
         """Ask for the list of models; errors leave with the deployment's name."""
         target = await self._target()
         grant = await self._scheme.grant(target)
-        pairs = self._pairs(grant, {"accept": "application/json"}, target.headers)
-        url = f"{target.base_url}/models"
+        row = self._resolved.row
+        more = {} if row is None else row.models_headers
+        pairs = self._pairs(grant, {"accept": "application/json"}, more, target.headers)
+        url = models_url(self._resolved, target.base_url)
         pairs = await _signed(grant, Unsigned("GET", url, pairs))
         call = HttpCall(
             method="GET",

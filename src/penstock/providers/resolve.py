@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from os import environ
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from penstock.credentials import Headers
 from penstock.deployment import Deployment, Secret
-from penstock.errors import UnknownModelError
-from penstock.interfaces import Target
+from penstock.errors import ConfigurationError, UnknownModelError
+from penstock.interfaces import Quirks, Target
+from penstock.providers.addresses import located, row_at, variable
 from penstock.providers.auth import auth_kind
-from penstock.providers.catalogue import catalogue
+from penstock.providers.catalogue import catalogue, find_row
+from penstock.providers.custom import CustomProviderConfig, custom_providers, registrations
+from penstock.providers.names import SHORT_NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from penstock.providers.catalogue import ProviderRow
 
 __all__ = ["Resolved", "Resolver"]
 
 # Names come from callers, some from their users: look-ups are kept for as many, and no more.
 _KEPT = 1024
+_ANY = "/*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +42,15 @@ class Resolved:
     deployment: Deployment
     auth: str = "bearer"
     """The scheme that says who sends a request (`penstock.providers.auth`)."""
+    row: ProviderRow | None = None
+    """The provider as it is for the deployment's dialect, where it is known."""
+    said_by: Mapping[str, str] = field(default_factory=dict)
+    """Who said what of the address (`penstock.providers.addresses.Located`)."""
 
     @property
     def target(self) -> Target:
         """The deployment as a dialect needs to know it."""
+        path, query = self._path()
         return Target(
             deployment=self.key,
             provider=self.provider,
@@ -53,121 +62,284 @@ class Resolved:
             region=self.deployment.region,
             project=self.deployment.project,
             api_version=self.deployment.api_version,
+            path=path,
+            query=query,
+            quirks=Quirks() if self.row is None else self.row.quirks,
         )
+
+    def _path(self) -> tuple[str, dict[str, str]]:
+        """Return the row's path and query; they belong to the row's own address."""
+        row, version = self.row, self.deployment.api_version
+        if row is None or urlsplit(row.base_url).path != urlsplit(self.deployment.base_url).path:
+            return "", {}
+        query = {
+            name: value.replace("{api_version}", version or "") for name, value in row.query.items()
+        }
+        return row.chat_path or "", query
 
 
 class Resolver:
     """Finds deployments by name, in one order; never by a silent default.
 
-    Deployments' keys, then ``provider/model`` and ``provider:model``, then the model prefixes of
-    the catalogue.
+    Deployments' keys, then the prefixes of users' providers, ``provider/model`` and
+    ``provider:model``, short names, and the model prefixes of the catalogue.
 
     Args:
-        deployments: The configured ones.
+        deployments: The configured ones. A key ``provider/*`` is for every model of a provider.
+        providers: Providers of the client's own, before those that are registered.
+        aliases: More short names.
     """
 
-    def __init__(self, deployments: Mapping[str, Deployment]) -> None:
+    def __init__(
+        self,
+        deployments: Mapping[str, Deployment],
+        *,
+        providers: Iterable[CustomProviderConfig] = (),
+        aliases: Mapping[str, str] | None = None,
+    ) -> None:
         self._deployments = dict(deployments)
+        self._own = tuple(providers)
+        self._aliases = {**SHORT_NAMES, **(aliases or {})}
         self._found: dict[str, Resolved] = {}
+        self._registrations = registrations()
+        for key, deployment in self._deployments.items():
+            if not deployment.base_url:
+                self._provider_of(key)
 
     @property
     def deployments(self) -> Mapping[str, Deployment]:
         """The configured deployments."""
         return self._deployments
 
+    @property
+    def version(self) -> int:
+        """A number that differs whenever what was resolved may not hold any more."""
+        return registrations()
+
     def resolve(self, model: str) -> Resolved:
         """Return where `model` is served.
 
         Raises:
             UnknownModelError: Nothing fits; the message has the nearest names.
+            ConfigurationError: The provider's address leaves something open.
         """
         if not isinstance(model, str) or not model:
             raise UnknownModelError(f"a model is a name such as 'openai/gpt-5.4', not {model!r}")
+        if self._registrations != registrations():
+            self._registrations = registrations()
+            self._found.clear()
         found = self._found.get(model)
         if found is None:
-            found = self._configured(model) or self._named(model) or self._prefixed(model)
+            found = self._look_up(model, aliases=True)
             if found is None:
                 raise UnknownModelError(self._complaint(model), model=model)
             if len(self._found) < _KEPT:
                 self._found[model] = found
         return found
 
+    def _look_up(self, model: str, *, aliases: bool) -> Resolved | None:
+        ways: list[Callable[[str], Resolved | None]] = [self._configured, self._custom, self._named]
+        if aliases:
+            ways.append(self._aliased)
+        for way in [*ways, self._prefixed]:
+            found = way(model)
+            if found is not None:
+                return found
+        return None
+
     def _configured(self, model: str) -> Resolved | None:
         deployment = self._deployments.get(model)
-        if deployment is None:
-            return None
-        row = _row_at(deployment)
-        wire = deployment.model or model
-        if deployment.model is None and row is not None and not row.slashed_ids and "/" in model:
-            wire = model.partition("/")[2]
-        provider = row.key if row is not None else urlsplit(deployment.base_url).hostname or ""
-        return Resolved(model, provider, wire, deployment, _auth_of(deployment, row))
+        if deployment is not None:
+            return self._deployed(model, deployment)
+        for name, rest in _parts(model):
+            deployment = self._deployments.get(f"{name}{_ANY}")
+            if deployment is not None:
+                found = self._deployed(f"{name}{_ANY}", deployment)
+                return replace(found, key=model, model=deployment.model or rest)
+        return None
+
+    def _deployed(self, key: str, deployment: Deployment) -> Resolved:
+        if not deployment.base_url:
+            return self._completed(key, deployment)
+        own = [config.row for config in self._customs()]
+        row = row_at(deployment.base_url, key, own)
+        wire = deployment.model or key
+        if deployment.model is None and row is not None and not row.slashed_ids and "/" in key:
+            wire = key.partition("/")[2]
+        if row is None:
+            host = urlsplit(deployment.base_url).hostname or ""
+            return Resolved(key, host, wire, deployment, _auth_of(deployment, None))
+        deployment = _fitted(deployment, row)
+        spoken = row.speaking(deployment.dialect)
+        return Resolved(key, row.key, wire, deployment, _auth_of(deployment, row), spoken)
+
+    def _completed(self, key: str, deployment: Deployment) -> Resolved:
+        """Return a deployment without an address of its own at its provider's."""
+        row, secret = self._provider_of(key)
+        spoken = row.speaking(deployment.dialect or None)
+        place = located(
+            spoken,
+            {
+                "region": deployment.region,
+                "project": deployment.project,
+                "api_version": deployment.api_version,
+            },
+        )
+        whole = replace(
+            deployment,
+            base_url=place.base_url,
+            api_key=deployment.api_key if deployment.api_key.present else secret,
+            dialect=deployment.dialect or row.dialect,
+            headers=_over(_headers(row), deployment.headers),
+            region=place.region,
+            project=place.project,
+            api_version=place.api_version,
+        )
+        wire = deployment.model or key.partition("/")[2] or key
+        auth = _auth_of(whole, row)
+        return Resolved(key, row.key, wire, whole, auth, spoken, said_by=place.said_by)
+
+    def _provider_of(self, key: str) -> tuple[ProviderRow, Secret]:
+        name = key.partition("/")[0]
+        for config in self._customs():
+            if config.name == name:
+                return config.row, config.secret
+        row = find_row(name)
+        if row is None or not row.routable:
+            raise ConfigurationError(
+                f"deployments[{key!r}] has no base_url, and {name!r} is no provider that has one",
+                param="base_url",
+            )
+        return row, _secret(row)
+
+    def _customs(self) -> Iterator[CustomProviderConfig]:
+        yield from self._own
+        yield from custom_providers()
+
+    def _custom(self, model: str) -> Resolved | None:
+        for config in self._customs():
+            for prefix in sorted((f"{config.name}/", *config.model_prefixes), key=len)[::-1]:
+                if model.startswith(prefix) and model != prefix:
+                    rest = model.removeprefix(prefix) if prefix.endswith("/") else model
+                    return _served(model, config.row, rest, config.secret)
+            if model.startswith(f"{config.name}:"):
+                rest = model.removeprefix(f"{config.name}:")
+                return _served(model, config.row, rest, config.secret)
+        return None
 
     def _named(self, model: str) -> Resolved | None:
-        for separator in "/:":
-            provider, found, rest = model.partition(separator)
-            row = catalogue().get(provider)
-            if found and rest and row is not None:
+        for name, rest in _parts(model):
+            row = find_row(name)
+            if row is not None:
                 return _served(model, row, rest)
         return None
 
+    def _aliased(self, model: str) -> Resolved | None:
+        meant = self._aliases.get(model)
+        if meant is None or meant == model:
+            return None
+        found = self._look_up(meant, aliases=False)
+        if found is None:
+            raise UnknownModelError(
+                f"the short name {model!r} stands for {meant!r}: {self._complaint(meant)}",
+                model=model,
+            )
+        return found
+
     def _prefixed(self, model: str) -> Resolved | None:
-        for row in catalogue().values():
-            if model.startswith(row.model_prefixes) and row.model_prefixes:
-                return _served(model, row, model)
-        return None
+        fitting = [
+            (len(prefix), row)
+            for row in catalogue().values()
+            for prefix in row.model_prefixes
+            if model.startswith(prefix)
+        ]
+        if not fitting:
+            return None
+        return _served(model, max(fitting, key=lambda each: each[0])[1], model)
 
     def _complaint(self, model: str) -> str:
-        providers = [f"{key}/" for key in catalogue()]
+        own = [f"{config.name}/" for config in self._customs()]
+        providers = [*own, *(f"{key}/" for key, row in catalogue().items() if row.routable)]
         head = model.partition("/")[0] + "/"
-        near = get_close_matches(model, list(self._deployments), 3, 0.6)
+        near = get_close_matches(model, [*self._deployments, *self._aliases], 3, 0.6)
         near += [f"{name}…" for name in get_close_matches(head, providers, 3, 0.6)]
         hint = f"did you mean {' or '.join(near)}? " if near else ""
         return (
             f"no deployment, provider or model prefix fits {model!r}: {hint}"
-            f"Name it as provider/model ({', '.join(providers)}), or add it to deployments="
+            f"Name it as provider/model (`penstock providers` lists {len(providers)}), or add it "
+            f"to deployments="
         )
 
 
-def _served(name: str, row: ProviderRow, model: str) -> Resolved:
-    deployment = _deployment_of(row)
-    return Resolved(name, row.key, model, deployment, _auth_of(deployment, row))
+def _parts(model: str) -> Iterator[tuple[str, str]]:
+    """Yield what may be a provider's name and the rest: the longest name before a slash first."""
+    for separator in "/:":
+        place = model.find(separator)
+        second = model.find(separator, place + 1) if separator == "/" and place > 0 else -1
+        for at in (second, place):
+            if at > 0 and model[at + 1 :]:
+                yield model[:at], model[at + 1 :]
+
+
+def _served(name: str, row: ProviderRow, model: str, secret: Secret | None = None) -> Resolved:
+    if not row.routable:
+        raise UnknownModelError(
+            f"{name!r} cannot be chatted with: {row.name} is known, but {row.reason}", model=name
+        )
+    place = located(row)
+    deployment = Deployment(
+        place.base_url,
+        _secret(row) if secret is None else secret,
+        dialect=row.dialect,
+        headers=_headers(row),
+        body_framing=row.body_framing,
+        region=place.region,
+        project=place.project,
+        api_version=place.api_version,
+    )
+    auth = _auth_of(deployment, row)
+    return Resolved(name, row.key, model, deployment, auth, row, said_by=place.said_by)
+
+
+def _fitted(deployment: Deployment, row: ProviderRow) -> Deployment:
+    """Return a configured deployment with what its provider's row adds to it."""
+    version = variable(row.version_env)
+    said = environ[version] if version else row.api_version
+    if not row.headers and row.body_framing == "auto" and said is None:
+        return deployment
+    return replace(
+        deployment,
+        headers=_over(row.headers, deployment.headers),
+        body_framing="length" if row.body_framing == "length" else deployment.body_framing,
+        api_version=deployment.api_version or said,
+    )
+
+
+def _over(under: Mapping[str, str], headers: Mapping[str, str]) -> Headers:
+    """Return `headers` over others; what a pickle left out of them stays known."""
+    merged = Headers({**under, **headers})
+    merged.lost = getattr(headers, "lost", ())
+    return merged
+
+
+def _headers(row: ProviderRow) -> dict[str, str]:
+    said = {name: environ[v] for name, v in row.header_env.items() if environ.get(v)}
+    return {**row.headers, **said}
+
+
+def _secret(row: ProviderRow) -> Secret:
+    wanted = row.auth != "none"
+    if row.keyless or row.auth == "aws":  # there need be none
+        wanted = any(environ.get(name) for name in row.key_env)
+    return Secret(None, variables=row.key_env if wanted else ())
 
 
 def _auth_of(deployment: Deployment, row: ProviderRow | None) -> str:
+    other = None if row is None else row.also.get(deployment.dialect)
     return auth_kind(
-        deployment.auth,
+        deployment.auth or (None if other is None else other.auth),
         None if row is None else row.auth,
         dialect=deployment.dialect,
         row_dialect="" if row is None else row.dialect,
         key=deployment.api_key,
     )
-
-
-def _row_at(deployment: Deployment) -> ProviderRow | None:
-    host = urlsplit(deployment.base_url).netloc
-    for row in catalogue().values():
-        if urlsplit(row.base_url).netloc == host:
-            return row
-    return None
-
-
-def _moved(value: str, row: ProviderRow) -> str:
-    """Return the address that a variable gives; a local server's may be no more than its host."""
-    if not row.local:
-        return value
-    usual = urlsplit(row.base_url)
-    parts = urlsplit(value if "://" in value else f"//{value}", scheme=usual.scheme)
-    host = "127.0.0.1" if parts.hostname in (None, "0.0.0.0") else parts.hostname
-    port = parts.port or (usual.port if "://" not in value else None)
-    return parts._replace(
-        netloc=f"{host}:{port}" if port else str(host), path=parts.path.rstrip("/") or usual.path
-    ).geturl()
-
-
-def _deployment_of(row: ProviderRow) -> Deployment:
-    moved = next((environ[name] for name in row.base_url_env if environ.get(name)), None)
-    base_url = row.base_url if moved is None else _moved(moved, row)
-    secret = Secret(None, variables=row.key_env if row.auth != "none" else ())
-    headers = {name: environ[v] for name, v in row.header_env.items() if environ.get(v)}
-    return Deployment(base_url, secret, dialect=row.dialect, headers=headers)

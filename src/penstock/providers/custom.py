@@ -1,0 +1,208 @@
+"""Providers that users add: checked, and kept for a client or for the whole process."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from penstock.deployment import Credential, Deployment, Secret
+from penstock.errors import ConfigurationError
+from penstock.providers.catalogue import CAPABILITIES, ProviderRow, find_row
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = [
+    "CustomProviderConfig",
+    "custom_providers",
+    "register_custom_provider",
+    "registrations",
+    "reset_custom_providers",
+    "unregister_custom_provider",
+]
+
+# What stands before the slash or colon of a model string, and in a table's name.
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+
+
+@dataclass(frozen=True, slots=True)
+class CustomProviderConfig:
+    """A provider of one's own.
+
+    Models are its by ``name/model``, or by the beginning of their names. A prefix that ends with a
+    slash is cut off on the wire, another one is part of the model's name.
+
+    Raises:
+        ConfigurationError: The name is empty or has a slash or colon in it, the name is one of the
+            catalogue's, the address is none, or there are no model prefixes.
+    """
+
+    name: str
+    """What it is called, before the slash of a model string."""
+    base_url: str
+    """The address before the dialect's own path."""
+    auth_header: str = "bearer"
+    """How the key is sent: any scheme of `penstock.Deployment`; an unknown one is ``bearer``."""
+    model_prefixes: Sequence[str] = ()
+    """How the names of its models begin, at least one."""
+    dialect: str = "openai_chat"
+    """What it speaks."""
+    api_key: Credential | Secret | None = field(default=None, repr=False)
+    """The key, ``"env:NAME"`` or a callable; by default of the variables `key_env`."""
+    key_env: Sequence[str] = ()
+    """Variables that may hold the key; by default the name in capitals and ``_API_KEY``."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """More headers, on every request."""
+    param_mappings: Mapping[str, str] = field(default_factory=dict)
+    """Parameters of the OpenAI shape that have another name on its wire."""
+    drops: Sequence[str] = ()
+    """Parameters that it refuses."""
+    slashed_ids: bool = False
+    """Whether its own model ids contain a slash."""
+    capabilities: Sequence[str] = ()
+    """What its models can do: names of `ProviderCapabilities`."""
+    display_name: str | None = None
+    """The name shown to people."""
+
+    def __post_init__(self) -> None:
+        key = self.api_key if isinstance(self.api_key, Secret) else Secret(self.api_key)
+        object.__setattr__(self, "api_key", key)
+        _check_name(self.name)
+        for name in ("model_prefixes", "key_env", "drops", "capabilities"):
+            object.__setattr__(self, name, _texts(name, getattr(self, name)))
+        if not self.model_prefixes:
+            raise ConfigurationError(
+                f"provider {self.name!r} has no model_prefixes: name at least one, such as "
+                f'["{self.name}/"]',
+                param="model_prefixes",
+            )
+        unknown = sorted(set(self.capabilities) - set(CAPABILITIES))
+        if unknown:
+            raise ConfigurationError(
+                f"provider {self.name!r} has no capability {unknown[0]!r}: there are "
+                f"{', '.join(CAPABILITIES)}",
+                param="capabilities",
+            )
+        self._check_place()
+
+    def _check_place(self) -> None:
+        try:
+            Deployment(self.base_url, auth=self.auth_header, headers=self.headers)
+        except ConfigurationError as error:
+            raise ConfigurationError(
+                f"provider {self.name!r}: {error.message}", param=error.param or "base_url"
+            ) from None
+
+    @property
+    def secret(self) -> Secret:
+        """The key, out of sight."""
+        assert isinstance(self.api_key, Secret)  # made one above
+        if self.api_key.present or self.auth_header == "none":
+            return self.api_key
+        return Secret(None, variables=tuple(self.key_env) or (_usual_variable(self.name),))
+
+    @property
+    def row(self) -> ProviderRow:
+        """The provider as a row of the catalogue."""
+        return ProviderRow(
+            key=self.name,
+            name=self.display_name or self.name,
+            checked="own",
+            source="given by the user",
+            base_url=self.base_url.rstrip("/"),
+            auth=self.auth_header,
+            key_env=self.secret.variables,
+            headers=dict(self.headers),
+            dialect=self.dialect,
+            model_prefixes=tuple(self.model_prefixes),
+            slashed_ids=self.slashed_ids,
+            capabilities=frozenset(self.capabilities),
+            renames=dict(self.param_mappings),
+            drops=frozenset(self.drops),
+        )
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str) or not name.strip():
+        raise ConfigurationError("a provider needs a name that is not empty", param="name")
+    if not _NAME.fullmatch(name):
+        raise ConfigurationError(
+            f"a provider's name is letters, digits, '.', '_' and '-', not {name!r:.80}",
+            param="name",
+        )
+    row = find_row(name)
+    if row is not None:
+        raise ConfigurationError(
+            f"{name!r} is a provider of the catalogue ({row.name}): choose another name, or give "
+            f'it another address or key with deployments={{"{row.key}/*": Deployment(...)}}',
+            param="name",
+        )
+
+
+def _texts(name: str, value: object) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise ConfigurationError(f"{name} must be a list of str, not {value!r:.80}", param=name)
+    texts = tuple(value)
+    if any(not isinstance(text, str) or not text for text in texts):
+        raise ConfigurationError(f"{name} must hold str that are not empty", param=name)
+    return texts
+
+
+def _usual_variable(name: str) -> str:
+    return re.sub(r"[^A-Z0-9]", "_", name.upper()) + "_API_KEY"
+
+
+# The one registry of the process (the third seed has it): explicit, and emptied by
+# `reset_custom_providers`. The number changes with it, so that clients forget what they resolved.
+_registered: dict[str, CustomProviderConfig] = {}
+_lock = Lock()
+_changes = 0
+
+
+def register_custom_provider(config: CustomProviderConfig) -> None:
+    """Make a provider known to every client of the process, before those of the catalogue.
+
+    One that is registered under the same name is replaced. For one client alone there is
+    ``Client(providers=)``.
+
+    Raises:
+        ConfigurationError: `config` is not a `CustomProviderConfig`.
+    """
+    if not isinstance(config, CustomProviderConfig):
+        raise ConfigurationError(
+            f"register_custom_provider takes a CustomProviderConfig, not {type(config).__name__}"
+        )
+    global _changes
+    with _lock:
+        _registered[config.name] = config
+        _changes += 1
+
+
+def unregister_custom_provider(name: str) -> bool:
+    """Forget the registered provider called `name`; return whether there was one."""
+    global _changes
+    with _lock:
+        _changes += 1
+        return _registered.pop(name, None) is not None
+
+
+def reset_custom_providers() -> None:
+    """Forget every registered provider; for tests."""
+    global _changes
+    with _lock:
+        _registered.clear()
+        _changes += 1
+
+
+def custom_providers() -> tuple[CustomProviderConfig, ...]:
+    """Return the registered providers, the last one first."""
+    with _lock:
+        return tuple(reversed(_registered.values()))
+
+
+def registrations() -> int:
+    """Return a number that differs whenever the registered providers have changed."""
+    return _changes
