@@ -17,10 +17,12 @@ from penstock.chunks import (
     Meta,
     ProviderEvent,
     RefusalDelta,
+    State,
     TextDelta,
 )
 from penstock.dialects.anthropic_messages.blocks import Blocks
 from penstock.dialects.anthropic_messages.errors import stream_error
+from penstock.dialects.anthropic_messages.record import EXPLAINED
 from penstock.dialects.anthropic_messages.usage import finish, usage
 from penstock.dialects.anthropic_messages.wire import PlainJson, PlainText, PlainThinking, plain
 from penstock.dialects.reading import excerpt, parse
@@ -46,8 +48,9 @@ _FRAMINGS: dict[str, Framing] = {
     "text/json": "json",
 }
 _MESSAGE = frozenset({"id", "type", "role", "model", "content", "stop_reason", "usage"})
-_MESSAGE |= {"stop_sequence", "stop_details"}
-_DELTA = frozenset({"stop_reason", "stop_sequence", "stop_details"})
+_STOP = ("stop_sequence", "stop_details")
+_MESSAGE |= {*_STOP}
+_DELTA = frozenset({"stop_reason", *_STOP})
 _EVENT = frozenset({"type", "delta", "usage"})
 
 
@@ -200,7 +203,9 @@ class MessagesAnswer:
             raise ProtocolError("a message_start has no message", code="bad_event")
         self._started = True
         self._introduce(message, into)
-        self._tell("chunk", _without(event, frozenset({"type", "message"})), into)
+        ending = {name: message.get(name) for name in ("stop_reason", *_STOP)}
+        rest = _without(event, frozenset({"type", "message"})) | _without(ending, frozenset())
+        self._tell("chunk", rest, into)
         for place, block in enumerate(message.get("content") or ()):
             self._blocks.begin(place, block, into)
             self._blocks.end(place, into)
@@ -277,8 +282,8 @@ class MessagesAnswer:
         if isinstance(details, dict):
             why = details.get("explanation")
             if why and isinstance(why, str) and delta.get("stop_reason") == "refusal":
-                into.append(RefusalDelta(why))
-        said = {name: delta.get(name) for name in ("stop_sequence", "stop_details")}
+                into += (RefusalDelta(why), State({EXPLAINED: True}))
+        said = {name: delta.get(name) for name in _STOP}
         self._tell("choice", _without(said, frozenset()), into)
         word = delta.get("stop_reason")
         if word and isinstance(word, str) and not self._finished:

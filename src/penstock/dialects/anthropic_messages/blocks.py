@@ -118,7 +118,9 @@ class Blocks:
         rest = {name: each for name, each in delta.items() if name not in ("type", field)}
         if field == "citation" and block.kind == "text":
             self._cite(block, value, into)
-        elif kind == "compaction_delta":  # the SDK sets its fields, it does not add to them
+        elif (
+            kind == "compaction_delta" and block.kind == "compaction"
+        ):  # the SDK sets its fields, it does not add to them
             block.data = {**block.data, **rest}
             return
         elif not self._grow_by(block, str(kind), value, into):
@@ -135,10 +137,10 @@ class Blocks:
         elif kind == "thinking_delta" and block.kind == "thinking":
             self.grow_thinking(block, value, into)
         elif kind == "signature_delta" and block.kind == "thinking":
-            block.data = {**block.data, "signature": _text(block.data, "signature") + value}
+            block.data = {**block.data, "signature": value}
         elif kind == "input_json_delta" and block.kind == "tool_use":
             self.grow_input(block, value, into)
-        elif kind == "input_json_delta":
+        elif kind == "input_json_delta" and block.kind not in ("text", "thinking"):
             block.size = self._tally.grow(block.size, value)
             block.pieces.append(value)
         else:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 
 from penstock.dialects.anthropic_messages.parts import blocks, marked, said
-from penstock.dialects.anthropic_messages.record import BLOCKS, restored
+from penstock.dialects.anthropic_messages.record import BLOCKS, EXPLAINED, restored
 from penstock.dialects.ids import valid_id
 from penstock.dialects.state import KEY, state_of
 from penstock.fields import Raw
@@ -63,12 +63,16 @@ class Turns:
 
         Raises:
             EncodeError: Nobody has that role.
+            UnsupportedFeatureError: The system's words would be the user's, of a strict request.
         """
         role: str = message["role"]
         if role in _SYSTEM:
             if leading:
                 return None
-            return "system" if self._late_system else "user"
+            if self._late_system:
+                return "system"
+            place.drop("role", "the system speaks before the first turn")
+            return "user"
         if role in ("user", "tool", "function"):
             return "user"
         if role == "assistant":
@@ -130,7 +134,8 @@ class Turns:
     def _answer(self, message: dict[str, Json], place: Place) -> list[Json]:
         """Say what the model said, as it said it where that is known and still fits."""
         _drop_rest(message, _OF_ASSISTANT, place)
-        kept = state_of(message, place, dialect=self._dialect, origin=self._origin).get(BLOCKS)
+        state = state_of(message, place, dialect=self._dialect, origin=self._origin)
+        kept = state.get(BLOCKS)
         content = message.get("content")
         calls = self._calls(message, place)
         if kept is not None:
@@ -139,7 +144,7 @@ class Turns:
             if found is not None:
                 return found
             place.drop(KEY, "the message was edited, and its blocks fit it no longer")
-        refusal = message.get("refusal")
+        refusal = None if state.get(EXPLAINED) else message.get("refusal")
         words = blocks(content, place) + (said(refusal) if isinstance(refusal, str) else [])
         found = words + calls
         # What the model thought first stays valid: its signature is of the thinking alone.

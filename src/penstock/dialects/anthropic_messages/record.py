@@ -9,7 +9,8 @@ redacted thinking, server tools and their results, each at its place. `provider_
 - ``{"type": "tool_use", "index": I}`` stands for call number I, with what else the block has;
 - any other is the block itself. Thinking is kept whole, as only its exact text fits its signature.
 
-An answer of one text and then calls says the same without: it has no state.
+An answer of one text and then calls says the same without: it has no state. ``explained`` is true
+where the message's refusal is the API's explanation and no word of the model.
 """
 
 from __future__ import annotations
@@ -19,13 +20,15 @@ from typing import Any, TypeAlias
 
 from penstock.chunks import Chunk, State
 
-__all__ = ["BLOCKS", "Record", "restored"]
+__all__ = ["BLOCKS", "EXPLAINED", "Record", "restored"]
 
 # JSON as a provider sent it, or as it goes back.
 Json: TypeAlias = Any
 
 BLOCKS = "blocks"
 """The name of the list in ``provider_state``."""
+EXPLAINED = "explained"
+"""The name of the mark at a refusal that the model did not say."""
 
 
 class Record:
