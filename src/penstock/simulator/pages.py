@@ -64,7 +64,9 @@ def refusal(wire: _Errors, problem: Problem, behavior: Behavior) -> Page:
     if behavior.status is not None:
         problem = problem._replace(status=behavior.status)
     content_type, body = wire.error_body(problem, behavior.style)
-    head = Head(problem.status, (("content-type", content_type), *retry_headers(behavior)))
+    told = getattr(wire, "error_headers", None)  # of vendors that name an error in a header
+    more = () if told is None or behavior.style != "openai" else told(problem)
+    head = Head(problem.status, (("content-type", content_type), *more, *retry_headers(behavior)))
     return Page(head, [Event(body)])
 
 

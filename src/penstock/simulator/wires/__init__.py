@@ -15,6 +15,7 @@ from penstock.simulator.intake import Intake
 from penstock.simulator.problems import Problem
 from penstock.simulator.steps import Event
 from penstock.simulator.wires.anthropic_messages import AnthropicMessages
+from penstock.simulator.wires.bedrock import BedrockConverse, BedrockInvoke
 from penstock.simulator.wires.cohere import Cohere
 from penstock.simulator.wires.ollama import Ollama
 from penstock.simulator.wires.openai_chat import OpenAIChat
@@ -70,6 +71,8 @@ WIRES: tuple[Wire, ...] = (
     Cohere(),
     Ollama(),
     AnthropicMessages(),
+    BedrockConverse(),
+    BedrockInvoke(),
     WatsonX(streamed=True),
     WatsonX(streamed=False),
 )
