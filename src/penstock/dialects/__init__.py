@@ -12,7 +12,7 @@ turns        a conversation as alternating turns, with the system's words apart
 one_by_one   a conversation as one object for each message
 passes       the passes over a conversation, told apart
 extras       what a deployment or a caller adds to a body
-schemas      JSON Schemas in the part of JSON Schema that a provider takes (schema_merge, _refs, _words)
+schemas      JSON Schemas in the words that a provider takes (with schema_merge, _refs, _words)
 state        opaque state of an earlier answer, given back or dropped
 ids          ids of tool calls in the form that a vendor takes
 calls        tool calls of earlier turns, opened
@@ -42,8 +42,10 @@ __all__ = ["DIALECTS", "dialect"]
 
 DIALECTS: dict[str, str] = {
     "openai_chat": "OpenAIChat",
+    "gemini": "Gemini",
     "openai_responses": "OpenAIResponses",
     "cohere": "Cohere",
+    "mistral": "Mistral",
     "ollama": "Ollama",
     "anthropic_messages": "AnthropicMessages",
     "bedrock_converse": "BedrockConverse",

@@ -72,7 +72,7 @@ class Exchange:
 
     async def _answer(self) -> str:
         incoming = self._incoming
-        wire = wire_for(incoming.path) if incoming.method == "POST" else None
+        wire = wire_for(incoming.path, incoming.target) if incoming.method == "POST" else None
         if wire is None:
             await self._receive()
             return await self._send(site_response(incoming, self._rules.names()), _PLAIN)

@@ -133,7 +133,6 @@ class GeminiAnswer:
         if self.settled:
             self.complete = True
             return
-        self._events.count(into)
         if self._whole and self._read_any and ending.clean and not self._events.choices:
             raise ProtocolError("the answer ended without a candidate in it", code="empty_answer")
         how = f" ({ending.detail})" if ending.detail else ""
@@ -148,6 +147,8 @@ class GeminiAnswer:
         if not data or data == b"[DONE]":  # some gateways end every stream as OpenAI does
             return
         name = getattr(frame, "event", "message") or "message"
+        if name == "error":
+            self._events.count(into)
         if name == "error" and not data.startswith((b"{", b"[")):
             raise stream_error({"error": {"message": data.decode("utf-8", "replace")}})
         value = parse(data, self._max_depth)

@@ -166,7 +166,8 @@ class Answered:
             rest[name] = part[name]
         elif name:
             into.append(ProviderEvent(name, part, self.index))
-            self.record.add(part, into)
+            if part.get("thought") is not True or _SIGNATURE in part:
+                self.record.add(part, into)
         elif _SIGNATURE in part:
             self.record.add({"text": 0, _SIGNATURE: part[_SIGNATURE]}, into)
 

@@ -71,11 +71,14 @@ class Events:
         if fault is not None:
             self.count(into)
             raise fault
-        if self.finished and len(self.finished) == len(self.choices):
+        if self._counted is None or (self.finished and len(self.finished) == len(self.choices)):
             self.count(into)
 
     def count(self, into: list[Chunk]) -> None:
-        """Append the latest counts, where they are news."""
+        """Append the latest counts, where they are news.
+
+        Each event has some; told are the first, with what the prompt costs, and those at the end.
+        """
         raw = self.usage
         if isinstance(raw, msgspec.Raw):
             raw = self.usage = msgspec.json.decode(raw) if bytes(raw) else None

@@ -7,7 +7,7 @@ new one is a module with a class like `Wire` and a place in `WIRES`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, cast
 
 from penstock.simulator.answers import Ask
 from penstock.simulator.behavior import Behavior
@@ -17,6 +17,7 @@ from penstock.simulator.steps import Event
 from penstock.simulator.wires.anthropic_messages import AnthropicMessages
 from penstock.simulator.wires.bedrock import BedrockConverse, BedrockInvoke
 from penstock.simulator.wires.cohere import Cohere
+from penstock.simulator.wires.gemini import Gemini
 from penstock.simulator.wires.ollama import Ollama
 from penstock.simulator.wires.openai_chat import OpenAIChat
 from penstock.simulator.wires.openai_responses import OpenAIResponses
@@ -69,6 +70,7 @@ WIRES: tuple[Wire, ...] = (
     OpenAIChat(),
     OpenAIResponses(),
     Cohere(),
+    Gemini(),
     Ollama(),
     AnthropicMessages(),
     BedrockConverse(),
@@ -78,6 +80,12 @@ WIRES: tuple[Wire, ...] = (
 )
 
 
-def wire_for(path: str) -> Wire | None:
-    """Return the wire that answers a POST to `path`."""
-    return next((wire for wire in WIRES if wire.matches(path)), None)
+def wire_for(path: str, target: str = "") -> Wire | None:
+    """Return the wire that answers a POST to `path`.
+
+    A wire with a method ``at`` is asked for the one of `target` (the path with its query; by
+    default `path`): such a vendor's address says what another's body does.
+    """
+    wire = next((wire for wire in WIRES if wire.matches(path)), None)
+    located = getattr(wire, "at", None)
+    return wire if located is None else cast("Wire", located(target or path))
