@@ -284,7 +284,7 @@ _ROLES = {
 def _is_plain(message: Raw) -> bool:
     """Whether a message that is JSON is a role and a text; its text is not looked at."""
     try:
-        return bytes(_plain_raw(message.data).content[:1]) == b'"'
+        return memoryview(_plain_raw(message.data).content)[0] == ord('"')
     except msgspec.DecodeError:
         return False
 

@@ -7,7 +7,7 @@ Every event has its place in `_READ`, `_SILENT` or `PASSED`; one that has none i
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.chunks import AudioDelta, Chunk, Citation, ImageDelta, LogProbs, ProviderEvent, State
@@ -31,6 +31,7 @@ _PLACE = frozenset(
     {"output_index", "content_index", "summary_index", "annotation_index", "item_id", *NOISE}
 )
 """Fields that say where an event belongs, which the chunks' order and the items' ids say."""
+_ERROR = frozenset({"code", "message", "param", "type"})
 _OURS = frozenset({"message", "reasoning", *CALLS})
 """Items that have chunks of their own; the others are handed on as they are."""
 _KINDS = {"output_text": "text", "refusal": "refusal", "reasoning_text": "thought"}
@@ -96,8 +97,10 @@ class Events:
         self._finish_items(response.get("output"), into)
         self.told.account(response, into)
         status = response.get("status")
-        if response.get("error") or status == "failed":
-            raise failed(response.get("error"))
+        if (error := response.get("error")) or status == "failed":
+            if isinstance(error, dict):
+                _pass_rest({**error, "type": "error"}, _ERROR, into)
+            raise failed(error)
         if status == "cancelled":
             raise failed({"code": "response_cancelled", "message": "the response was cancelled"})
         into.append(finish(response, calls=self.output.has_calls))
@@ -357,7 +360,7 @@ def _measure(logprobs: Json, into: list[Chunk]) -> None:
         into.append(LogProbs(tuple(logprobs)))
 
 
-def _pass_rest(event: Event, known: set[str], into: list[Chunk]) -> None:
+def _pass_rest(event: Event, known: Set[str], into: list[Chunk]) -> None:
     """Hand on the fields of an event that nobody knows."""
     if event.keys() <= known:
         return

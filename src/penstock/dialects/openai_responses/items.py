@@ -29,8 +29,10 @@ _CALLS = {
     "function_call": ("function", "arguments"),
     "custom_tool_call": ("custom", "input"),
 }
-_NOT_TAKEN_BACK = ("created_by",)
-"""Fields of ``ResponseOutputItem`` that ``ResponseInputItemParam`` does not have (SDK 3.57)."""
+_NOT_TAKEN_BACK = {"custom_tool_call_output": frozenset({"created_by", "status"})}
+_MAKER = frozenset({"created_by"})
+"""Fields of ``ResponseOutputItem`` that ``ResponseInputItemParam`` does not have (SDK 3.57): of one
+type, and of all others and the parts of their ``output``."""
 _NULLABLE = frozenset({"result", "code", "outputs"})
 """Fields that input items need even where they are null: of ``ImageGenerationCall`` and
 ``ResponseCodeInterpreterToolCallParam``."""
@@ -47,11 +49,14 @@ def kept(
         spans: Where each of its texts and refusals stands in the message's; None for one that
             others came between.
     """
+    others = _NOT_TAKEN_BACK.get(str(item.get("type")), _MAKER)
     own = {
         name: value
         for name, value in item.items()
-        if name not in _NOT_TAKEN_BACK and (value is not None or name in _NULLABLE)
+        if name not in others and (value is not None or name in _NULLABLE)
     }
+    if isinstance(output := own.get("output"), list):
+        own["output"] = [_without(part, _MAKER) for part in output]
     if call is not None:
         for name in ("call_id", "name", "arguments", "input"):
             own.pop(name, None)
@@ -80,6 +85,12 @@ def _measured(content: Json, spans: Sequence[tuple[int, int] | None]) -> list[Js
     return parts
 
 
+def _without(part: Json, names: frozenset[str]) -> Json:
+    if not isinstance(part, Mapping) or not names & part.keys():
+        return part
+    return {name: value for name, value in part.items() if name not in names}
+
+
 def given_back(
     state: Mapping[str, Json], message: Mapping[str, Json], *, ids: bool
 ) -> list[Json] | None:
@@ -95,7 +106,7 @@ def given_back(
         return None
     try:
         return _Restored(message, ids=ids).of(items)
-    except (_Misfit, KeyError, TypeError, ValueError, IndexError):
+    except (_Misfit, AttributeError, LookupError, TypeError, ValueError):
         return None
 
 
