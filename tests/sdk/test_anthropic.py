@@ -87,11 +87,11 @@ async def ours(road: Road, model: str, *, stream: bool, tools: bool = False) -> 
     reply = await client_of(road, model).chat("there", SAID, stream=stream, **fields)
     counts = reply.usage
     assert counts is not None
-    state = reply.message.get("provider_state") or {"blocks": []}
+    blocks = reply.message.get("provider_state", {}).get("blocks", [])
     return Told(
         reply.text,
         reply.reasoning,
-        [block["signature"] for block in state["blocks"] if block["type"] == "thinking"],
+        [block["signature"] for block in blocks if block["type"] == "thinking"],
         [(call.id, call.name, json.loads(call.arguments)) for call in reply.tool_calls],
         reply.choices[0].finish_raw,
         (
@@ -255,3 +255,50 @@ async def test_betas_and_the_version_are_headers(road: Road) -> None:
     assert "context-1m-2025-08-07,x-2026-01-01" == sent.headers["anthropic-beta"]
     assert "2023-06-01" == sent.headers["anthropic-version"]
     assert {"top_k"} == json.loads(sent.body).keys() & {"top_k", "betas"}
+
+
+VERTEX_MODELS = ["sim/echo", "sim/tools?calls=2&reasoning=3"]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("model", VERTEX_MODELS)
+async def test_vertex_is_called_as_the_sdk_calls_it(road: Road, model: str, stream: bool) -> None:
+    """The same address and the same body, but for the version that each sends; one answer."""
+    async with anthropic.AsyncAnthropicVertex(
+        base_url=f"{road.sim.url}/v1",
+        region="us-east5",
+        project_id="my-project",
+        access_token=KEY,
+        max_retries=0,
+    ) as client:
+        fields: dict[str, Any] = {"model": model, "messages": SAID, "max_tokens": 1000}
+        if stream:
+            async with client.messages.stream(**fields) as answer:
+                message: Any = await answer.get_final_message()
+        else:
+            message = await client.messages.create(**fields)
+    theirs = road.sim.requests[-1]
+    there = Deployment(
+        f"{road.sim.url}/v1",
+        KEY,
+        model=model,
+        dialect="anthropic_messages",
+        project="my-project",
+        region="us-east5",
+    )
+    penstock = road.client(deployments={"there": there})
+    reply = await penstock.chat("there", SAID, max_tokens=1000, stream=stream)
+    mine = road.sim.requests[-1]
+
+    # The SDK leaves `=` and `&` of a segment as they are (RFC 3986, 3.3: sub-delims).
+    assert theirs.path.replace("=", "%3D").replace("&", "%26") == mine.path
+    assert "anthropic-version" not in mine.headers
+    assert json.loads(mine.body) == json.loads(theirs.body) | {
+        "anthropic_version": "vertex-2023-10-16",
+        "messages": [{"role": "user", "content": [{"type": "text", "text": SAID[0]["content"]}]}],
+        "stream": stream,
+    }
+    assert message.stop_reason == reply.choices[0].finish_raw
+    assert [block.text for block in message.content if block.type == "text"] == (
+        [reply.text] if reply.text else []
+    )

@@ -103,7 +103,7 @@ def test_causes_are_the_sdks() -> None:
     """Each cause that is known to be about money is one of the SDK's."""
     from penstock.dialects.anthropic_messages.errors import _UNPAID
 
-    known = set()
+    known = set[str]()
     for details in get_args(get_args(error_details.ErrorDetails)[0]):
         known.update(get_args(details.model_fields["error_code"].annotation))
     assert known >= _UNPAID

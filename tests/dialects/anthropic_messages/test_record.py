@@ -224,7 +224,7 @@ def test_bytes_of_an_event_are_a_frame() -> None:
     """Bedrock's InvokeModel has each event's JSON, without server-sent events around it."""
     case = next(case for case in WHOLE if case.name == "interleaved_thinking")
     answer, into = MessagesAnswer(Limits()), list[Chunk]()
-    answer.feed([frame.data.encode() for frame in SSEDecoder().decode(case.wire)], into)
+    answer.feed([str(frame.data).encode() for frame in SSEDecoder().decode(case.wire)], into)
 
     assert answer.complete
     assert list(case.chunks) == into

@@ -44,7 +44,7 @@ def strict(params: Any) -> TypeAdapter[Any]:
     for kind in typed_dicts(params, set()):
         kept = getattr(kind, "__pydantic_config__", {})
         if kept.get("extra") is None:
-            kind.__pydantic_config__ = ConfigDict(**{**kept, "extra": "forbid"})
+            kind.__pydantic_config__ = {**kept, **ConfigDict(extra="forbid")}
     return TypeAdapter(params)
 
 

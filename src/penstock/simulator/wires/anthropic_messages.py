@@ -1,5 +1,7 @@
 """Anthropic's wire: ``POST …/v1/messages``, answered by named server-sent events.
 
+On Vertex AI the address has the model: ``POST …/anthropic/models/MODEL:streamRawPredict``.
+
 Shapes follow ``anthropic.types`` of the anthropic SDK 2.14 (``RawMessageStreamEvent``, ``Message``,
 ``shared.ErrorResponse``).
 """
@@ -9,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, TypeAlias
+from urllib.parse import unquote
 
 import msgspec
 
@@ -26,6 +29,8 @@ __all__ = ["AnthropicMessages"]
 Object: TypeAlias = dict[str, Any]
 """A JSON object of Anthropic's."""
 
+_VERBS = (":streamRawPredict", ":rawPredict")
+"""How addresses end on Vertex (anthropic 2.14, ``lib/vertex``)."""
 _MOST = 250_000
 """Pieces of an answer that is sent as one object: an endless one ends here."""
 _REASONS = {
@@ -60,19 +65,33 @@ _encode = msgspec.json.Encoder().encode
 
 
 class AnthropicMessages:
-    """``POST …/v1/messages``."""
+    """``POST …/v1/messages``.
+
+    Args:
+        model: The model that the address names, on Vertex.
+    """
+
+    def __init__(self, model: str = "") -> None:
+        self._model = model
 
     def matches(self, path: str) -> bool:
-        """Tell whether `path` ends as Anthropic's does."""
-        return path.endswith("/messages")
+        """Tell whether `path` ends as Anthropic's does, or as Vertex has it."""
+        return path.endswith("/messages") or path.endswith(_VERBS)
+
+    def at(self, target: str) -> AnthropicMessages:
+        """Return the wire of the address `target`."""
+        path = target.partition("?")[0]
+        if not path.endswith(_VERBS):
+            return self
+        return AnthropicMessages(unquote(path.rpartition("/")[2].rpartition(":")[0]))
 
     def ask(self, body: Intake) -> Ask:
         """Read a request; of one above the intake's bound only its first and last keys."""
-        return anthropic_request.read(body)
+        return anthropic_request.read(body, self._model)
 
     def model_in(self, head: bytes) -> str | None:
-        """Return the model from the start of a body that is still arriving."""
-        return openai_request.model_in(head)
+        """Return the model from the address, or the start of a body that is still arriving."""
+        return self._model or openai_request.model_in(head)
 
     def content_type(self, behavior: Behavior) -> str:
         """Return the stream's content type, wrong if the shape says so."""

@@ -73,7 +73,8 @@ def read(body: Intake, model: str = "") -> Ask:
         ValueError: It is no request that the API takes.
     """
     if not body.complete:
-        return replace(openai_request.read(body), usage=True)
+        found = replace(openai_request.read(body), usage=True)
+        return replace(found, model=model) if model else found
     try:
         request = _REQUEST.decode(body.head)
     except msgspec.MsgspecError as exc:
