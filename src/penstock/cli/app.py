@@ -60,6 +60,11 @@ def chat(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the whole answer as one JSON object.")
     ] = False,
+    conversation: Annotated[
+        str | None,
+        typer.Option("--conversation", "-c", help="Go on with, or begin, FILE (.jsonl, .db)."),
+    ] = None,
+    name: Annotated[str, typer.Option("--name", help="Which conversation of an SQLite file.")] = "",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the request, the key masked; send nothing.")
     ] = False,
@@ -83,7 +88,14 @@ def chat(
     from penstock.cli.chat import Options, converse
 
     options = Options(
-        prompt=prompt, model=model, system=system, as_json=as_json, dry_run=dry_run, quiet=quiet
+        prompt=prompt,
+        model=model,
+        system=system,
+        as_json=as_json,
+        dry_run=dry_run,
+        quiet=quiet,
+        conversation=conversation,
+        name=name,
     )
     raise typer.Exit(guarded(converse, options))
 
@@ -123,3 +135,64 @@ def simulate(
     if list_faults:
         raise typer.Exit(show_faults())
     raise typer.Exit(guarded(run, host, port, tuple(replay or ())))
+
+
+conversations = typer.Typer(no_args_is_help=True, help="Look at, move and sum up conversations.")
+app.add_typer(conversations, name="conversation")
+
+File = Annotated[str, typer.Argument(help="The conversation: a .jsonl, .db or .sqlite file.")]
+Name = Annotated[str, typer.Option("--name", help="Which conversation of an SQLite file.")]
+
+
+@conversations.command(epilog=EPILOG)
+def show(
+    file: File,
+    name: Name = "",
+    last: Annotated[int | None, typer.Option(help="Only so many of the last messages.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a message a line.")] = False,
+) -> None:
+    """Show what was said."""
+    from penstock.cli.conversation import show
+
+    raise typer.Exit(guarded(show, file, name, last, as_json))
+
+
+@conversations.command(epilog=EPILOG)
+def export(
+    file: File,
+    to: Annotated[str, typer.Argument(help="A new file: a message of the OpenAI shape a line.")],
+    name: Name = "",
+) -> None:
+    """Write the messages to a JSONL file."""
+    from penstock.cli.conversation import export
+
+    raise typer.Exit(guarded(export, file, name, to))
+
+
+@conversations.command("import", epilog=EPILOG)
+def import_(
+    source: Annotated[
+        str, typer.Argument(help="A file with a message of the OpenAI shape a line.")
+    ],
+    file: File,
+    name: Name = "",
+) -> None:
+    """Append the messages of a JSONL file, each checked."""
+    from penstock.cli.conversation import load
+
+    raise typer.Exit(guarded(load, source, file, name))
+
+
+@conversations.command(epilog=EPILOG)
+def compact(
+    file: File,
+    name: Name = "",
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Who sums up; as for chat.")
+    ] = None,
+    keep: Annotated[int, typer.Option(help="How many of the last messages stay as they are.")] = 10,
+) -> None:
+    """Sum up the earlier messages; the log keeps them, and 'chat' sends the summary."""
+    from penstock.cli.conversation import compact
+
+    raise typer.Exit(guarded(compact, file, name, model, keep))

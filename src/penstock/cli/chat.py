@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,12 @@ from penstock.cli.exits import interrupted
 from penstock.cli.measure import Meter
 from penstock.cli.pick import announce, pick
 from penstock.client import Client
+from penstock.conversations import Conversation
 from penstock.errors import PenstockError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from penstock.preview import Preview
     from penstock.stream import ChatStream
 
@@ -34,28 +38,68 @@ class Options:
     as_json: bool
     dry_run: bool
     quiet: bool
+    conversation: str | None = None
+    name: str = ""
 
 
 async def converse(options: Options) -> int:
     """Answer the prompt, or hold a conversation on a terminal; return the exit code."""
-    messages: list[Message] = []
-    if options.system:
-        messages.append({"role": "system", "content": options.system})
     interactive = options.prompt is None and sys.stdin.isatty() and not options.dry_run
     prompt = None if interactive else _prompt(options.prompt, quiet=options.quiet)
     picked = await pick(options.model)
     if not options.quiet:
         announce(picked)
-    async with Client(default_model=picked.model) as client:
+    async with (
+        Client(default_model=picked.model) as client,
+        Conversation.open(options.conversation, name=options.name) as kept,
+    ):
+        await _begin(kept, options)
         if prompt is None:
-            return await _interactive(client, messages, quiet=options.quiet)
-        messages.append({"role": "user", "content": prompt})
+            return await _interactive(client, kept, quiet=options.quiet)
         if options.dry_run:
-            _show(await client.preview(None, messages))
-        elif options.as_json:
-            await _as_json(client, messages)
-        else:
-            await _answer(client, messages, quiet=options.quiet)
+            return await _dry_run(client, kept, prompt)
+        async with _turn(kept, prompt):
+            if options.as_json:
+                await kept.append(await _as_json(client, kept))
+            else:
+                await kept.append(await _answer(client, kept, quiet=options.quiet))
+    return 0
+
+
+async def _begin(kept: Conversation, options: Options) -> None:
+    """Say how large a conversation is that goes on; begin a new one with the system's words."""
+    length, size = await kept.length(), await kept.size()
+    if length and options.system:
+        raise UsageError(
+            f"{options.conversation} has {length} messages already: --system begins a conversation",
+            param="system",
+        )
+    if options.system:
+        await kept.append({"role": "system", "content": options.system})
+    if options.conversation and not options.quiet:
+        sys.stderr.write(f"penstock: {options.conversation}: {length} messages, {size:,} bytes\n")
+
+
+@asynccontextmanager
+async def _turn(kept: Conversation, prompt: str) -> AsyncIterator[None]:
+    """Keep what the user says, and take it back where no answer comes."""
+    length = await kept.append({"role": "user", "content": prompt})
+    try:
+        yield
+    except BaseException:
+        kept.sync.truncate(length)  # not awaited: Ctrl-C has cancelled this task
+        raise
+
+
+async def _dry_run(client: Client, kept: Conversation, prompt: str) -> int:
+    """Show the request that the next turn would be; the conversation stays as it is."""
+
+    async def messages() -> AsyncIterator[Message]:
+        async for message in await kept.summarised():
+            yield message
+        yield {"role": "user", "content": prompt}
+
+    _show(await client.preview(None, messages))
     return 0
 
 
@@ -73,10 +117,10 @@ def _prompt(given: str | None, *, quiet: bool) -> str:
     return prompt
 
 
-async def _answer(client: Client, messages: list[Message], *, quiet: bool) -> Message:
+async def _answer(client: Client, messages: Conversation, *, quiet: bool) -> Message:
     """Stream one answer to stdout; return it as a message."""
     meter = Meter()
-    async with client.stream(None, messages) as stream:
+    async with client.stream(None, await messages.summarised()) as stream:
         try:
             await _print(stream, meter)
         finally:
@@ -102,8 +146,9 @@ async def _print(stream: ChatStream, meter: Meter) -> None:
         meter.tick()
 
 
-async def _as_json(client: Client, messages: list[Message]) -> None:
-    reply = await client.chat(None, messages)
+async def _as_json(client: Client, messages: Conversation) -> Message:
+    """Print one answer as JSON; return it as a message."""
+    reply = await client.chat(None, await messages.summarised())
     answer = reply.to_openai()
     answer["penstock"] = {
         "provider": reply.provider,
@@ -115,6 +160,7 @@ async def _as_json(client: Client, messages: list[Message]) -> None:
         "cost": reply.cost,
     }
     sys.stdout.write(_dumped(answer) + "\n")
+    return reply.message
 
 
 def _dumped(value: object, indent: int | None = None) -> str:
@@ -134,7 +180,7 @@ def _show(preview: Preview) -> None:
         sys.stderr.write(f"penstock: {path} cannot be said there\n")
 
 
-async def _interactive(client: Client, messages: list[Message], *, quiet: bool) -> int:
+async def _interactive(client: Client, kept: Conversation, *, quiet: bool) -> int:
     """Hold a conversation until the end of input or Ctrl-C; a failed turn is taken back."""
     import contextlib
 
@@ -152,9 +198,8 @@ async def _interactive(client: Client, messages: list[Message], *, quiet: bool) 
             return interrupted()
         if not line.strip():
             return 0
-        messages.append({"role": "user", "content": line})
         try:
-            messages.append(await _answer(client, messages, quiet=quiet))
+            async with _turn(kept, line):
+                await kept.append(await _answer(client, kept, quiet=quiet))
         except PenstockError as error:
-            messages.pop()
             sys.stderr.write(f"penstock: {error.kind}: {error.message}\n")

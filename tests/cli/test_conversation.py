@@ -1,0 +1,125 @@
+"""Conversations on the command line: begun, gone on with, shown, moved and summed up."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer  # noqa: F401  # what a bare installation leaves out, and this module with it
+
+from penstock.conversations import SyncConversation
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*arguments: object, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """Run the command to its end, without a key."""
+    env = {k: v for k, v in os.environ.items() if not k.endswith(("_API_KEY", "_BASE_URL"))}
+    return subprocess.run(
+        [sys.executable, "-m", "penstock", *map(str, arguments)],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        env=env | {"PYTHONPATH": str(ROOT / "src"), "NO_COLOR": "1", "COLUMNS": "200"},
+        check=False,
+    )
+
+
+def contents(path: Path) -> list[tuple[str, str]]:
+    """Who said what."""
+    with SyncConversation.open(path) as kept:
+        return [(message["role"], message["content"]) for message in kept]
+
+
+@pytest.mark.parametrize("name", ["chat.jsonl", "chat.db"])
+def test_chat_goes_on_with_a_conversation(tmp_path: Path, name: str) -> None:
+    """The first call begins it, the next resumes it and says how large it is."""
+    path = tmp_path / name
+    first = run("chat", "-m", "sim/echo", "-c", path, "-s", "Be brief.", "one")
+    second = run("chat", "-m", "sim/echo", "-c", path, "--json", "two")
+
+    assert (0, "one\n") == (first.returncode, first.stdout)
+    assert f"{path}: 0 messages, 0 bytes" in first.stderr
+    assert f"{path}: 3 messages" in second.stderr
+    assert "two" == json.loads(second.stdout)["choices"][0]["message"]["content"]
+    assert [
+        ("system", "Be brief."),
+        ("user", "one"),
+        ("assistant", "one"),
+        ("user", "two"),
+        ("assistant", "two"),
+    ] == contents(path)
+
+
+def test_a_turn_without_an_answer_is_taken_back(tmp_path: Path) -> None:
+    """So is nothing kept of a dry run, which shows the whole conversation."""
+    path = tmp_path / "chat.jsonl"
+    run("chat", "-q", "-m", "sim/echo", "-c", path, "one")
+
+    failed = run("chat", "-q", "-m", "sim/echo?status=400", "-c", path, "two")
+    shown = run("chat", "-m", "sim/echo", "-c", path, "--dry-run", "three")
+
+    assert (1, 0) == (failed.returncode, shown.returncode)
+    assert [("user", "one"), ("assistant", "one")] == contents(path)
+    assert ["one", "one", "three"] == [
+        message["content"]
+        for message in json.loads(shown.stdout[shown.stdout.index("{") :])["messages"]
+    ]
+
+
+def test_system_begins_a_conversation_only(tmp_path: Path) -> None:
+    """It cannot be said later, and a wrong file is a mistake without a traceback."""
+    path = tmp_path / "chat.jsonl"
+    run("chat", "-q", "-m", "sim/echo", "-c", path, "one")
+
+    again = run("chat", "-q", "-m", "sim/echo", "-c", path, "-s", "Be brief.", "two")
+    wrong = run("chat", "-q", "-m", "sim/echo", "-c", tmp_path / "chat.txt", "one")
+
+    assert (2, 2) == (again.returncode, wrong.returncode)
+    assert "has 2 messages already" in again.stderr
+    assert "a conversation is kept in a .jsonl, .db or .sqlite file" in wrong.stderr
+    assert "Traceback" not in again.stderr + wrong.stderr
+
+
+def test_a_conversation_is_shown_exported_and_imported(tmp_path: Path) -> None:
+    """As a person reads it, and a message a line."""
+    path, lines, other = tmp_path / "chat.db", tmp_path / "out.jsonl", tmp_path / "other.jsonl"
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    with SyncConversation.open(path) as kept:
+        kept.append({"role": "user", "content": [{"type": "text", "text": "hi"}, {"type": "file"}]})
+        kept.append({"role": "assistant", "content": None, "tool_calls": [call]})
+        kept.append({"role": "tool", "tool_call_id": "c", "content": "done"})
+
+    shown = run("conversation", "show", path)
+    assert "user: hi [file]\nassistant:\n  calls f({})\ntool: done\n" == shown.stdout
+    assert "3 messages" in shown.stderr
+    last = run("conversation", "show", path, "--last", "1", "--json")
+    assert ["assistant", "tool"] == [json.loads(line)["role"] for line in last.stdout.splitlines()]
+    assert 0 == run("conversation", "export", path, lines).returncode
+    assert 2 == run("conversation", "export", path, lines).returncode
+    assert "3 messages added, 3 in" in run("conversation", "import", lines, other).stderr
+    assert lines.read_text() == other.read_text()
+    missing = run("conversation", "show", tmp_path / "none.db")
+    assert (2, False) == (missing.returncode, (tmp_path / "none.db").exists())
+
+
+def test_a_conversation_is_compacted_and_goes_on(tmp_path: Path) -> None:
+    """What is sent then is the summary and what came after; the log keeps everything."""
+    path = tmp_path / "chat.db"
+    with SyncConversation.open(path) as kept:
+        kept.extend({"role": "user", "content": f"message {number}"} for number in range(8))
+
+    done = run("conversation", "compact", path, "-m", "sim/text?tokens=3", "--keep", "2")
+    shown = run("chat", "-m", "sim/echo", "-c", path, "--dry-run", "next")
+
+    assert (0, 0) == (done.returncode, shown.returncode)
+    assert "3 messages are sent for 8" in done.stderr
+    assert 8 == len(contents(path))
+    messages = json.loads(shown.stdout[shown.stdout.index("{") :])["messages"]
+    assert messages[0]["content"].startswith("Summary of the conversation so far:\n")
+    assert ["message 6", "message 7", "next"] == [each["content"] for each in messages[1:]]
