@@ -58,10 +58,11 @@ async def export(file: str, name: str, to: str) -> int:
 
 async def load(source: str, file: str, name: str) -> int:
     """Append the messages of a JSONL file; return the exit code."""
-    if not Path(source).is_file():
-        raise UsageError(f"there is no {source}", param="source")
     async with Conversation.open(file, name=name) as kept:
-        count = await kept.load(source)
+        try:
+            count = await kept.load(source)
+        except FileNotFoundError:
+            raise UsageError(f"there is no {source}", param="source") from None
         length = await kept.length()
     sys.stderr.write(f"penstock: {count} messages added, {length} in {file}\n")
     return 0
