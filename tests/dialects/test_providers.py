@@ -30,9 +30,9 @@ FOLDER = Path(__file__).parents[1] / "vectors" / "providers"
 PROVIDERS = sorted(path.name for path in FOLDER.iterdir())
 NAMED = [
     *["azure", "vertex_ai", "openrouter", "deepseek", "xai", "groq", "vllm", "llamacpp"],
-    *["lmstudio", "github_copilot", "github", "databricks", "cloudflare", "huggingface"],
+    *["lmstudio", "github_copilot", "github", "databricks", "cloudflare", "huggingface", "watsonx"],
 ]
-"""Providers that have a directory here; watsonx, whose dialect is its own, has one beside it."""
+"""The providers of the issue; watsonx, whose dialect is its own, has more cases beside these."""
 
 
 class Recorded(NamedTuple):

@@ -34,7 +34,11 @@ def given_back(chunks: list[Any]) -> dict[str, Any]:
     """The message of an answer of `chunks`, as it goes out with the next request."""
     fold = Fold()
     fold.add(chunks)
-    message = fold.reply(CallRecord(dialect="openai_chat", origin=ORIGIN)).message
+    return as_sent(fold.reply(CallRecord(dialect="openai_chat", origin=ORIGIN)).message)
+
+
+def as_sent(message: dict[str, Any]) -> dict[str, Any]:
+    """A message as it goes out."""
     target = Target(deployment="d", provider="p", model="m", base_url=ORIGIN, origin=ORIGIN)
     request = ChatRequest(model="m", messages=[message], strict=True)
     outgoing = OpenAIChat().encode(request, target, dropped=[])
@@ -94,6 +98,20 @@ def test_fields_of_a_call_go_back_in_the_call(name: str) -> None:
     message = given_back(read({"tool_calls": [call("a"), call("b", **signed)]}))
 
     assert [call("a"), call("b", **signed)] == message["tool_calls"]
+
+
+def test_fields_of_a_call_find_it_where_another_was_taken_out() -> None:
+    """A signature belongs to its call, not to the place that it had."""
+    signed = {"extra_content": {"google": {"thought_signature": "sig"}}}
+    state = {
+        "dialect": "openai_chat",
+        "origin": ORIGIN,
+        "tool_calls": [{"index": 0, "id": "a", **signed}, {"index": 1, "id": "b", **signed}],
+    }
+    left = {"id": "b", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    message = {"role": "assistant", "tool_calls": [left], "provider_state": state}
+
+    assert [{**left, **signed}] == as_sent(message)["tool_calls"]
 
 
 MARK = {"google": {"thought": True}}

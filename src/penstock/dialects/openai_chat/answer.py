@@ -66,6 +66,12 @@ class ChatAnswer:
     It is complete with ``[DONE]``, or with the usage that was asked for once every choice has its
     finish reason. Where the bytes end without either, every choice needs its finish reason; what
     comes after (a vendor's own last events) is read as long as it comes.
+
+    Args:
+        request: What was asked.
+        framed: How its bytes are cut.
+        limits: Its bounds.
+        events: Where its events are read, for a dialect that reads some of them otherwise.
     """
 
     __slots__ = (
@@ -80,10 +86,17 @@ class ChatAnswer:
         "complete",
     )
 
-    def __init__(self, request: ChatRequest, framed: Framing, limits: Limits) -> None:
+    def __init__(
+        self,
+        request: ChatRequest,
+        framed: Framing,
+        limits: Limits,
+        *,
+        events: Events | None = None,
+    ) -> None:
         self.complete = False
         """Whether the terminal event has been seen."""
-        self._events = Events(limits)
+        self._events = events or Events(limits)
         self._max_depth = limits.max_json_depth
         self._whole = framed == "json"
         self._choices = choices_asked(request)

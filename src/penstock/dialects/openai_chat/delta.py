@@ -205,7 +205,7 @@ def _read_call(item: Json, choice: int, events: Events, into: list[Chunk], *, al
         for name, value in named.items()
         if name not in ("name", piece) and value is not None
     }
-    if back := goes_back(left, index):
+    if back := goes_back(left, index, _id(item.get("id"))):
         into.append(State(back, choice))
     if more:
         left[kind] = more

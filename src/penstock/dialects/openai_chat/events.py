@@ -6,7 +6,7 @@ where it stood. Fields that say the same on every event (`_Noted`) are handed on
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from penstock.chunks import Chunk, LogProbs, Meta, ProviderEvent
 from penstock.dialects.errors import event_error
@@ -21,7 +21,7 @@ from penstock.errors import ProtocolError
 if TYPE_CHECKING:
     from penstock.limits import Limits
 
-__all__ = ["Events"]
+__all__ = ["Events", "ReadDelta"]
 
 # JSON as a provider sent it.
 Json: TypeAlias = Any
@@ -38,12 +38,28 @@ _SAME = frozenset({"native_finish_reason", "stop_reason", "content_filter_result
 """Fields of a choice that OpenRouter, vLLM and Azure repeat on every event."""
 
 
+class ReadDelta(Protocol):
+    """Reads one delta, or the message of a whole answer; the answer's dialect may have its own."""
+
+    def __call__(
+        self, delta: dict[str, Json], choice: int, events: Events, into: list[Chunk], /
+    ) -> dict[str, Json]:
+        """Append the chunks of `delta`, and return what has no chunk."""
+        ...
+
+
 class Events:
-    """What the events of one answer have said so far."""
+    """What the events of one answer have said so far.
+
+    Args:
+        limits: The bounds of its tool calls.
+        read_delta: How its deltas are read.
+    """
 
     __slots__ = (
         "_images",
         "_noted",
+        "_read_delta",
         "_tally",
         "_usage",
         "calls",
@@ -55,7 +71,8 @@ class Events:
         "thought",
     )
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, read_delta: ReadDelta = read_delta) -> None:
+        self._read_delta = read_delta
         self.meta: dict[str, Json] = {}
         """Id, model and so on, as far as known."""
         self.roles: dict[int, str] = {}
@@ -132,7 +149,7 @@ class Events:
         delta = delta if isinstance(delta, dict) else {}
         self._introduce(event, delta.get("role"), index, into)
         if delta:
-            rest = read_delta(delta, index, self, into)
+            rest = self._read_delta(delta, index, self, into)
             if "channel" in rest and not self._changes(index, "channel", rest["channel"]):
                 del rest["channel"]
             if rest:

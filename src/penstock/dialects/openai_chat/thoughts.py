@@ -127,10 +127,17 @@ def read_summary(
     return left if len(left) > 1 else None
 
 
-def goes_back(call: dict[str, Json], index: int | None) -> dict[str, Json] | None:
-    """Take out of what is left of a tool call what goes back with it; None for nothing."""
+def goes_back(call: dict[str, Json], index: int | None, id: str = "") -> dict[str, Json] | None:
+    """Take out of what is left of a tool call what goes back with it; None for nothing.
+
+    Args:
+        call: What is left of it.
+        index: Its place among ours, None where it has none.
+        id: Its id, by which it is found again where the caller has taken another call out.
+    """
     kept = {name: call.pop(name) for name in _BACK & call.keys()} if index is not None else {}
-    return {"tool_calls": [{"index": index, **kept}]} if kept else None
+    named = {"index": index, "id": id} if id else {"index": index}
+    return {"tool_calls": [{**named, **kept}]} if kept else None
 
 
 def restored(message: dict[str, Json], state: Mapping[str, Json]) -> None:
@@ -145,17 +152,31 @@ def restored(message: dict[str, Json], state: Mapping[str, Json]) -> None:
 
 
 def _restore_calls(message: dict[str, Json], kept: Json) -> None:
-    """Put fields of tool calls (such as a thought signature) back by the calls' index."""
+    """Put fields of tool calls (such as a thought signature) back by the calls' ids or index."""
     calls = message.get("tool_calls")
     if not isinstance(calls, list) or not isinstance(kept, list):
         return
     whole = list(calls)
     for item in kept:
-        place = item.get("index") if isinstance(item, Mapping) else None
-        if isinstance(place, int) and 0 <= place < len(whole):
-            more = {name: value for name, value in item.items() if name != "index"}
+        place = _place_of(item, whole)
+        if place is not None:
+            more = {name: value for name, value in item.items() if name not in ("index", "id")}
             whole[place] = {**more, **whole[place]}
     message["tool_calls"] = whole
+
+
+def _place_of(item: Json, calls: list[Json]) -> int | None:
+    """Return where the call of `item` is now; None where it is gone."""
+    place = item.get("index") if isinstance(item, Mapping) else None
+    if not isinstance(place, int):
+        return None
+    id = item.get("id")
+    if not id:
+        return place if 0 <= place < len(calls) else None
+    ids = [call.get("id") if isinstance(call, Mapping) else None for call in calls]
+    if 0 <= place < len(ids) and ids[place] == id:  # vendors may give two calls one id
+        return place
+    return ids.index(id) if id in ids else None
 
 
 def _restore_summaries(message: dict[str, Json], signed: Json, text: Json) -> None:
