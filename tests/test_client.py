@@ -141,10 +141,10 @@ async def test_a_provider_is_named_before_its_model(
 
 async def test_an_unknown_model_is_an_error_with_the_nearest(road: Road) -> None:
     """No name is sent anywhere by default."""
-    error = await fails(road.client({"glm-4.7": "echo"}).chat("glm-4.6", "hi"))
+    error = await fails(road.client({"mine-4.7": "echo"}).chat("mine-4.6", "hi"))
 
     assert isinstance(error, UnknownModelError)
-    assert "glm-4.7" in error.message
+    assert "mine-4.7" in error.message
     assert 0 == road.sim.connections.total
 
 

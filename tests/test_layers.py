@@ -95,7 +95,7 @@ TABLE = {
     "tools": Row(VOCABULARY, PYDANTIC),
     "arguments": Row(frozenset({"errors", "limits"})),
     "calls": Row(INPUT),
-    "config": Row(VOCABULARY, PYDANTIC),
+    "config": Row(VOCABULARY | {"providers"}, PYDANTIC),
     "mapping": Row(VOCABULARY, ANYIO),
     "preview": Row(VOCABULARY),
     "facts": Row(SEAMS, MSGSPEC),

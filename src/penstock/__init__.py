@@ -62,11 +62,27 @@ if TYPE_CHECKING:
     from penstock.errors import PenstockError
     from penstock.limits import Limits, Timeouts
     from penstock.messages import AssistantMessage, SystemMessage, ToolMessage, UserMessage
+    from penstock.providers.custom import (
+        CustomProviderConfig,
+        register_custom_provider,
+        unregister_custom_provider,
+    )
+    from penstock.providers.registry import (
+        all_providers,
+        capabilities,
+        complex_provider_names,
+    )
     from penstock.response import Reply, ToolCall
     from penstock.stream import ChatStream
     from penstock.sync.client import SyncClient
 
 _HOMES = {
+    "CustomProviderConfig": "providers.custom",
+    "all_providers": "providers.registry",
+    "capabilities": "providers.registry",
+    "complex_provider_names": "providers.registry",
+    "register_custom_provider": "providers.custom",
+    "unregister_custom_provider": "providers.custom",
     "AssistantMessage": "messages",
     "AudioDelta": "chunks",
     "AudioFile": "conversations.attachments",
@@ -111,6 +127,7 @@ __all__ = [
     "Citation",
     "Client",
     "Conversation",
+    "CustomProviderConfig",
     "Deployment",
     "DocumentFile",
     "Finish",
@@ -137,6 +154,11 @@ __all__ = [
     "UserMessage",
     "VideoFile",
     "__version__",
+    "all_providers",
+    "capabilities",
+    "complex_provider_names",
+    "register_custom_provider",
+    "unregister_custom_provider",
 ]
 
 

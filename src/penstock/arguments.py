@@ -88,6 +88,14 @@ def _is_list(value: object) -> bool:
     return isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping))
 
 
+def _is_list_of_providers(value: object) -> bool:
+    # By its shape, as this module knows no provider.
+    return isinstance(value, tuple) and all(
+        not isinstance(each, type) and hasattr(each, "row") and hasattr(each, "secret")
+        for each in value
+    )
+
+
 def _is_http_client(value: object) -> bool:
     # Duck-typed, as neither httpx nor httpx2 is loaded for a client that never calls.
     return all(callable(getattr(value, name, None)) for name in ("send", "aclose"))
@@ -148,14 +156,17 @@ _CALL: Mapping[str, _Rule] = {
 }
 
 _CLIENT: Mapping[str, _Rule] = {
+    "aliases": (_is_text_mapping, "a mapping of short names to models"),
     "default_model": (lambda value: isinstance(value, str), "a str"),
     "deployments": (lambda value: isinstance(value, Mapping), "a mapping of names to Deployment"),
     "fallbacks": (lambda value: isinstance(value, Mapping), "a mapping of models to lists"),
     "headers": _HEADERS,
     "http_client": (_is_http_client, "an httpx.AsyncClient or httpx2.AsyncClient"),
+    "keys": (lambda value: isinstance(value, Mapping), "a mapping of providers to keys"),
     "limits": (lambda value: isinstance(value, Limits), "penstock.Limits(...)"),
     "max_retries": (_is_count, "a whole number, 0 or more"),
     "middleware": (_is_list, "a list"),
+    "providers": (_is_list_of_providers, "a list of CustomProviderConfig"),
     "timeouts": _CLOCKS,
     "transport": (_is_transport, '"httpx" or a penstock.interfaces.Transport'),
 }

@@ -11,7 +11,7 @@ from penstock.arguments import check_client
 from penstock.calls import CallOptions, chat_request
 from penstock.connections import Connections
 from penstock.credentials import Headers
-from penstock.deployment import Deployment
+from penstock.deployment import Credential, Deployment, Secret, secrets
 from penstock.errors import ConfigurationError, PenstockError, UnknownModelError
 from penstock.limits import Limits, Timeouts
 from penstock.mapping import MapResult, map_calls
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from penstock.interfaces import Middleware, Transport
     from penstock.messages import Messages
     from penstock.preview import Preview
+    from penstock.providers.custom import CustomProviderConfig
     from penstock.response import Reply
 
 __all__ = ["Client"]
@@ -45,10 +46,16 @@ class Client:
     and forks; it pickles as its configuration, a literal key left out. ``async with`` closes it.
 
     Args:
-        deployments: Where models are served, by the names that calls use. Names that are not here
-            are ``provider/model``, with the key from the environment.
+        deployments: Where models are served, by the names that calls use. A name ``provider/*`` is
+            for every model of a provider. Names that are not here are ``provider/model``, with the
+            key from the environment.
         fallbacks: For a model, the models to try next, in order. Lists are not transitive.
         default_model: The model of calls that name none.
+        providers: Providers of your own, for this client alone; they come before those that
+            `penstock.register_custom_provider` makes known to all.
+        aliases: More short names of models, over those of `penstock.providers.names.SHORT_NAMES`.
+        keys: Keys by provider, for those whose variable of the environment is not set: a
+            deployment's own key comes first, then the environment's, then this one.
         timeouts: Clocks in seconds; a deployment's and a call's own come over them.
         limits: Bounds in bytes.
         middleware: What every answer's chunks go through, in order; a call's own comes after.
@@ -72,6 +79,9 @@ class Client:
         deployments: Mapping[str, Deployment] | None = None,
         fallbacks: Mapping[str, Sequence[str]] | None = None,
         default_model: str | None = None,
+        providers: Iterable[CustomProviderConfig] = (),
+        aliases: Mapping[str, str] | None = None,
+        keys: Mapping[str, Credential | Secret] | None = None,
         timeouts: Timeouts | None = None,
         limits: Limits | None = None,
         middleware: Iterable[Middleware] = (),
@@ -85,7 +95,9 @@ class Client:
     ) -> None:
         # Before anything can fail: an error's traceback has this frame in it (row 39).
         headers = Headers(headers) if isinstance(headers, Mapping) else headers
+        keys = secrets(keys) if isinstance(keys, Mapping) else keys
         middleware = tuple(middleware) if isinstance(middleware, Iterable) else middleware
+        providers = tuple(providers) if isinstance(providers, Iterable) else providers
         given = {n: value for n, value in locals().items() if n not in ("self", "__class__")}
         check_client(given)
         self._arguments = given
@@ -94,7 +106,12 @@ class Client:
         self._middleware = middleware
         compose(*middleware)  # a form that is none is refused here, not in the first call
         self._default_model = default_model
-        resolver = Resolver(_checked(deployments or {}))
+        resolver = Resolver(
+            _checked(deployments or {}),
+            providers=providers,
+            aliases=aliases,
+            keys=secrets(keys or {}),
+        )
         self._connections = Connections(
             transport,
             limits=self._limits,
@@ -124,11 +141,12 @@ class Client:
         logs.from_environment()
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any] | str | PathLike[str]) -> Self:
+    def from_config(cls, config: Mapping[str, Any] | str | PathLike[str] | None = None) -> Self:
         """Return a client made from a mapping, or from a JSON or TOML file.
 
-        The keys are the constructor's; deployments, timeouts and limits are tables of theirs, and
-        ``api_key = "env:NAME"`` names the variable that holds a key.
+        The keys are the constructor's; deployments, providers, timeouts and limits are tables of
+        theirs, and ``api_key = "env:NAME"`` names the variable that holds a key. Without `config`
+        it is what ``penstock.toml`` says (`penstock.config.config_files`).
 
         Raises:
             ConfigurationError: A key is unknown (the message has the nearest) or a value is not

@@ -14,7 +14,7 @@ from penstock.credentials import Headers
 from penstock.errors import ConfigurationError, MissingCredentialsError
 from penstock.limits import Timeouts  # part of a public signature
 
-__all__ = ["Credential", "Deployment", "Secret"]
+__all__ = ["Credential", "Deployment", "Secret", "secrets"]
 
 Credential: TypeAlias = "str | Callable[[], str] | Callable[[], Awaitable[str]]"
 """A key, ``"env:NAME"`` for a variable that holds one, or a callable that supplies a fresh one."""
@@ -113,6 +113,19 @@ class Secret:
                 deployment=deployment,
             )
         return key
+
+
+def secrets(keys: Mapping[str, Credential | Secret]) -> dict[str, Secret]:
+    """Return `keys` out of sight, by the same names.
+
+    Raises:
+        ConfigurationError: A name is no str, or a key is neither a str nor a callable.
+    """
+    if any(not isinstance(name, str) for name in keys):
+        raise ConfigurationError("keys maps names of providers to keys", param="keys")
+    return {
+        name: key if isinstance(key, Secret) else Secret(key or None) for name, key in keys.items()
+    }
 
 
 async def _supplied(

@@ -67,6 +67,7 @@ class Routes:
         self._timeouts = timeouts
         self._headers = headers
         self._kept: dict[str, DeploymentRoute] = {}
+        self._version = resolver.version
         self._keyring = Keyring()
 
     def of(self, request: Request[Any]) -> list[DeploymentRoute]:  # Any: whatever it answers with
@@ -106,6 +107,9 @@ class Routes:
         return await self._route(f"{provider}/*").provider.models()
 
     def _route(self, name: str) -> DeploymentRoute:
+        if self._version != self._resolver.version:  # a provider was registered, or is gone
+            self._version = self._resolver.version
+            self._kept.clear()
         route = self._kept.get(name)
         if route is None:
             route = self._make(name)

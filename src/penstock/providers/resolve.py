@@ -88,6 +88,7 @@ class Resolver:
         deployments: The configured ones. A key ``provider/*`` is for every model of a provider.
         providers: Providers of the client's own, before those that are registered.
         aliases: More short names.
+        keys: Keys by provider, for those whose variable is not set.
     """
 
     def __init__(
@@ -96,10 +97,12 @@ class Resolver:
         *,
         providers: Iterable[CustomProviderConfig] = (),
         aliases: Mapping[str, str] | None = None,
+        keys: Mapping[str, Secret] | None = None,
     ) -> None:
         self._deployments = dict(deployments)
         self._own = tuple(providers)
         self._aliases = {**SHORT_NAMES, **(aliases or {})}
+        self._keys = _by_row(keys or {})
         self._found: dict[str, Resolved] = {}
         self._registrations = registrations()
         for key, deployment in self._deployments.items():
@@ -203,14 +206,20 @@ class Resolver:
         name = key.partition("/")[0]
         for config in self._customs():
             if config.name == name:
-                return config.row, config.secret
+                return config.row, self._key_of(config.row, config.secret)
         row = find_row(name)
         if row is None or not row.routable:
             raise ConfigurationError(
                 f"deployments[{key!r}] has no base_url, and {name!r} is no provider that has one",
                 param="base_url",
             )
-        return row, _secret(row)
+        return row, self._key_of(row)
+
+    def _key_of(self, row: ProviderRow, own: Secret | None = None) -> Secret:
+        """Return the provider's key: the environment's, else the client's."""
+        secret = _secret(row) if own is None else own
+        held = self._keys.get(row.key)
+        return secret if held is None or secret.given else held
 
     def _customs(self) -> Iterator[CustomProviderConfig]:
         yield from self._own
@@ -221,17 +230,17 @@ class Resolver:
             for prefix in sorted((f"{config.name}/", *config.model_prefixes), key=len)[::-1]:
                 if model.startswith(prefix) and model != prefix:
                     rest = model.removeprefix(prefix) if prefix.endswith("/") else model
-                    return _served(model, config.row, rest, config.secret)
+                    return self._served(model, config.row, rest, config.secret)
             if model.startswith(f"{config.name}:"):
                 rest = model.removeprefix(f"{config.name}:")
-                return _served(model, config.row, rest, config.secret)
+                return self._served(model, config.row, rest, config.secret)
         return None
 
     def _named(self, model: str) -> Resolved | None:
         for name, rest in _parts(model):
             row = find_row(name)
             if row is not None:
-                return _served(model, row, rest)
+                return self._served(model, row, rest)
         return None
 
     def _aliased(self, model: str) -> Resolved | None:
@@ -255,7 +264,29 @@ class Resolver:
         ]
         if not fitting:
             return None
-        return _served(model, max(fitting, key=lambda each: each[0])[1], model)
+        return self._served(model, max(fitting, key=lambda each: each[0])[1], model)
+
+    def _served(
+        self, name: str, row: ProviderRow, model: str, secret: Secret | None = None
+    ) -> Resolved:
+        if not row.routable:
+            raise UnknownModelError(
+                f"{name!r} cannot be chatted with: {row.name} is known, but {row.reason}",
+                model=name,
+            )
+        place = located(row)
+        deployment = Deployment(
+            place.base_url,
+            self._key_of(row, secret),
+            dialect=row.dialect,
+            headers=_headers(row),
+            body_framing=row.body_framing,
+            region=place.region,
+            project=place.project,
+            api_version=place.api_version,
+        )
+        auth = _auth_of(deployment, row)
+        return Resolved(name, row.key, model, deployment, auth, row, said_by=place.said_by)
 
     def _complaint(self, model: str) -> str:
         own = [f"{config.name}/" for config in self._customs()]
@@ -281,26 +312,6 @@ def _parts(model: str) -> Iterator[tuple[str, str]]:
                 yield model[:at], model[at + 1 :]
 
 
-def _served(name: str, row: ProviderRow, model: str, secret: Secret | None = None) -> Resolved:
-    if not row.routable:
-        raise UnknownModelError(
-            f"{name!r} cannot be chatted with: {row.name} is known, but {row.reason}", model=name
-        )
-    place = located(row)
-    deployment = Deployment(
-        place.base_url,
-        _secret(row) if secret is None else secret,
-        dialect=row.dialect,
-        headers=_headers(row),
-        body_framing=row.body_framing,
-        region=place.region,
-        project=place.project,
-        api_version=place.api_version,
-    )
-    auth = _auth_of(deployment, row)
-    return Resolved(name, row.key, model, deployment, auth, row, said_by=place.said_by)
-
-
 def _fitted(deployment: Deployment, row: ProviderRow) -> Deployment:
     """Return a configured deployment with what its provider's row adds to it."""
     version = variable(row.version_env)
@@ -320,6 +331,12 @@ def _over(under: Mapping[str, str], headers: Mapping[str, str]) -> Headers:
     merged = Headers({**under, **headers})
     merged.lost = getattr(headers, "lost", ())
     return merged
+
+
+def _by_row(keys: Mapping[str, Secret]) -> dict[str, Secret]:
+    """Return keys by the names that their rows have, whatever the user calls them."""
+    found = {name: find_row(name) for name in keys}
+    return {name if row is None else row.key: keys[name] for name, row in found.items()}
 
 
 def _headers(row: ProviderRow) -> dict[str, str]:

@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from penstock.calls import CallOptions
-    from penstock.deployment import Deployment
+    from penstock.deployment import Credential, Deployment, Secret
     from penstock.interfaces import Middleware, Transport
     from penstock.limits import Timeouts
     from penstock.mapping import MapResult
     from penstock.messages import Messages
     from penstock.preview import Preview
+    from penstock.providers.custom import CustomProviderConfig
     from penstock.response import Reply
     from penstock.stats import ClientStats
 
@@ -67,6 +68,9 @@ class SyncClient:
         deployments: Mapping[str, Deployment] | None = None,
         fallbacks: Mapping[str, Sequence[str]] | None = None,
         default_model: str | None = None,
+        providers: Iterable[CustomProviderConfig] = (),
+        aliases: Mapping[str, str] | None = None,
+        keys: Mapping[str, Credential | Secret] | None = None,
         timeouts: Timeouts | None = None,
         limits: Limits | None = None,
         middleware: Iterable[Middleware] = (),
@@ -82,8 +86,8 @@ class SyncClient:
         self.__setstate__({"client": Client(**given), "limits": limits or Limits()})
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any] | str | PathLike[str]) -> Self:
-        """Return a client made from a mapping, or from a JSON or TOML file.
+    def from_config(cls, config: Mapping[str, Any] | str | PathLike[str] | None = None) -> Self:
+        """Return a client made from a mapping, from a JSON or TOML file, or ``penstock.toml``.
 
         Raises:
             ConfigurationError: A key is unknown (the message has the nearest) or a value is not
