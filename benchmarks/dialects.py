@@ -148,9 +148,6 @@ def table(chunks: int, rounds: int, *, tools: bool) -> None:
             times[name].append(timed(feed(name, answer)) / answer.chunks * 1e6)
             loads[name].append(timed(load(answer)) / answer.chunks * 1e6)
     base = median(times["openai_chat"])
-    print(
-        f"\n{'arguments of a tool call' if tools else 'text'}, us of CPU per chunk, reads of {READ}"
-    )
     for name, each in times.items():
         middle = median(each)
         print(
