@@ -8,7 +8,6 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
-from urllib.parse import unquote_to_bytes
 
 from penstock.dialects.bedrock_converse.media import (
     AUDIO,
@@ -18,7 +17,7 @@ from penstock.dialects.bedrock_converse.media import (
     Names,
     format_of,
 )
-from penstock.dialects.parts import address_of, text_of
+from penstock.dialects.parts import address_of, data_of, text_of
 from penstock.fields import Joined
 
 if TYPE_CHECKING:
@@ -39,8 +38,6 @@ BLOCKS = frozenset(
 )
 """The members of ``ContentBlock`` and ``ToolResultContentBlock``: a part with one of them, and no
 type, is Bedrock's own."""
-_HEAD = 512
-"""Characters in which a ``data:`` URL has said its type."""
 _DEEPEST = 8
 
 
@@ -140,7 +137,7 @@ class _Parts:
     def _audio(self, part: Mapping[str, Json], path: str) -> Json:
         given = part.get("input_audio")
         data = given.get("data") if isinstance(given, Mapping) else None
-        if not isinstance(given, Mapping) or not isinstance(data, str):
+        if not isinstance(given, Mapping) or not isinstance(data, (str, Joined)):
             raise self._place.fault(f"{path}.input_audio.data", "it must be base64, as text")
         word = str(given.get("format"))
         return {"audio": {"format": AUDIO.get(word, word), "source": {"bytes": data}}}
@@ -150,7 +147,7 @@ class _Parts:
         if not isinstance(file, Mapping):
             raise self._place.fault(f"{path}.file", "it must be a mapping")
         data = file.get("file_data")
-        if not isinstance(data, str):
+        if not isinstance(data, (str, Joined)):
             self._place.drop(path, "an upload is at its vendor: send the data")
             return None
         return self._document(data, "", file.get("filename"), path)
@@ -158,34 +155,37 @@ class _Parts:
     def _seed_document(self, part: Mapping[str, Json], path: str) -> Json:
         document = part.get("document")
         data = document.get("data") if isinstance(document, Mapping) else None
-        if not isinstance(document, Mapping) or not isinstance(data, str):
+        if not isinstance(document, Mapping) or not isinstance(data, (str, Joined)):
             raise self._place.fault(f"{path}.document.data", "it must be text")
         media = str(document.get("media_type") or document.get("mediaType") or "")
         return self._document(data, media, document.get("filename") or document.get("name"), path)
 
-    def _document(self, data: str, media: str, name: Json, path: str) -> Json:
-        if data.startswith("s3://"):
-            found = format_of(DOCUMENT, media, data) or "pdf"
+    def _document(self, data: str | Joined, media: str, name: Json, path: str) -> Json:
+        if _begins(data, "s3://"):
+            found = format_of(DOCUMENT, media, str(data)) or "pdf"
             source: Json = {"s3Location": {"uri": data}}
-        elif data.startswith(("http://", "https://")):
+        elif _begins(data, "http://", "https://"):
             why = "a document is sent as its data, not its address: fetch it first"
             self._place.drop(path, why)
             return None
         else:
-            told, source = _bytes(data)
+            held = data_of(data)
+            told = held.media_type if held is not None else ""
+            source = {"bytes": data if held is None else held.base64}
             title = name if isinstance(name, str) else ""
             found = format_of(DOCUMENT, told or media, title) or format_of(DOCUMENT, media) or "pdf"
         named = self._names.named(name)
         return {"document": {"format": found, "name": named, "source": source}}
 
-    def _located(self, member: str, known: dict[str, str], url: str, path: str) -> Json:
+    def _located(self, member: str, known: dict[str, str], url: str | Joined, path: str) -> Json:
         """Return an image or a video of an address: its data, or where it is in S3."""
-        if url.startswith("s3://"):
-            found = format_of(known, name=url)
-            source: Json = {"s3Location": {"uri": url}}
-        elif url[:5].lower() == "data:":
-            told, source = _bytes(url)
-            found = format_of(known, told)
+        held = data_of(url)
+        if held is not None:
+            found = format_of(known, held.media_type)
+            source: Json = {"bytes": held.base64}
+        elif _begins(url, "s3://"):
+            found = format_of(known, name=str(url))
+            source = {"s3Location": {"uri": url}}
         else:
             why = f"a {member} is sent as its data or in S3, not as an address: fetch it first"
             self._place.drop(path, why)
@@ -196,16 +196,8 @@ class _Parts:
         return {member: {"format": found, "source": source}}
 
 
-def _bytes(url: str) -> tuple[str, dict[str, Json]]:
-    """Return the media type of a ``data:`` URL or of bare base64, and the bytes, uncopied."""
-    comma = url.find(",", 0, _HEAD) if url[:5].lower() == "data:" else -1
-    if comma < 0:
-        return "", {"bytes": url}
-    kind, *marks = url[5:comma].split(";")
-    if "base64" in (mark.strip().lower() for mark in marks):
-        return kind, {"bytes": Joined((url,), comma + 1)}
-    plain = b64encode(unquote_to_bytes(url[comma + 1 :])).decode()
-    return kind or "text/plain", {"bytes": plain}
+def _begins(data: str | Joined, *prefixes: str) -> bool:
+    return isinstance(data, str) and data.startswith(prefixes)
 
 
 def _readable(value: Json, deepest: int) -> Json:
