@@ -70,6 +70,7 @@ _NOT_SERVED = frozenset(
     {
         "model_not_supported",  # GitHub Copilot, Hugging Face's router, with 400
         "unknown_model",  # GitHub Models, with 400
+        "invalid_model",  # Mistral, with 400
         "5007",  # Cloudflare's number for "No such model", with 400
     }
 )
@@ -97,6 +98,7 @@ _STATUS_OF = {
     "model_not_found": 404,
     "rate_limit_exceeded": 429,
     "rate_limit_error": 429,
+    "rate_limited": 429,  # Mistral
     "tokens": 429,
     "requests": 429,
     "engine_overloaded_error": 529,  # Moonshot
@@ -104,6 +106,7 @@ _STATUS_OF = {
     "provider_overloaded": 529,
     "overloaded": 529,
     "capacity_exceeded": 498,
+    "service_tier_capacity_exceeded": 529,  # Mistral, with 429
     "insufficient_system_resource": 529,  # DeepSeek's finish reason
     "provider_unavailable": 503,
     "service_unavailable": 503,

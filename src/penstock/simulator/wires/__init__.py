@@ -18,6 +18,7 @@ from penstock.simulator.wires.anthropic_messages import AnthropicMessages
 from penstock.simulator.wires.bedrock import BedrockConverse, BedrockInvoke
 from penstock.simulator.wires.cohere import Cohere
 from penstock.simulator.wires.gemini import Gemini
+from penstock.simulator.wires.mistral import Mistral
 from penstock.simulator.wires.ollama import Ollama
 from penstock.simulator.wires.openai_chat import OpenAIChat
 from penstock.simulator.wires.openai_responses import OpenAIResponses
@@ -67,6 +68,7 @@ class Wire(Protocol):
 
 
 WIRES: tuple[Wire, ...] = (
+    Mistral(),  # before OpenAI's, whose paths it has
     OpenAIChat(),
     OpenAIResponses(),
     Cohere(),

@@ -1,0 +1,109 @@
+"""A request to the fields of Mistral's ``ChatCompletionRequest``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from penstock.dialects.extras import add_extras
+from penstock.dialects.fates import said
+from penstock.dialects.mistral.messages import Messages
+from penstock.dialects.mistral.parameters import FATES
+from penstock.dialects.modern import asked_call, modern, text_only
+from penstock.dialects.one_by_one import one_by_one
+from penstock.dialects.openai_chat.request import address
+from penstock.dialects.places import Losses
+from penstock.interfaces import Outgoing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from penstock.interfaces import Target
+    from penstock.request import ChatRequest
+
+__all__ = ["encode"]
+
+# JSON as the caller gives it, in OpenAI's shape, or of Mistral's.
+Json: TypeAlias = Any
+
+_TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
+"""``RequestedServiceTier``."""
+_EMPTY = {"type": "object", "properties": {}}
+
+
+def encode(request: ChatRequest, target: Target, dialect: str, dropped: list[str]) -> Outgoing:
+    """Return where `request` goes and what its body has, in the order of `FATES`.
+
+    Raises:
+        UsageError: A parameter is unknown, or a field of ours is to be replaced.
+        UnsupportedFeatureError: The request is strict, and something would be dropped.
+    """
+    losses = Losses(dialect, dropped, strict=request.strict)
+    given = modern(request, losses)
+    fields = {"model": target.model, "stream": request.stream}
+    fields |= said(given, FATES, losses, dialect=dialect, convert=_converts(losses))
+    add_extras(fields, request, target)
+    messages = Messages(dialect, target.origin)
+    fields["messages"] = one_by_one(request.messages, messages.translate, losses)
+    return Outgoing(address(target, "/chat/completions"), fields)
+
+
+def _converts(losses: Losses) -> dict[str, Callable[[Json], Mapping[str, Json]]]:
+    return {
+        "prediction": lambda value: _prediction(value, losses),
+        "service_tier": lambda value: _tier(value, losses),
+        "tool_choice": lambda value: _choice(value, losses),
+        "tools": lambda value: _tools(value, losses),
+        "stream_options": lambda value: _stream_options(value, losses),
+        "modalities": lambda value: text_only(value, losses),
+    }
+
+
+def _prediction(value: Json, losses: Losses) -> dict[str, Json]:
+    content = value.get("content") if isinstance(value, dict) else None
+    if isinstance(content, (list, tuple)):
+        texts = [part["text"] for part in content if isinstance(part, dict) and "text" in part]
+        content = "".join(map(str, texts)) if len(texts) == len(content) else None
+    if not isinstance(content, str):
+        losses.drop("prediction", "its content is text")
+        return {}
+    return {"prediction": {"type": "content", "content": content}}
+
+
+def _tier(value: Json, losses: Losses) -> dict[str, Json]:
+    if value not in _TIERS:
+        losses.drop("service_tier", f"there is {', '.join(sorted(set(_TIERS.values())))}")
+        return {}
+    return {"service_tier": _TIERS[value]}
+
+
+def _choice(value: Json, losses: Losses) -> dict[str, Json]:
+    if value == "any":
+        return {"tool_choice": "any"}
+    mode, name = asked_call(value, losses)
+    if not mode:
+        losses.drop("tool_choice", "it is none of the choices that there are")
+        return {}
+    if mode == "function":
+        return {"tool_choice": {"type": "function", "function": {"name": name}}}
+    return {"tool_choice": "any" if mode == "required" else mode}
+
+
+def _tools(tools: Json, losses: Losses) -> dict[str, Json]:
+    kept = []
+    for index, tool in enumerate(tools):
+        function = tool.get("function") if isinstance(tool, dict) else None
+        if isinstance(function, dict):
+            # OpenAI may leave them out, the SDK's type may not.
+            kept.append({**tool, "function": {"parameters": _EMPTY, **function}})
+        elif isinstance(tool, dict) and tool.get("type") not in (None, "custom", "function"):
+            kept.append(tool)  # document_library, image_generation, connector
+        else:
+            losses.drop(f"tools[{index}]", "custom tools are not known")
+    return {"tools": kept} if kept else {}
+
+
+def _stream_options(value: Json, losses: Losses) -> dict[str, Json]:
+    for name in value if isinstance(value, dict) else ():
+        if name != "include_usage":
+            losses.drop(f"stream_options.{name}")
+    return {}
