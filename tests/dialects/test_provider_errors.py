@@ -497,3 +497,60 @@ def test_a_refusal_is_the_error_that_it_says(case: Refusal) -> None:
     assert case.kind is type(error)
     assert case.code == error.code
     assert str(error.body).startswith(case.said), error.body
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        # google.rpc.RetryInfo, of Gemini's compatible API and Vertex AI.
+        (
+            [
+                {
+                    "error": {
+                        "code": 429,
+                        "message": "You exceeded your current quota.",
+                        "status": "RESOURCE_EXHAUSTED",
+                        "details": [
+                            {"@type": "type.googleapis.com/google.rpc.Help"},
+                            {
+                                "@type": "type.googleapis.com/google.rpc.RetryInfo",
+                                "retryDelay": "34.07s",
+                            },
+                        ],
+                    }
+                }
+            ],
+            34.07,
+        ),
+        # Groq, OpenAI and GitHub Models say it in words.
+        ({"error": {"message": "Rate limit reached. Please try again in 7m12.5s."}}, 432.5),
+        ({"error": {"message": "Please try again in 1h2m3s. Visit us."}}, 3723.0),
+        ({"error": {"message": "Rate limit reached. Please try again in 420ms."}}, 0.42),
+        ({"error": {"message": "Please wait 71213 seconds before retrying."}}, 71213.0),
+        ({"error": {"message": "Please try again in a moment."}}, None),
+    ],
+)
+def test_a_body_may_say_when_to_come_back(body: Any, expected: float | None) -> None:
+    """In seconds; a header that says it comes first, and is read elsewhere."""
+    raw = json.dumps(body).encode()
+
+    said = dialect("openai_chat").error(429, {}, raw)
+    told = dialect("openai_chat").error(429, {"retry-after": "1"}, raw)
+
+    assert (expected, None) == (said.retry_after, told.retry_after)
+
+
+@pytest.mark.parametrize(
+    ("provider", "body", "expected"),
+    [
+        (case.provider, case.body, word)
+        for case, word in zip([AZURE[0], OPENROUTER[1]], ["[jailbreak]", "[violence]"], strict=True)
+    ],
+    ids=["azure", "openrouter"],
+)
+def test_a_blocked_prompt_says_what_for(provider: str, body: Any, expected: str) -> None:
+    """The categories stand beside the message, which does not name them."""
+    error = dialect("openai_chat").error(400, {}, json.dumps(body).encode())
+
+    assert isinstance(error, ContentBlockedError), provider
+    assert str(error).endswith(expected)

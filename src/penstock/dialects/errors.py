@@ -162,6 +162,9 @@ _WRONG_KEY_TEXT = pattern(
     IGNORECASE,
 )
 
+_RETRY_AFTER = ("retry-after", "retry-after-ms", "x-ms-retry-after-ms")
+"""Headers that say when to come back, which `penstock.transports.dates` reads: they come before
+what the body says."""
 _REQUEST_IDS: tuple[str, ...] = ("x-request-id", "request-id", "apim-request-id", "x-generation-id")
 _REQUEST_IDS += ("x-amzn-requestid", "x-github-request-id", "x-global-transaction-id", "cf-ray")
 """OpenAI and most; Anthropic; Azure; OpenRouter; AWS; GitHub; watsonx; Cloudflare, where nothing
@@ -190,6 +193,8 @@ def response_error(
         by_status: Statuses that mean something of its own to the dialect.
     """
     fault = _of_body(body, headers.get("content-type", ""))
+    if any(name in headers for name in _RETRY_AFTER):
+        fault = fault._replace(wait=None)
     advice = {"true": True, "false": False}.get(headers.get("x-should-retry", "").lower())
     request_id = next((headers[name] for name in _REQUEST_IDS if headers.get(name)), None)
     said = fault.message or "no reason given"
@@ -225,6 +230,8 @@ def _error(
     known = kinds or {}
     kind = next((known[code] for code in sorted(fault.codes & known.keys())), None)
     kind = kind or other or _kind(fault, status)
+    if kind.retryable:
+        fields["retry_after"] = fault.wait
     if status == 413:  # too large for this server: another may take it
         fields["elsewhere"] = True
     return kind(

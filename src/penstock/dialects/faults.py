@@ -37,6 +37,14 @@ _SECRET = pattern(
     r"|(?i:\b(?:api[-_ ]?key|secret|password)\b\W{0,3}(?:provided|is)?\s*[:=]\s*)[^\s\"',;]+"
     r"|\b(?=[A-Za-z0-9]*[0-9])(?=[A-Za-z0-9]*[A-Za-z])[A-Za-z0-9]{32,}\b"
 )
+# "Please try again in 7m12.5s" (Groq), "in 420ms" (OpenAI), "Please wait 71213 seconds" (GitHub).
+_WAIT = pattern(
+    r"(?:try again|retry) in (?:(\d{1,3})h)?(?:(\d{1,4})m(?!s))?(\d{1,6}(?:\.\d{1,9})?)\s?(ms|s)"
+    r"|\bwait (\d{1,6}) seconds",
+    IGNORECASE,
+)
+_DELAY = pattern(r"(\d{1,6}(?:\.\d{1,9})?)s")
+"""A duration of Google's, as its RetryInfo has it."""
 _TITLE = pattern(r"<title[^>]*>([^<]{0,400})", IGNORECASE)
 
 
@@ -53,6 +61,8 @@ class Fault(NamedTuple):
     """The field that the vendor objects to."""
     status: int | None
     """An HTTP status that the body itself names."""
+    wait: float | None = None
+    """Seconds to wait, where the body says so."""
 
 
 def failure(event: dict[str, Json]) -> dict[str, Json] | None:
@@ -91,12 +101,16 @@ def fault_of(body: Json) -> Fault:
     numbers = [word for word in words if isinstance(word, int) and not isinstance(word, bool)]
     numbers += [int(word) for word in words if isinstance(word, str) and _is_status(word)]
     plain = [str(word) for word in words if isinstance(word, (int, str)) and word]
+    message = redacted(_message(source))
+    if reasons := _reasons(*details):
+        message = redacted(f"{message} [{', '.join(reasons)}]")
     return Fault(
-        message=redacted(_message(source)),
+        message=message,
         codes=frozenset(word.lower() for word in (*named, *plain)),
         code=redacted(named[0])[:64] if named else next(iter(plain), None),
         param=_param(source.get("param")),
         status=next((number for number in numbers if 400 <= number < 600), None),
+        wait=_wait(source, message),
     )
 
 
@@ -155,6 +169,40 @@ def _said(value: Json, depth: int) -> str:
     if depth and isinstance(value, list):
         return "; ".join(text for item in value[:8] if (text := _said(item, depth - 1)))
     return ""
+
+
+def _reasons(*details: dict[str, Json]) -> list[str]:
+    """Return what a filter objects to: Azure's categories, OpenRouter's reasons."""
+    found: list[str] = []
+    for each in details:
+        reasons = each.get("reasons")
+        if isinstance(reasons, list):
+            found += [word for word in reasons if isinstance(word, str)]
+        results = each.get("content_filter_result") or each.get("content_filter_results")
+        if isinstance(results, dict):
+            found += [
+                name
+                for name, result in results.items()
+                if isinstance(result, dict) and result.get("filtered") is True
+            ]
+    return [word[:64] for word in found[:8]]
+
+
+def _wait(source: dict[str, Json], message: str) -> float | None:
+    """Return how long to wait, by Google's RetryInfo or by the message."""
+    details = source.get("details")
+    for detail in details[:16] if isinstance(details, list) else ():
+        delay = detail.get("retryDelay") if isinstance(detail, dict) else None
+        if isinstance(delay, str) and (told := _DELAY.fullmatch(delay)):
+            return float(told[1])
+    said = _WAIT.search(message)
+    if said is None:
+        return None
+    hours, minutes, number, unit, seconds = said.groups()
+    if seconds:
+        return float(seconds)
+    rest = float(number) / (1000 if unit.lower() == "ms" else 1)
+    return 3600.0 * int(hours or 0) + 60.0 * int(minutes or 0) + rest
 
 
 def _param(value: Json) -> str | None:

@@ -59,5 +59,8 @@ class WatsonX:
         return ChatAnswer(request, framing(content_type), limits)
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> PenstockError:
-        """Classify an answer whose `status` says that it failed; ``retry_after`` is left open."""
+        """Classify an answer whose `status` says that it failed.
+
+        ``retry_after`` is what the body says, where no header does; headers are left to others.
+        """
         return response_error(status, headers, body, _KINDS)
