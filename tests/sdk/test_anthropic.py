@@ -257,6 +257,31 @@ async def test_betas_and_the_version_are_headers(road: Road) -> None:
     assert {"top_k"} == json.loads(sent.body).keys() & {"top_k", "betas"}
 
 
+async def test_an_overload_before_any_content_is_tried_again(road: Road) -> None:
+    """An error event inside a 200 is retried like its status (fault matrix, row 11)."""
+    model = "sim/text?tokens=3&fault=error-overloaded&fail=1"
+    there = Deployment(road.sim.url, KEY, model=model, dialect="anthropic_messages")
+    client = road.client(deployments={"there": there}, max_retries=1)
+    reply = await client.chat("there", SAID)
+
+    assert reply.text
+    assert ["OverloadedError", None] == [attempt.error for attempt in reply.attempts]
+
+
+async def test_an_overload_behind_content_is_not(road: Road) -> None:
+    """The caller has seen some of it (fault matrix, row 14); what came is on the error."""
+    model = "sim/text?tokens=9&fault=error-overloaded@3&fail=1"
+    there = Deployment(road.sim.url, KEY, model=model, dialect="anthropic_messages")
+    client = road.client(deployments={"there": there}, max_retries=1)
+    error = await fails(client.chat("there", SAID))
+
+    assert isinstance(error, OverloadedError)
+    assert error.committed
+    assert error.partial is not None
+    assert error.partial.text
+    assert 1 == len(road.sim.requests)
+
+
 VERTEX_MODELS = ["sim/echo", "sim/tools?calls=2&reasoning=3"]
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from penstock.chunks import Chunk, ReasoningDelta, ToolCallDelta
 from penstock.dialects.anthropic_messages import AnthropicMessages, MessagesAnswer
-from penstock.errors import LimitExceededError, ProtocolError
+from penstock.errors import LimitExceededError, PenstockError, ProtocolError
+from penstock.interfaces import Ending
 from penstock.limits import Limits
 
 
@@ -160,3 +164,53 @@ def test_thinking_goes_back_by_state_alone() -> None:
     found = read(begun(0, type="thinking"), delta(0, "thinking_delta", thinking="t"))
 
     assert ReasoningDelta("t", 0, "") == found[-1]
+
+
+HOSTS = ("text", "thinking", "tool_use", "server_tool_use")
+DELTAS = ("text", "thinking", "input_json", "signature", "citations", "compaction")
+KINDS = (
+    *("message_start", "content_block_start", "content_block_delta", "content_block_stop"),
+    *("message_delta", "message_stop"),
+)
+SCALAR = st.none() | st.booleans() | st.integers(-1, 3) | st.text(max_size=2)
+WORDS = [*HOSTS, *(f"{name}_delta" for name in DELTAS), "refusal", "new"]
+FIELDS = [
+    "text",
+    "thinking",
+    "partial_json",
+    "signature",
+    "citation",
+    "citations",
+    "input",
+    "id",
+    "content",
+    "usage",
+    "stop_reason",
+    "stop_details",
+    "explanation",
+    "model",
+    "role",
+]
+OBJECT: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {"type": st.sampled_from(WORDS) | SCALAR},
+    optional={name: SCALAR | st.just([]) | st.just({}) for name in FIELDS},
+)
+EVENTS = [*KINDS, "message", "ping", "error", "new"]
+ANY = st.fixed_dictionaries(
+    {"type": st.sampled_from(EVENTS)},
+    optional={
+        "index": st.just(0) | SCALAR,
+        **dict.fromkeys(("delta", "content_block", "message", "usage", "error"), OBJECT | SCALAR),
+    },
+)
+
+
+@given(st.lists(ANY, max_size=8), st.booleans())
+def test_whatever_comes_is_read_or_refused(events: list[Any], started: bool) -> None:
+    """No event, however wrong, ends in anything but chunks or an error of penstock's."""
+    answer, into = MessagesAnswer(Limits()), list[Chunk]()
+    frames = [START] * started + [json.dumps(each).encode() for each in events]
+    with suppress(PenstockError):
+        answer.feed(frames, into)
+        answer.finish(Ending(clean=True), into)
+        assert answer.complete

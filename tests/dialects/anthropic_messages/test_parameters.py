@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
-from tests.dialects.anthropic_messages.sending import sent, target
+from tests.dialects.anthropic_messages.sending import ORIGIN, sent, target
 
 from penstock.dialects.anthropic_messages.parameters import FATES
 from penstock.errors import EncodeError, UnsupportedFeatureError, UsageError
+from penstock.fields import Raw
+from penstock.messages import AssistantMessage
 from penstock.request import ChatParams
+from penstock.response import ToolCall
 
 PLAIN = {"model", "stream", "max_tokens", "messages"}
 NEW, OLD = "claude-opus-4-6", "claude-sonnet-4-5-20250929"
@@ -192,6 +196,66 @@ def test_an_answer_too_short_for_thinking_has_none() -> None:
     found, lost = said({"reasoning_effort": "high", "max_tokens": 1024}, OLD)
 
     assert ({"max_tokens": 1024}, ["reasoning_effort"]) == (found, lost)
+
+
+CALL = {"id": "toolu_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+RESULT = {"role": "tool", "tool_call_id": "toolu_1", "content": "r"}
+THOUGHT = {"type": "thinking", "thinking": "t", "signature": "s"}
+STATE: dict[str, Any] = {"dialect": "anthropic_messages", "origin": ORIGIN}
+ASKED = {"role": "user", "content": "a"}
+UNTHINKING = {"role": "assistant", "content": None, "tool_calls": [CALL]}
+LEGACY = {"role": "assistant", "function_call": {"name": "f", "arguments": "{}"}}
+STATE |= {"blocks": [THOUGHT, {"type": "tool_use", "index": 0}]}
+SIGNED = {**UNTHINKING, "provider_state": STATE}
+ELSEWHERE = {**UNTHINKING, "provider_state": {**STATE, "dialect": "gemini"}}
+NATIVE = {"role": "assistant", "content": [THOUGHT], "tool_calls": [CALL]}
+
+
+@pytest.mark.parametrize(
+    ("messages", "thinks"),
+    [
+        ([ASKED], True),
+        ([ASKED, SIGNED, RESULT], True),
+        ([ASKED, NATIVE, RESULT], True),
+        ([ASKED, UNTHINKING, RESULT], False),
+        ([ASKED, LEGACY, {"role": "function", "name": "f", "content": "r"}], False),
+        ([ASKED, ELSEWHERE, RESULT], False),
+        ([ASKED, AssistantMessage(tool_calls=(ToolCall("toolu_1", "f", "{}"),)), RESULT], False),
+        ([ASKED, Raw(json.dumps(UNTHINKING).encode()), RESULT], False),
+        ([ASKED, UNTHINKING, RESULT, ASKED], True),
+        ([ASKED, {"role": "assistant", "content": "b"}, ASKED], True),
+        (lambda: iter([ASKED, UNTHINKING, RESULT]), True),
+    ],
+)
+def test_calls_of_another_vendors_model_are_answered_without_thinking(
+    messages: Any, thinks: bool
+) -> None:
+    """A model with a budget needs its thinking before calls whose results come; others do not."""
+    effort = {"reasoning_effort": "high"}
+    old = sent(messages, to=target(model=OLD), params=effort)
+    new = sent(messages, to=target(model=NEW), params=effort)
+
+    assert thinks == ("thinking" in old.body)
+    assert thinks == ("reasoning_effort" not in old.dropped)
+    assert "thinking" in new.body
+
+
+def test_the_limit_may_be_in_the_extra_body() -> None:
+    """A budget is a part of the limit that is sent."""
+    found = sent(
+        to=target(model=OLD), params={"reasoning_effort": "high"}, extra_body={"max_tokens": 2000}
+    )
+
+    assert (2000, 1600) == (found.body["max_tokens"], found.body["thinking"]["budget_tokens"])
+
+
+def test_what_parameters_share_is_added_to() -> None:
+    """A task budget leaves the effort, an unknown field of the metadata the user."""
+    extra = {"output_config": {"task_budget": {"type": "tokens", "total": 9}}, "metadata": {"x": 1}}
+    found = sent(params={"reasoning_effort": "low", "user": "u"}, extra_body=extra)
+
+    assert {"effort", "task_budget"} == found.body["output_config"].keys()
+    assert {"user_id": "u", "x": 1} == found.body["metadata"]
 
 
 def test_thinking_takes_no_temperature() -> None:

@@ -206,7 +206,8 @@ class MessagesAnswer:
         ending = {name: message.get(name) for name in ("stop_reason", *_STOP)}
         rest = _without(event, frozenset({"type", "message"})) | _without(ending, frozenset())
         self._tell("chunk", rest, into)
-        for place, block in enumerate(message.get("content") or ()):
+        content = message.get("content")
+        for place, block in enumerate(content if isinstance(content, list) else ()):
             self._blocks.begin(place, block, into)
             self._blocks.end(place, into)
 

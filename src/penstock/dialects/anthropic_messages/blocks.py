@@ -93,7 +93,8 @@ class Blocks:
         block = self.open[index] = Block(data)
         if block.kind == "text":
             self.grow_text(block, _text(data, "text"), into)
-            for citation in data.get("citations") or ():
+            cited = data.get("citations")
+            for citation in cited if isinstance(cited, list) else ():
                 self._cite(block, citation, into)
         elif block.kind == "thinking":
             self.grow_thinking(block, _text(data, "thinking"), into)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from re import compile as pattern
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import msgspec
+
+from penstock.dialects.anthropic_messages.record import BLOCKS
 from penstock.dialects.modern import EFFORTS
+from penstock.dialects.state import KEY, family
 from penstock.errors import UsageError
+from penstock.fields import Raw
 
 if TYPE_CHECKING:
     from penstock.dialects.places import Losses
 
-__all__ = ["thinking"]
+__all__ = ["may_think", "thinking"]
 
-# JSON of Anthropic's shape.
+# JSON of the OpenAI shape as the caller gives it, or of Anthropic's.
 Json: TypeAlias = Any
 
 # claude-sonnet-4-5-20250929, anthropic.claude-opus-4-6-v1, claude-sonnet-4@20250514,
@@ -65,3 +71,45 @@ def thinking(effort: Json, model: str, max_tokens: Json, losses: Losses) -> dict
         return {}
     budget = min(max(limit * _SHARES[effort] // 100, _LEAST), limit - 1)
     return {"thinking": {"type": "enabled", "budget_tokens": budget}}
+
+
+def may_think(messages: Json, dialect: str, origin: str) -> bool:
+    """Whether a model with a budget may think in this turn.
+
+    Where results of calls come last, those calls need their thinking in front, or the API refuses
+    the request ("Expected `thinking` or `redacted_thinking`, but found `tool_use`"): calls that
+    another vendor's model made have none. A conversation that is not in memory is not looked at.
+    """
+    if not isinstance(messages, (list, tuple)):
+        return True
+    for message in reversed(messages):
+        if isinstance(message, Raw):
+            try:
+                message = msgspec.json.decode(message.data)
+            except (
+                msgspec.DecodeError
+            ):  # several of them, or a fault that is told of when it is sent
+                return True
+        elif hasattr(message, "to_openai"):
+            message = message.to_openai()
+        if not isinstance(message, Mapping):
+            return True
+        if message.get("role") not in ("tool", "function"):
+            return not _calls_unthinkingly(message, dialect, origin)
+    return True
+
+
+def _calls_unthinkingly(message: Mapping[str, Json], dialect: str, origin: str) -> bool:
+    """Whether `message` has calls, and no thinking to go before them."""
+    if message.get("role") != "assistant":
+        return False
+    if not (message.get("tool_calls") or message.get("function_call")):
+        return False
+    state = message.get(KEY)
+    state = state if isinstance(state, Mapping) else {}
+    ours = state.get("dialect") == dialect and family(str(state.get("origin"))) == family(origin)
+    content = message.get("content")
+    blocks = state.get(BLOCKS) if ours else content
+    first = blocks[0] if isinstance(blocks, list) and blocks else None
+    kind = first.get("type") if isinstance(first, Mapping) else None
+    return kind not in ("thinking", "redacted_thinking")

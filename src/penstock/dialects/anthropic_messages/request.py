@@ -7,7 +7,7 @@ from re import compile as pattern
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from urllib.parse import quote, urlencode
 
-from penstock.dialects.anthropic_messages.effort import thinking
+from penstock.dialects.anthropic_messages.effort import may_think, thinking
 from penstock.dialects.anthropic_messages.messages import Turns
 from penstock.dialects.anthropic_messages.parameters import DEFAULT_MAX_TOKENS, FATES, IDLE
 from penstock.dialects.anthropic_messages.tools import choice, output_format, tool, web_search
@@ -40,6 +40,8 @@ _NO_SAMPLING = "2026-10-21"
 _VERSIONED = pattern(r"/v\d+(?:[a-z]+\d*)?$")
 _DATE = pattern(r"\d{4}-\d\d-\d\d")
 _OURS = ("messages", "system", "stream")
+_SHARED = ("output_config", "metadata")
+"""Objects that several parameters share: what the caller adds to one leaves the rest of it."""
 _HEADERS = {
     "user_profile_id": "anthropic-user-profile-id",
     "workspace_id": "anthropic-workspace-id",
@@ -95,20 +97,20 @@ def body(request: ChatRequest, target: Target, losses: Losses, *, dialect: str) 
         UsageError: A parameter is unknown, or a field of ours is to be replaced.
         UnsupportedFeatureError: The request is strict, and something would be dropped.
     """
-    extra: dict[str, Json] = {}
-    add_extras(extra, request, target, ours=_OURS)
     params = _asked(request, target, losses)
-    limit = extra.get("max_tokens", params.get("max_completion_tokens", params.get("max_tokens")))
-    words = _Words(target.model, DEFAULT_MAX_TOKENS if limit is None else limit, losses)
+    words = _Words(target, _limit(request, target, params), losses)
+    if "reasoning_effort" in params:
+        words.thinkable = may_think(request.messages, dialect, target.origin)
     renames = target.quirks.renames
     fates = {n: Fate("renamed", renames[n]) if n in renames else f for n, f in FATES.items()}
-    fields = {"max_tokens": DEFAULT_MAX_TOKENS}
+    fields: dict[str, Json] = {"max_tokens": DEFAULT_MAX_TOKENS}
     fields |= said(params, fates, losses, dialect=dialect, convert=words.convert)
-    betas = extra.pop("betas", None) or ()
+    add_extras(fields, request, target, ours=_OURS, merged=_SHARED)
+    betas = fields.pop("betas", None) or ()
     if isinstance(betas, str) or not all(isinstance(each, str) for each in betas):
         raise UsageError("extra_body: betas is a list of names", param="betas")
-    headers = {name: str(extra.pop(key)) for key, name in _HEADERS.items() if key in extra}
-    fields.update(extra)
+    given = {name: fields.pop(key, None) for key, name in _HEADERS.items()}
+    headers = {name: str(value) for name, value in given.items() if value is not None}
     late = "late_system" in target.quirks.flags
     turns = Turns(dialect, target.origin, late_system=late)
     fields.update(conversation(request.messages, turns, losses))
@@ -131,6 +133,15 @@ def _asked(request: ChatRequest, target: Target, losses: Losses) -> dict[str, Js
     return params
 
 
+def _limit(request: ChatRequest, target: Target, params: Mapping[str, Json]) -> Json:
+    """Return the answer's limit, wherever it is given."""
+    for given in (request.extra_body, target.extra_body, params):
+        for name in ("max_completion_tokens", "max_tokens"):
+            if given.get(name) is not None:
+                return given[name]
+    return DEFAULT_MAX_TOKENS
+
+
 def _drop_sampling(params: dict[str, Json], target: Target, losses: Losses) -> None:
     """Leave out temperature and top_p where the API would refuse the whole request for them."""
     dated = _DATE.search(target.api_version or "")
@@ -150,8 +161,10 @@ def _drop_sampling(params: dict[str, Json], target: Target, losses: Losses) -> N
 class _Words:
     """The parameters that are said otherwise, of one request."""
 
-    def __init__(self, model: str, max_tokens: Json, losses: Losses) -> None:
-        self._model = model
+    def __init__(self, target: Target, max_tokens: Json, losses: Losses) -> None:
+        self.thinkable = True
+        """Whether the conversation lets a model think that has a budget for it."""
+        self._model = target.model
         self._max_tokens = max_tokens
         self._losses = losses
         self._tools: list[Json] = []
@@ -185,7 +198,11 @@ class _Words:
         return {"service_tier": word}
 
     def _effort(self, value: Json) -> dict[str, Json]:
-        return thinking(value, self._model, self._max_tokens, self._losses)
+        found = thinking(value, self._model, self._max_tokens, self._losses)
+        if not self.thinkable and "budget_tokens" in found.get("thinking", {}):
+            self._losses.drop("reasoning_effort", "the calls that wait for results had no thinking")
+            return {}
+        return found
 
     def _format(self, value: Json) -> dict[str, Json]:
         found = output_format(value, self._losses)
