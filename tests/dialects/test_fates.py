@@ -10,9 +10,10 @@ import json
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pytest
+from pydantic import BaseModel, Field
 
 from penstock.dialects import DIALECTS, dialect
 from penstock.dialects.fates import Fate, Fates
@@ -20,6 +21,7 @@ from penstock.encoders import encode_json
 from penstock.errors import UnsupportedFeatureError
 from penstock.interfaces import Target
 from penstock.request import ChatParams, ChatRequest
+from penstock.structured import response_format_of
 
 FUNCTION = {
     "name": "weather",
@@ -36,6 +38,24 @@ SCHEMA = {
     "type": "json_schema",
     "json_schema": {"name": "place", "schema": FUNCTION["parameters"], "strict": True},
 }
+
+
+class Spot(BaseModel):
+    """A part of a model of the caller's."""
+
+    kind: Literal["city", "lake"]
+    depth: float | None = Field(None, ge=0)
+
+
+class Trip(BaseModel):
+    """A model of the caller's, with what pydantic makes of it: references, alternatives, bounds."""
+
+    name: str = Field(pattern="^[A-Z]")
+    stops: list[Spot] = Field(min_length=1)
+    home: Spot
+
+
+MODEL, _ = response_format_of(Trip)
 WITH_TOOLS: dict[str, Any] = {"tools": (TOOL,)}
 
 TARGET = Target(
@@ -104,6 +124,7 @@ SAMPLES = [
     Sample("response_format", {"type": "text"}, idle=True),
     Sample("response_format", {"type": "json_object"}),
     Sample("response_format", SCHEMA),
+    Sample("response_format", MODEL),
 ]
 NAMES = {*ChatParams.__annotations__, "tools", "response_format"}
 CASES = [(name, sample) for name in DIALECTS for sample in SAMPLES]
