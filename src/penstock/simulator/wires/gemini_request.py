@@ -87,8 +87,10 @@ def _last(contents: list[msgspec.Raw]) -> tuple[str, str]:
 
 
 def _schema(declaration: Object) -> Object:
-    found: Object = declaration.get("parametersJsonSchema") or declaration.get("parameters") or {}
-    return found
+    """Return a function's parameters; JSON of Google's takes names in snake case as well."""
+    names = ("parametersJsonSchema", "parameters_json_schema", "parameters")
+    found: Object = next((declaration[name] for name in names if declaration.get(name)), {})
+    return found or {"type": "object"}
 
 
 def _plain(schema: Any) -> Any:  # JSON of any shape
