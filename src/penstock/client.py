@@ -28,10 +28,12 @@ if TYPE_CHECKING:
     from os import PathLike
     from types import TracebackType
 
+    from penstock.endpoints.responses import Responses
     from penstock.interfaces import Middleware, Transport
     from penstock.messages import Messages
     from penstock.preview import Preview
     from penstock.providers.custom import CustomProviderConfig
+    from penstock.request import RecallRequest
     from penstock.response import Reply
 
 __all__ = ["Client"]
@@ -232,6 +234,22 @@ class Client:
         del messages, options
         async with stream:
             return await stream.collect()
+
+    @property
+    def responses(self) -> Responses[ChatStream]:
+        """Answers that a provider makes in the background."""
+        from penstock.endpoints.responses import Responses  # pydantic models, that few need
+
+        return Responses(self._recalled)
+
+    def _recalled(self, request: RecallRequest) -> ChatStream:
+        return ChatStream(
+            self._router,
+            lambda: (request, None),
+            pipeline=lambda: compose(*self._middleware),
+            limits=self._limits,
+            opened=self._open_streams,
+        )
 
     def map(
         self,

@@ -17,7 +17,7 @@ from typing import Any, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 from penstock.chunks import Chunk, Usage
 from penstock.errors import Attempt, DeadlineError, PenstockError
 from penstock.limits import Limits
-from penstock.request import ChatRequest, ItemT, Request
+from penstock.request import ChatRequest, ItemT, RecallRequest, Request
 from penstock.response import RateLimit, Timings
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "Outgoing",
     "Provider",
     "Quirks",
+    "Recalls",
     "Stage",
     "StageFactory",
     "Stream",
@@ -341,6 +342,19 @@ class Dialect(Protocol):
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> PenstockError:
         """Classify an answer whose `status` says that it failed; `body` is bounded."""
+        ...
+
+
+@runtime_checkable
+class Recalls(Protocol):
+    """A dialect whose providers keep answers, to be asked for again."""
+
+    def recall(self, request: RecallRequest, target: Target) -> Outgoing:
+        """Put `request` into the vendor's words; `Dialect.answer` reads what comes.
+
+        Raises:
+            UsageError: The request cannot be said.
+        """
         ...
 
 

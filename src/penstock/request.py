@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypedDict, TypeVar
 
 from msgspec import Struct
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from penstock.limits import Timeouts
     from penstock.messages import Messages
 
-__all__ = ["ChatParams", "ChatRequest", "ItemT", "ReadySource", "Request"]
+__all__ = ["ChatParams", "ChatRequest", "ItemT", "ReadySource", "RecallRequest", "Request"]
 
 ItemT = TypeVar("ItemT")
 """What an answer is made of: chunks of a chat, bytes of a download, one value of a one-shot."""
@@ -128,3 +128,16 @@ class ChatRequest(Request[Chunk], frozen=True, kw_only=True):
         return bool(self.params.get("audio")) or (
             isinstance(asked, (list, tuple)) and any(kind != "text" for kind in asked)
         )
+
+
+class RecallRequest(ChatRequest, frozen=True, kw_only=True):
+    """An answer that the provider keeps, asked for again: no conversation, only its id."""
+
+    messages: Messages = ()
+    """Nothing."""
+    id: str
+    """The provider's id of the answer."""
+    action: Literal["retrieve", "cancel"] = "retrieve"
+    """Whether it is asked for, or told to stop."""
+    starting_after: int | None = None
+    """The number of the last event that is known, where a stream is taken up again."""

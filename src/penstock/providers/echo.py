@@ -92,8 +92,11 @@ def _messages(request: ChatRequest, small: bytes | None) -> Iterable[Json]:
         body = decode_json(small)
     except NotJson:
         return []
-    found = body.get("messages") if isinstance(body, dict) else None
-    return reversed(found) if isinstance(found, list) else []
+    for name in ("messages", "input", "contents"):  # by the dialect
+        found = body.get(name) if isinstance(body, dict) else None
+        if isinstance(found, list):
+            return reversed(found)
+    return []
 
 
 def _texts(value: Json, depth: int) -> Iterator[str]:

@@ -26,8 +26,9 @@ from penstock.errors import (
     InternalError,
     LimitExceededError,
     PenstockError,
+    UnsupportedFeatureError,
 )
-from penstock.interfaces import CallRecord, HttpCall
+from penstock.interfaces import CallRecord, HttpCall, Recalls
 from penstock.limits import media_limits
 from penstock.pipeline.stream import BatchStream
 from penstock.providers.auth import Grant, Keyring, Reach, Unsigned, scheme_of
@@ -39,6 +40,7 @@ from penstock.providers.listing import check_listed, ids_of, models_url
 from penstock.providers.ready import ReadyBody
 from penstock.providers.redact import masked, secrets_of
 from penstock.providers.source import HttpSource, decoder_for
+from penstock.request import ChatRequest, RecallRequest
 from penstock.transports.dates import retry_after
 from penstock.transports.watchdog import Watchdog, running_clock
 
@@ -46,10 +48,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from penstock.chunks import Chunk
-    from penstock.interfaces import Dialect, Stream, Target, Transport, Watch, Wire
+    from penstock.interfaces import Dialect, Outgoing, Stream, Target, Transport, Watch, Wire
     from penstock.limits import Limits, Timeouts
     from penstock.providers.resolve import Resolved
-    from penstock.request import ChatRequest, ItemT, Request
+    from penstock.request import ItemT, Request
 
 __all__ = ["HttpProvider", "Prepared"]
 
@@ -77,6 +79,8 @@ class Prepared:
         """
         words = [f"curl -N -X {self.method} {quote(self.url)}"]
         words += [f"-H {quote(f'{name}: {masked(name, value)}')}" for name, value in self.headers]
+        if self.method == "GET":
+            return " \\\n  ".join(words)
         small = self.body.small if body else None
         data = "@request.json" if small is None else quote(small.decode("utf-8"))
         return " \\\n  ".join([*words, f"--data-binary {data}"])
@@ -180,7 +184,7 @@ class HttpProvider:
             UsageError: It cannot be said, or a credential is missing.
         """
         target = await self._target()
-        outgoing = self._dialect.encode(request, target, dropped=dropped)
+        outgoing = self._outgoing(request, target, dropped)
         _check_home(outgoing.url, target)
         grant = await self._scheme.grant(target)
         accept = "text/event-stream, application/json" if request.stream else "application/json"
@@ -204,6 +208,17 @@ class HttpProvider:
         pairs = await _signed(grant, Unsigned(outgoing.method, outgoing.url, pairs, body))
         secrets = secrets_of(pairs, *grant.secrets)
         return Prepared(outgoing.method, outgoing.url, pairs, body, dropped, secrets)
+
+    def _outgoing(self, request: ChatRequest, target: Target, dropped: list[str]) -> Outgoing:
+        if not isinstance(request, RecallRequest):
+            return self._dialect.encode(request, target, dropped=dropped)
+        if not isinstance(self._dialect, Recalls):
+            raise UnsupportedFeatureError(
+                f"{self._dialect.name} has no answers that are kept: {request.model!r} must be"
+                " served by a dialect that has, such as openai_responses",
+                param="id",
+            )
+        return self._dialect.recall(request, target)
 
     async def warm(self) -> None:
         """Open a connection, use it for the list of models, and leave it in the pool.
@@ -303,7 +318,7 @@ class HttpProvider:
             method=prepared.method,
             url=prepared.url,
             headers=prepared.headers,
-            body=prepared.body,
+            body=None if prepared.method == "GET" else prepared.body,
             watch=watch,
             limits=self._limits,
             framing=self._resolved.deployment.body_framing,

@@ -15,6 +15,9 @@ is said where it is handled.
   calls of ours are referred to, not repeated.
 - A mapping without a role and with a ``type`` among the messages is an input item, and is sent as
   it is: ``computer_call_output``, ``mcp_approval_response``, ``item_reference``, ...
+- A response in the background (``extra_body={"background": True}``) says the number of each event
+  as a `ProviderEvent` called ``sequence``, behind which its stream can be taken up again
+  (`penstock.endpoints.responses`).
 - Everything else of ``ResponseCreateParams`` goes in `extra_body`.
 
 ============ =======================================================================
@@ -32,6 +35,7 @@ events       one event of any shape to chunks
 output       how far one output item has come
 response     the response object: ids, usage, why it ended
 errors       the Responses' own error codes
+recall       a response that is kept, asked for again or told to stop
 ============ =======================================================================
 """
 
@@ -41,7 +45,8 @@ from typing import TYPE_CHECKING
 
 from penstock.dialects.openai_responses.answer import ResponsesAnswer, framing
 from penstock.dialects.openai_responses.errors import rejection
-from penstock.dialects.openai_responses.request import encode
+from penstock.dialects.openai_responses.recall import recalled
+from penstock.dialects.openai_responses.request import PATH, encode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,7 +54,7 @@ if TYPE_CHECKING:
     from penstock.errors import PenstockError
     from penstock.interfaces import Framing, Outgoing, Target
     from penstock.limits import Limits
-    from penstock.request import ChatRequest
+    from penstock.request import ChatRequest, RecallRequest
 
 __all__ = ["OpenAIResponses"]
 
@@ -83,7 +88,15 @@ class OpenAIResponses:
         self, request: ChatRequest, content_type: str, limits: Limits, *, origin: str
     ) -> ResponsesAnswer:
         """Return the state of one answer to `request`."""
-        return ResponsesAnswer(framing(content_type), limits)
+        return ResponsesAnswer(request, framing(content_type), limits)
+
+    def recall(self, request: RecallRequest, target: Target) -> Outgoing:
+        """Ask for a response that is kept, or tell it to stop.
+
+        Raises:
+            UsageError: `request` names no response.
+        """
+        return recalled(request, target, PATH)
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> PenstockError:
         """Classify an answer whose `status` says that it failed."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from penstock.chunks import Chunk, TextDelta, ToolCallDelta
+from penstock.chunks import Chunk, ProviderEvent, TextDelta, ToolCallDelta
 from penstock.dialects.openai_chat.answer import framing
 from penstock.dialects.openai_responses.events import Events
 from penstock.dialects.openai_responses.output import CALLS
@@ -21,10 +21,12 @@ from penstock.dialects.openai_responses.wire import (
 )
 from penstock.dialects.reading import excerpt, parse
 from penstock.errors import ProtocolError, TruncatedError
+from penstock.request import RecallRequest
 
 if TYPE_CHECKING:
     from penstock.interfaces import Ending, Framing
     from penstock.limits import Limits
+    from penstock.request import ChatRequest
 
 __all__ = ["ResponsesAnswer", "framing"]
 
@@ -45,10 +47,11 @@ class ResponsesAnswer:
 
     __slots__ = ("_events", "_max_depth", "_read_any", "_whole", "complete")
 
-    def __init__(self, framed: Framing, limits: Limits) -> None:
+    def __init__(self, request: ChatRequest, framed: Framing, limits: Limits) -> None:
         self.complete = False
         """Whether the terminal event has been seen."""
-        self._events = Events(limits)
+        recall = request if isinstance(request, RecallRequest) else None
+        self._events = Events(limits, recall)
         self._max_depth = limits.max_json_depth
         self._whole = framed == "json"
         self._read_any = False
@@ -66,12 +69,12 @@ class ResponsesAnswer:
         """
         if self.complete:
             return
-        output = self._events.output
+        output, told = self._events.output, self._events.told
         texts, said = output.texts, output.said
         for frame in frames:
             data: Any = getattr(frame, "data", frame)  # Any: bytes or str, as the frame has it
             try:
-                event = plain(data)
+                event = None if told.background else plain(data)
             except (msgspec.DecodeError, UnicodeEncodeError):
                 event = None
             if isinstance(event, PlainText):
@@ -84,9 +87,13 @@ class ResponsesAnswer:
                     continue
             elif event is not None and self._read_plain(event, into):
                 continue
+            before = self._events.number
             self._read(frame, data, into)
             if self.complete:
                 return
+            if told.background and self._events.number != before:
+                # Behind this event the stream can be taken up again.
+                into.append(ProviderEvent("sequence", {"sequence_number": self._events.number}))
 
     def finish(self, ending: Ending, into: list[Chunk]) -> None:
         """Judge an answer whose bytes have ended.

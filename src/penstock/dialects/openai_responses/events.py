@@ -20,6 +20,7 @@ from penstock.errors import ProtocolError, TruncatedError
 
 if TYPE_CHECKING:
     from penstock.limits import Limits
+    from penstock.request import RecallRequest
 
 __all__ = ["PASSED", "READ", "SILENT", "Events"]
 
@@ -41,13 +42,18 @@ _FIELDS = {"text": "text", "refusal": "refusal", "thought": "text"}
 class Events:
     """What the events of one answer have said so far."""
 
-    __slots__ = ("_images", "complete", "output", "told")
+    __slots__ = ("_images", "_recalled", "complete", "number", "output", "told")
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, recall: RecallRequest | None = None) -> None:
         self.complete = False
         """Whether the response has ended."""
-        self.output = Output(limits)
-        self.told = Told()
+        self.number = -1
+        """The number of the last event that has one."""
+        # A stream that is taken up again has ends of items whose beginnings came before.
+        resumed = recall is not None and recall.starting_after is not None
+        self.output = Output(limits, resumed=resumed)
+        self.told = Told(background=recall is not None and recall.stream)
+        self._recalled = recall is not None
         self._images = 0
 
     def read(self, name: str, event: Event, into: list[Chunk]) -> None:
@@ -58,6 +64,8 @@ class Events:
         """
         kind = event.get("type")
         kind = kind if isinstance(kind, str) and kind else name
+        if type(number := event.get("sequence_number")) is int:
+            self.number = number
         read = READ.get(kind)
         if read is not None:
             read(self, event, into)
@@ -77,7 +85,7 @@ class Events:
         if response.get("object") != "response" and (fault := failure(response)) is not None:
             raise failed(fault.get("error") or fault)
         running = response.get("status") in ("queued", "in_progress")
-        if running and not response.get("background"):
+        if running and not (response.get("background") or self._recalled):
             self.told.introduce(response, into)
             raise TruncatedError(
                 f"the answer is {response['status']}, and not in the background",
@@ -101,7 +109,7 @@ class Events:
             if isinstance(error, dict):
                 _pass_rest({**error, "type": "error"}, _ERROR, into)
             raise failed(error)
-        if status == "cancelled":
+        if status == "cancelled" and not self._recalled:
             raise failed({"code": "response_cancelled", "message": "the response was cancelled"})
         into.append(finish(response, calls=self.output.has_calls))
         self.complete = True

@@ -56,7 +56,7 @@ class Part:
 class Item:
     """One output item while it arrives."""
 
-    __slots__ = ("bytes", "call", "data", "done", "kind", "named", "order", "parts")
+    __slots__ = ("bytes", "call", "data", "done", "kind", "named", "order", "parts", "torn")
 
     def __init__(self, order: int, data: Mapping[str, Json]) -> None:
         self.order = order
@@ -74,6 +74,8 @@ class Item:
         self.bytes = 0
         """Of its arguments so far."""
         self.done = False
+        self.torn = False
+        """Whether its beginning came in another stream, so that nobody knows what is left of it."""
 
     def spans(self) -> list[tuple[int, int] | None]:
         """Return where its texts and refusals stand in the answer's, by their place in the item."""
@@ -84,9 +86,21 @@ class Item:
 class Output:
     """The items of one answer, and the pieces of them as chunks."""
 
-    __slots__ = ("_calls", "_count", "_tally", "_thought", "items", "open", "said", "texts", "told")
+    __slots__ = (
+        "_calls",
+        "_count",
+        "_resumed",
+        "_tally",
+        "_thought",
+        "items",
+        "open",
+        "said",
+        "texts",
+        "told",
+    )
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, *, resumed: bool = False) -> None:
+        self._resumed = resumed
         self.items: list[Item] = []
         """All of them, in the order in which they began."""
         self.open: dict[int, Item] = {}
@@ -128,6 +142,7 @@ class Output:
         item = self.open.get(index)
         if item is None or item.done:
             item = self.begin(index, {"type": kind}, into)
+            item.torn = self._resumed
         return item
 
     def name(self, item: Item, data: Mapping[str, Json], into: list[Chunk]) -> None:
@@ -175,7 +190,7 @@ class Output:
 
     def fill(self, item: Item, kind: str, index: int, whole: Json, into: list[Chunk]) -> None:
         """Append what of a finished part did not come piece by piece."""
-        if not isinstance(whole, str):
+        if not isinstance(whole, str) or item.torn:
             return
         part = item.parts.get((kind, index))
         size = 0 if part is None else part.size

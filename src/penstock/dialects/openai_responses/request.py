@@ -32,12 +32,13 @@ if TYPE_CHECKING:
     from penstock.interfaces import Quirks, Target
     from penstock.request import ChatRequest
 
-__all__ = ["encode"]
+__all__ = ["PATH", "encode"]
 
 # JSON as the caller gives it, in OpenAI's shape.
 Json: TypeAlias = Any
 
-_PATH = "/responses"
+PATH = "/responses"
+"""Where responses are made, below a deployment's address."""
 _OURS = ("input", "messages", "stream")
 _SHARED = ("reasoning", "text")
 """Objects that parameters of ours and fields of the caller's have together."""
@@ -67,7 +68,7 @@ def encode(request: ChatRequest, target: Target, dialect: str, dropped: list[str
     _ask_for_reasoning(fields, request, target, extra)
     add_extras(fields, request, target, ours=_OURS, merged=_SHARED)
     fields["input"] = conversation(request.messages, dialect, target, losses)
-    return Outgoing(address(target, _PATH), fields)
+    return Outgoing(address(target, PATH), fields)
 
 
 def _left_unsaid(

@@ -45,13 +45,15 @@ _REASONS = {"max_output_tokens": "length", "content_filter": "content_filter"}
 class Told:
     """What the responses of one answer's events have told so far."""
 
-    __slots__ = ("_rest", "_usage", "meta", "stored")
+    __slots__ = ("_rest", "_usage", "background", "meta", "stored")
 
-    def __init__(self) -> None:
+    def __init__(self, *, background: bool = False) -> None:
         self.meta: dict[str, Json] = {}
         """Id, model and so on, as far as known."""
         self.stored: bool | None = None
         """Whether the provider keeps the answer, where it says."""
+        self.background = background
+        """Whether it is made in the background, so that its stream can be taken up again."""
         self._rest: dict[str, Json] = {}
         self._usage: Json = None
 
@@ -71,6 +73,7 @@ class Told:
             into.append(Meta(**self.meta, role="assistant"))
         if isinstance(stored := response.get("store"), bool):
             self.stored = stored
+        self.background |= response.get("background") is True
 
     def account(self, response: dict[str, Json], into: list[Chunk]) -> None:
         """Append what else of `response` is news, but for its output and its end."""
