@@ -120,3 +120,16 @@ def test_the_value_of_any_other_header_is_hidden(name: str) -> None:
     assert "Bearer ***" == masked(name, "Bearer canary-3")
     assert "" == redact("canary-3", secrets_of([(name, "Bearer canary-3")], None)).strip("*")
     assert () == secrets_of([(name, "eu")], None)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *["request-id", "apim-request-id", "x-generation-id", "x-amzn-requestid"],
+        *["x-github-request-id", "x-global-transaction-id", "cf-ray"],
+    ],
+)
+def test_every_vendors_name_for_a_request_is_known(name: str) -> None:
+    """The id is read, and the header is kept: support asks for it."""
+    assert "r-1" == request_id({name: "r-1"})
+    assert {name: "r-1"} == selected({name: "r-1"})

@@ -17,10 +17,12 @@ __all__ = ["check_headers", "rate_limit", "request_id", "selected"]
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
-# OpenAI and its likes; Anthropic and Bedrock; Cloudflare before them.
-_REQUEST_IDS = ("x-request-id", "request-id", "x-amzn-requestid", "cf-ray")
+# OpenAI and most; Anthropic; Azure; OpenRouter; Bedrock; GitHub; watsonx; Cloudflare before them.
+_REQUEST_IDS: tuple[str, ...] = ("x-request-id", "request-id", "apim-request-id", "x-generation-id")
+_REQUEST_IDS += ("x-amzn-requestid", "x-github-request-id", "x-global-transaction-id", "cf-ray")
 _KEPT = re.compile(
     r"x-ratelimit-.*|anthropic-ratelimit-.*|retry-after.*|x-should-retry|.*request-?id|cf-ray"
+    r"|x-generation-id|x-global-transaction-id"
     r"|openai-(processing-ms|version|model)|content-type|date|server|x-served-by|location|via"
 )
 # Durations as OpenAI writes them in x-ratelimit-reset-*: "1s", "6m0s", "20ms", "1h2m3.5s".
