@@ -95,11 +95,16 @@ def test_vertex_has_the_model_in_its_address(base: str, stream: bool) -> None:
 
 
 def test_a_vertex_base_may_name_the_project_itself() -> None:
-    """Then only the model is added; the flag says that it is Vertex."""
+    """Then only the model is added, as one segment."""
     base = "https://v.test/v1/projects/p/locations/global"
-    there = target(base_url=base, quirks=Quirks(flags=frozenset({"vertex"})), model="a/b:c")
+    there = target(base_url=base, model="a/b:c", project="p")
 
     assert f"{base}/publishers/anthropic/models/a%2Fb%3Ac:streamRawPredict" == sent(to=there).url
+
+
+def test_an_account_alone_is_no_project_of_vertex() -> None:
+    """Other clouds have accounts in their addresses, too."""
+    assert f"{ORIGIN}/v1/messages" == sent(to=target(project="account")).url
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,8 @@ errors     errors by type, cause and, where there is neither, by text
 - Features in beta are named in the header ``anthropic-beta``, or as ``betas`` in ``extra_body``, a
   list as in the SDK; ``user_profile_id`` and ``workspace_id`` there are headers, too.
 - What ``extra_body`` has of ``output_config`` and ``metadata`` is added to ours; all else replaces.
-- A target with a `project` (or the flag ``vertex``) is Anthropic on Vertex AI.
+- A target with a project and a region, by themselves or in its address (``/projects/``), or with
+  the flag ``vertex``, is Anthropic on Vertex AI.
 
 Bedrock's InvokeModel has the same bodies and events: `body` and `MessagesAnswer` serve it as well.
 """

@@ -19,7 +19,8 @@ Claude models in service can write (Opus 4.1; docs, models overview), which othe
 FLAGS: Mapping[str, str] = {
     "vertex": (
         "Anthropic on Google's Vertex AI: project, region and model in the address, the version in"
-        " the body. A deployment with a `project` is one, with or without the flag."
+        " the body. A deployment with a `project` and a `region` is one, with or without the flag,"
+        " and so is one whose address has a project in it."
     ),
     "late_system": (
         "Models take messages of the role `system` behind the first turn (Claude Opus 4.8 and"

@@ -244,7 +244,9 @@ def _address(target: Target) -> str:
 
 
 def _is_vertex(target: Target) -> bool:
-    return target.project is not None or "vertex" in target.quirks.flags
+    """Whether the target is a place in a cloud project: only Vertex's are."""
+    named = bool(target.project and target.region) or "/projects/" in target.base_url
+    return named or "vertex" in target.quirks.flags
 
 
 def _vertex_address(target: Target, *, stream: bool) -> str:
