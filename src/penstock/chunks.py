@@ -268,14 +268,19 @@ class Usage(_Chunk, frozen=True, gc=False, tag=True):
     """``reported`` by the provider, ``estimated`` by us, or ``none``."""
 
     def to_dict(self) -> dict[str, Json]:
-        """Return the OpenAI ``usage`` mapping: the provider's own where there is one."""
-        if isinstance(self.raw, dict):
+        """Return the OpenAI ``usage`` mapping: the provider's own where it has that shape."""
+        if isinstance(self.raw, dict) and "prompt_tokens" in self.raw:
             return self.raw
-        return {
+        counts: dict[str, Json] = {
             "prompt_tokens": self.input_tokens,
             "completion_tokens": self.output_tokens,
             "total_tokens": self.total_tokens,
         }
+        if self.cached_tokens is not None:
+            counts["prompt_tokens_details"] = {"cached_tokens": self.cached_tokens}
+        if self.reasoning_tokens is not None:
+            counts["completion_tokens_details"] = {"reasoning_tokens": self.reasoning_tokens}
+        return counts
 
     def _amend(self, event: dict[str, Json], choice: dict[str, Json]) -> None:
         event["usage"] = self.to_dict()
