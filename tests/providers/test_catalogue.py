@@ -129,14 +129,20 @@ async def stage() -> AsyncIterator[Stage]:
     """Run the server that stands for every provider, and a client that knows no deployment."""
     answer: list[bytes] = []
     asked: list[Asked] = []
+    served: list[asyncio.Task[None]] = []
 
     async def answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        served.append(task)
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 asked.append(await read(reader))
                 writer.write(IAM if "/identity/token" in asked[-1].line else b"".join(answer))
                 await writer.drain()
         writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
 
     # Google's tokens come from files and machines: here one is given, as its users may, too.
     deployments = {
@@ -157,6 +163,7 @@ async def stage() -> AsyncIterator[Stage]:
         await transport.aclose()
         server.close()
         await server.wait_closed()
+        await asyncio.gather(*served)
 
 
 def variables() -> set[str]:
