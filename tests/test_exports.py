@@ -14,8 +14,8 @@ import penstock
 from penstock.errors import MissingExtraError
 
 SOURCE = Path(penstock.__file__).parent
-LARGEST_FACE = 40
-"""Names; the public face is meant to be read at once (house style: about 25)."""
+LARGEST_FACE = 42
+"""Names; the public face is meant to be read at once: a third of them are the kinds of chunk."""
 
 
 def public_modules() -> list[str]:

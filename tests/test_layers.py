@@ -42,7 +42,7 @@ VOCABULARY = frozenset(
 )
 SEAMS = VOCABULARY | {"interfaces"}
 STAGES = SEAMS | {"decoders", "dialects", "encoders", "pipeline", "transports"}
-INPUT = VOCABULARY | {"arguments", "sources", "structured", "tools"}
+INPUT = VOCABULARY | {"arguments", "prompt_cache", "sources", "structured", "tools"}
 """What turns a caller's arguments into a request."""
 EDGE = frozenset(
     [
@@ -91,6 +91,7 @@ TABLE = {
     # the client and its parts
     "_version": Row(frozenset()),
     "sources": Row(VOCABULARY, MSGSPEC),
+    "prompt_cache": Row(VOCABULARY, MSGSPEC),
     "structured": Row(VOCABULARY, PYDANTIC),
     "tools": Row(VOCABULARY, PYDANTIC),
     "arguments": Row(frozenset({"errors", "limits"})),

@@ -131,6 +131,11 @@ def _odd(headers: Mapping[object, object]) -> set[str]:
     }
 
 
+def _is_a(name: str) -> Callable[[object], bool]:
+    """Return whether a value is of the class so named, without loading its module for others."""
+    return lambda value: any(each.__name__ == name for each in type(value).__mro__)
+
+
 _FLAG: _Rule = (_is_flag, "True or False")
 _HEADERS: _Rule = (_is_text_mapping, "a mapping of str to str")
 _JSON: _Rule = (_is_mapping, "a mapping with str keys")
@@ -140,6 +145,8 @@ _CLOCKS: _Rule = (
 )
 
 _CALL: Mapping[str, _Rule] = {
+    "cache_guard": (_is_a("PromptCacheGuard"), "a penstock.PromptCacheGuard()"),
+    "cache_points": (_is_a("CachePoints"), "penstock.CachePoints(...)"),
     "capture": (_is_path, "a path"),
     "extra_body": _JSON,
     "extra_headers": _HEADERS,

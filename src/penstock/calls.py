@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.arguments import check_call, error_kinds
 from penstock.errors import UsageError
-from penstock.request import ChatParams, ChatRequest, ReadySource
+from penstock.prompt_cache import PromptCacheGuard
+from penstock.request import CachePoints, ChatParams, ChatRequest, ReadySource
 from penstock.sources import Once, Spool
 from penstock.structured import response_format_of
 from penstock.tools import tool_schemas
@@ -63,6 +64,10 @@ class CallOptions(ChatParams, total=False):
     """A whole request body of your own, in the vendor's words, instead of messages and parameters:
     bytes as an async iterable, or a function that returns one. An iterator is sent once: a retry or
     a fallback is refused."""
+    cache_guard: PromptCacheGuard | None
+    """The guard of this conversation, which notices where it is not what was sent before."""
+    cache_points: CachePoints | None
+    """Where Anthropic and Bedrock cache the prompt."""
     capture: str | PathLike[str] | None
     """A file that takes the exchange as it is on the wire, for the simulator to replay."""
 
@@ -96,9 +101,12 @@ def chat_request(
         own["fallback_on"] = error_kinds(_names("fallback_on", own["fallback_on"]))
     if "capture" in own:
         own["capture"] = fspath(own["capture"])
+    conversation = _conversation(messages, spool=own.pop("spool", False))
+    if "cache_guard" in own:
+        conversation = own.pop("cache_guard").watch(conversation, model)
     request = ChatRequest(
         model=model,
-        messages=_conversation(messages, spool=own.pop("spool", False)),
+        messages=conversation,
         params=_parameters(options),
         tools=tool_schemas(own.pop("tools", ())),
         response_format=wanted,

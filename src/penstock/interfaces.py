@@ -86,6 +86,8 @@ class CallRecord:
     """When things happened."""
     metadata: Mapping[str, Json] = field(default_factory=dict)
     """The caller's own mapping."""
+    prompt_changed_at: Callable[[], int | None] = field(default=lambda: None, repr=False)
+    """Says at which message the conversation is not what was sent the turn before, if known."""
     command: str | None = field(default=None, repr=False)
     """The request as a ``curl`` command, the key masked."""
     raw: list[Json] | None = field(default=None, repr=False)

@@ -197,6 +197,9 @@ class Reply(Struct):
     """Fields and parameters that the dialect could not say, as paths."""
     metadata: dict[str, Json] = field(default_factory=dict)
     """The caller's own mapping."""
+    prompt_changed_at: int | None = None
+    """With a ``cache_guard=``, the number of the first message that is not what was sent the turn
+    before: from there on the provider's prompt cache is lost. None where nothing changed."""
     parsed: Json = None
     """The answer as an instance of the model given as ``response_format``, else None."""
     raw: list[Json] | None = None

@@ -35,12 +35,12 @@ __all__ = ["Pass", "Speaker", "conversation", "replayed"]
 # JSON of the OpenAI shape as the caller gives it, or of the vendor's.
 Json: TypeAlias = Any
 Steps: TypeAlias = "Generator[Any, Any, None]"
-"""What a pass makes, with `_NEXT` wherever it needs the next message; `_END` is the end of them."""
+"""What a pass makes, with `NEXT` wherever it needs the next message; `END` is the end of them."""
 
 _HELD = 32
 """Messages of one turn that are put together; also of a list that is translated at once."""
-_NEXT: Final = object()
-_END: Final = object()
+NEXT: Final = object()
+END: Final = object()
 
 
 class Speaker(Protocol):
@@ -182,13 +182,13 @@ class _Pass:
 
     def over(self, messages: Iterator[Json]) -> Iterator[tuple[str, Json]]:
         """Return the entries of `messages`."""
-        self._nested = lambda steps: _Rest(_driven(steps, messages))
-        return _driven(self._entries(), messages)
+        self._nested = lambda steps: _Rest(driven(steps, messages))
+        return driven(self._entries(), messages)
 
     def over_async(self, messages: AsyncIterator[Json]) -> AsyncIterator[tuple[str, Json]]:
         """Return the entries of async `messages`."""
-        self._nested = lambda steps: _AsyncRest(_driven_async(steps, messages))
-        return _driven_async(self._entries(), messages)
+        self._nested = lambda steps: _AsyncRest(driven_async(steps, messages))
+        return driven_async(self._entries(), messages)
 
     def _open(self, message: Json) -> dict[str, Json]:
         self._place.index += 1
@@ -197,7 +197,7 @@ class _Pass:
     def _entries(self) -> Steps:
         speaker, place = self._speaker, self._place
         system: list[Json] = []
-        while (pulled := (yield _NEXT)) is not _END:
+        while (pulled := (yield NEXT)) is not END:
             message = self._open(pulled)
             if speaker.role(message, place, leading=True) is not None:
                 self._next = message
@@ -214,7 +214,7 @@ class _Pass:
             role = speaker.role(message, place, leading=False) or ""
             parts = speaker.parts(message, place)
             held, message = 1, None
-            while (pulled := (yield _NEXT)) is not _END:
+            while (pulled := (yield NEXT)) is not END:
                 following = self._open(pulled)
                 if speaker.role(following, place, leading=False) != role:
                     message = following
@@ -241,8 +241,8 @@ class _Pass:
         message, self._next = self._next, None
         while True:
             yield from speaker.parts(message, place)
-            pulled = yield _NEXT
-            if pulled is _END:
+            pulled = yield NEXT
+            if pulled is END:
                 return
             message = self._open(pulled)
             if speaker.role(message, place, leading=False) != role:
@@ -270,7 +270,7 @@ class _AsyncRest:
         return self._items
 
 
-def _driven(steps: Steps, messages: Iterator[Json]) -> Iterator[Json]:
+def driven(steps: Steps, messages: Iterator[Json]) -> Iterator[Json]:
     """Yield what `steps` make of `messages`."""
     given: Json = None
     try:
@@ -279,8 +279,8 @@ def _driven(steps: Steps, messages: Iterator[Json]) -> Iterator[Json]:
                 step = steps.send(given)
             except StopIteration:
                 return
-            if step is _NEXT:
-                given = next(messages, _END)
+            if step is NEXT:
+                given = next(messages, END)
             else:
                 given = None
                 yield step
@@ -288,7 +288,7 @@ def _driven(steps: Steps, messages: Iterator[Json]) -> Iterator[Json]:
         steps.close()
 
 
-async def _driven_async(steps: Steps, messages: AsyncIterator[Json]) -> AsyncGenerator[Json, None]:
+async def driven_async(steps: Steps, messages: AsyncIterator[Json]) -> AsyncGenerator[Json, None]:
     """Yield what `steps` make of async `messages`."""
     given: Json = None
     try:
@@ -297,11 +297,11 @@ async def _driven_async(steps: Steps, messages: AsyncIterator[Json]) -> AsyncGen
                 step = steps.send(given)
             except StopIteration:
                 return
-            if step is _NEXT:
+            if step is NEXT:
                 try:
                     given = await anext(messages)
                 except StopAsyncIteration:
-                    given = _END
+                    given = END
             else:
                 given = None
                 yield step

@@ -113,6 +113,7 @@ class Fold:
             dropped=list(record.dropped),
             metadata=dict(record.metadata),
             command=record.command,
+            prompt_changed_at=record.prompt_changed_at(),
             raw=None if record.raw is None else list(record.raw),
         )
 

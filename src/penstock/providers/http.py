@@ -404,6 +404,7 @@ class HttpProvider:
             dialect=self._dialect.name,
             origin=target.origin,
             metadata=request.metadata,
+            prompt_changed_at=_changed_at(request.messages),
         )
 
 
@@ -431,6 +432,12 @@ def _check_home(url: str, target: Target) -> None:
 
 def _ends_the_wait(chunk: Chunk) -> bool:
     return chunk.content or isinstance(chunk, Finish)
+
+
+def _changed_at(messages: object) -> Callable[[], int | None]:
+    """Return what a guard tells of `messages`, without keeping them."""
+    change = getattr(messages, "change", None)
+    return lambda: getattr(change, "at", None)
 
 
 def _note(record: CallRecord, wire: Wire) -> None:

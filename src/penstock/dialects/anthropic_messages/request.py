@@ -11,6 +11,7 @@ from penstock.dialects.anthropic_messages.effort import may_think, thinking
 from penstock.dialects.anthropic_messages.messages import Turns
 from penstock.dialects.anthropic_messages.parameters import DEFAULT_MAX_TOKENS, FATES, IDLE
 from penstock.dialects.anthropic_messages.tools import choice, output_format, tool, web_search
+from penstock.dialects.cache_points import cached
 from penstock.dialects.extras import add_extras
 from penstock.dialects.fates import Fate, said
 from penstock.dialects.modern import modern, one_choice, stops, text_only
@@ -97,6 +98,7 @@ def body(request: ChatRequest, target: Target, losses: Losses, *, dialect: str) 
         UsageError: A parameter is unknown, or a field of ours is to be replaced.
         UnsupportedFeatureError: The request is strict, and something would be dropped.
     """
+    request = cached(request)
     params = _asked(request, target, losses)
     words = _Words(target, _limit(request, target, params), losses)
     if "reasoning_effort" in params:

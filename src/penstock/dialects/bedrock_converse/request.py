@@ -9,6 +9,7 @@ from penstock.dialects.bedrock_converse.effort import MORE, effort, is_claude
 from penstock.dialects.bedrock_converse.messages import Turns
 from penstock.dialects.bedrock_converse.parameters import FATES, IDLE
 from penstock.dialects.bedrock_converse.tools import choice, text_format, tools
+from penstock.dialects.cache_points import cached
 from penstock.dialects.extras import add_extras
 from penstock.dialects.fates import Fate, said
 from penstock.dialects.modern import modern, one_choice, stops, text_only
@@ -39,6 +40,7 @@ def encode(request: ChatRequest, target: Target, dialect: str, dropped: list[str
         UnsupportedFeatureError: The request is strict, and something would be dropped.
     """
     losses = Losses(dialect, dropped, strict=request.strict)
+    request = cached(request)
     params = _asked(request, target, losses)
     renames = target.quirks.renames
     fates = {n: Fate("renamed", renames[n]) if n in renames else f for n, f in FATES.items()}

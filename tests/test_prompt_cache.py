@@ -1,0 +1,115 @@
+"""A conversation that is not what was sent the turn before is noticed, at its first change."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+import penstock as ps
+from penstock.errors import UsageError
+from penstock.prompt_cache import PromptCacheGuard
+
+
+def say(number: int) -> dict[str, str]:
+    """Message number so and so."""
+    return {"role": "user" if number % 2 == 0 else "assistant", "content": f"{number}"}
+
+
+class Awaited:
+    """A conversation to be waited for."""
+
+    def __init__(self, messages: list[Any]) -> None:
+        self.messages = messages
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        for message in self.messages:
+            yield message
+
+
+KEPT: list[Callable[[list[Any]], Any]] = [
+    list,
+    Awaited,
+    lambda messages: lambda: iter(messages),
+    lambda messages: lambda: aiter(Awaited(messages)),
+    iter,
+]
+TALK = [say(number) for number in range(6)]
+CHANGES: dict[str, tuple[list[dict[str, str]], int | None]] = {
+    "the same": (TALK, None),
+    "more": ([*TALK, say(6), say(7)], None),
+    "less": (TALK[:3], None),
+    "another first": ([{"role": "user", "content": "x"}, *TALK[1:]], 0),
+    "another in the middle": ([*TALK[:3], say(9), *TALK[4:]], 3),
+    "one taken out": ([*TALK[:2], *TALK[3:]], 2),
+    "one put in": ([TALK[0], say(9), *TALK[1:]], 1),
+    "a field more": ([*TALK[:5], TALK[5] | {"name": "n"}], 5),
+}
+
+pytestmark = pytest.mark.asyncio
+
+
+@pytest.mark.parametrize("keep", KEPT)
+@pytest.mark.parametrize(("talk", "expected"), CHANGES.values(), ids=CHANGES)
+async def test_a_change_is_told_by_the_reply(
+    talk: list[dict[str, str]], expected: int | None, keep: Callable[[list[Any]], Any]
+) -> None:
+    """However the conversation is kept; the first turn has nothing to compare with."""
+    guard = ps.PromptCacheGuard()
+    async with ps.Client() as client:
+        first = await client.chat("sim/echo", keep(TALK), cache_guard=guard)
+        second = await client.chat("sim/echo", keep(talk), cache_guard=guard)
+
+    assert [None, expected] == [first.prompt_changed_at, second.prompt_changed_at]
+
+
+@pytest.mark.parametrize("kept", [None, "chat.jsonl", "chat.db"])
+async def test_a_kept_conversation_is_compared_as_it_is_kept(
+    tmp_path: Any, kept: str | None
+) -> None:
+    """Small and large messages; a redaction is a change."""
+    guard = ps.PromptCacheGuard()
+    large = {"role": "user", "content": "x" * 100_000}
+    async with (
+        ps.Client() as client,
+        ps.Conversation.open(kept and tmp_path / kept) as conversation,
+    ):
+        await conversation.extend([*TALK, large])
+        seen = []
+        for change in (None, conversation.append(say(0)), conversation.redact(6)):
+            if change is not None:
+                await change
+            reply = await client.chat("sim/echo", conversation, cache_guard=guard)
+            seen.append(reply.prompt_changed_at)
+
+    assert [None, None, 6] == seen
+
+
+async def test_each_model_has_its_own_cache() -> None:
+    """What was sent to one says nothing of the other; a retry is no turn."""
+    guard = ps.PromptCacheGuard()
+    async with ps.Client() as client:
+        await client.chat("sim/echo", TALK, cache_guard=guard)
+        other = await client.chat("sim/text", TALK[1:], cache_guard=guard)
+        again = await client.chat(
+            "sim/echo?fail=1&status=503&key=guard", TALK, cache_guard=guard, max_retries=1
+        )
+        back = await client.chat("sim/echo", TALK[1:], cache_guard=guard)
+
+    assert [None, None, 0] == [each.prompt_changed_at for each in (other, again, back)]
+
+
+async def test_what_is_no_guard_is_refused() -> None:
+    """Before anything is sent."""
+    async with ps.Client() as client:
+        with pytest.raises(UsageError, match="PromptCacheGuard"):
+            await client.chat("sim/echo", "hi", cache_guard=True)  # type: ignore[arg-type]
+
+
+async def test_a_guard_keeps_eight_bytes_a_message() -> None:
+    """And nothing of the conversation."""
+    guard = PromptCacheGuard()
+    list(guard.watch(TALK * 1000, "m"))  # type: ignore[call-overload]  # a list is iterated
+
+    assert 48_000 == sum(each.itemsize * len(each) for each in guard._sent.values())
