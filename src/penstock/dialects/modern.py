@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.errors import UnsupportedFeatureError, UsageError
@@ -55,13 +56,13 @@ def asked_call(value: Json, losses: Losses) -> tuple[str, str]:
     """
     if value in ("auto", "none", "required"):
         return str(value), ""
-    kind = value.get("type") if isinstance(value, dict) else None
+    kind = value.get("type") if isinstance(value, Mapping) else None
     if kind in ("function", "custom") and _named(value.get(kind)):
         return "function", str(value[kind]["name"])
     if kind == "allowed_tools":
         losses.drop("tool_choice.allowed_tools", "the model may choose any tool or none")
         allowed = value.get("allowed_tools")
-        mode = allowed.get("mode") if isinstance(allowed, dict) else None
+        mode = allowed.get("mode") if isinstance(allowed, Mapping) else None
         return ("required" if mode == "required" else "auto"), ""
     return "", ""
 
@@ -103,4 +104,4 @@ def text_only(value: Json, losses: Losses) -> dict[str, Json]:
 
 
 def _named(value: Json) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("name"), str)
+    return isinstance(value, Mapping) and isinstance(value.get("name"), str)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.dialects.cohere.messages import Messages
@@ -17,7 +18,7 @@ from penstock.errors import UsageError
 from penstock.interfaces import Outgoing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from penstock.interfaces import Target
     from penstock.request import ChatRequest
@@ -87,13 +88,13 @@ def _choice(value: Json, losses: Losses) -> dict[str, Json]:
 
 def _named(choice: Json) -> str:
     """Return the function that has to be called, ``""`` where it may be any."""
-    function = choice.get("function") if isinstance(choice, dict) else None
-    name = function.get("name") if isinstance(function, dict) else None
+    function = choice.get("function") if isinstance(choice, Mapping) else None
+    name = function.get("name") if isinstance(function, Mapping) else None
     return name if isinstance(name, str) else ""
 
 
 def _stream_options(value: Json, losses: Losses) -> dict[str, Json]:
-    for name in value if isinstance(value, dict) else ():
+    for name in value if isinstance(value, Mapping) else ():
         if name != "include_usage":
             losses.drop(f"stream_options.{name}")
     return {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.dialects.schemas import Subset, rewritten
@@ -35,11 +36,11 @@ def response_format(value: Json, losses: Losses) -> dict[str, Json]:
     Raises:
         EncodeError: The schema is none.
     """
-    kind = value.get("type") if isinstance(value, dict) else None
+    kind = value.get("type") if isinstance(value, Mapping) else None
     if kind in ("text", "json_object"):  # beside it a schema of Cohere's own
         return {"response_format": value}
     wrapped = value.get("json_schema") if kind == "json_schema" else None
-    schema = wrapped.get("schema") if isinstance(wrapped, dict) else None
+    schema = wrapped.get("schema") if isinstance(wrapped, Mapping) else None
     if schema is None:
         if kind == "json_schema":  # any object will do
             return {"response_format": {"type": "json_object"}}
@@ -61,8 +62,8 @@ def tools(given: Json, losses: Losses, *, only: str = "") -> dict[str, Json]:
     kept = []
     strict: set[bool] = set()
     for index, tool in enumerate(given):
-        function = tool.get("function") if isinstance(tool, dict) else None
-        if not isinstance(function, dict):
+        function = tool.get("function") if isinstance(tool, Mapping) else None
+        if not isinstance(function, Mapping):
             losses.drop(f"tools[{index}]", "only functions are known")
             continue
         if only and function.get("name") != only:

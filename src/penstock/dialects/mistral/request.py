@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.dialects.extras import add_extras
@@ -15,7 +16,7 @@ from penstock.dialects.places import Losses
 from penstock.interfaces import Outgoing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from penstock.interfaces import Target
     from penstock.request import ChatRequest
@@ -59,9 +60,9 @@ def _converts(losses: Losses) -> dict[str, Callable[[Json], Mapping[str, Json]]]
 
 
 def _prediction(value: Json, losses: Losses) -> dict[str, Json]:
-    content = value.get("content") if isinstance(value, dict) else None
+    content = value.get("content") if isinstance(value, Mapping) else None
     if isinstance(content, (list, tuple)):
-        texts = [part["text"] for part in content if isinstance(part, dict) and "text" in part]
+        texts = [part["text"] for part in content if isinstance(part, Mapping) and "text" in part]
         content = "".join(map(str, texts)) if len(texts) == len(content) else None
     if not isinstance(content, str):
         losses.drop("prediction", "its content is text")
@@ -89,13 +90,13 @@ def _choice(value: Json, losses: Losses) -> dict[str, Json]:
 
 
 def _tools(tools: Json, losses: Losses) -> dict[str, Json]:
-    kept = []
+    kept: list[Json] = []
     for index, tool in enumerate(tools):
-        function = tool.get("function") if isinstance(tool, dict) else None
-        if isinstance(function, dict):
+        function = tool.get("function") if isinstance(tool, Mapping) else None
+        if isinstance(function, Mapping):
             # OpenAI may leave them out, the SDK's type may not.
             kept.append({**tool, "function": {"parameters": _EMPTY, **function}})
-        elif isinstance(tool, dict) and tool.get("type") not in (None, "custom", "function"):
+        elif isinstance(tool, Mapping) and tool.get("type") not in (None, "custom", "function"):
             kept.append(tool)  # document_library, image_generation, connector
         else:
             losses.drop(f"tools[{index}]", "custom tools are not known")
@@ -103,7 +104,7 @@ def _tools(tools: Json, losses: Losses) -> dict[str, Json]:
 
 
 def _stream_options(value: Json, losses: Losses) -> dict[str, Json]:
-    for name in value if isinstance(value, dict) else ():
+    for name in value if isinstance(value, Mapping) else ():
         if name != "include_usage":
             losses.drop(f"stream_options.{name}")
     return {}

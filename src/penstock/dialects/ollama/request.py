@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from re import compile as pattern
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -18,7 +19,7 @@ from penstock.errors import UsageError
 from penstock.interfaces import Outgoing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from penstock.interfaces import Target
     from penstock.request import ChatRequest
@@ -83,20 +84,21 @@ def _think(effort: Json) -> dict[str, Json]:
 
 
 def _format(value: Json, losses: Losses) -> dict[str, Json]:
-    kind = value.get("type") if isinstance(value, dict) else None
+    kind = value.get("type") if isinstance(value, Mapping) else None
     if kind == "text":
         return {}
     if kind == "json_object":
         return {"format": "json"}
-    schema = value["json_schema"].get("schema") if kind == "json_schema" else None
-    if isinstance(schema, dict):
+    wrapped = value.get("json_schema") if kind == "json_schema" else None
+    schema = wrapped.get("schema") if isinstance(wrapped, Mapping) else None
+    if isinstance(schema, Mapping):
         return {"format": schema}
     losses.drop("response_format", "it is text, json_object or json_schema here")
     return {}
 
 
 def _stream_options(value: Json, losses: Losses) -> dict[str, Json]:
-    for name in value if isinstance(value, dict) else ():
+    for name in value if isinstance(value, Mapping) else ():
         if name != "include_usage":
             losses.drop(f"stream_options.{name}")
     return {}
@@ -113,8 +115,8 @@ def _tools(tools: Json, losses: Losses) -> dict[str, Json]:
     """Leave out what is no function, and what OpenAI alone has in one."""
     kept = []
     for index, tool in enumerate(tools):
-        function = tool.get("function") if isinstance(tool, dict) else None
-        if not isinstance(function, dict):
+        function = tool.get("function") if isinstance(tool, Mapping) else None
+        if not isinstance(function, Mapping):
             losses.drop(f"tools[{index}]", "only functions are known")
             continue
         if "strict" in function:
