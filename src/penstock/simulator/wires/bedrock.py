@@ -53,9 +53,9 @@ _NAMES = {
     500: "InternalServerException",
     503: "ServiceUnavailableException",
 }
-"""The exception of the service model by its status; others are by the class of theirs."""
-_STATUSES = {401: 403, 402: 400, 409: 400, 413: 400, 422: 400, 502: 503, 504: 408, 529: 503}
-"""Statuses that Bedrock does not have, and what it says instead."""
+"""The exception of the service model by its status; 401 is what AWS calls a wrong key, of 403."""
+_STATUSES = {402: 400, 409: 400, 413: 400, 422: 400, 502: 503, 504: 408, 529: 503}
+"""Statuses that Bedrock does not have, and those whose exception stands for them."""
 _SAID = {
     "context_length_exceeded": "Input is too long for requested model.",
     "insufficient_quota": "The request exceeds the service quota for your account.",
@@ -103,10 +103,8 @@ class _Bedrock:
         name = name or ("InternalServerException" if problem.status >= 500 else _NAMES[400])
         if problem.code == "insufficient_quota":
             name = "ServiceQuotaExceededException"
-        return (
-            ("x-amzn-errortype", f"{name}:http://internal.amazon.com/coral/com.amazon.bedrock/"),
-            ("x-amzn-requestid", "00000000-0000-4000-8000-000000000000"),
-        )
+        address = "http://internal.amazon.com/coral/com.amazon.bedrock/"
+        return (("x-amzn-errortype", f"{name}:{address}"),)
 
     def error_event(self, name: str, model: str) -> bytes:
         """Return the frame of the fault `name`, an exception inside a stream."""
@@ -184,7 +182,9 @@ class BedrockInvoke(_Bedrock):
         Raises:
             ValueError: It is none.
         """
-        if body.complete and b'"anthropic_version"' not in body.head:
+        if not body.complete:
+            return bedrock_request.salvaged(body, self._model, stream=self._streamed)
+        if b'"anthropic_version"' not in body.head:
             raise ValueError("anthropic_version: Field required")
         return replace(anthropic_request.read(body, self._model), stream=self._streamed)
 

@@ -17,7 +17,7 @@ from penstock.simulator.answers import Ask
 from penstock.simulator.intake import Intake
 from penstock.simulator.wires.anthropic_request import Signer
 
-__all__ = ["read"]
+__all__ = ["read", "salvaged"]
 
 
 class _Message(msgspec.Struct):
@@ -42,8 +42,8 @@ class _Request(msgspec.Struct):
 
 _REQUEST = msgspec.json.Decoder(_Request)
 _ROLES = ("user", "assistant", "system")
-_LIMIT = re.compile(rb'"maxTokens"\s*:\s*(\d{1,9})')
-_TEXT = re.compile(rb'\{"text"\s*:\s*("(?:[^"\\]|\\.)*")\s*\}')
+_LIMIT = re.compile(rb'"(?:maxTokens|max_tokens)"\s*:\s*(\d{1,9})')
+_TEXT = re.compile(rb'"text"\s*:\s*("(?:[^"\\]|\\.)*")\s*\}')
 
 
 def read(body: Intake, model: str, *, stream: bool) -> Ask:
@@ -58,7 +58,7 @@ def read(body: Intake, model: str, *, stream: bool) -> Ask:
         ValueError: It is no request that Bedrock takes.
     """
     if not body.complete:
-        return _salvage(body, model, stream=stream)
+        return salvaged(body, model, stream=stream)
     try:
         request = _REQUEST.decode(body.head)
     except msgspec.MsgspecError as exc:
@@ -84,8 +84,14 @@ def read(body: Intake, model: str, *, stream: bool) -> Ask:
     )
 
 
-def _salvage(body: Intake, model: str, *, stream: bool) -> Ask:
-    """Read both ends of a body whose middle was only hashed."""
+def salvaged(body: Intake, model: str, *, stream: bool) -> Ask:
+    """Read both ends of a body whose middle was only hashed, Converse's or Anthropic's.
+
+    Args:
+        body: The request's body.
+        model: The model, which the address names.
+        stream: Whether the operation is a stream's.
+    """
     limit = _LIMIT.search(bytes(body.head[:4096]))
     texts = _TEXT.findall(bytes(body.tail[-4096:]))
     return Ask(
