@@ -21,12 +21,13 @@ Json = Any
 _BETWEEN = "\x1e"
 """A character that no text has, usually (ASCII's own record separator)."""
 _BORDER = b'","'
-"""It ends one text of an encoded array and begins the next. Inside a text each quote is escaped, so
-that it can only be there across a text's end (``x\\","``), which is found by counting."""
+"""It ends one text of an encoded array and begins the next: the first quote behind a text's first
+has no backslash before it is its end. With a backslash it may be a quote inside a text."""
+_UNSURE = b'\\","'
 
 
 def in_rows(values: list[Json], fast: Callable[[object], bytes]) -> bytes | None:
-    """Return `values` as a JSON array; None unless they are objects of the same keys and only texts.
+    """Return `values` as a JSON array, if they are objects of the same keys and only texts.
 
     Raises:
         TypeError: Something in them is no text; or orjson's word for the next.
@@ -45,12 +46,14 @@ def in_rows(values: list[Json], fast: Callable[[object], bytes]) -> bytes | None
         parts += repeat(before + fast(key) + b':"'), column
         before = b'",'
     whole = b"".join(chain.from_iterable(zip(*parts, strict=False)))  # what is repeated has no end
-    return b'[%b"}]' % memoryview(whole)[len(b'"},') :]
+    return b"".join([b"[", memoryview(whole)[len(b'"},') :], b'"}]'])
 
 
 def _encoded(texts: list[str], fast: Callable[[object], bytes]) -> Sequence[bytes] | None:
     """Return what stands between each text's quotes, or None where that cannot be told."""
     together = _BETWEEN.join(texts)
     copies = texts if together.isascii() else together.split(_BETWEEN)
-    encoded = fast(copies)[2:-2].split(_BORDER)
-    return encoded if len(copies) == len(encoded) == len(texts) else None
+    encoded = fast(copies)
+    if len(copies) != len(texts) or _UNSURE in encoded:
+        return None
+    return encoded[2:-2].split(_BORDER)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from penstock.encoders.backends import Backend
+from penstock.encoders.flat import flat
 from penstock.encoders.sources import in_memory
 from penstock.encoders.survey import Look
 from penstock.encoders.walk import Walk
@@ -38,10 +39,11 @@ def made_at_once(
         EncodeError: A field has no JSON form.
         MustWaitError: It may fit, but a file is to be read for it.
     """
-    look = Look(max_depth, surrogates=False)
     try:
-        whole = _looked_at(fields, look, max_depth, buffer_size)
-        encoded = backend.encode(whole, look.way)
+        whole, way = flat(fields, depth=max_depth, room=buffer_size, backend=backend) or _looked_at(
+            fields, max_depth, buffer_size
+        )
+        encoded = backend.encode(whole, way)
     except (TypeError, ValueError, RecursionError):
         return _gathered(fields, buffer_size=buffer_size, max_depth=max_depth, backend=backend)
     except _TooLargeError:
@@ -49,13 +51,16 @@ def made_at_once(
     return encoded if len(encoded) <= buffer_size else None
 
 
-def _looked_at(fields: Mapping[str, Json], look: Look, depth: int, room: int) -> dict[str, Json]:
-    """Return `fields` with the items of their conversations in them, as far as `room` goes.
+def _looked_at(fields: Mapping[str, Json], depth: int, room: int) -> tuple[dict[str, Json], int]:
+    """Return what `flat` returns, of any fields, as far as `room` goes.
 
     Raises:
         TypeError: There is something beside plain JSON and conversations.
         UnicodeEncodeError: A text holds half of a surrogate pair.
     """
+    if len(fields) > room:
+        raise _TooLargeError
+    look = Look(depth, surrogates=False)
     whole = dict(fields)
     conversations = [(name, value) for name, value in whole.items() if type(value) is Each]
     for name, _ in conversations:
@@ -72,7 +77,7 @@ def _looked_at(fields: Mapping[str, Json], look: Look, depth: int, room: int) ->
             items += batch
     if room < 0:
         raise _TooLargeError
-    return whole
+    return whole, look.way
 
 
 def _batches(each: Each, room: int) -> Iterable[Sequence[Json]]:

@@ -15,21 +15,20 @@ from math import isfinite
 from operator import itemgetter
 from typing import Any
 
-__all__ = ["MANY", "Look", "Way", "find_surrogates"]
+__all__ = ["LONG", "PER_VALUE", "Look", "Way", "find_surrogates"]
 
 # JSON of any shape: this module finds out which.
 Json = Any
 
-_PER_VALUE = 6
+PER_VALUE = 6
 """Bytes that a value adds beside its text: quotes, a colon or comma, a short number."""
 _MOST_COLUMNS = 8
 """Keys; `columns` pays for each, and messages have two to four."""
-MANY = 16
+_MANY = 16
 """Values; for fewer, `columns` costs more than it saves."""
-_LONG = 100
-"""Characters of a text from which on copying it and a fast encoder beat the exact one: at 50 bytes
-0.93 and 0.81 of ``json.dumps``, at 100 0.79 and 0.88, at 200 0.57 and 0.90, at 2 KiB 0.25 and 0.95.
-Many of them in objects of the same keys are cheaper still (`penstock.encoders.rows`)."""
+LONG = 200
+"""Characters of a text from which on a copy is made by slicing and not by ``marshal``, with orjson
+0.79 and 0.72 of ``json.dumps`` at 100 bytes, 0.57 and 0.64 at 200, 0.25 and 0.51 at 2 KiB."""
 _MOST_BITS = 1024
 """Of an integer; a longer one is looked at by itself."""
 _LEVELS_OF_ALL = 200
@@ -44,13 +43,14 @@ class Way(IntEnum):
     PLAIN = 0
     """By any encoder: ASCII and ordinary numbers."""
     COPIED = 1
-    """By any encoder, from copies of the texts: a few that are not ASCII, or long ones."""
+    """By any encoder, from copies of the texts: long ones that are not ASCII."""
     EXACT = 2
-    """By the standard library: numbers that the others write otherwise, many short texts that are
-    not ASCII, and what is very deep."""
+    """By the standard library: numbers that the others write otherwise, and what is very deep."""
+    SHORT = 3
+    """By any encoder, from copies made together: short texts that are not ASCII."""
 
 
-_PLAIN, _COPIED, _EXACT = map(int, Way)
+_PLAIN, _COPIED, _EXACT, _SHORT = map(int, Way)
 
 
 class Look:
@@ -81,7 +81,7 @@ class Look:
             return _EXACT
         if not self._foreign:
             return _PLAIN
-        return _COPIED if self._characters >= _LONG * self._foreign else _EXACT
+        return _COPIED if self._characters >= LONG * self._foreign else _SHORT
 
     def size(self, value: Json, depth: int, room: int) -> int:
         """Return about how many bytes `value` takes, escapes and UTF-8 not counted.
@@ -92,7 +92,7 @@ class Look:
         if kind is str:
             if not value.isascii():
                 self._note(value, room)
-            return len(value) + _PER_VALUE
+            return len(value) + PER_VALUE
         if kind is dict:
             return self._object(value, depth, room)
         if kind is list or kind is tuple:
@@ -101,18 +101,18 @@ class Look:
             self._number(value)
         elif value is not None and kind is not bool:
             raise TypeError
-        return _PER_VALUE
+        return PER_VALUE
 
     def _array(self, value: Sequence[Json], depth: int, room: int) -> int:
         self._down(depth)
-        if depth > 1 and MANY <= len(value) <= room // _PER_VALUE:
+        if depth > 1 and _MANY <= len(value) <= room // PER_VALUE:
             found = columns(value, room, surrogates=self._surrogates)
             if found is not None:
                 size, foreign, characters = found
                 self._foreign += foreign
                 self._characters += characters
                 return size
-        size = _PER_VALUE
+        size = PER_VALUE
         for item in value:
             if type(item) is dict:  # as `size` does, but a call cheaper
                 size += self._object(item, depth - 1, room - size)
@@ -124,19 +124,19 @@ class Look:
 
     def _object(self, value: dict[Json, Json], depth: int, room: int) -> int:
         self._down(depth)
-        size = _PER_VALUE
+        size = PER_VALUE
         for key, item in value.items():
             if type(key) is not str:
                 raise TypeError
             if not key.isascii():
                 self._note(key, room)
-            size += len(key) + _PER_VALUE
+            size += len(key) + PER_VALUE
             if type(item) is str:  # as below, but a call cheaper: most of a conversation is this
-                size += len(item) + _PER_VALUE
+                size += len(item) + PER_VALUE
                 if not item.isascii():
                     self._note(item, room)
             elif item is None or item is True or item is False:
-                size += _PER_VALUE
+                size += PER_VALUE
             else:
                 size += self.size(item, depth - 1, room - size)
             if size > room:
@@ -188,7 +188,7 @@ def columns(values: Sequence[Json], room: int, *, surrogates: bool) -> tuple[int
             return None
         if set(map(type, keys)) != _TEXT or not all(map(str.isascii, keys)):
             return None
-        size = len(values) * (sum(map(len, keys)) + 2 * _PER_VALUE * len(keys))
+        size = len(values) * (sum(map(len, keys)) + 2 * PER_VALUE * len(keys))
         foreign = characters = 0
         for key in keys:
             if type(values[0][key]) is not str:

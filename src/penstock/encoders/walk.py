@@ -42,7 +42,7 @@ MIN_BUFFER = 7
 """Bytes: the longest escape and a quote."""
 _FIRST_ITEMS = 16
 _MOST_ITEMS = 1024
-_SINGLY, _TRANSLATED, _SMALLER = 3, 4, 5
+_SINGLY, _TRANSLATED, _SMALLER = 4, 5, 6
 """Beside each `Way`: not in one call; not as they are; not so many of them."""
 _SCALARS = {int, float, bool, type(None)}
 _WORKED = (b"",)
