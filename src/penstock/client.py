@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from penstock.messages import Messages
     from penstock.preview import Preview
     from penstock.providers.custom import CustomProviderConfig
+    from penstock.providers.knock import Knock
+    from penstock.providers.resolve import Resolved
     from penstock.request import RecallRequest
     from penstock.response import Reply
 
@@ -312,6 +314,26 @@ class Client:
             PenstockError: There is no answer, or it is an error.
         """
         return await presenting(self._routes.models(provider))
+
+    def locate(self, model: str) -> Resolved:
+        """Return where `model` is served, under what name, and who said so; nothing is sent.
+
+        Raises:
+            UnknownModelError: Nothing fits; the message has the nearest names.
+            ConfigurationError: The provider's address leaves something open.
+        """
+        return self._routes.located(model)
+
+    async def knock(self, model: str) -> Knock:
+        """Ask where `model` is served for its list of models, which costs nothing.
+
+        Returns:
+            Whether the provider lets us in; what went wrong is in it, and not raised.
+
+        Raises:
+            UnknownModelError: `model` is served nowhere.
+        """
+        return await presenting(self._routes.knock(model))
 
     def stats(self) -> ClientStats:
         """Return what the client holds now: streams, bytes, connections, the loop's lag."""

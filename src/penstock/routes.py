@@ -11,6 +11,7 @@ from penstock.errors import MissingCredentialsError, UsageError
 from penstock.preview import Preview
 from penstock.providers.auth import Keyring
 from penstock.providers.http import HttpProvider
+from penstock.providers.knock import Knock, knock
 from penstock.providers.redact import masked
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from penstock.connections import Connections
     from penstock.limits import Limits, Timeouts
-    from penstock.providers.resolve import Resolver
+    from penstock.providers.resolve import Resolved, Resolver
     from penstock.request import ChatRequest, Request
 
 __all__ = ["DeploymentRoute", "Routes"]
@@ -105,6 +106,14 @@ class Routes:
     async def models(self, provider: str) -> list[str]:
         """Return the ids of the models that `provider` serves."""
         return await self._route(f"{provider}/*").provider.models()
+
+    async def knock(self, name: str) -> Knock:
+        """Ask where `name` is served for its list of models; failures are in the result."""
+        return await knock(self._route(name).provider, self._limits)
+
+    def located(self, name: str) -> Resolved:
+        """Return where `name` is served, and who said so; nothing is sent."""
+        return self._resolver.resolve(name)
 
     def _route(self, name: str) -> DeploymentRoute:
         if self._version != self._resolver.version:  # a provider was registered, or is gone

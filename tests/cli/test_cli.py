@@ -25,6 +25,7 @@ COMMAND = [sys.executable, "-m", "penstock"]
 def environment(**more: str) -> dict[str, str]:
     """Return an environment without keys, in which ``penstock`` can be imported."""
     env = {k: v for k, v in os.environ.items() if not k.endswith(("_API_KEY", "_BASE_URL"))}
+    env["PENSTOCK_CONFIG"] = ""  # whatever the user has set up
     return env | {"PYTHONPATH": str(ROOT / "src"), "NO_COLOR": "1", "COLUMNS": "200"} | more
 
 

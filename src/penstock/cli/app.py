@@ -114,6 +114,51 @@ def models(
 
 
 @app.command(epilog=EPILOG)
+def providers(
+    provider: Annotated[
+        str | None, typer.Argument(help="Only this provider.", show_default=False)
+    ] = None,
+    ready: Annotated[
+        bool, typer.Option("--ready", help="Only those whose key is in the environment.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print everything that is known, as JSON.")
+    ] = False,
+) -> None:
+    """List the providers: what each speaks, where, and which variable holds its key."""
+    from penstock.cli.providers import list_providers
+
+    raise typer.Exit(guarded(list_providers, provider, ready, as_json))
+
+
+@app.command(epilog=EPILOG)
+def doctor(
+    provider: Annotated[
+        str | None,
+        typer.Argument(
+            help="A provider or a deployment of penstock.toml; by default all that are configured.",
+            show_default=False,
+        ),
+    ] = None,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Also ask for a few tokens, which may cost something.")
+    ] = False,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="What --probe asks; else the first listed.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Examine each provider: its key, its address, DNS, TCP, TLS, the clock, its list of models.
+
+    Nothing that costs is asked without --probe. Exit code 0: every one works; 1: one does not, and
+    a line says what to mend.
+    """
+    from penstock.cli.doctor import examine
+
+    raise typer.Exit(guarded(examine, provider, probe, model, as_json))
+
+
+@app.command(epilog=EPILOG)
 def simulate(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port; 0 takes a free one.", min=0, max=65535)] = 0,
@@ -196,3 +241,20 @@ def compact(
     from penstock.cli.conversation import compact
 
     raise typer.Exit(guarded(compact, file, name, model, keep))
+
+
+settings = typer.Typer(help="What penstock.toml and the environment say.", no_args_is_help=True)
+app.add_typer(settings, name="config")
+
+
+@settings.command("show", epilog=EPILOG)
+def show_settings(
+    origin: Annotated[
+        bool, typer.Option("--origin", help="Say where each value came from.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, origins included.")] = False,
+) -> None:
+    """Show every setting that holds, keys masked: of files, of the environment, and defaults."""
+    from penstock.cli.settings import show_config
+
+    raise typer.Exit(guarded(show_config, origin, as_json))

@@ -12,13 +12,14 @@ from penstock.cli.console import ask, pending
 from penstock.cli.exits import interrupted
 from penstock.cli.measure import Meter
 from penstock.cli.pick import announce, pick
-from penstock.client import Client
+from penstock.cli.settings import configured
 from penstock.conversations import Conversation
 from penstock.errors import PenstockError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from penstock.client import Client
     from penstock.preview import Preview
     from penstock.stream import ChatStream
 
@@ -50,7 +51,7 @@ async def converse(options: Options) -> int:
     if not options.quiet:
         announce(picked)
     async with (
-        Client(default_model=picked.model) as client,
+        configured(default_model=picked.model) as client,
         Conversation.open(options.conversation, name=options.name) as kept,
     ):
         await _begin(kept, options)

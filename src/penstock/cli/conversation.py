@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from penstock.cli.pick import announce, pick
-from penstock.client import Client
+from penstock.cli.settings import configured
 from penstock.conversations import Conversation
 from penstock.errors import UsageError
 
@@ -72,7 +72,7 @@ async def compact(file: str, name: str, model: str | None, keep: int) -> int:
     """Sum up the earlier messages with a model; return the exit code."""
     picked = await pick(model)
     announce(picked)
-    async with Client(default_model=picked.model) as client, _open(file, name) as kept:
+    async with configured(default_model=picked.model) as client, _open(file, name) as kept:
 
         async def summarise(so_far: str, messages: Sequence[Message]) -> str:
             asked = [{"role": "system", "content": _ASK}]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-from difflib import get_close_matches
 
 from penstock.cli.pick import LOCAL, local_models
-from penstock.client import Client
-from penstock.errors import PenstockError, UsageError
+from penstock.cli.providers import known_row
+from penstock.cli.settings import configured, key_variable
+from penstock.errors import PenstockError
 from penstock.providers.catalogue import catalogue
 from penstock.simulator import models as simulated
 
@@ -19,9 +18,9 @@ __all__ = ["list_models"]
 async def list_models(provider: str | None, as_json: bool) -> int:
     """Print the models of `provider`, or of everyone who answers; return the exit code."""
     if provider is not None:
-        _check(provider)
+        provider = known_row(provider).key
     if provider is not None and provider != "sim":
-        async with Client() as client:
+        async with configured() as client:
             found = {provider: await client.list_models(provider)}
     else:
         found = {} if provider else await _everywhere()
@@ -34,18 +33,11 @@ async def list_models(provider: str | None, as_json: bool) -> int:
     return 0
 
 
-def _check(provider: str) -> None:
-    if provider not in catalogue():
-        near = get_close_matches(provider, list(catalogue()), 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise UsageError(f"no provider is called {provider!r}{hint}")
-
-
 async def _everywhere() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    async with Client() as client:
+    async with configured() as client:
         for row in catalogue().values():
-            if row.local or not any(os.environ.get(name) for name in row.key_env):
+            if row.local or not row.routable or key_variable(row) is None:
                 continue
             try:
                 found[row.key] = await client.list_models(row.key)

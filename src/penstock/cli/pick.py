@@ -6,7 +6,7 @@ import os
 import sys
 from dataclasses import dataclass
 
-from penstock.client import Client
+from penstock.cli.settings import configured, default_model
 from penstock.errors import PenstockError
 from penstock.limits import Timeouts
 
@@ -33,6 +33,9 @@ async def pick(named: str | None) -> Picked:
     """Return the model to ask: the one that was named, or what is at hand."""
     if named:
         return Picked(named, "")
+    default = default_model()
+    if default is not None:
+        return Picked(default[0], f"default_model of {default[1]}")
     if os.environ.get("OPENAI_API_KEY"):
         return Picked(_OPENAI, "OPENAI_API_KEY is set")
     for provider in LOCAL:
@@ -45,7 +48,7 @@ async def pick(named: str | None) -> Picked:
 async def local_models(provider: str) -> list[str]:
     """Return what the local `provider` serves; nothing where it is not running."""
     try:
-        async with Client(timeouts=_PATIENCE) as client:
+        async with configured(timeouts=_PATIENCE) as client:
             return await client.list_models(provider)
     except PenstockError:
         return []

@@ -1,0 +1,152 @@
+"""What the command line takes from ``penstock.toml``, and where each value came from."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from penstock.client import Client
+from penstock.config import Configuration, client_arguments, load_config
+from penstock.credentials import is_credential
+from penstock.limits import Limits, Timeouts
+from penstock.providers.catalogue import ProviderRow, catalogue
+from penstock.providers.names import SHORT_NAMES
+
+__all__ = [
+    "Setting",
+    "configured",
+    "default_model",
+    "key_variable",
+    "masked_key",
+    "settings",
+    "show_config",
+]
+
+_MASK = "***"
+# Of keys that are long enough the end is shown: it tells one from another, as vendors' pages do.
+_SHOWN, _LONG = 4, 20
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One value, and who said it."""
+
+    name: str
+    """Its path, as TOML has it."""
+    value: Any  # Any: TOML
+    """The value, secrets masked."""
+    origin: str
+    """A file, ``$VARIABLE`` or ``default``."""
+
+
+def configured(**overrides: Any) -> Client:  # Any: arguments of `penstock.Client`
+    """Return a client by ``penstock.toml``, with `overrides` over it.
+
+    Raises:
+        ConfigurationError: A file says something that is not valid.
+    """
+    arguments = client_arguments(load_config().values)
+    return Client(**(arguments | {name: v for name, v in overrides.items() if v is not None}))
+
+
+def default_model() -> tuple[str, str] | None:
+    """Return the files' default model and which file it is from, or None."""
+    config = load_config()
+    model = config.values.get("default_model")
+    return None if model is None else (str(model), _where(config.origins["default_model",]))
+
+
+def key_variable(row: ProviderRow) -> str | None:
+    """Return the variable that holds the provider's key, or None."""
+    return next((name for name in row.key_env if os.environ.get(name)), None)
+
+
+async def show_config(origin: bool, as_json: bool) -> int:
+    """Print what holds, with `origin` where each value came from; return the exit code."""
+    config = load_config()
+    client_arguments(config.values)  # what is not valid is an error here, not in the first call
+    found = list(settings(config))
+    if as_json:
+        table = {each.name: {"value": each.value, "origin": each.origin} for each in found}
+        sys.stdout.write(json.dumps(table, indent=2) + "\n")
+        return 0
+    for path in config.files:
+        sys.stdout.write(f"# {_where(path)}\n")
+    width = max(len(_line(each)) for each in found) if origin else 0
+    for each in found:
+        line = _line(each)
+        sys.stdout.write(f"{line:<{width}}  # {each.origin}\n" if origin else f"{line}\n")
+    return 0
+
+
+def settings(config: Configuration) -> Iterator[Setting]:
+    """Yield every setting: of the files, of the environment, and the defaults that hold besides."""
+    for path, file in config.origins.items():
+        yield Setting(_name(path), _masked(path, _at(config.values, path)), _where(file))
+    for table, defaults in (("timeouts", Timeouts()), ("limits", Limits())):
+        said = config.values.get(table, {})
+        for each in fields(defaults):
+            if each.name not in said and each.name != "given":
+                value = getattr(defaults, each.name)
+                yield Setting(f"{table}.{each.name}", "off" if value is None else value, "default")
+    for short, model in SHORT_NAMES.items():
+        if short not in config.values.get("aliases", {}):
+            yield Setting(f"aliases.{_quoted(short)}", model, "default")
+    for row in catalogue().values():
+        yield from _of_environment(row)
+
+
+def _of_environment(row: ProviderRow) -> Iterator[Setting]:
+    """Yield what the environment says of a provider."""
+    key = key_variable(row)
+    if key is not None:
+        yield Setting(f"keys.{_quoted(row.key)}", masked_key(os.environ[key]), f"${key}")
+    moved = next((n for n in (*row.base_url_env, *row.host_env) if os.environ.get(n)), None)
+    if moved is not None:
+        yield Setting(f"{_quoted(row.key)}.base_url", os.environ[moved], f"${moved}")
+
+
+def masked_key(key: str) -> str:
+    """Return a key as it may be shown."""
+    return f"{_MASK}{key[-_SHOWN:]}" if len(key) >= _LONG else _MASK
+
+
+def _at(values: Mapping[str, Any], path: tuple[str, ...]) -> Any:  # Any: TOML
+    for name in path:
+        values = values[name]
+    return values
+
+
+def _masked(path: tuple[str, ...], value: Any) -> Any:  # Any: TOML
+    """Return a value as it may be shown: a key by the variable that holds it, or not at all."""
+    secret = path[0] == "keys" or path[-1] == "api_key"
+    if (len(path) > 1 and path[-2] == "headers") or path[0] == "headers":
+        secret = is_credential(path[-1])
+    if not secret or not isinstance(value, str):
+        return value
+    return value if value.startswith("env:") else masked_key(value)
+
+
+def _name(path: tuple[str, ...]) -> str:
+    return ".".join(_quoted(part) for part in path)
+
+
+def _quoted(part: str) -> str:
+    return part if part.replace("_", "").replace("-", "").isalnum() else json.dumps(part)
+
+
+def _line(setting: Setting) -> str:
+    return f"{setting.name} = {json.dumps(setting.value, ensure_ascii=False)}"
+
+
+def _where(path: Path) -> str:
+    """Return a file as the user knows it: from here, or from home."""
+    for base, prefix in ((Path.cwd(), "./"), (Path.home(), "~/")):
+        if path.is_relative_to(base):
+            return f"{prefix}{path.relative_to(base)}"
+    return str(path)

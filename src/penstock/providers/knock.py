@@ -1,0 +1,61 @@
+"""Whether a provider lets us in: one request for its list of models, which costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from penstock.decoders.whole import WholeDecoder
+from penstock.errors import PenstockError
+from penstock.providers.headers import selected
+from penstock.providers.listing import ids_of
+
+if TYPE_CHECKING:
+    from penstock.interfaces import Wire
+    from penstock.limits import Limits
+    from penstock.providers.http import HttpProvider
+
+__all__ = ["Knock", "knock"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knock:
+    """What became of it."""
+
+    status: int | None = None
+    """The HTTP status; None where there was no answer."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """The answer's headers that say something, ``date`` among them."""
+    models: tuple[str, ...] = ()
+    """The ids of the models that are listed."""
+    listed: bool = True
+    """Whether the provider has a list of models at its address: else the key is not tried."""
+    error: PenstockError | None = None
+    """What went wrong."""
+
+
+async def knock(provider: HttpProvider, limits: Limits) -> Knock:
+    """Ask `provider` for its list of models; what goes wrong is in the result."""
+    row = provider._resolved.row
+    listed = row is None or bool(row.models_path)
+    status: int | None = None
+    headers: Mapping[str, str] = {}
+    try:
+        async with provider._models() as wire:
+            status, headers = wire.status, selected(wire.headers)
+            if status == 200 and listed:
+                models = tuple(ids_of(await _whole(wire, limits)))
+                return Knock(status=status, headers=headers, models=models)
+            raise await provider._rejection(wire)
+    except PenstockError as error:
+        # Without a list any answer but a refusal of the key is as good as the next.
+        known = listed or status is None or status in (401, 403)
+        return Knock(status=status, headers=headers, listed=listed, error=error if known else None)
+
+
+async def _whole(wire: Wire, limits: Limits) -> bytes:
+    body = WholeDecoder(max_event=limits.max_event)
+    while data := await wire.read():
+        body.decode(data)
+    return b"".join(body.flush())
