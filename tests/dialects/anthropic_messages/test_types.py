@@ -40,12 +40,14 @@ def typed_dicts(kind: Any, found: set[Any]) -> set[Any]:
 
 
 def strict(params: Any) -> TypeAdapter[Any]:
-    """A validator that allows no field more than the types have."""
-    for kind in typed_dicts(params, set()):
-        kept = getattr(kind, "__pydantic_config__", {})
-        if kept.get("extra") is None:
-            kind.__pydantic_config__ = {**kept, **ConfigDict(extra="forbid")}
-    return TypeAdapter(params)
+    """A validator that allows no field more than the types have; the types stay as they are."""
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in typed_dicts(params, set()):
+            kept = getattr(kind, "__pydantic_config__", {})
+            if kept.get("extra") is None:
+                config = {**kept, **ConfigDict(extra="forbid")}
+                patch.setattr(kind, "__pydantic_config__", config, raising=False)
+        return TypeAdapter(params)
 
 
 PLAIN, BETA_TURN = strict(MessageCreateParams), strict(BetaMessageParam)
