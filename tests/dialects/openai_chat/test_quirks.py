@@ -199,14 +199,15 @@ def test_developers_may_speak_as_the_system() -> None:
     assert "developer" == CONVERSATION[0]["role"]
 
 
-@pytest.mark.parametrize(("tools", "expected"), [(TOOLS, ["", "Hm."]), ((), [None, "Hm."])])
+@pytest.mark.parametrize(("tools", "expected"), [(TOOLS, ["", "Hm.", ""]), ((), [None, "Hm.", ""])])
 def test_with_tools_every_answer_has_its_thinking(
     tools: tuple[Any, ...], expected: list[Any]
 ) -> None:
-    """By the flag: empty where another model thought, untouched where there are no tools."""
+    """By the flag: empty where another model thought, untouched where no tools are near."""
     messages = [
         {"role": "assistant", "content": "!"},
         {"role": "assistant", "content": "!", "reasoning_content": "Hm."},
+        calling("call_1")[0],
     ]
 
     sent = body({"messages": messages, "tools": tools}, flags=("reasoning_content_with_tools",))

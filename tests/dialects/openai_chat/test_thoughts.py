@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from penstock.chunks import ReasoningDelta, State, TextDelta
+from penstock.chunks import ProviderEvent, ReasoningDelta, State, TextDelta
 from penstock.dialects.openai_chat import OpenAIChat
 from penstock.encoders import encode_json
 from penstock.interfaces import CallRecord, Target
@@ -141,6 +141,19 @@ MARK = {"google": {"thought": True}}
         (
             [{"content": "A", "extra_content": {"google": {"thought_signature": "s"}}}],
             [State({"extra_content": {"google": {"thought_signature": "s"}}}), TextDelta("A")],
+        ),
+        (
+            [
+                {
+                    "content": "A",
+                    "extra_content": {"google": {"thought_signature": "s", "x": 1}, "y": 2},
+                }
+            ],
+            [
+                State({"extra_content": {"google": {"thought_signature": "s"}}}),
+                TextDelta("A"),
+                ProviderEvent("delta", {"extra_content": {"google": {"x": 1}, "y": 2}}),
+            ],
         ),
         (
             [{"content": "<thought>A", "extra_content": MARK}, {"content": "B"}],

@@ -28,8 +28,9 @@ FLAGS: Mapping[str, str] = {
         "The role `developer` is not known; what developers say is said with the role `system`."
     ),
     "reasoning_content_with_tools": (
-        "With tools, every message of the assistant needs its `reasoning_content`, empty where"
-        " another model thought: DeepSeek's thinking mode refuses the request without it."
+        "With tools, in the request or in the message, every message of the assistant needs its"
+        " `reasoning_content`, empty where another model thought: DeepSeek's thinking mode refuses"
+        " the request without it, and takes it where it is not needed."
     ),
 }
 """Differences of providers that are no rename and no drop, by the names that rows use."""
@@ -51,13 +52,14 @@ class Manners:
         tools: Whether the request has tools.
     """
 
-    __slots__ = ("_drops", "_fills", "_renames", "particular")
+    __slots__ = ("_drops", "_fills", "_renames", "_tools", "particular")
 
     def __init__(self, quirks: Quirks, *, tools: bool) -> None:
         self._drops = frozenset(
             name.removeprefix("messages.") for name in quirks.drops if name.startswith("messages.")
         )
-        self._fills = tools and "reasoning_content_with_tools" in quirks.flags
+        self._fills = "reasoning_content_with_tools" in quirks.flags
+        self._tools = tools
         self._renames = "system_for_developer" in quirks.flags
         self.particular = bool(self._drops or self._fills or self._renames)
         """Whether even a message of text and nothing else may have to be changed."""
@@ -82,7 +84,8 @@ class Manners:
         role = message["role"]
         if self._renames and role == "developer":
             message = {**message, "role": "system"}
-        if self._fills and role == "assistant" and message.get("reasoning_content") is None:
+        fills = self._fills and role == "assistant" and message.get("reasoning_content") is None
+        if fills and (self._tools or message.get("tool_calls")):
             message = {**message, "reasoning_content": ""}
         return message, lost
 

@@ -31,6 +31,9 @@ Json: TypeAlias = Any
 
 _THOUGHTS = {"reasoning.text": "text", "reasoning.summary": "summary"}
 _OPEN, _CLOSE = "<thought>", "</thought>"
+_SIGNATURE = "thought_signature"
+_MARKS = frozenset({"thought", _SIGNATURE})
+"""What Gemini says of a text: that it is a thought, and who vouches for it."""
 _SUMMARY, _SIGNATURES = "reasoning_summary", "reasoning_signatures"
 _BACK = frozenset({"extra_content", "provider_specific_fields"})
 """Fields of a tool call that go back with it: Gemini's signature; the same behind LiteLLM."""
@@ -72,18 +75,9 @@ def read_marked_thought(
     ``<thought>``; the text after the last begins with ``</thought>``, or a whole answer has both in
     one. Nothing of the text goes back, only the signature.
     """
-    extra = rest.get("extra_content")
     content = rest.get("content")
     thinking = choice in events.thinking
-    if isinstance(extra, dict):
-        del rest["extra_content"]
-        marked = any(
-            isinstance(each, dict) and each.get("thought") is True for each in extra.values()
-        )
-        if back := {name: left for name, each in extra.items() if (left := _unmarked(each))}:
-            into.append(State({"extra_content": back}, choice))
-    else:
-        marked = False
+    marked = _read_marks(rest, choice, into)
     if not isinstance(content, str) or not (marked or thinking):
         return
     if not marked:
@@ -99,6 +93,30 @@ def read_marked_thought(
         del rest["content"]
     if thought:
         into.append(ReasoningDelta(thought, choice, ""))
+
+
+def _read_marks(rest: dict[str, Json], choice: int, into: list[Chunk]) -> bool:
+    """Take marks and signatures out of ``extra_content``; return whether the text is a thought."""
+    extra = rest.get("extra_content")
+    if not isinstance(extra, dict):
+        return False
+    marked, back, left = False, {}, {}
+    for name, each in extra.items():
+        if not isinstance(each, dict):
+            left[name] = each
+            continue
+        marked |= each.get("thought") is True
+        if each.get(_SIGNATURE):
+            back[name] = {_SIGNATURE: each[_SIGNATURE]}
+        if more := {key: value for key, value in each.items() if key not in _MARKS}:
+            left[name] = more
+    if back:
+        into.append(State({"extra_content": back}, choice))
+    if left:
+        rest["extra_content"] = left
+    else:
+        del rest["extra_content"]
+    return marked
 
 
 def read_summary(
@@ -197,12 +215,6 @@ def _restore_summaries(message: dict[str, Json], signed: Json, text: Json) -> No
     content = message.get("content")
     said = [{"type": "text", "text": content}] if isinstance(content, str) and content else content
     message["content"] = [*parts, *(said or ())]
-
-
-def _unmarked(value: Json) -> Json:
-    if not isinstance(value, dict):
-        return value
-    return {name: each for name, each in value.items() if name != "thought" and each is not None}
 
 
 def _thought(item: Json) -> str:
