@@ -16,8 +16,8 @@ __all__ = ["items_of"]
 Json: TypeAlias = Any
 
 _OVERLAP = 256
-"""Bytes of a piece that are looked at again with the next: no mark that is looked for is longer, and
-an id of a call that is too long stands as near to the key of the calls."""
+"""Bytes of a piece that are looked at again with the next: no mark that is looked for is longer,
+and an id of a call that is too long stands as near to the key of the calls."""
 
 
 def items_of(
