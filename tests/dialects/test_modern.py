@@ -8,7 +8,16 @@ import pytest
 from tests.dialects.saying import target_at
 
 from penstock.dialects.extras import add_extras
-from penstock.dialects.modern import asked_call, modern, one_choice, stops, text_only
+from penstock.dialects.modern import (
+    EFFORTS,
+    asked_call,
+    effort_of,
+    modern,
+    one_choice,
+    stops,
+    text_only,
+    usage_only,
+)
 from penstock.dialects.places import Losses
 from penstock.errors import ConfigurationError, UnsupportedFeatureError, UsageError
 from penstock.request import ChatRequest
@@ -109,6 +118,24 @@ def test_text_is_what_is_answered(value: list[str], dropped: list[str]) -> None:
     text_only(value, Losses("d", lost, strict=False))
 
     assert dropped == lost
+
+
+def test_usage_that_always_comes_needs_no_option() -> None:
+    """Other options of a stream are reported."""
+    lost: list[str] = []
+    usage_only(
+        {"include_usage": True, "include_obfuscation": False}, Losses("d", lost, strict=False)
+    )
+
+    assert ["stream_options.include_obfuscation"] == lost
+    assert {} == usage_only(None, Losses("d", [], strict=True))
+
+
+def test_efforts_are_words() -> None:
+    """Of those that there are."""
+    assert [*EFFORTS] == [effort_of(each) for each in EFFORTS]
+    with pytest.raises(UsageError, match="none, minimal, low"):
+        effort_of("enormous")
 
 
 def test_extra_fields_win_and_options_are_added_to() -> None:

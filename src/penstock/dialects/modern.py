@@ -11,7 +11,16 @@ if TYPE_CHECKING:
     from penstock.dialects.places import Losses
     from penstock.request import ChatRequest
 
-__all__ = ["EFFORTS", "asked_call", "modern", "one_choice", "stops", "text_only"]
+__all__ = [
+    "EFFORTS",
+    "asked_call",
+    "effort_of",
+    "modern",
+    "one_choice",
+    "stops",
+    "text_only",
+    "usage_only",
+]
 
 # JSON as the caller gives it, in OpenAI's shape.
 Json: TypeAlias = Any
@@ -67,6 +76,20 @@ def asked_call(value: Json, losses: Losses) -> tuple[str, str]:
     return "", ""
 
 
+def effort_of(value: Json) -> str:
+    """Return ``reasoning_effort``, for a vendor that has other words for it.
+
+    Raises:
+        UsageError: It is none of `EFFORTS`.
+    """
+    if value not in EFFORTS:
+        raise UsageError(
+            f"reasoning_effort is one of {', '.join(EFFORTS)}, not {value!r:.40}",
+            param="reasoning_effort",
+        )
+    return str(value)
+
+
 def one_choice(value: Json, dialect: str) -> dict[str, Json]:
     """Refuse an ``n`` above 1 for a vendor that gives one choice.
 
@@ -100,6 +123,18 @@ def text_only(value: Json, losses: Losses) -> dict[str, Json]:
     """
     if any(kind != "text" for kind in value or ()):
         losses.drop("modalities", "the answer is text")
+    return {}
+
+
+def usage_only(value: Json, losses: Losses) -> dict[str, Json]:
+    """Report ``stream_options`` but ``include_usage`` for a vendor that always tells its usage.
+
+    Raises:
+        UnsupportedFeatureError: The request is strict, and there are others.
+    """
+    for name in value if isinstance(value, Mapping) else ():
+        if name != "include_usage":
+            losses.drop(f"stream_options.{name}")
     return {}
 
 

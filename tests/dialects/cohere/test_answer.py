@@ -12,7 +12,8 @@ from cohere.v2.types import V2ChatResponse
 from cohere.v2.types.v2chat_stream_response import V2ChatStreamResponse
 from pydantic import BaseModel
 
-from penstock.chunks import Chunk
+from penstock.chunks import Chunk, Finish, ProviderEvent
+from penstock.decoders import SSEFrame
 from penstock.dialects.cohere import Cohere
 from penstock.dialects.cohere.answer import CohereAnswer
 from penstock.errors import (
@@ -21,7 +22,9 @@ from penstock.errors import (
     InvalidRequestError,
     LimitExceededError,
     PenstockError,
+    ProtocolError,
     RateLimitError,
+    ServerError,
     TruncatedError,
 )
 from penstock.interfaces import Ending
@@ -85,6 +88,58 @@ def test_what_a_peer_can_make_grow_is_bounded(bound: str) -> None:
 
     with pytest.raises(LimitExceededError, match=bound):
         read(START, *events, limits=limits)
+
+
+ODD: dict[str, tuple[list[Any], type[PenstockError], str]] = {
+    "error event": ([SSEFrame("error", b'{"message": "gone"}', None, None)], ServerError, "gone"),
+    "error list": ([SSEFrame("error", b'["gone"]', None, None)], ServerError, "gone"),
+    "no object": ([b'["a"]'], ProtocolError, "no object"),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_events_are_errors(name: str) -> None:
+    """An event named error, and what is no event."""
+    frames, kind, words = ODD[name]
+
+    with pytest.raises(kind, match=words):
+        answering().feed(frames, [])
+
+
+def test_text_frames_are_read_like_bytes() -> None:
+    """Also events that say two things at once, or another role."""
+    both = {"message": {"content": {"text": "a"}, "tool_plan": "p"}}
+    call = {"message": {"content": {"text": "b"}, "tool_calls": {"function": {"arguments": "x"}}}}
+    events = [
+        {**START, "delta": {"message": {"role": "tool"}}},
+        {"type": "content-delta", "index": 0, "delta": both},
+        begin(0),
+        {"type": "tool-call-delta", "index": 0, "delta": call},
+        {"type": "content-start", "index": 1, "delta": {"message": 5}},
+        {"type": "content-delta", "index": 1, "delta": None},
+        {"type": "message-end", "delta": {}},
+    ]
+    frames = [SSEFrame("x", msgspec.json.encode(each).decode(), None, None) for each in events]
+    text: list[Chunk] = []
+    answering().feed(frames, text)
+
+    assert read(*events) == text
+    assert "ab" == "".join(chunk.text for chunk in text)
+    assert ProviderEvent("message-start", {"delta": {"message": {"role": "tool"}}}) in text
+    assert Finish("other") == text[-1]
+
+
+def test_what_is_unknown_in_a_whole_answer_is_kept() -> None:
+    """In its message and beside it."""
+    whole = {"message": {"role": "assistant", "x": 1, "tool_calls": [5]}, "y": 2}
+    into: list[Chunk] = []
+    answering(content_type="application/json").feed([msgspec.json.encode(whole)], into)
+
+    assert [
+        ProviderEvent("delta", {"x": 1, "tool_calls": [5]}),
+        ProviderEvent("chunk", {"y": 2}),
+        Finish("other"),
+    ] == into
 
 
 class Samples:

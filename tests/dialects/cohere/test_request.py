@@ -149,6 +149,13 @@ def test_response_formats_have_the_schema_within(
     TypeAdapter(ResponseFormatV2).validate_python(said)
 
 
+def test_other_formats_are_reported() -> None:
+    """The answer is then what the model likes."""
+    said = say("cohere", response_format={"type": "xml"})
+
+    assert (["response_format"], False) == (said.dropped, "response_format" in said.body)
+
+
 def test_what_a_schema_loses_is_reported() -> None:
     """Rules that are not enforced, by their paths; objects are not closed."""
     schema = {

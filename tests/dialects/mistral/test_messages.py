@@ -99,6 +99,10 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"role": "assistant", "content": None, "refusal": "No."},
         {"role": "assistant", "content": "No."},
     ),
+    "refusal part": (
+        {"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]},
+        {"role": "assistant", "content": [text("No.")]},
+    ),
     "thinking of another": (
         {"role": "assistant", "content": "a", "reasoning_content": "t"},
         {"role": "assistant", "content": [think("t"), text("a")]},

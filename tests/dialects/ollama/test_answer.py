@@ -9,13 +9,15 @@ import msgspec
 import pytest
 from ollama._types import ChatResponse, Message
 
-from penstock.chunks import Chunk, ToolCallDelta
+from penstock.chunks import Chunk, ImageDelta, Meta, ProviderEvent, ToolCallDelta
+from penstock.decoders import SSEFrame
 from penstock.dialects.ollama import Ollama
 from penstock.dialects.ollama.answer import OllamaAnswer
 from penstock.errors import (
     LimitExceededError,
     NotFoundError,
     ProtocolError,
+    ServerError,
     TruncatedError,
     UnavailableError,
 )
@@ -130,6 +132,25 @@ def leaves(value: object) -> Iterator[object]:
             yield from leaves(inner)
     else:
         yield value
+
+
+def test_odd_lines_lose_nothing() -> None:
+    """Text frames, blank ones, calls that are none, a date that is none, an error beside text."""
+    call = {"id": "1", "x": 1, "function": {"name": "a", "arguments": {}, "y": 2}}
+    odd = line(message={"tool_calls": [5, call], "images": ["data:a/b;base64,AA=="]})
+    frame = SSEFrame("message", odd.replace(b"2026-", b"soon-").decode(), None, None)
+    answer, into = answering(), list[Chunk]()
+    answer.feed([frame, b" "], into)
+
+    assert [
+        Meta(model="m", role="assistant"),
+        ImageDelta("data:a/b;base64,AA=="),
+        ToolCallDelta(0, "1", "a", "{}"),
+        ProviderEvent("delta", {"tool_calls": [5, {"index": 0, "x": 1, "function": {"y": 2}}]}),
+    ] == into
+    with pytest.raises(ServerError, match="gone"):
+        answer.feed([line(message={"content": "a"}, error="gone")], into)
+    assert "a" == into[-1].text
 
 
 ERRORS = [

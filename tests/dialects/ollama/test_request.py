@@ -103,6 +103,15 @@ LOST = [
     {"tool_choice": {"type": "function", "function": {"name": "weather"}}},
     {"modalities": ["text", "audio"]},
 ]
+NO_FORMATS = [{"type": "xml"}, {"type": "json_schema"}]
+
+
+@pytest.mark.parametrize("given", NO_FORMATS)
+def test_other_formats_are_reported(given: dict[str, Any]) -> None:
+    """The answer is then what the model likes."""
+    said = say("ollama", response_format=given)
+
+    assert (["response_format"], False) == (said.dropped, "format" in said.body)
 
 
 @pytest.mark.parametrize("params", LOST, ids=str)

@@ -10,11 +10,18 @@ from penstock.dialects.cohere.parameters import FATES
 from penstock.dialects.cohere.tools import response_format, tools
 from penstock.dialects.extras import add_extras
 from penstock.dialects.fates import said
-from penstock.dialects.modern import EFFORTS, asked_call, modern, one_choice, stops, text_only
+from penstock.dialects.modern import (
+    asked_call,
+    effort_of,
+    modern,
+    one_choice,
+    stops,
+    text_only,
+    usage_only,
+)
 from penstock.dialects.one_by_one import one_by_one
 from penstock.dialects.openai_chat.request import address
 from penstock.dialects.places import Losses
-from penstock.errors import UsageError
 from penstock.interfaces import Outgoing
 
 if TYPE_CHECKING:
@@ -62,17 +69,13 @@ def _converts(losses: Losses, choice: Json) -> dict[str, Callable[[Json], Mappin
         "response_format": lambda value: response_format(value, losses),
         "tool_choice": lambda value: _choice(value, losses),
         "tools": lambda value: tools(value, losses, only=_named(choice)),
-        "stream_options": lambda value: _stream_options(value, losses),
+        "stream_options": lambda value: usage_only(value, losses),
         "modalities": lambda value: text_only(value, losses),
     }
 
 
 def _thinking(effort: Json) -> dict[str, Json]:
-    if effort not in EFFORTS:
-        raise UsageError(
-            f"reasoning_effort is one of {', '.join(EFFORTS)}, not {effort!r:.40}",
-            param="reasoning_effort",
-        )
+    effort = effort_of(effort)
     if effort == "none":
         return {"thinking": {"type": "disabled"}}
     budget = {"token_budget": _BUDGETS[effort]} if effort in _BUDGETS else {}
@@ -91,10 +94,3 @@ def _named(choice: Json) -> str:
     function = choice.get("function") if isinstance(choice, Mapping) else None
     name = function.get("name") if isinstance(function, Mapping) else None
     return name if isinstance(name, str) else ""
-
-
-def _stream_options(value: Json, losses: Losses) -> dict[str, Json]:
-    for name in value if isinstance(value, Mapping) else ():
-        if name != "include_usage":
-            losses.drop(f"stream_options.{name}")
-    return {}

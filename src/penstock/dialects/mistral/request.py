@@ -9,7 +9,7 @@ from penstock.dialects.extras import add_extras
 from penstock.dialects.fates import said
 from penstock.dialects.mistral.messages import Messages
 from penstock.dialects.mistral.parameters import FATES
-from penstock.dialects.modern import asked_call, modern, text_only
+from penstock.dialects.modern import asked_call, modern, text_only, usage_only
 from penstock.dialects.one_by_one import one_by_one
 from penstock.dialects.openai_chat.request import address
 from penstock.dialects.places import Losses
@@ -54,7 +54,7 @@ def _converts(losses: Losses) -> dict[str, Callable[[Json], Mapping[str, Json]]]
         "service_tier": lambda value: _tier(value, losses),
         "tool_choice": lambda value: _choice(value, losses),
         "tools": lambda value: _tools(value, losses),
-        "stream_options": lambda value: _stream_options(value, losses),
+        "stream_options": lambda value: usage_only(value, losses),
         "modalities": lambda value: text_only(value, losses),
     }
 
@@ -101,10 +101,3 @@ def _tools(tools: Json, losses: Losses) -> dict[str, Json]:
         else:
             losses.drop(f"tools[{index}]", "custom tools are not known")
     return {"tools": kept} if kept else {}
-
-
-def _stream_options(value: Json, losses: Losses) -> dict[str, Json]:
-    for name in value if isinstance(value, Mapping) else ():
-        if name != "include_usage":
-            losses.drop(f"stream_options.{name}")
-    return {}

@@ -9,13 +9,20 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.dialects.extras import add_extras
 from penstock.dialects.fates import said
-from penstock.dialects.modern import EFFORTS, asked_call, modern, one_choice, stops, text_only
+from penstock.dialects.modern import (
+    asked_call,
+    effort_of,
+    modern,
+    one_choice,
+    stops,
+    text_only,
+    usage_only,
+)
 from penstock.dialects.ollama.messages import Messages
 from penstock.dialects.ollama.parameters import FATES
 from penstock.dialects.one_by_one import one_by_one
 from penstock.dialects.openai_chat.request import address
 from penstock.dialects.places import Losses
-from penstock.errors import UsageError
 from penstock.interfaces import Outgoing
 
 if TYPE_CHECKING:
@@ -67,7 +74,7 @@ def _converts(losses: Losses) -> dict[str, Callable[[Json], Mapping[str, Json]]]
         "reasoning_effort": _think,
         "response_format": lambda value: _format(value, losses),
         "stop": lambda value: {"options.stop": stops(value)},
-        "stream_options": lambda value: _stream_options(value, losses),
+        "stream_options": lambda value: usage_only(value, losses),
         "modalities": lambda value: text_only(value, losses),
         "tool_choice": lambda value: _choice(value, losses),
         "tools": lambda value: _tools(value, losses),
@@ -75,11 +82,7 @@ def _converts(losses: Losses) -> dict[str, Callable[[Json], Mapping[str, Json]]]
 
 
 def _think(effort: Json) -> dict[str, Json]:
-    if effort not in EFFORTS:
-        raise UsageError(
-            f"reasoning_effort is one of {', '.join(EFFORTS)}, not {effort!r:.40}",
-            param="reasoning_effort",
-        )
+    effort = effort_of(effort)
     return {"think": _THINK.get(effort, effort)}
 
 
@@ -94,13 +97,6 @@ def _format(value: Json, losses: Losses) -> dict[str, Json]:
     if isinstance(schema, Mapping):
         return {"format": schema}
     losses.drop("response_format", "it is text, json_object or json_schema here")
-    return {}
-
-
-def _stream_options(value: Json, losses: Losses) -> dict[str, Json]:
-    for name in value if isinstance(value, Mapping) else ():
-        if name != "include_usage":
-            losses.drop(f"stream_options.{name}")
     return {}
 
 
