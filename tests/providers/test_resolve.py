@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from penstock.deployment import Deployment
-from penstock.errors import UnknownModelError
+from penstock.deployment import Deployment, secrets
+from penstock.errors import ConfigurationError, UnknownModelError
 from penstock.providers.resolve import Resolver
 
 # The first seed's README example.
@@ -135,4 +135,94 @@ def test_openais_organisation_comes_from_the_environment(monkeypatch: pytest.Mon
 
     assert {"openai-organization": "org-1"} == dict(
         Resolver({}).resolve("openai/gpt-5.4").deployment.headers
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "provider", "wire"),
+    [
+        ("haiku", "anthropic", "claude-haiku-4-5-20251001"),
+        ("sonnet", "anthropic", "claude-sonnet-4-6"),
+        ("opus", "anthropic", "claude-opus-4-6"),
+        ("small", "mistral", "mistral-medium-latest"),
+        ("code", "mistral", "codestral-2508"),
+        ("fast", "groq", "llama-3.1-8b"),
+        ("mine", "groq", "m"),
+        ("claude-sonnet-4-6", "anthropic", "claude-sonnet-4-6"),
+        ("google/gemini-3-pro", "gemini", "gemini-3-pro"),
+        ("gemini-3-pro", "gemini", "gemini-3-pro"),
+        ("Fireworks-AI/accounts/x/models/y", "fireworks_ai", "accounts/x/models/y"),
+        ("clarifai/https://clarifai.com/a/b", "clarifai", "https://clarifai.com/a/b"),
+        ("bedrock/arn:aws:bedrock:us-east-1:1:x/y", "bedrock", "arn:aws:bedrock:us-east-1:1:x/y"),
+        ("github/openai/gpt-4.1", "github", "openai/gpt-4.1"),
+    ],
+)
+def test_short_names_aliases_and_odd_ids(
+    model: str, provider: str, wire: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The seeds' short names and users' own; a provider's other names; slashes and colons kept."""
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    aliases = {"fast": "groq/llama-3.1-8b", "mine": "own"}
+    own = {"own": Deployment("https://api.groq.com/openai/v1", "k", model="m")}
+
+    resolved = Resolver(own, aliases=aliases).resolve(model)
+
+    assert (provider, wire) == (resolved.provider, resolved.model)
+
+
+def test_a_users_short_name_comes_over_the_tables() -> None:
+    """``small`` means what the user says; a chain of short names does not."""
+    resolver = Resolver({}, aliases={"small": "groq/x", "loop": "loop", "chain": "small"})
+
+    assert "groq" == resolver.resolve("small").provider
+    for name in ("loop", "chain"):
+        with pytest.raises(UnknownModelError):
+            resolver.resolve(name)
+
+
+def test_a_provider_that_does_not_chat_says_why() -> None:
+    """Known, and the reason why not; never a call that must fail."""
+    with pytest.raises(UnknownModelError, match="Brave Search is known, but web search only"):
+        Resolver({}).resolve("brave/x")
+
+
+def test_a_deployment_may_take_its_providers_address() -> None:
+    """Without ``base_url``: the address, the first dialect, the key's variable are the row's."""
+    resolver = Resolver(
+        {
+            "groq/*": Deployment(api_key="k"),
+            "openai/gpt-5.4": Deployment(dialect="openai_responses"),
+            "moonshot/kimi-k3": Deployment(region="cn"),
+        }
+    )
+
+    groq, openai, kimi = (
+        resolver.resolve(name) for name in ("groq/a/b", "openai/gpt-5.4", "moonshot/kimi-k3")
+    )
+
+    assert ("https://api.groq.com/openai/v1", "a/b") == (groq.deployment.base_url, groq.model)
+    assert ("openai_responses", ("OPENAI_API_KEY",)) == (
+        openai.deployment.dialect,
+        openai.deployment.api_key.variables,
+    )
+    assert "https://api.moonshot.cn/v1" == kimi.deployment.base_url
+
+
+def test_a_deployment_of_nobody_needs_an_address() -> None:
+    """Said when the client is made, with the name that is no provider."""
+    with pytest.raises(ConfigurationError, match="'nobody' is no provider"):
+        Resolver({"nobody/x": Deployment()})
+
+
+def test_the_environments_key_comes_before_the_configurations(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Argument, then environment, then configuration."""
+    resolver = Resolver({}, keys=secrets({"groq": "of the file", "google": "of the file"}))
+    monkeypatch.setenv("GROQ_API_KEY", "of the environment")
+    monkeypatch.delenv("GEMINI_API_KEY", raising=False)
+
+    assert ("GROQ_API_KEY",) == resolver.resolve("groq/x").deployment.api_key.variables
+    assert secrets({"k": "of the file"})["k"] == (
+        Resolver({}, keys=secrets({"google": "of the file"})).resolve("gemini/x").deployment.api_key
     )

@@ -14,7 +14,7 @@ from penstock.errors import ConfigurationError
 from penstock.providers.catalogue import catalogue
 
 if TYPE_CHECKING:
-    from penstock.providers.catalogue import ProviderRow
+    from penstock.providers.catalogue import Also, ProviderRow
 
 __all__ = ["Located", "located", "row_at", "variable"]
 
@@ -145,6 +145,8 @@ class _Place:
     local: bool
     anywhere: bool
     """Whether the whole host is the user's own."""
+    first: bool
+    """Whether it is the one of the row's first dialect."""
 
 
 def row_at(base_url: str, key: str = "", more: Iterable[ProviderRow] = ()) -> ProviderRow | None:
@@ -176,8 +178,8 @@ def row_at(base_url: str, key: str = "", more: Iterable[ProviderRow] = ()) -> Pr
     return max(found, key=_depth)[1].row
 
 
-def _depth(found: tuple[int, _Place]) -> int:
-    return found[0]
+def _depth(found: tuple[int, _Place]) -> tuple[int, bool]:
+    return found[0], found[1].first
 
 
 @cache
@@ -188,8 +190,9 @@ def _places() -> tuple[_Place, ...]:
 def _of(rows: Iterable[ProviderRow]) -> tuple[_Place, ...]:
     places = []
     for row in rows:
+        own = _addresses(row)
         others = [each for other in row.also.values() for each in _addresses(other)]
-        for template in dict.fromkeys([*_addresses(row), *others]):
+        for template in dict.fromkeys([*own, *others]):
             parts = urlsplit(template)
             places.append(
                 _Place(
@@ -198,14 +201,14 @@ def _of(rows: Iterable[ProviderRow]) -> tuple[_Place, ...]:
                     path=re.compile(_pattern(parts.path) + r"(?=/|$)"),
                     local=parts.hostname in _LOOPBACK,
                     anywhere=_OPEN.fullmatch(parts.netloc) is not None,
+                    first=template in own,
                 )
             )
     return tuple(places)
 
 
-def _addresses(row: ProviderRow | object) -> list[str]:
-    whole = [getattr(row, "base_url", None), *getattr(row, "regions", {}).values()]
-    return [address for address in whole if address]
+def _addresses(row: ProviderRow | Also) -> list[str]:
+    return [address for address in (row.base_url, *row.regions.values()) if address]
 
 
 def _pattern(template: str) -> str:

@@ -1,0 +1,69 @@
+"""What is asked of the catalogue: `penstock.providers.registry`, as in the third seed."""
+
+from __future__ import annotations
+
+import pytest
+
+import penstock as ps
+from penstock.providers.custom import reset_custom_providers
+from penstock.providers.registry import AuthConfig, ProviderCapabilities
+
+
+def test_a_provider_that_nobody_knows_can_do_nothing() -> None:
+    """All false, so that callers need no special case."""
+    assert ProviderCapabilities() == ps.capabilities("nosuch")
+
+
+@pytest.mark.parametrize(
+    ("name", "flag", "has"),
+    [
+        ("openai", "vision", True),
+        ("openai", "function_calling", True),
+        ("anthropic", "reasoning", True),
+        ("anthropic", "audio_out", False),
+        ("gemini", "video_in", True),
+        ("google", "video_in", True),
+        ("brave", "function_calling", False),
+    ],
+)
+def test_capabilities_are_flags(name: str, flag: str, has: bool) -> None:
+    """True where at least one model can do it; other names of a provider do as well."""
+    assert has is getattr(ps.capabilities(name), flag)
+
+
+def test_a_registered_provider_has_its_own() -> None:
+    """Those that its configuration names."""
+    ps.register_custom_provider(
+        ps.CustomProviderConfig(
+            "mine", "https://x.example", "none", ["my-"], capabilities=["vision"]
+        )
+    )
+    try:
+        assert ProviderCapabilities(vision=True) == ps.capabilities("mine")
+    finally:
+        reset_custom_providers()
+
+
+def test_every_provider_is_listed_once_with_its_facts() -> None:
+    """Names in order; address, key's variable, endpoints, prefixes, renamed parameters."""
+    listed = {each.name: each for each in ps.all_providers()}
+
+    assert sorted(listed) == [each.name for each in ps.all_providers()]
+    assert "https://api.openai.com/v1" == listed["openai"].base_url
+    assert AuthConfig("bearer", "OPENAI_API_KEY", "bearer") == listed["openai"].auth
+    assert (
+        AuthConfig("api_key", "ANTHROPIC_API_KEY", "header:x-api-key") == listed["anthropic"].auth
+    )
+    assert AuthConfig("unknown", None, "google_adc") == listed["vertex_ai"].auth
+    assert {"max_completion_tokens": "max_tokens"} == dict(listed["chutes"].param_mappings)
+    assert "gpt-" in listed["openai"].model_prefixes
+    assert ("openai_chat", "openai_responses") == listed["openai"].dialects
+    assert (False, "web search only") == (listed["brave"].routable, listed["brave"].reason)
+
+
+def test_complex_providers_need_more_than_a_key() -> None:
+    """A signature, a token that is fetched, an address of one's own, or no address at all."""
+    names = ps.complex_provider_names()
+
+    assert {"azure", "bedrock", "vertex_ai", "watsonx", "snowflake", "custom"} <= set(names)
+    assert not {"openai", "groq", "anthropic", "ollama"} & set(names)
