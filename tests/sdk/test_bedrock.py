@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import boto3
 import pytest
@@ -387,3 +389,53 @@ def test_a_frame_is_botocores(headers: dict[str, str], payload: bytes) -> None:
     (read,) = list(buffer)
 
     assert (headers, payload) == (read.headers, read.payload)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "model",
+    [
+        "sim/text?tokens=2",
+        "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-sonnet-4-6",
+    ],
+)
+@pytest.mark.parametrize("key", [None, "bedrock-api-key-canary"])
+async def test_a_model_is_reached_by_its_name(
+    road: Road, monkeypatch: pytest.MonkeyPatch, model: str, key: str | None
+) -> None:
+    """``bedrock/<id or ARN>`` with what the environment says: region, address, key or signature."""
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", road.sim.url)
+    if key is not None:
+        monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", key)
+    async with Client(max_retries=0) as client:
+        with suppress(PenstockError):  # the simulator has no model that is called by an ARN
+            await client.chat(f"bedrock/{model}", SAID)
+    request = road.sim.requests[-1]
+    sent = request.headers["authorization"]
+
+    assert request.path.endswith(f"/model/{quote(model, safe='')}/converse-stream")
+    assert (f"Bearer {key}" == sent) if key else ("/eu-central-1/bedrock/aws4_request" in sent)
+
+
+@pytest.mark.asyncio
+async def test_the_region_fills_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS_REGION, AWS_DEFAULT_REGION, or the deployment's own."""
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"):
+        monkeypatch.delenv(name, raising=False)
+    base = "https://bedrock-runtime.{region}.amazonaws.com"
+    own = Deployment(base, dialect="bedrock_converse", region="sa-east-1")
+    async with Client(deployments={"own": own}) as client:
+        preview = await client.preview("own", SAID)
+    found = [preview.url.split("/")[2]]
+    for name, region in (("AWS_DEFAULT_REGION", "eu-west-3"), ("AWS_REGION", "ap-south-1")):
+        monkeypatch.setenv(name, region)
+        async with Client() as client:
+            found.append(
+                (await client.preview("bedrock/amazon.nova-pro-v1:0", SAID)).url.split("/")[2]
+            )
+
+    assert [
+        f"bedrock-runtime.{r}.amazonaws.com" for r in ("sa-east-1", "eu-west-3", "ap-south-1")
+    ] == found
+    assert "***" == preview.headers["authorization"]

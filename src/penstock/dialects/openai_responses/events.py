@@ -133,8 +133,6 @@ class Events:
             if not isinstance(data, dict):
                 raise ProtocolError("an output item is no object", code="bad_event")
             same = begun.get(str(data.get("type")))
-            if not same and self.output.resumed:
-                continue  # it was done before this stream began
             item = same.popleft() if same else self.output.begin(place, data, into)
             if not item.done:
                 self._finish_item(item, data, into)
@@ -332,6 +330,7 @@ SILENT: Mapping[str, str] = {
     "response.reasoning_summary_part.done": "Its text stands in the event before, too.",
     "response.audio.done": "The audio ends: the event has nothing else.",
     "response.audio.transcript.done": "The transcript ends: the event has nothing else.",
+    "keepalive": "A sign of life of a response that runs in the background.",
 }
 """Events that are dropped on purpose, and why."""
 
