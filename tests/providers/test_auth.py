@@ -10,11 +10,13 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from tests.test_secrets import KEY, leaks
 from tests.transports.peers import Connection, Peer, Request, answer
 
 from penstock.client import Client
 from penstock.deployment import Deployment, Secret
 from penstock.errors import (
+    AuthenticationError,
     ConfigurationError,
     InternalError,
     InvalidHeaderError,
@@ -228,6 +230,26 @@ async def test_every_request_of_a_deployment_has_its_header(
     for request in recorder.requests:
         assert header[1] == request.headers[header[0]]
         assert 1 == request.head.count(b"sk-test-1")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("auth", ["bearer", "header:x-api-key", "header:authorization:Key "])
+async def test_a_key_that_is_echoed_is_taken_out(auth: str) -> None:
+    """Row 39: whichever header it was sent in."""
+
+    async def handle(connection: Connection) -> None:
+        request = await connection.request()
+        body = json.dumps({"error": {"message": f"wrong: {request.head.decode()}"}}).encode()
+        await connection.send(answer(body, b"connection: close", status=b"401 No"))
+
+    async with Peer(handle) as peer:
+        base = peer.url.removesuffix("/chat/completions")
+        deployment = Deployment(base, KEY, auth=auth)
+        async with Client(deployments={"m": deployment}) as client:
+            with pytest.raises(AuthenticationError, match="wrong") as raised:
+                await client.chat("m", "hi")
+
+    assert [] == leaks(raised.value)
 
 
 @pytest.mark.asyncio

@@ -50,12 +50,12 @@ class Identity:
 
 @pytest.fixture(autouse=True)
 def only_managed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave the managed identity alone in the chain: no program is started, no file read."""
+    """Leave what is set in the environment, and the managed identity: no program is started."""
     for name in ("TENANT_ID", "CLIENT_ID", "CLIENT_SECRET", "USERNAME", "FEDERATED_TOKEN_FILE"):
         monkeypatch.delenv(f"AZURE_{name}", raising=False)
     for name in ("MSI_ENDPOINT", "IMDS_ENDPOINT", "IDENTITY_SERVER_THUMBPRINT"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "ManagedIdentityCredential")
+    monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "prod")
     monkeypatch.setenv("IDENTITY_HEADER", "header")
 
 
