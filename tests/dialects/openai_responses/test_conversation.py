@@ -172,7 +172,8 @@ BAD: list[tuple[Any, str]] = [
     ({"role": "tool", "tool_call_id": "c", "content": 5}, "messages[0].content"),
     ({"role": "assistant", "content": 5}, "messages[0].content"),
     ({"role": "assistant", "tool_calls": [{}]}, "messages[0].tool_calls[0]"),
-    ({"role": "assistant", "tool_calls": [{**CALL, "id": ""}]}, "messages[0].tool_calls[0].id"),
+    ({"role": "assistant", "tool_calls": [{**CALL, "id": 5}]}, "messages[0].tool_calls[0].id"),
+    ({"role": "assistant", "tool_calls": 5}, "messages[0].tool_calls"),
     (
         {"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": None}}]},
         "messages[0].tool_calls[0].function.name",
@@ -260,6 +261,18 @@ def test_ids_of_other_vendors_are_made_to_fit(id: str) -> None:
 
     assert call["call_id"] == result["call_id"] != id
     assert len(call["call_id"]) <= 64
+
+
+def test_calls_without_an_id_find_their_results_in_order() -> None:
+    """Some servers give none: ids are made, and results take them as they come."""
+    nameless = {"type": "function", "function": {"name": "f", "arguments": "{}"}}
+    found = items(
+        {"role": "assistant", "tool_calls": [nameless, {**nameless, "id": ""}]},
+        {"role": "tool", "tool_call_id": "", "content": "1"},
+        {"role": "tool", "content": "2"},
+    )
+
+    assert found[0]["call_id"] == found[2]["call_id"] != found[1]["call_id"] == found[3]["call_id"]
 
 
 @pytest.mark.parametrize("id", ["c", "functions.f:0", "x" * 64])

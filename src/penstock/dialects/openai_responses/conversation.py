@@ -5,6 +5,7 @@ Most messages are a role and a text, which is an input item as it is (``EasyInpu
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from re import DOTALL
 from re import compile as pattern
@@ -62,7 +63,7 @@ def conversation(messages: Json, dialect: str, target: Target, losses: Losses) -
         messages = [{"role": "user", "content": messages}]
 
     def begun() -> _Pass:
-        return _Pass(dialect, target, Place(losses))
+        return _Pass(dialect, target, losses)
 
     if isinstance(messages, (list, tuple)) and len(messages) <= _HELD:
         return [*begun().over(iter(messages))]
@@ -72,21 +73,36 @@ def conversation(messages: Json, dialect: str, target: Target, losses: Losses) -
 class _Pass:
     """One pass over a conversation."""
 
-    def __init__(self, dialect: str, target: Target, place: Place) -> None:
+    def __init__(self, dialect: str, target: Target, losses: Losses) -> None:
         self._dialect = dialect
         self._origin = target.origin
         self._ids = "no_item_ids" not in target.quirks.flags
         self._renames = "system_for_developer" in target.quirks.flags
-        self._place = place
+        self._index = -1
+        self._place = Place(losses, lambda: self._index)
         self._custom: set[str] = set()
         """Calls of custom tools that have no result yet: theirs has a type of its own."""
+        self._unnamed: deque[str] = deque()
+        """Ids that were made for calls without one: their results follow in the same order."""
         self._called: dict[str, str] = {}
         """Ids that were made for the deprecated ``function_call``, by the function's name."""
 
     def over(self, messages: Iterator[Json]) -> Iterator[Json]:
-        """Return the items of `messages`."""
+        """Return the items of `messages`; of one that is an item as it is at the least price."""
+        plain = not self._renames
         for message in messages:
-            yield from self._items(message)
+            if (
+                plain
+                and type(message) is dict
+                and len(message) == 2
+                and type(message.get("content")) is str
+                and type(role := message.get("role")) is str
+                and role in _PLAIN
+            ):
+                self._index += 1
+                yield message
+            else:
+                yield from self._items(message)
 
     async def over_async(self, messages: AsyncIterator[Json]) -> AsyncIterator[Json]:
         """Return the items of async `messages`."""
@@ -102,7 +118,7 @@ class _Pass:
             UnsupportedFeatureError: The request is strict, and it has something without words here.
         """
         place = self._place
-        place.index += 1
+        self._index += 1
         if type(message) is Raw:
             if not self._renames and _is_plain(message):
                 return (message,)
@@ -111,7 +127,8 @@ class _Pass:
             message = message.to_openai()
         if isinstance(message, Mapping):
             role = message.get("role")
-            if len(message) == 2 and role in _PLAIN and type(message.get("content")) is str:
+            texts = type(role) is str and type(message.get("content")) is str
+            if texts and len(message) == 2 and role in _PLAIN:
                 return (self._renamed(message),)
             if role is None and isinstance(message.get("type"), str):
                 return (message,)
@@ -160,10 +177,13 @@ class _Pass:
                 if name in message:
                     item[name] = message[name]
             items.append(item)
-        items += map(self._call, range(len(calls := message.get("tool_calls") or ())), calls)
+        calls = message.get("tool_calls") or ()
+        if not isinstance(calls, (list, tuple)):
+            raise self._place.fault("tool_calls", "it must be a list")
+        items += [self._call(index, call) for index, call in enumerate(calls)]
         if isinstance(legacy := message.get("function_call"), Mapping):
             name = str(legacy.get("name"))
-            id = self._called[name] = _call_id(f"call_{self._place.index}_{name}")
+            id = self._called[name] = _call_id(f"call_{self._index}_{name}")
             items.append(_function_call(id, name, legacy.get("arguments")))
         known = {"role", "content", "refusal", "tool_calls", "function_call", KEY, *_OF_ITEM}
         self._drop_others(message, known)
@@ -196,15 +216,15 @@ class _Pass:
         inner = call.get(kind) if isinstance(kind, str) else None
         if kind not in ("function", "custom") or not isinstance(inner, Mapping):
             raise self._place.fault(path, "a call is one of a function or of a custom tool")
-        given, name = call.get("id"), inner.get("name")
-        if not isinstance(given, str) or not given:
-            raise self._place.fault(f"{path}.id", "a call needs an id, and it must be text")
+        given, name = call.get("id") or "", inner.get("name")
+        if not isinstance(given, str):
+            raise self._place.fault(f"{path}.id", "it must be text")
         if not isinstance(name, str):
             raise self._place.fault(f"{path}.{kind}.name", "it must be text")
         for other in call.keys() - {"id", "type", "index", kind}:
             if call[other] is not None:
                 self._place.drop(f"{path}.{other}")
-        id = _call_id(given)
+        id = self._id_of(given, index)
         if kind == "function":
             return _function_call(id, name, inner.get("arguments"))
         self._custom.add(id)
@@ -216,12 +236,20 @@ class _Pass:
             "input": said if isinstance(said, str) else "",
         }
 
+    def _id_of(self, given: str, index: int) -> str:
+        """Return a call's id as OpenAI takes it; one is made where its provider gave none."""
+        if given:
+            return _call_id(given)
+        made = _call_id(f"call_{self._index}_{index}")
+        self._unnamed.append(made)
+        return made
+
     def _result(self, message: dict[str, Json]) -> Iterable[Json]:
         """Say what a tool answered."""
-        given = message.get("tool_call_id")
-        if not isinstance(given, str) or not given:
+        given = message.get("tool_call_id") or ""
+        if not isinstance(given, str) or not (given or self._unnamed):
             raise self._place.fault("tool_call_id", "a result needs its call's id")
-        id = _call_id(given)
+        id = _call_id(given) if given else self._unnamed.popleft()
         kind = "function_call_output"
         if id in self._custom:
             self._custom.discard(id)
@@ -233,7 +261,7 @@ class _Pass:
     def _legacy_result(self, message: dict[str, Json]) -> Iterable[Json]:
         """Say what a function answered; its call is the last of its name."""
         name = str(message.get("name"))
-        id = self._called.get(name) or _call_id(f"call_{self._place.index}_{name}")
+        id = self._called.get(name) or _call_id(f"call_{self._index}_{name}")
         item = {"type": "function_call_output", "call_id": id, "output": self._output(message)}
         self._finish(item, message, {"role", "content", "name"})
         return (item,)
@@ -250,9 +278,9 @@ class _Pass:
 
     def _remember(self, items: list[Json]) -> None:
         """Make the ids of calls what their results will say, and note those of custom tools."""
-        for item in items:
+        for index, item in enumerate(items):
             if item.get("type") in ("function_call", "custom_tool_call"):
-                item["call_id"] = _call_id(item["call_id"])
+                item["call_id"] = self._id_of(item["call_id"], index)
                 if item["type"] == "custom_tool_call":
                     self._custom.add(item["call_id"])
 

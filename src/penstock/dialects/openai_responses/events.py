@@ -133,6 +133,8 @@ class Events:
             if not isinstance(data, dict):
                 raise ProtocolError("an output item is no object", code="bad_event")
             same = begun.get(str(data.get("type")))
+            if not same and self.output.resumed:
+                continue  # it was done before this stream began
             item = same.popleft() if same else self.output.begin(place, data, into)
             if not item.done:
                 self._finish_item(item, data, into)
@@ -143,7 +145,7 @@ class Events:
     def _added(self, event: Event, into: list[Chunk]) -> None:
         data = _object(event, "item")
         self.output.begin(_index(event, "output_index"), data, into)
-        if data.get("type") not in _OURS:
+        if str(data.get("type")) not in _OURS:
             self._pass_item("response.output_item.added", event, data, into)
 
     def _done(self, event: Event, into: list[Chunk]) -> None:
@@ -330,7 +332,6 @@ SILENT: Mapping[str, str] = {
     "response.reasoning_summary_part.done": "Its text stands in the event before, too.",
     "response.audio.done": "The audio ends: the event has nothing else.",
     "response.audio.transcript.done": "The transcript ends: the event has nothing else.",
-    "keepalive": "A sign of life of a response that runs in the background.",
 }
 """Events that are dropped on purpose, and why."""
 

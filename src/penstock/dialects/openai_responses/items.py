@@ -70,7 +70,7 @@ def _measured(content: Json, spans: Sequence[tuple[int, int] | None]) -> list[Js
     parts = []
     left = iter(spans)
     for part in content if isinstance(content, list) else ():
-        kind = part.get("type") if isinstance(part, Mapping) else None
+        kind = str(part.get("type")) if isinstance(part, Mapping) else ""
         if kind in _PIECES:
             # Log probabilities are the answer's, and nothing that a model wants back.
             part = {

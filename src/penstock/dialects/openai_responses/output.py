@@ -89,18 +89,19 @@ class Output:
     __slots__ = (
         "_calls",
         "_count",
-        "_resumed",
         "_tally",
         "_thought",
         "items",
         "open",
+        "resumed",
         "said",
         "texts",
         "told",
     )
 
     def __init__(self, limits: Limits, *, resumed: bool = False) -> None:
-        self._resumed = resumed
+        self.resumed = resumed
+        """Whether earlier events came in another stream."""
         self.items: list[Item] = []
         """All of them, in the order in which they began."""
         self.open: dict[int, Item] = {}
@@ -142,7 +143,7 @@ class Output:
         item = self.open.get(index)
         if item is None or item.done:
             item = self.begin(index, {"type": kind}, into)
-            item.torn = self._resumed
+            item.torn = self.resumed
         return item
 
     def name(self, item: Item, data: Mapping[str, Json], into: list[Chunk]) -> None:

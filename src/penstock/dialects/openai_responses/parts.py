@@ -38,6 +38,8 @@ def input_parts(content: Json, place: Place) -> list[Json]:
     parts = []
     for index, part in enumerate(content):
         path = f"content[{index}]"
+        if hasattr(part, "to_openai"):
+            part = part.to_openai()
         kind = _kind(part, path, place)
         if kind in _AS_THEY_ARE:
             parts.append(part)
@@ -58,6 +60,8 @@ def output_parts(content: Json, place: Place) -> list[Json]:
     parts: list[Json] = []
     for index, part in enumerate(content):
         path = f"content[{index}]"
+        if hasattr(part, "to_openai"):
+            part = part.to_openai()
         kind = _kind(part, path, place)
         if kind == "output_text":
             parts.append(part)
