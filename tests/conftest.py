@@ -22,6 +22,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -47,14 +48,16 @@ SLOWEST_CALLBACK = 1.0
 LEAK_GRACE = 10.0
 """Seconds in which the tasks of a test may finish after it."""
 
-EXTRAS = frozenset(
+BASE = frozenset(
     [
-        *["aiostream", "botocore", "build", "fastapi", "h2", "hatchling", "httpx2", "httpx_sse"],
-        *["openai", "orjson", "psutil", "pytest_httpx2", "respx", "rich", "starlette", "sybil"],
-        *["trio", "trustme", "truststore", "typer", "uvicorn", "uvloop"],
+        *["anyio", "h11", "httpx", "ijson", "msgspec", "penstock", "puremagic", "pydantic"],
+        *["hypothesis", "pytest", "pytest_asyncio", "pytest_timeout", "xdist"],
     ]
 )
-"""Modules that the base install and its smallest set of test tools do not have."""
+"""Modules that the base install and its smallest set of test tools have: their absence is an error.
+What else is not there belongs to an extra, or to a vendor's SDK that is an oracle."""
+
+_ROOT = Path(__file__).parents[1]
 
 _skipped: list[str] = []
 _left_out: list[Path] = []
@@ -108,21 +111,43 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """Leave out what a bare installation cannot import."""
     if not os.environ.get("PENSTOCK_BARE") or collection_path.suffix != ".py":
         return None
-    if not EXTRAS & _imports(collection_path):
+    if not any(map(_absent, _needs(collection_path))):
         return None
     _left_out.append(collection_path)
     return True
 
 
 @cache
+def _absent(module: str) -> bool:
+    """Whether `module` may be absent, and is."""
+    return module not in BASE and find_spec(module) is None
+
+
+def _needs(path: Path) -> set[str]:
+    """The top-level modules that `path` imports anywhere, and those that its helpers do."""
+    found: set[str] = set()
+    seen, left = {path}, [path]
+    while left:
+        for name in _imports(left.pop()):
+            top = name.partition(".")[0]
+            if top not in ("tests", "benchmarks"):
+                found.add(top)
+            elif (helper := _ROOT / f"{name.replace('.', '/')}.py") not in seen and helper.exists():
+                seen.add(helper)
+                left.append(helper)
+    return found
+
+
+@cache
 def _imports(path: Path) -> frozenset[str]:
-    """The top-level modules that `path` imports anywhere."""
+    """The modules that `path` imports anywhere; of ``from a import b`` both ``a`` and ``a.b``."""
     found = set()
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
-            found.update(alias.name.partition(".")[0] for alias in node.names)
+            found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
-            found.add(node.module.partition(".")[0])
+            found.add(node.module)
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
     return frozenset(found)
 
 

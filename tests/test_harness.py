@@ -82,7 +82,7 @@ def test_skips(good: bool, test: str, tmp_path: Path) -> None:
 
 def test_a_bare_run_says_what_it_leaves_out(tmp_path: Path) -> None:
     """Modules that need more than the base install are named, not dropped in silence."""
-    tests = {"more": "def test_it():\n    import openai", "other": EMPTY}
+    tests = {"more": "def test_it():\n    import no_such_extra", "other": EMPTY}
 
     done = run(tmp_path, tests, PENSTOCK_BARE="1")
 
