@@ -59,6 +59,8 @@ def test_every_parameter_is_what_the_service_model_takes(sample: Sample) -> None
 
         assert "" == faults(body, operation, model)
         assert outgoing.url.endswith("/converse-stream" if stream else "/converse")
+        kind = "vnd.amazon.eventstream" if stream else "json"
+        assert {"accept": f"application/{kind}"} == outgoing.headers
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,8 @@ def test_the_address_has_the_model_and_the_body_the_version(stream: bool, operat
     )
     assert "bedrock-2023-05-31" == body["anthropic_version"]
     assert not {"model", "stream"} & body.keys()
-    assert {} == outgoing.headers
+    kind = "vnd.amazon.eventstream" if stream else "json"
+    assert {"accept": f"application/{kind}"} == outgoing.headers
 
 
 _PARAMS = TypeAdapter(types.MessageCreateParams)
@@ -100,9 +101,8 @@ def test_other_members_of_the_input_are_headers() -> None:
     }
     outgoing, body = said(extra_body=extra)
 
-    assert {_HEADERS[name]: value for name, value in extra.items() if name in _HEADERS} == (
-        outgoing.headers
-    )
+    said_there = {_HEADERS[name]: value for name, value in extra.items() if name in _HEADERS}
+    assert said_there | {"accept": "application/vnd.amazon.eventstream"} == outgoing.headers
     assert 3 == body["top_k"]
     assert not _HEADERS.keys() & body.keys()
     with pytest.raises(UsageError, match="trace is a header"):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from penstock.interfaces import Target
     from penstock.request import ChatRequest
 
-__all__ = ["address", "encode"]
+__all__ = ["accepted", "address", "encode"]
 
 # JSON as the caller gives it, or in Bedrock's shape.
 Json: TypeAlias = Any
@@ -58,7 +58,12 @@ def encode(request: ChatRequest, target: Target, dialect: str, dropped: list[str
     )
     fields.update(conversation(request.messages, turns, losses))
     operation = "converse-stream" if request.stream else "converse"
-    return Outgoing(address(target, operation), fields)
+    return Outgoing(address(target, operation), fields, accepted(stream=request.stream))
+
+
+def accepted(*, stream: bool) -> dict[str, str]:
+    """Return the header that says how an answer may be framed (Smithy 2.0, ``restJson1``)."""
+    return {"accept": "application/vnd.amazon.eventstream" if stream else "application/json"}
 
 
 def address(target: Target, operation: str) -> str:

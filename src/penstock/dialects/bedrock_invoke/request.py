@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.dialects.anthropic_messages import body
-from penstock.dialects.bedrock_converse.request import address
+from penstock.dialects.bedrock_converse.request import accepted, address
 from penstock.dialects.places import Losses
 from penstock.errors import ConfigurationError, UsageError
 from penstock.interfaces import Outgoing
@@ -45,7 +45,7 @@ def encode(request: ChatRequest, target: Target, dialect: str, dropped: list[str
     fields: dict[str, Json] = {"anthropic_version": target.api_version or VERSION}
     if found.betas:
         fields["anthropic_beta"] = list(found.betas)
-    headers: dict[str, str] = {}
+    headers = accepted(stream=request.stream)
     for name, value in found.fields.items():
         if name in _HEADERS:
             headers[_HEADERS[name]] = _text(name, value, request)
