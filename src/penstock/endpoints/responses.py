@@ -1,4 +1,6 @@
-"""Answers that a provider makes in the background: asked for again, taken up again, told to stop.
+"""Answers that a provider makes in the background: asked for again, taken up again, stopped.
+
+For example::
 
     reply = await client.chat(model, messages, stream=False, extra_body={"background": True})
     kept = await client.responses.retrieve(reply.id, model=model)
@@ -21,7 +23,7 @@ from penstock.limits import Timeouts
 from penstock.request import RecallRequest
 from penstock.response import Reply
 
-__all__ = ["BackgroundResponse", "RecallOptions", "Responses"]
+__all__ = ["BackgroundResponse", "OpenedT", "RecallOptions", "Responses"]
 
 _RUNNING = ("queued", "in_progress")
 
@@ -35,6 +37,7 @@ class _Collects(Protocol):
 
 
 OpenedT = TypeVar("OpenedT", bound=AbstractAsyncContextManager[Any])  # Any: of the stream itself
+"""What a client opens an answer as: `penstock.stream.ChatStream`."""
 
 
 class BackgroundResponse(BaseModel):

@@ -114,7 +114,7 @@ def _document(part: Mapping[str, Json], path: str, place: Place) -> dict[str, Js
     if not isinstance(document, Mapping) or not isinstance(data, str):
         raise place.fault(f"{path}.document.data", "a document's data must be text")
     said: dict[str, Json] = {"type": "input_file"}
-    if data.startswith(("http://", "https://")):
+    if "://" in data[:16]:  # base64 has no colon
         said["file_url"] = data  # its name is in the address; `filename` goes with data
     else:
         said["filename"] = document.get("filename") or document.get("name") or "document"
