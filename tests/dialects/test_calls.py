@@ -54,10 +54,10 @@ def test_what_is_no_call_is_an_error(calls: Any) -> None:
 
 def test_arguments_are_objects_number_for_number() -> None:
     """What they are is not changed: a large number stays one."""
-    text = '{"n": 123456789012345678901234567890, "f": 1.50}'
-
-    assert Raw(text.encode()) == object_of(Called("1", "a", text, {}), PLACE)
-    assert Raw(b"{}") == object_of(Called("1", "a", " ", {}), PLACE)
+    for text in ('{"n": 123456789012345678901234567890, "f": 1.50}', '{"f": 1e400}'):
+        assert Raw(text.encode()) == object_of(Called("1", "a", text, {}), PLACE)
+    assert {"n": 1, "f": 1.5} == object_of(Called("1", "a", '{"n": 1, "f": 1.50}', {}), PLACE)
+    assert {} == object_of(Called("1", "a", " ", {}), PLACE)
 
 
 @pytest.mark.parametrize("text", ["[1]", "{", "5", '{"a":"\ud800"}'])

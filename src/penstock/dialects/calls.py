@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from re import compile as pattern
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import msgspec
@@ -17,7 +18,10 @@ __all__ = ["Called", "called_id", "calls_of", "object_of"]
 # JSON of the OpenAI shape, as the caller gives it.
 Json: TypeAlias = Any
 
-_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_object = msgspec.json.Decoder(dict[str, Json]).decode
+_outline = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_LARGE = pattern(r"\d{19}|[eE]\+?\d{3}")
+"""A number that a C encoder may not take back as it was: above 64 bits, or above a float."""
 
 
 class Called(NamedTuple):
@@ -56,21 +60,23 @@ def called_id(function: Json) -> str:
     return f"call_{name}"
 
 
-def object_of(call: Called, place: Place) -> Raw:
-    """Return the arguments as the object that they are, number for number.
+def object_of(call: Called, place: Place) -> dict[str, Json] | Raw:
+    """Return the arguments as the object that they are, with large numbers number for number.
 
     Raises:
         EncodeError: They are none.
     """
     text = call.arguments.strip() or "{}"
     try:
-        data = text.encode()
-        _object(data)
+        # A fragment in a message costs the encoder a walk over it: only where it must be one.
+        if not _LARGE.search(text):
+            return _object(text)
+        _outline(text)
+        return Raw(text.encode())
     except (msgspec.DecodeError, UnicodeEncodeError):
         raise place.fault(
             "tool_calls", f"the arguments of {call.name!r:.80} are not a JSON object"
         ) from None
-    return Raw(data)
 
 
 def _called(call: Json, place: Place, path: str) -> Called:
