@@ -13,6 +13,9 @@ is said where it is handled.
 - What the provider wants back stands in ``provider_state`` of the message: its output items in
   order, with their ids, phases, encrypted reasoning and calls of built-in tools. Text, refusal and
   calls of ours are referred to, not repeated.
+- Tools that the provider runs, or that the caller runs without being a function (``shell_call``,
+  ``computer_call``, ``mcp_approval_request``, ...), are handed on as `ProviderEvent`; an answer
+  that has only those ends with ``stop``.
 - A mapping without a role and with a ``type`` among the messages is an input item, and is sent as
   it is: ``computer_call_output``, ``mcp_approval_response``, ``item_reference``, ...
 - A response in the background (``extra_body={"background": True}``) says the number of each event
