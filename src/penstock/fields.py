@@ -20,6 +20,7 @@ __all__ = [
     "Run",
     "Source",
     "Streamed",
+    "Text",
 ]
 
 # JSON, or what a caller keeps for it: an item is whatever the source holds.
@@ -91,6 +92,11 @@ class Base64:
     """Returns so many bytes at an offset; it may wait for a disk."""
     wait: Callable[[int, int], Awaitable[bytes]] = field(repr=False)
     """Does the same without holding up an event loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text(Base64):
+    """The same bytes as the text that they are in UTF-8, for who takes a document as text."""
 
 
 @dataclass(frozen=True, slots=True)

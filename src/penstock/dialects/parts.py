@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from urllib.parse import unquote_to_bytes
 
-from penstock.fields import Joined
+from penstock.fields import Base64, Joined, Text
 
 if TYPE_CHECKING:
     from penstock.dialects.places import Place
 
-__all__ = ["Data", "address_of", "data_of", "parts_of", "text_of"]
+__all__ = ["Data", "address_of", "begins", "data_of", "decoded", "parts_of", "text_of"]
 
 # JSON of the OpenAI shape, as the caller gives it.
 Json: TypeAlias = Any
@@ -28,6 +28,8 @@ class Data(NamedTuple):
     """Its type, ``""`` where it has none."""
     base64: str | Joined
     """Its bytes in base64, not copied out of the URL."""
+    more: tuple[str, ...] = ()
+    """What else the type says, such as ``rate=24000``."""
 
 
 def parts_of(content: Json, place: Place) -> Iterator[tuple[str, dict[str, Json]]]:
@@ -92,10 +94,32 @@ def data_of(url: str | Joined) -> Data | None:
     if comma < 0:
         return None
     kind, *marks = head[5:comma].split(";")
-    if "base64" in (mark.strip().lower() for mark in marks):
-        return Data(kind, Joined(parts, comma + 1))
+    more = tuple(mark for mark in marks if mark.strip().lower() != "base64")
+    if len(more) < len(marks):
+        return Data(kind, Joined(parts, comma + 1), more)
     said = unquote_to_bytes(head[comma + 1 :])
     return Data(kind or "text/plain", b64encode(said).decode())
+
+
+def begins(data: str | Joined, *prefixes: str) -> bool:
+    """Whether `data`, an address or base64, begins with one of `prefixes`, in any case."""
+    head = data if isinstance(data, str) else data.parts[0] if not data.start else ""
+    return isinstance(head, str) and head[:16].lower().startswith(prefixes)
+
+
+def decoded(base64: str | Joined) -> str | Joined:
+    """Return the text whose UTF-8 is in `base64`; that of a file is read while it is sent.
+
+    Raises:
+        ValueError: It is no text, or no base64.
+    """
+    if isinstance(base64, str):
+        return b64decode(base64).decode()
+    file = base64.parts[-1]
+    if isinstance(file, Base64):
+        return Joined((Text(file.size, file.read, file.wait),))
+    whole = "".join(part for part in base64.parts if isinstance(part, str))
+    return b64decode(whole[base64.start :]).decode()
 
 
 def _kind(value: Json) -> str:

@@ -8,6 +8,7 @@ without its output is the check that comes before the first byte.
 from __future__ import annotations
 
 from binascii import b2a_base64
+from codecs import IncrementalDecoder, getincrementaldecoder
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from enum import Enum
 from itertools import islice
@@ -32,7 +33,7 @@ from penstock.encoders.sources import (
 from penstock.encoders.survey import Look, find_surrogates
 from penstock.encoders.values import at, refused, simpler
 from penstock.errors import UsageError
-from penstock.fields import Base64, Each, Entries, Joined, Raw, Streamed
+from penstock.fields import Base64, Each, Entries, Joined, Raw, Streamed, Text
 
 __all__ = ["MAX_DEPTH", "MIN_BUFFER", "Step", "Walk", "check_buffer"]
 
@@ -42,6 +43,9 @@ MIN_BUFFER = 7
 """Bytes: the longest escape and a quote."""
 _FIRST_ITEMS = 16
 _MOST_ITEMS = 1024
+_READ = 48 * 1024
+"""Bytes of a file that are read at once: a visit to a thread costs as much as their base64."""
+_NO_TEXT = "the file is no text in UTF-8"
 _SINGLY, _TRANSLATED, _SMALLER = 4, 5, 6
 """Beside each `Way`: not in one call; not as they are; not so many of them."""
 _SCALARS = {int, float, bool, type(None)}
@@ -251,22 +255,34 @@ class Walk:
         self._write(b'"')
 
     def _read(self, value: Base64) -> Frame:
-        """Walk over the base64 of bytes as they are read; three of them are four characters."""
+        """Walk over the base64, or the text, of bytes as they are read."""
         if self._check:
             return
-        step, at = max(self._group // 4 * 3, 3), 0
-        while at < value.size:
-            size = min(step, value.size - at)
-            reading = FileRead(value, at, size)
+        say = self._said if isinstance(value, Text) else self._base64
+        decoder = getincrementaldecoder("utf-8")()
+        for offset in range(0, value.size, _READ):
+            size = min(_READ, value.size - offset)
+            reading = FileRead(value, offset, size)
             yield reading
             data = reading.take()
             if len(data) != size:
-                raise refused(
-                    self._path, f"{value.size} bytes were there, and {at + len(data)} are"
-                )
-            self._write(b2a_base64(data, newline=False))
-            at += size
-            yield from self._pieces()
+                why = f"{value.size} bytes were there, and {offset + len(data)} are"
+                raise refused(self._path, why)
+            step = max(self._group // 4 * 3, 3)  # three bytes are four characters
+            for start in range(0, size, step):
+                yield from say(data[start : start + step], decoder)
+        if decoder.getstate()[0]:
+            raise refused(self._path, _NO_TEXT)
+
+    def _base64(self, data: bytes, _: IncrementalDecoder) -> Sequence[bytes]:
+        self._write(b2a_base64(data, newline=False))
+        return self._pieces()
+
+    def _said(self, data: bytes, decoder: IncrementalDecoder) -> Iterator[bytes]:
+        try:
+            return self._slices(decoder.decode(data), 0)
+        except UnicodeDecodeError:
+            raise refused(self._path, _NO_TEXT) from None
 
     def _slices(self, value: str, start: int) -> Generator[bytes, None, None]:
         most = self._group

@@ -5,11 +5,10 @@ Source: anthropic 2.14, ``types.ContentBlockParam`` and what it is made of.
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
-from urllib.parse import unquote_to_bytes
 
+from penstock.dialects.parts import begins, data_of, decoded
 from penstock.fields import Joined
 
 if TYPE_CHECKING:
@@ -20,9 +19,6 @@ __all__ = ["blocks", "marked", "said"]
 # JSON of the OpenAI shape as the caller gives it, or of Anthropic's.
 Json: TypeAlias = Any
 
-
-_HEAD = 512
-"""Characters in which a ``data:`` URL has said its type."""
 _UNMARKED = frozenset({"thinking", "redacted_thinking"})
 """Blocks that take no ``cache_control``."""
 
@@ -103,11 +99,11 @@ def _refusal(part: Mapping[str, Json], place: Place, path: str) -> Json:
 def _image(part: Mapping[str, Json], place: Place, path: str) -> Json:
     image = part.get("image_url")
     url = image.get("url") if isinstance(image, Mapping) else image
-    if not isinstance(url, str) or not url:
+    if not isinstance(url, (str, Joined)) or not url:
         raise place.fault(f"{path}.image_url.url", "it must be an address")
     if isinstance(image, Mapping) and image.get("detail") not in (None, "auto"):
         place.drop(f"{path}.image_url.detail", "every image is seen as it is")
-    if url[:5].lower() == "data:":
+    if begins(url, "data:"):
         return {**_of_data(url, place, f"{path}.image_url.url"), **_more(part, place, path)}
     return {"type": "image", "source": {"type": "url", "url": url}, **_more(part, place, path)}
 
@@ -136,50 +132,38 @@ def _document(part: Mapping[str, Json], place: Place, path: str) -> Json:
 
 def _document_of(data: Json, media: Json, title: Json, place: Place, path: str) -> dict[str, Json]:
     """Return a document of `data`: base64, a ``data:`` URL, or an address."""
-    if not isinstance(data, str) or not data:
+    if not isinstance(data, (str, Joined)) or not data:
         raise place.fault(path, "it must be text")
-    if data.startswith(("http://", "https://")):
+    if begins(data, "http://", "https://"):
         source: dict[str, Json] = {"type": "url", "url": data}
         return {"type": "document", "source": source, **_titled(title)}
-    if data[:5].lower() == "data:":
+    if begins(data, "data:"):
         block = _of_data(data, place, path)
     else:
         block = _of_base64(str(media or "application/pdf"), data, place, path)
     return {**block, **_titled(title)} if block["type"] == "document" else block
 
 
-def _of_data(url: str, place: Place, path: str) -> dict[str, Json]:
+def _of_data(url: str | Joined, place: Place, path: str) -> dict[str, Json]:
     """Return what a ``data:`` URL (RFC 2397) holds as an image or a document."""
-    comma = url.find(",", 0, _HEAD)
-    if comma < 0:
+    held = data_of(url)
+    if held is None:
         raise place.fault(path, "a data: URL has a comma before its data")
-    media, *marks = url[5:comma].split(";")
-    media = media.strip().lower() or "text/plain"
-    if "base64" in (mark.strip().lower() for mark in marks):
-        return _of_base64(media, url, place, path, start=comma + 1)
-    data = b64encode(unquote_to_bytes(url[comma + 1 :])).decode()
-    return _of_base64(media, data, place, path)
+    return _of_base64(held.media_type.strip().lower() or "text/plain", held.base64, place, path)
 
 
-def _of_base64(
-    media: str, data: str, place: Place, path: str, *, start: int = 0
-) -> dict[str, Json]:
-    """Return a block of the base64 that begins at `start` of `data`: no copy of it is made."""
+def _of_base64(media: str, data: str | Joined, place: Place, path: str) -> dict[str, Json]:
+    """Return a block of base64: no copy of it is made, but for the text of a text."""
     if media.startswith("text/"):
         try:
-            return _plain(b64decode(data[start:]).decode())
+            source = {"type": "text", "media_type": "text/plain", "data": decoded(data)}
         except ValueError as fault:
             raise place.fault(path, f"no text in base64: {type(fault).__name__}") from None
+        return {"type": "document", "source": source}
     image = media.startswith("image/")
     media = "image/jpeg" if media == "image/jpg" else media
-    held = Joined((data,), start) if start else data
-    source = {"type": "base64", "media_type": media, "data": held}
+    source = {"type": "base64", "media_type": media, "data": data}
     return {"type": "image" if image else "document", "source": source}
-
-
-def _plain(text: str) -> dict[str, Json]:
-    source = {"type": "text", "media_type": "text/plain", "data": text}
-    return {"type": "document", "source": source}
 
 
 def _titled(title: Json) -> dict[str, Json]:

@@ -17,7 +17,7 @@ from penstock.dialects.bedrock_converse.media import (
     Names,
     format_of,
 )
-from penstock.dialects.parts import address_of, data_of, text_of
+from penstock.dialects.parts import address_of, begins, data_of, text_of
 from penstock.fields import Joined
 
 if TYPE_CHECKING:
@@ -161,10 +161,10 @@ class _Parts:
         return self._document(data, media, document.get("filename") or document.get("name"), path)
 
     def _document(self, data: str | Joined, media: str, name: Json, path: str) -> Json:
-        if _begins(data, "s3://"):
+        if begins(data, "s3://"):
             found = format_of(DOCUMENT, media, str(data)) or "pdf"
             source: Json = {"s3Location": {"uri": data}}
-        elif _begins(data, "http://", "https://"):
+        elif begins(data, "http://", "https://"):
             why = "a document is sent as its data, not its address: fetch it first"
             self._place.drop(path, why)
             return None
@@ -183,7 +183,7 @@ class _Parts:
         if held is not None:
             found = format_of(known, held.media_type)
             source: Json = {"bytes": held.base64}
-        elif _begins(url, "s3://"):
+        elif begins(url, "s3://"):
             found = format_of(known, name=str(url))
             source = {"s3Location": {"uri": url}}
         else:
@@ -194,10 +194,6 @@ class _Parts:
             self._place.drop(path, f"Bedrock has no such format of {member}")
             return None
         return {member: {"format": found, "source": source}}
-
-
-def _begins(data: str | Joined, *prefixes: str) -> bool:
-    return isinstance(data, str) and data.startswith(prefixes)
 
 
 def _readable(value: Json, deepest: int) -> Json:

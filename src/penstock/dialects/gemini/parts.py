@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
-from penstock.dialects.parts import address_of, data_of, parts_of, text_of
+from penstock.dialects.parts import address_of, begins, data_of, parts_of, text_of
 from penstock.fields import Joined
 
 if TYPE_CHECKING:
@@ -54,8 +54,6 @@ _ENDINGS = {
     "application/json": "json",
 }
 _TYPES = {ending: kind for kind, endings in _ENDINGS.items() for ending in endings.split()}
-_HEAD = 512
-"""Characters in which a ``data:`` address has said its type."""
 
 
 def said_parts(content: Json, place: Place) -> list[Json]:
@@ -84,28 +82,18 @@ def said_parts(content: Json, place: Place) -> list[Json]:
     return found
 
 
-def inlined(address: str, media_type: str = "") -> Json:
+def inlined(address: str | Joined, media_type: str = "") -> Json:
     """Return the ``inlineData`` of a ``data:`` address, its base64 uncopied; None for any other.
 
     Args:
         address: RFC 2397.
         media_type: Its type, where it says none itself.
     """
-    if address[:5].lower() != "data:":
+    data = data_of(address)
+    if data is None:
         return None
-    comma = address.find(",", 0, _HEAD)
-    if comma < 0:
-        return None
-    kind, *marks = address[5:comma].split(";")
-    if "base64" not in (mark.strip().lower() for mark in marks):
-        data = data_of(address)
-        return None if data is None else {"mimeType": data.media_type, "data": data.base64}
-    kind = kind or media_type or "application/octet-stream"
-    more = [mark for mark in marks if mark.strip().lower() != "base64"]
-    return {
-        "mimeType": ";".join([kind, *more]),
-        "data": Joined((address,), comma + 1),
-    }
+    kind = data.media_type or media_type or "application/octet-stream"
+    return {"mimeType": ";".join([kind, *data.more]), "data": data.base64}
 
 
 def _text(part: dict[str, Json], place: Place, path: str) -> Json:
@@ -136,7 +124,7 @@ def _video(part: dict[str, Json], place: Place, path: str) -> Json:
 def _audio(part: dict[str, Json], place: Place, path: str) -> Json:
     audio = part.get("input_audio")
     data = audio.get("data") if isinstance(audio, Mapping) else None
-    if not isinstance(data, str):
+    if not isinstance(audio, Mapping) or not isinstance(data, (str, Joined)):
         raise place.fault(f"{path}.input_audio.data", "must be text")
     kind = str(audio.get("format") or "wav")
     return _bytes_or_at(data, kind if "/" in kind else f"audio/{kind}", place, path)
@@ -150,7 +138,7 @@ def _file(part: dict[str, Json], place: Place, path: str) -> Json:
     name = file.get("filename")
     media_type = _type_of(file) or _by_ending(name if isinstance(name, str) else "")
     data, uri = file.get("file_data"), file.get("file_id") or file.get("file_url")
-    if isinstance(data, str):
+    if isinstance(data, (str, Joined)):
         return _bytes_or_at(data, media_type or "application/pdf", place, path)
     if isinstance(uri, str):
         return _at(uri, media_type, place, path)
@@ -161,7 +149,7 @@ def _document(part: dict[str, Json], place: Place, path: str) -> Json:
     """Say the reference systems' document, which may be bytes or an address."""
     document = part.get("document")
     data = document.get("data") if isinstance(document, Mapping) else None
-    if not isinstance(data, str):
+    if not isinstance(document, Mapping) or not isinstance(data, (str, Joined)):
         raise place.fault(f"{path}.document.data", "must be text")
     name = document.get("filename") or document.get("name")
     media_type = _type_of(document) or _by_ending(name if isinstance(name, str) else "")
@@ -187,20 +175,24 @@ def _type_of(source: Json) -> str:
     return next((value for value in given if isinstance(value, str) and "/" in value), "")
 
 
-def _bytes_or_at(data: str, media_type: str, place: Place, path: str) -> Json:
+def _bytes_or_at(data: str | Joined, media_type: str, place: Place, path: str) -> Json:
     """Say base64 or an address."""
-    if data[:5].lower() == "data:" or "://" in data[:16]:
+    if begins(data, "data:") or (isinstance(data, str) and "://" in data[:16]):
         return _at(data, media_type, place, path)
     return {"inlineData": {"mimeType": media_type, "data": data}}
 
 
-def _at(address: str, media_type: str, place: Place, path: str, *, default: str = "") -> Json:
+def _at(
+    address: str | Joined, media_type: str, place: Place, path: str, *, default: str = ""
+) -> Json:
     """Say what is at `address`."""
-    if address[:5].lower() == "data:":
+    if begins(address, "data:"):
         data = inlined(address, media_type or default)
         if data is None:
             raise place.fault(path, "a data: address is a type, a comma and the data")
         return {"inlineData": data}
+    if not isinstance(address, str):
+        raise place.fault(path, "it must be an address")
     media_type = media_type or _by_ending(urlsplit(address).path) or default
     return {"fileData": {"fileUri": address, **({"mimeType": media_type} if media_type else {})}}
 
