@@ -339,6 +339,18 @@ def test_what_is_no_event_is_an_error(frame: bytes) -> None:
         answering().feed([frame], [])
 
 
+@pytest.mark.parametrize("place", ["usageMetadata", "candidates", "new"])
+def test_depth_is_bounded(place: str) -> None:
+    """Brackets without end are a bound's matter, wherever they stand."""
+    deep = b"[" * 100_000 + b"]" * 100_000
+    frame = event({"text": "a"})[:-1] + b', "' + place.encode() + b'": ' + deep + b"}"
+    answer, into = answering(), list[Chunk]()
+    answer.feed([event({"text": "a"})], into)
+
+    with pytest.raises(LimitExceededError, match="max_json_depth"):
+        answer.feed([frame], into)
+
+
 def status(code: int, word: str, message: str = "No.", *details: Any) -> bytes:
     """An error as Google's APIs have it."""
     inner = {"code": code, "message": message, "status": word, "details": list(details)}

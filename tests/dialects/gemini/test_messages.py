@@ -244,6 +244,24 @@ def test_results_find_their_calls() -> None:
     assert [] == dropped
 
 
+def test_results_are_a_content_of_their_own() -> None:
+    """What the user says behind them is another; neighbours of one kind are together."""
+    body, _ = sent(
+        [
+            {"role": "user", "content": "a"},
+            {"role": "user", "content": "b"},
+            {"role": "assistant", "tool_calls": [call("1"), call("2")]},
+            {"role": "tool", "tool_call_id": "1", "content": "r"},
+            {"role": "tool", "tool_call_id": "2", "content": "s"},
+            {"role": "user", "content": "c"},
+        ]
+    )
+
+    assert [("user", 2), ("model", 2), ("user", 2), ("user", 1)] == [
+        (content["role"], len(content["parts"])) for content in body["contents"]
+    ]
+
+
 def test_the_deprecated_call_and_its_result() -> None:
     """They have no ids, here as there."""
     body, _ = sent(

@@ -30,6 +30,7 @@ errors     errors by status word and by their details
   ``/projects/`` already or there is no project (express mode). The location is the target's
   `region`, else the host's, else ``global``.
 - A ``base_url`` without a version gets one: the target's `api_version`, ``v1beta`` or ``v1``.
+- A path of the catalogue's row may have ``{model}`` and ``{verb}`` in it.
 - Streams are server-sent events (``alt=sse``); with the flag ``json_array`` one JSON array, for
   gateways that only pass on that.
 - Whatever has no name in OpenAI's shape goes in ``extra_body`` under Gemini's own:

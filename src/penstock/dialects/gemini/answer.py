@@ -98,7 +98,7 @@ class GeminiAnswer:
             data = frame if type(frame) is bytes else frame.data
             try:
                 event = plain(data)
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, RecursionError):
                 event = None
             if event is not None and event.responseId == id and event.modelVersion == model:
                 candidate = event.candidates[0]

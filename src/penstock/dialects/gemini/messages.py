@@ -28,6 +28,9 @@ a fallback: without it Gemini 3 refuses the conversation (ai.google.dev/gemini-a
 thought-signatures)."""
 
 _SYSTEM = frozenset({"system", "developer"})
+_RESULTS = "results"
+"""Whose turn results of tools are: a content of their own, of the role ``user``. Beside them the
+API takes what a user says for the model's words (pydantic-ai's GoogleModel splits them too)."""
 _SAID = frozenset({"role", "content"})
 _OF_TOOL = _SAID | {"tool_call_id", "name", "is_error"}
 _OF_ASSISTANT = _SAID | {"tool_calls", "function_call", "refusal", KEY}
@@ -60,8 +63,10 @@ class Contents:
         role: str = message["role"]
         if role in _SYSTEM:
             return None if leading else "user"
-        if role in ("user", "tool", "function"):
-            return "user"
+        if role in ("tool", "function"):
+            return _RESULTS
+        if role == "user":
+            return role
         if role == "assistant":
             return "model"
         raise place.fault("role", f"nobody has the role {role!r:.40}")
@@ -82,7 +87,7 @@ class Contents:
 
     def turn(self, role: str, parts: Json) -> Json:
         """Return a turn."""
-        return {"role": role, "parts": parts}
+        return {"role": "user" if role == _RESULTS else role, "parts": parts}
 
     def entries(self, system: list[Json], turns: Json) -> Iterable[tuple[str, Json]]:
         """Return the system's words apart, where there are any, and the turns."""

@@ -9,8 +9,8 @@ calls of its own tools and what they gave, images that it made. `provider_state`
 - ``{"image": "data:..."}`` is an image of the answer, at the same address;
 - any other is the part itself.
 
-Each may have the part's ``thoughtSignature`` beside it. Thinking without one is not kept: Gemini
-does not ask for it. An answer of text and then calls, without signatures, has no state.
+Each may have the part's ``thoughtSignature`` beside it. Thinking without one is not kept, nor is
+speech: Gemini does not ask for them. An answer of text and then calls, without signatures, has no state.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ JSON_SCHEMA = Subset(
         }
     ),
     references=True,
-    enums=frozenset({"string", "number", "integer", "null"}),
+    enums=frozenset({"string", "number", "integer"}),
 )
 """What ``responseJsonSchema`` and ``parametersJsonSchema`` take (google-genai 3.6, the description
 of ``GenerateContentConfig.response_json_schema``)."""
