@@ -10,7 +10,8 @@ calls of its own tools and what they gave, images that it made. `provider_state`
 - any other is the part itself.
 
 Each may have the part's ``thoughtSignature`` beside it. Thinking without one is not kept, nor is
-speech: Gemini does not ask for them. An answer of text and then calls, without signatures, has no state.
+speech: Gemini does not ask for them. An answer of text and then calls, without signatures, has no
+state.
 """
 
 from __future__ import annotations
