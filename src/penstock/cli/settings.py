@@ -98,7 +98,8 @@ def settings(config: Configuration) -> Iterator[Setting]:
         if short not in config.values.get("aliases", {}):
             yield Setting(f"aliases.{_quoted(short)}", model, "default")
     for row in catalogue().values():
-        yield from _of_environment(row)
+        if row.routable:  # of others nothing is used
+            yield from _of_environment(row)
 
 
 def _of_environment(row: ProviderRow) -> Iterator[Setting]:
