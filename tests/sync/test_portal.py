@@ -14,11 +14,12 @@ import threading
 from collections.abc import AsyncGenerator, AsyncIterable, Iterator
 from functools import partial
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 import pytest
 
 from penstock.errors import StreamClosedError, UsageError
-from penstock.sync.portal import Portal
+from penstock.sync.portal import Portal, next_of
 
 SOURCE = Path(__file__).parents[2] / "src"
 
@@ -441,3 +442,22 @@ def test_the_interpreters_exit_closes_and_does_not_hang() -> None:
     )
 
     assert (0, "closing\ncleaned\n", "") == (done.returncode, done.stdout, done.stderr)
+
+
+def test_no_wait_is_deaf_for_long() -> None:
+    """A signal that CPython lost before a wait is heeded after a second, as no wait is longer."""
+    waits: list[float] = []
+
+    class Inbox(SimpleQueue[str]):
+        def get(self, block: bool = True, timeout: float | None = None) -> str:
+            waits.append(timeout or 1e9)
+            if len(waits) < 3:
+                raise Empty
+            return super().get(block, timeout)
+
+    inbox = Inbox()
+    inbox.put("message")
+
+    assert "message" == next_of(inbox)
+    assert 3 == len(waits)
+    assert max(waits) <= 1

@@ -8,7 +8,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from penstock.errors import StreamClosedError, UsageError
-from penstock.sync.portal import closed, settle
+from penstock.sync.portal import closed, next_of, settle
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -112,7 +112,7 @@ class Pump(Generic[T]):
     def _take(self) -> list[T]:
         """Return the next batch; an empty one at the end."""
         self._give_room()
-        message = self._inbox.get()
+        message = next_of(self._inbox)
         if isinstance(message, _End):
             self._ended = True
             self._inbox.put(message)  # whoever asks again, or waits too, learns the same
