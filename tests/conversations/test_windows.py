@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 
 from penstock.conversations import Conversation, SyncConversation
-from penstock.conversations.tokens import EstimatedTokens, TokenizerTokens, tokens_of
+from penstock.conversations.tokens import EstimatedTokens, tokens_of
 from penstock.conversations.windows import Window
 from penstock.errors import ConfigurationError
 
@@ -211,24 +210,6 @@ def test_an_estimate_goes_towards_what_is_reported() -> None:
     assert counter.bytes_per_token >= 0.5
     assert 0 == counter.count("")
     assert 1 == EstimatedTokens().count("a")
-
-
-def test_a_tokenizer_counts_from_a_local_file(tmp_path: Path) -> None:
-    """The file is ``tokenizer.json``; nothing is downloaded, and what is none is refused."""
-    path = tmp_path / "tokenizer.json"
-    vocabulary = {"[UNK]": 0, "hello": 1, "world": 2}
-    made = {
-        "version": "1.0",
-        "added_tokens": [],
-        "pre_tokenizer": {"type": "Whitespace"},
-        "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": "[UNK]"},
-    }
-    path.write_text(json.dumps(made))
-
-    assert 3 == TokenizerTokens(path).count("hello world !")
-    path.write_text("{}")
-    with pytest.raises(ConfigurationError, match="is no tokenizer"):
-        TokenizerTokens(path)
 
 
 def test_tokens_of_a_message_are_its_texts_and_calls() -> None:

@@ -8,6 +8,7 @@ import sys
 import time
 from typing import Any
 
+import azure.identity  # noqa: F401  # what a bare installation leaves out, and this module with it
 import pytest
 from tests.providers.test_auth import TARGET, reach
 from tests.test_secrets import shown

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import botocore  # noqa: F401  # what a bare installation leaves out, and this module with it
 import pytest
 from benchmarks.fresh import fresh
 
