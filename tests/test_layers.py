@@ -68,6 +68,7 @@ class Row:
 MSGSPEC = frozenset({"msgspec"})
 PYDANTIC = frozenset({"msgspec", "pydantic"})
 ANYIO = frozenset({"anyio", "msgspec"})
+PRICES = frozenset({"genai_prices"})
 IDENTITY = frozenset({"azure", "botocore", "google"})
 HTTPX = frozenset({"certifi", "h11", "httpcore", "httpcore2", "httpx", "httpx2", "truststore"})
 
@@ -83,7 +84,7 @@ TABLE = {
     "decoders": Row(frozenset({"errors", "limits"}), frozenset({"ijson", "msgspec"}), pure=True),
     "pipeline": Row(SEAMS, ANYIO | {"aiostream", "pydantic_core"}),
     # what assembles them
-    "providers": Row(STAGES | {"_version", "sources"}, ANYIO | PYDANTIC | IDENTITY),
+    "providers": Row(STAGES | {"_version", "sources"}, ANYIO | PYDANTIC | IDENTITY | PRICES),
     "policies": Row(SEAMS, ANYIO),
     "endpoints": Row(STAGES | {"providers"}, ANYIO | PYDANTIC),
     "conversations": Row(SEAMS | {"encoders"}, ANYIO | {"puremagic", "tokenizers"}),

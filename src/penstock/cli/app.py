@@ -105,12 +105,16 @@ def models(
     provider: Annotated[
         str | None, typer.Argument(help="Only this provider.", show_default=False)
     ] = None,
+    facts: Annotated[
+        bool,
+        typer.Option("--facts", help="Add what penstock[prices] knows: tokens it takes, its end."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the models that can be reached: providers with a key, and local servers that answer."""
     from penstock.cli.models import list_models
 
-    raise typer.Exit(guarded(list_models, provider, as_json))
+    raise typer.Exit(guarded(list_models, provider, facts, as_json))
 
 
 @app.command(epilog=EPILOG)
