@@ -77,8 +77,11 @@ class Streamed:
 class Kept(Protocol):
     """A conversation that is kept as JSON, so that sending it is copying."""
 
-    def blocks(self) -> AsyncIterator[Lines | Streamed]:
-        """Return one pass over its messages, as many at once as fit a block."""
+    def blocks(self) -> AsyncIterator[Lines | Streamed | Item]:
+        """Return one pass over its messages, as many at once as fit a block.
+
+        A message that has to be made anew comes as a dict.
+        """
         ...
 
 

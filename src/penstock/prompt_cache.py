@@ -143,13 +143,15 @@ class _Async(Watched):
 class _Kept(_Async):
     """One that is kept as JSON."""
 
-    async def blocks(self) -> AsyncGenerator[Lines | Streamed, None]:
+    async def blocks(self) -> AsyncGenerator[Lines | Streamed | Json, None]:
         """Return one pass over the messages as they are kept."""
         take = _taking(self)
         async for block in self._messages.blocks():
             if isinstance(block, Lines):
                 for line in block.data[:-1].split(b"\n"):
                     take(line)
+            elif not isinstance(block, Streamed):
+                take(_json_of(block))
             else:
                 digest = blake2b(digest_size=_SIZE)
                 async for piece in block.open():

@@ -109,7 +109,7 @@ def test_large_messages_come_in_pieces(reopen: Open, size: int) -> None:
     assert messages == list(kept)
     assert messages[::-1] == list(reversed(kept))
     assert messages[3] == kept[3]
-    for block in kept.blocks():
+    for block in kept.kept():
         pieces = [block.data] if isinstance(block, Lines) else list(block.pieces())
         assert block.size == sum(map(len, pieces)) if isinstance(block, Large) else True
         assert max(map(len, pieces)) <= 65_536 + (
@@ -126,7 +126,7 @@ def test_messages_may_be_typed_or_ready(reopen: Open) -> None:
 
     assert [{"role": "user", "content": "a"}, {"role": "user", "content": "b\n"}] == list(kept)
     assert [b'{"role":"user","content":"b\\n"}\n'] == [
-        block.data for block in kept.blocks(1) if isinstance(block, Lines)
+        block.data for block in kept.kept(1) if isinstance(block, Lines)
     ]
 
 

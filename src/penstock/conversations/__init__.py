@@ -11,6 +11,8 @@ memory       in the process
 jsonl        in a file of lines (`files`, `lines`, `chain`, `sidecar`, `locks`)
 sqlite       in an SQLite file (`schema`, `runs`)
 attachments  typed parts that are read while they are sent
+references   attachments that are kept where they are, with their digests
+sending      the way out of a store, in worker threads
 windows      what is sent of a conversation
 tokens       how many tokens a message is
 compacting   summaries in the place of earlier messages

@@ -12,18 +12,22 @@ from binascii import Error as NotBase64
 from io import BytesIO
 from pathlib import Path
 from threading import Lock
-from typing import IO, TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, TypeAlias
 
 from penstock.errors import ConfigurationError, LimitExceededError
 from penstock.fields import Base64, Joined
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from os import PathLike
 
 __all__ = [
+    "KINDS",
+    "Attachment",
     "AudioFile",
     "DecodedDataUrl",
     "DocumentFile",
+    "FileBytes",
     "ImageFile",
     "VideoFile",
     "decode_data_url",
@@ -39,7 +43,7 @@ _HEAD = 4096
 """Bytes that a signature is looked for in."""
 
 
-class _Attachment:
+class Attachment:
     """A file, open file, bytes or URL.
 
     Args:
@@ -47,12 +51,15 @@ class _Attachment:
         media_type: Its type; by default what its first bytes say, else its name.
         filename: The name that the provider is told; by default the path's.
         max_size: Bytes; a larger one is refused.
+        keep: What a `Conversation` keeps of it: ``"inside"`` all of it, ``"reference"`` where it
+            is, and its digest; then only of a path, and the file must stay as it is.
 
     Raises:
         ConfigurationError: There is no such file, or its type is not known.
         LimitExceededError: It is larger than `max_size`.
     """
 
+    _kind: ClassVar[str] = ""
     _kinds: ClassVar[str] = ""
     """How the media types begin that the part can be."""
 
@@ -63,23 +70,29 @@ class _Attachment:
         media_type: str | None = None,
         filename: str | None = None,
         max_size: int = MAX_SIZE,
+        keep: Literal["inside", "reference"] = "inside",
     ) -> None:
         self.url: str | None = None
         """Where it is, for one that is not sent itself."""
-        self._bytes = _Bytes(source)
-        self.size = self._bytes.size
+        self.source = FileBytes(source)
+        """What its bytes are read from."""
+        self.keep: Literal["inside", "reference"] = keep
+        """What a conversation keeps of it."""
+        if keep not in ("inside", "reference") or (keep == "reference" and not self.source.path):
+            raise ConfigurationError('keep is "inside" or, of a path, "reference"', param="keep")
+        self.size = self.source.size
         """Bytes."""
         if self.size > max_size:
             raise LimitExceededError(
-                f"{self._bytes.name or 'the attachment'} has {self.size} bytes: max_size is"
+                f"{self.source.name or 'the attachment'} has {self.size} bytes: max_size is"
                 f" {max_size}",
                 phase="max_size",
                 limit=max_size,
                 elapsed=self.size,
             )
-        self.filename = filename or self._bytes.name
+        self.filename = filename or self.source.name
         """The name that the provider is told; ``""`` for none."""
-        self.media_type = media_type or _media_type(self._bytes, self.filename, self._kinds)
+        self.media_type = media_type or _media_type(self.source, self.filename, self._kinds)
         """Its media type."""
 
     @classmethod
@@ -91,12 +104,30 @@ class _Attachment:
         """
         if not url.startswith(("https://", "http://", "gs://", "data:")):
             raise ConfigurationError(f"{url[:80]!r} is no URL: a path goes in {cls.__name__}(path)")
-        made = cls.__new__(cls)
-        made.url = url
-        made.size = 0
-        made.media_type = media_type
-        made.filename = filename
+        return cls._made(url, FileBytes(b""), {"media_type": media_type, "filename": filename})
+
+    @classmethod
+    def of(cls, source: FileBytes, described: Mapping[str, Any]) -> Self:  # Any: JSON
+        """Return the attachment that was once `described`, kept by reference."""
+        made = cls._made(None, source, described)
+        made.keep = "reference"
         return made
+
+    @classmethod
+    def _made(cls, url: str | None, source: FileBytes, described: Mapping[str, Any]) -> Self:
+        made = cls.__new__(cls)
+        made.url, made.source, made.size, made.keep = url, source, source.size, "inside"
+        made.media_type, made.filename = described["media_type"], described["filename"]
+        return made
+
+    def described(self) -> dict[str, Any]:  # Any: JSON
+        """Return what a conversation keeps of it beside its digest."""
+        return {
+            "kind": self._kind,
+            "size": self.size,
+            "media_type": self.media_type,
+            "filename": self.filename,
+        }
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.filename or self.media_type!r}, {self.size} bytes)"
@@ -104,33 +135,43 @@ class _Attachment:
     def _address(self) -> str | Joined:
         if self.url is not None:
             return self.url
-        return Joined((f"data:{self.media_type};base64,", self._bytes.base64()))
+        return Joined((f"data:{self.media_type};base64,", self.source.base64()))
 
 
-class ImageFile(_Attachment):
-    """A picture (`ChatCompletionContentPartImageParam`); see `_Attachment` for the arguments.
+class ImageFile(Attachment):
+    """A picture (`ChatCompletionContentPartImageParam`); see `Attachment` for the arguments.
 
     ``detail`` is ``"auto"``, ``"low"`` or ``"high"``.
     """
 
-    _kinds = "image/"
+    _kind, _kinds = "image", "image/"
 
     def __init__(self, source: Source, *, detail: str | None = None, **more: Any) -> None:
         super().__init__(source, **more)
         self.detail = detail
 
+    @classmethod
+    def _made(cls, url: str | None, source: FileBytes, described: Mapping[str, Any]) -> Self:
+        made = super()._made(url, source, described)
+        made.detail = described.get("detail")
+        return made
+
+    def described(self) -> dict[str, Any]:
+        """Return what a conversation keeps of it beside its digest."""
+        return super().described() | ({"detail": self.detail} if self.detail else {})
+
     def to_openai(self) -> Json:
         """Return the ``image_url`` part."""
         image: dict[str, Json] = {"url": self._address()}
-        if getattr(self, "detail", None) is not None:
+        if self.detail is not None:
             image["detail"] = self.detail
         return {"type": "image_url", "image_url": image}
 
 
-class AudioFile(_Attachment):
+class AudioFile(Attachment):
     """Sound (`ChatCompletionContentPartInputAudioParam`): for OpenAI, WAV or MP3."""
 
-    _kinds = "audio/"
+    _kind, _kinds = "audio", "audio/"
 
     def to_openai(self) -> Json:
         """Return the ``input_audio`` part.
@@ -141,13 +182,15 @@ class AudioFile(_Attachment):
         if self.url is not None:
             raise ConfigurationError("an audio part takes the sound itself, not its address")
         kind = self.media_type.partition("/")[2].removeprefix("x-")
-        data = Joined((self._bytes.base64(),))
+        data = Joined((self.source.base64(),))
         audio = {"data": data, "format": {"mpeg": "mp3", "wave": "wav"}.get(kind, kind)}
         return {"type": "input_audio", "input_audio": audio}
 
 
-class DocumentFile(_Attachment):
+class DocumentFile(Attachment):
     """A PDF or other document (`File` of the openai SDK's content parts)."""
+
+    _kind = "document"
 
     def to_openai(self) -> Json:
         """Return the ``file`` part; for an address the ``document`` part of the seeds."""
@@ -158,14 +201,23 @@ class DocumentFile(_Attachment):
         return {"type": "file", "file": {"file_data": self._address(), "filename": name}}
 
 
-class VideoFile(_Attachment):
+class VideoFile(Attachment):
     """A film, for the dialects that take one (``video_url``: vLLM, Gemini, Bedrock, Qwen)."""
 
-    _kinds = "video/"
+    _kind, _kinds = "video", "video/"
 
     def to_openai(self) -> Json:
         """Return the ``video_url`` part."""
         return {"type": "video_url", "video_url": {"url": self._address()}}
+
+
+KINDS: dict[str, type[Attachment]] = {
+    "image": ImageFile,
+    "audio": AudioFile,
+    "document": DocumentFile,
+    "video": VideoFile,
+}
+"""The kinds, by the words that conversations keep them under."""
 
 
 class DecodedDataUrl(NamedTuple):
@@ -193,7 +245,7 @@ def decode_data_url(url: str) -> DecodedDataUrl | None:
         return None
 
 
-class _Bytes:
+class FileBytes:
     """Where an attachment's bytes are read from, at any offset, by several passes at once."""
 
     def __init__(self, source: Source) -> None:
@@ -258,7 +310,7 @@ class _Bytes:
         return await run_sync(self.read, offset, size)
 
 
-def _media_type(source: _Bytes, filename: str, kinds: str) -> str:
+def _media_type(source: FileBytes, filename: str, kinds: str) -> str:
     """Return the type that the first bytes say, else the name's."""
     from mimetypes import guess_type
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
 from itertools import islice
 from os import fspath
 from pathlib import Path
@@ -11,23 +11,26 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 import msgspec
 
 from penstock.conversations import windows
-from penstock.conversations.canonical import message_of
+from penstock.conversations.canonical import message_of, whole_lines
 from penstock.conversations.jsonl import JSONLStore
 from penstock.conversations.memory import MemoryStore
+from penstock.conversations.references import message_in
+from penstock.conversations.sending import decoded, in_thread, messages_of, sent
 from penstock.conversations.sqlite import SQLiteStore
-from penstock.conversations.stores import lines_of, positions
+from penstock.conversations.stores import positions
 from penstock.conversations.tokens import EstimatedTokens, tokens_of
 from penstock.conversations.windows import PINNED
 from penstock.errors import ConfigurationError
-from penstock.fields import Lines
 
 if TYPE_CHECKING:
     from os import PathLike
     from types import TracebackType
 
+    from penstock.conversations.canonical import Message as Kept
     from penstock.conversations.stores import Large, Metadata, Store
     from penstock.conversations.tokens import TokenCounter
     from penstock.conversations.windows import Window
+    from penstock.fields import Lines, Streamed
     from penstock.messages import Message
 
 __all__ = ["SyncConversation", "open_store"]
@@ -99,7 +102,7 @@ class SyncConversation:
             EncodeError: It is no message, or has no JSON form.
             ConversationError: The disk is full, or another writer has the conversation.
         """
-        return self.store.append([message_of(message)])
+        return self._keep([message_of(message)])
 
     def extend(self, messages: Iterable[Message]) -> int:
         """Keep messages, up to 512 at a time all or none; return how many there were.
@@ -111,9 +114,17 @@ class SyncConversation:
         count = 0
         source = iter(messages)
         while batch := [message_of(message) for message in islice(source, _BATCH)]:
-            self.store.append(batch)
+            self._keep(batch)
             count += len(batch)
         return count
+
+    def _keep(self, messages: list[Kept]) -> int:
+        notes: dict[str, Json] = {}
+        for message in messages:
+            notes.update(message.notes)
+        if notes:  # a line never refers to what is not noted
+            self.store.note(notes)
+        return self.store.append(messages)
 
     def __len__(self) -> int:
         """How many messages there are."""
@@ -123,9 +134,15 @@ class SyncConversation:
         """Every message, from the first."""
         return self.messages()
 
+    async def __aiter__(self) -> AsyncGenerator[Json, None]:
+        """Every message, read in a worker thread."""
+        async for message in decoded(await in_thread(self.kept), self.store.metadata):
+            yield message
+
     def __reversed__(self) -> Iterator[Json]:
         """Every message, from the last."""
-        return map(msgspec.json.decode, self.store.backwards(self.store.length()))
+        for line in self.store.backwards(self.store.length()):
+            yield message_in(line, self.store.metadata)
 
     def __getitem__(self, index: int) -> Json:
         """The message number `index`; negative ones count from the end.
@@ -140,11 +157,14 @@ class SyncConversation:
         return next(self.messages(start, start + 1))
 
     def messages(self, start: int = 0, stop: int | None = None) -> Iterator[Json]:
-        """Yield the messages from `start` to before `stop`, as a slice has them."""
-        for line in lines_of(self.blocks(start, stop)):
-            yield msgspec.json.decode(line)
+        """Return the messages from `start` to before `stop`, as a slice has them."""
+        return messages_of(self.kept(start, stop), self.store.metadata)
 
-    def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Lines | Large]:
+    def blocks(self) -> AsyncIterator[Lines | Streamed | Json]:
+        """Return one pass over the messages as they are kept: what the encoder sends."""
+        return sent(self.store, self.store.whole)
+
+    def kept(self, start: int = 0, stop: int | None = None) -> Iterator[Lines | Large]:
         """Return the messages as they are kept, as many at once as fit a block."""
         if start == 0 and stop is None:
             return self.store.whole()
@@ -239,26 +259,26 @@ class SyncConversation:
 
     def note(self, **noted: Any) -> None:  # Any: JSON
         """Note facts of the conversation: a name's value replaces an earlier one, None ends it."""
-        merged = self.store.metadata() | noted
-        self.store.note({name: value for name, value in merged.items() if value is not None})
+        self.store.note(noted)
 
     def vacuum(self) -> None:
         """Give back the room of what is no longer there."""
         self.store.vacuum()
 
     def export(self, path: str | PathLike[str]) -> int:
-        """Write the messages to a JSONL file of OpenAI-shaped messages; return how many."""
+        """Write the messages to a new JSONL file of OpenAI-shaped messages; return how many.
+
+        Files that messages refer to are written inside: the file needs nothing beside it.
+
+        Raises:
+            ConversationError: Such a file has changed.
+            FileExistsError: There is a file at `path`.
+        """
         count = 0
         with Path(path).open("xb") as file:
-            for block in self.store.whole():
-                if isinstance(block, Lines):
-                    file.write(block.data)
-                    count += block.data.count(b"\n")
-                    continue
-                for piece in block.pieces():
-                    file.write(piece)
-                file.write(b"\n")
-                count += 1
+            for pieces, messages in whole_lines(self.store.whole(), self.store.metadata):
+                file.writelines(pieces)
+                count += messages
         return count
 
     def load(self, path: str | PathLike[str]) -> int:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
+from penstock.conversations.references import is_referring, message_in, referred
+from penstock.conversations.stores import lines_of
 from penstock.encoders import encode_json
 from penstock.errors import EncodeError
-from penstock.fields import Raw
+from penstock.fields import Lines, Raw
 
-__all__ = ["BLOCK", "Message", "message_of"]
+if TYPE_CHECKING:
+    from penstock.conversations.references import Notes
+    from penstock.conversations.stores import Large
+
+__all__ = ["BLOCK", "Message", "message_of", "whole_lines"]
 
 # JSON of the OpenAI shape, as the caller gives it.
 Json: TypeAlias = Any
@@ -25,15 +33,18 @@ class Message:
 
     Args:
         value: A dict of the OpenAI shape, whose values may be typed parts.
+        notes: What is to be noted of the conversation before the message is kept.
 
     Raises:
         EncodeError: It has no JSON form.
     """
 
-    __slots__ = ("_small", "_value", "size")
+    __slots__ = ("_small", "_value", "notes", "size")
 
-    def __init__(self, value: Json) -> None:
+    def __init__(self, value: Json, notes: Mapping[str, Json] = MappingProxyType({})) -> None:
         self._value = value
+        self.notes = notes
+        """What is to be noted of the conversation before the message is kept."""
         self.size = 0
         """Bytes of its JSON."""
         self._small: bytes | None = None
@@ -56,6 +67,7 @@ def message_of(value: Json) -> Message:
 
     Raises:
         EncodeError: It is no message, or has no JSON form.
+        ConversationError: A file that it is to refer to is not what it was.
     """
     if isinstance(value, Raw):
         try:
@@ -70,8 +82,32 @@ def message_of(value: Json) -> Message:
         )
     if not isinstance(value.get("role"), str):
         raise EncodeError("a message needs a role, and it must be text", param="role")
-    content = value.get("content")
-    if isinstance(content, (list, tuple)) and any(hasattr(part, "to_openai") for part in content):
-        parts = [part.to_openai() if hasattr(part, "to_openai") else part for part in content]
-        value = {**value, "content": parts}
-    return Message(value)
+    return Message(*referred(value))
+
+
+def whole_lines(
+    blocks: Iterable[Lines | Large], notes: Notes
+) -> Iterator[tuple[Iterable[bytes], int]]:
+    """Yield the bytes of each block, as its messages are without any files beside them.
+
+    Each comes with the number of its messages.
+    """
+    for block in blocks:
+        if isinstance(block, Lines) and not is_referring(block.data):
+            yield [block.data], block.data.count(b"\n")
+            continue
+        if not isinstance(block, Lines) and not is_referring(next(block.pieces())):
+            yield chain(block.pieces(), [b"\n"]), 1
+            continue
+        for line in lines_of([block]):
+            message = message_in(line, notes)
+            yield chain(Message(_inside(message)).pieces(), [b"\n"]), 1
+
+
+def _inside(message: Json) -> Json:
+    """Return a message with its files in it."""
+    content = message.get("content")
+    if not isinstance(content, list):
+        return message
+    parts = [part.to_openai() if hasattr(part, "to_openai") else part for part in content]
+    return {**message, "content": parts}

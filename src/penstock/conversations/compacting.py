@@ -6,12 +6,10 @@ part is noted before the next is asked for, so that an interrupted compaction go
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import msgspec
-
-from penstock.conversations.stores import lines_of
+from penstock.conversations.sending import messages_of
 from penstock.conversations.tokens import EstimatedTokens, TokenCounter, tokens_of
 from penstock.conversations.windows import SUMMARIES, Window, stretches, summarised
 
@@ -72,7 +70,7 @@ def _so_far(store: Store, stretch: Range) -> tuple[int, str]:
 def _part(store: Store, start: int, stop: int, most: int, counter: TokenCounter) -> list[Json]:
     """Return messages from `start` on of about `most` tokens; results stay with their calls."""
     found: list[Json] = []
-    for message in _messages(store, start, stop):
+    for message in messages_of(store.blocks(start, stop), store.metadata):
         if found and most <= 0 and message["role"] != "tool":
             break
         found.append(message)
@@ -80,16 +78,10 @@ def _part(store: Store, start: int, stop: int, most: int, counter: TokenCounter)
     return found
 
 
-def _messages(store: Store, start: int, stop: int) -> Iterator[Json]:
-    return map(msgspec.json.decode, lines_of(store.blocks(start, stop)))
-
-
 def _note(store: Store, start: int, stop: int, text: str) -> None:
     """Keep a summary; those that it covers are let go of."""
-    noted = store.metadata()
-    others = [
-        each for each in noted.get(SUMMARIES, ()) if each["stop"] <= start or each["start"] >= stop
-    ]
+    noted = store.metadata().get(SUMMARIES, ())
+    others = [each for each in noted if each["stop"] <= start or each["start"] >= stop]
     message = {"role": "user", "content": _HEAD + text}
     others.append({"start": start, "stop": stop, "message": message})
-    store.note(noted | {SUMMARIES: sorted(others, key=lambda each: int(each["start"]))})
+    store.note({SUMMARIES: sorted(others, key=lambda each: int(each["start"]))})

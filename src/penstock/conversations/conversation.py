@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
-
-import msgspec
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from penstock.conversations.blocking import SyncConversation, open_store
-from penstock.conversations.canonical import message_of
 from penstock.conversations.compacting import compact
-from penstock.conversations.stores import Large, lines_of
-from penstock.fields import Lines, Streamed
+from penstock.conversations.sending import decoded, in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from os import PathLike
     from types import TracebackType
 
@@ -23,18 +17,16 @@ if TYPE_CHECKING:
     from penstock.conversations.stores import Metadata
     from penstock.conversations.tokens import TokenCounter
     from penstock.conversations.windows import Window
+    from penstock.fields import Lines, Streamed
     from penstock.messages import Message
 
-__all__ = ["Conversation", "in_thread"]
+__all__ = ["Conversation"]
 
 # A message of the OpenAI shape.
 Json: TypeAlias = Any
-T = TypeVar("T")
 
 _BATCH = 512
 """Messages that `extend` keeps together."""
-_AHEAD = 3
-"""Blocks that are read in one visit to a worker thread, which costs as much as copying one."""
 
 
 class Conversation:
@@ -109,14 +101,13 @@ class Conversation:
         if not isinstance(messages, AsyncIterable):
             return await in_thread(self.sync.extend, messages)
         count = 0
-        batch = []
+        batch: list[Message] = []
         async for message in messages:
-            batch.append(message_of(message))
+            batch.append(message)
             if len(batch) == _BATCH:
-                await in_thread(self.sync.store.append, batch)
-                count, batch = count + _BATCH, []
-        await in_thread(self.sync.store.append, batch)
-        return count + len(batch)
+                count += await in_thread(self.sync.extend, batch)
+                batch = []
+        return count + await in_thread(self.sync.extend, batch)
 
     async def length(self) -> int:
         """Return how many messages there are."""
@@ -132,10 +123,9 @@ class Conversation:
 
     async def messages(self, start: int = 0, stop: int | None = None) -> AsyncGenerator[Json, None]:
         """Yield the messages from `start` to before `stop`, as a slice has them."""
-        blocks = await in_thread(self.sync.blocks, start, stop)
-        while (block := await in_thread(next, blocks, None)) is not None:
-            for line in lines_of([block]):
-                yield msgspec.json.decode(line)
+        blocks = await in_thread(self.sync.kept, start, stop)
+        async for message in decoded(blocks, self.sync.store.metadata):
+            yield message
 
     async def backwards(self) -> AsyncGenerator[Json, None]:
         """Yield every message, from the last."""
@@ -151,9 +141,9 @@ class Conversation:
         """
         return await in_thread(self.sync.__getitem__, index)
 
-    def blocks(self) -> AsyncIterator[Lines | Streamed]:
+    def blocks(self) -> AsyncIterator[Lines | Streamed | Json]:
         """Return one pass over the messages as they are kept: what the encoder sends."""
-        return sent(self.sync.store.whole)
+        return self.sync.blocks()
 
     async def fork(self, at: int | None = None, name: str = "") -> Conversation:
         """Return one that begins with the first `at` messages; see `SyncConversation.fork`."""
@@ -251,7 +241,7 @@ class Conversation:
         await in_thread(self.sync.vacuum)
 
     async def export(self, path: str | PathLike[str]) -> int:
-        """Write the messages to a new JSONL file; return how many."""
+        """Write the messages to a new JSONL file, whole; see `SyncConversation.export`."""
         return await in_thread(self.sync.export, path)
 
     async def load(self, path: str | PathLike[str]) -> int:
@@ -261,41 +251,3 @@ class Conversation:
     async def aclose(self) -> None:
         """Let go of files and locks; idempotent."""
         await in_thread(self.sync.close)
-
-
-async def in_thread(call: Callable[..., T], *arguments: Any) -> T:  # Any: what `call` takes
-    """Call what may wait for a disk in a worker thread."""
-    from anyio.to_thread import run_sync  # loads a loop, which the sync face does without
-
-    return await run_sync(call, *arguments)
-
-
-async def sent(
-    blocks: Callable[[], Iterator[Lines | Large]],
-) -> AsyncGenerator[Lines | Streamed, None]:
-    """Yield blocks of a store, read in a worker thread, as the encoder takes them."""
-    source = await in_thread(blocks)
-    ready = getattr(source, "ready", None)
-    while True:
-        # A thread costs more than copying a block that is in the page cache.
-        now = ready is not None and ready()
-        found = _some(source, 1) if now else await in_thread(_some, source, _AHEAD)
-        if not found:
-            return
-        found.reverse()
-        while found:
-            block = found.pop()
-            yield block if isinstance(block, Lines) else Streamed(_opens(block), block.size)
-
-
-def _some(source: Iterator[Lines | Large], most: int) -> list[Lines | Large]:
-    return list(islice(source, most))
-
-
-def _opens(block: Large) -> Callable[[], AsyncIterator[bytes]]:
-    async def pieces() -> AsyncGenerator[bytes, None]:
-        source = block.pieces()
-        while (piece := await in_thread(next, source, None)) is not None:
-            yield piece
-
-    return pieces

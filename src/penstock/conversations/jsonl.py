@@ -22,6 +22,7 @@ from penstock.conversations.chain import Chain
 from penstock.conversations.files import MessageFile
 from penstock.conversations.lines import LineFile
 from penstock.conversations.sidecar import Sidecar
+from penstock.conversations.stores import merged
 from penstock.errors import ConversationError
 from penstock.fields import Lines
 
@@ -177,11 +178,11 @@ class JSONLStore:
         """Return what is noted of the conversation."""
         return dict(self._side.metadata)
 
-    def note(self, metadata: Mapping[str, Any]) -> None:
-        """Replace what is noted of the conversation. Any: JSON."""
+    def note(self, noted: Mapping[str, Any]) -> None:
+        """Add to what is noted: a value replaces its name's, None ends it. Any: JSON."""
         with self._lock:
             self._begin_writing()
-            self._side.metadata = dict(metadata)
+            self._side.metadata = merged(self._side.metadata, noted)
             self._side.write(self._file.path)
 
     def vacuum(self) -> None:

@@ -8,6 +8,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from penstock.conversations.canonical import BLOCK
+from penstock.conversations.stores import merged
 from penstock.fields import Lines
 
 if TYPE_CHECKING:
@@ -91,9 +92,11 @@ class MemoryStore:
         """Return what is noted of the conversation."""
         return dict(self._metadata)
 
-    def note(self, metadata: Mapping[str, Any]) -> None:
-        """Replace what is noted of the conversation. Any: JSON."""
-        self._metadata = json.loads(json.dumps(dict(metadata), allow_nan=False))
+    def note(self, noted: Mapping[str, Any]) -> None:
+        """Add to what is noted: a value replaces its name's, None ends it. Any: JSON."""
+        with self._lock:
+            whole = merged(self._metadata, noted)
+            self._metadata = json.loads(json.dumps(whole, allow_nan=False))
 
     def vacuum(self) -> None:
         """Do nothing: there is no room to give back."""

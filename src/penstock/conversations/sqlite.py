@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.conversations import runs
 from penstock.conversations.canonical import BLOCK
 from penstock.conversations.schema import prepare
-from penstock.conversations.stores import Large
+from penstock.conversations.stores import Large, merged
 from penstock.errors import ConversationError
 from penstock.fields import Lines
 
@@ -186,10 +186,11 @@ class SQLiteStore:
         noted: Metadata = json.loads(row)
         return noted
 
-    def note(self, metadata: Mapping[str, Any]) -> None:
-        """Replace what is noted of the conversation. Any: JSON."""
-        text = json.dumps(dict(metadata), ensure_ascii=False, allow_nan=False)
+    def note(self, noted: Mapping[str, Any]) -> None:
+        """Add to what is noted: a value replaces its name's, None ends it. Any: JSON."""
         with self._lock, self._transaction("note"):
+            whole = merged(json.loads(self._row("metadata")), noted)
+            text = json.dumps(whole, ensure_ascii=False, allow_nan=False)
             self._database.execute(
                 "UPDATE conversations SET metadata = ? WHERE id = ?", (text, self._id)
             )

@@ -15,7 +15,7 @@ from penstock.fields import Lines
 if TYPE_CHECKING:
     from penstock.conversations.canonical import Message
 
-__all__ = ["Large", "Metadata", "Store", "failed", "lines_of", "positions"]
+__all__ = ["Large", "Metadata", "Store", "failed", "lines_of", "merged", "positions"]
 
 Metadata: TypeAlias = "dict[str, Any]"
 """What the caller notes of a conversation. Any: JSON."""
@@ -89,8 +89,11 @@ class Store(Protocol):
         """Return what is noted of the conversation."""
         ...
 
-    def note(self, metadata: Mapping[str, Any]) -> None:
-        """Replace what is noted of the conversation. Any: JSON."""
+    def note(self, noted: Mapping[str, Any]) -> None:
+        """Add to what is noted, whoever else does: a value replaces its name's, None ends it.
+
+        Any: JSON.
+        """
         ...
 
     def vacuum(self) -> None:
@@ -109,6 +112,11 @@ def failed(what: str, error: OSError) -> ConversationError:
     return ConversationError(
         f"{what}: {error.strerror or error}{advice}", code="disk_full" if full else "io"
     )
+
+
+def merged(metadata: Mapping[str, Any], noted: Mapping[str, Any]) -> Metadata:
+    """Return what is noted after `noted` was; see `Store.note`. Any: JSON."""
+    return {name: value for name, value in {**metadata, **noted}.items() if value is not None}
 
 
 def positions(length: int, start: int, stop: int | None) -> tuple[int, int]:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 
 from penstock.conversations.canonical import message_of
+from penstock.conversations.references import message_in
+from penstock.conversations.sending import decoded, messages_of, sent
 from penstock.conversations.stores import lines_of
 from penstock.conversations.tokens import TokenCounter, tokens_of
 from penstock.errors import ConfigurationError
@@ -78,25 +80,20 @@ class Window:
 
     def __iter__(self) -> Iterator[Json]:
         """Every message of the view."""
-        return map(msgspec.json.decode, lines_of(self.kept()))
+        return messages_of(self.kept(), self.store.metadata)
 
     async def __aiter__(self) -> AsyncGenerator[Json, None]:
         """Every message of the view, read in a worker thread."""
-        from penstock.conversations.conversation import in_thread
-
-        messages = iter(self)
-        while (message := await in_thread(next, messages, None)) is not None:
+        async for message in decoded(self.kept(), self.store.metadata):
             yield message
 
     def __len__(self) -> int:
         """How many messages are sent."""
         return sum(1 if each.message else each.stop - each.start for each in self.ranges)
 
-    def blocks(self) -> AsyncIterator[Lines | Streamed]:
+    def blocks(self) -> AsyncIterator[Lines | Streamed | Json]:
         """Return one pass over the messages as they are kept: what the encoder sends."""
-        from penstock.conversations.conversation import sent
-
-        return sent(self.kept)
+        return sent(self.store, self.kept)
 
     def kept(self) -> Iterator[Lines | Large]:
         """Yield the blocks of the view, for a thread that may wait."""
@@ -145,7 +142,7 @@ def within(store: Store, budget: int, counter: TokenCounter) -> Window:
     start = length
     for number, data in zip(range(length - 1, -1, -1), store.backwards(length), strict=False):
         if number not in kept:
-            left -= tokens_of(msgspec.json.decode(data), counter)
+            left -= tokens_of(message_in(data, store.metadata), counter)
         if left < 0:
             break
         if _see(data).role != "tool":  # a result alone is no beginning
@@ -233,8 +230,8 @@ def _after_results(store: Store, number: int) -> int:
 
 
 def _tokens(store: Store, each: Range, counter: TokenCounter) -> int:
-    lines = lines_of(store.blocks(each.start, each.stop))
-    return sum(tokens_of(msgspec.json.decode(line), counter) for line in lines)
+    messages = messages_of(store.blocks(each.start, each.stop), store.metadata)
+    return sum(tokens_of(message, counter) for message in messages)
 
 
 def _lines(store: Store, start: int) -> Iterator[bytes]:

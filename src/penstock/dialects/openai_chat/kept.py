@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from penstock.fields import Raw, Run, Streamed
+from penstock.fields import Lines, Raw, Run, Streamed
 
 if TYPE_CHECKING:
     from penstock.fields import Kept
@@ -21,7 +21,7 @@ and an id of a call that is too long stands as near to the key of the calls."""
 
 
 def items_of(
-    messages: Kept, concerns: Callable[[bytes], bool], translate: Callable[[Raw], Json]
+    messages: Kept, concerns: Callable[[bytes], bool], translate: Callable[[Json], Json]
 ) -> Callable[[], AsyncIterator[Json]]:
     """Return a factory of what stands in the array for `messages`.
 
@@ -36,6 +36,8 @@ def items_of(
             if isinstance(block, Streamed):
                 whole = await _gathered(block, concerns)
                 yield block if whole is None else translate(Raw(whole))
+            elif not isinstance(block, Lines):
+                yield translate(block)
             elif concerns(block.data):
                 for line in block.data[:-1].split(b"\n"):
                     yield translate(Raw(line))

@@ -1,0 +1,167 @@
+"""Attachments that a conversation refers to: a line says what they are, a note where they are.
+
+A line has the digest, size and type of a file, and the conversation's notes have the path for it: a
+line that somebody else wrote can name no file that this conversation was not given. The file is
+read when the message is sent; one that has changed since is an error.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import msgspec
+
+from penstock.conversations.attachments import KINDS, Attachment, FileBytes
+from penstock.errors import ConversationError, EncodeError
+
+__all__ = ["KEY", "Notes", "is_referring", "message_in", "referred"]
+
+# A message of the OpenAI shape, or a part of one.
+Json: TypeAlias = Any
+Notes: TypeAlias = "Callable[[], Mapping[str, Any]]"
+"""Returns what is noted of a conversation. Any: JSON."""
+
+KEY = "penstock_files"
+"""The first key of a message that refers to files: ``[{"part", "kind", "sha256", "size", ...}]``.
+In the place of each part stands None."""
+_HEAD = b'{"penstock_files":'
+_NOTE = "file:"
+"""Begins the name of a note, which ends with the digest: ``{"path", "mtime_ns"}``."""
+_READ = 256 * 1024
+
+
+def is_referring(data: bytes) -> bool:
+    """Whether a line, or several, has a message that refers to files."""
+    return data.startswith(_HEAD) or b"\n" + _HEAD in data
+
+
+def referred(message: Mapping[str, Json]) -> tuple[Json, dict[str, Json]]:
+    """Return a message as its line has it, and what is to be noted of its files.
+
+    Raises:
+        EncodeError: It says itself that it refers to files.
+    """
+    if KEY in message:
+        raise EncodeError(f"a message has no {KEY!r}: attach files as typed parts", param=KEY)
+    content = message.get("content")
+    if not isinstance(content, (list, tuple)):
+        return message, {}
+    parts: list[Json] = []
+    files: list[Json] = []
+    notes: dict[str, Json] = {}
+    for number, part in enumerate(content):
+        if isinstance(part, Attachment) and part.keep == "reference":
+            digest, note = _digested(part)
+            files.append({"part": number, "sha256": digest, **part.described()})
+            notes[_NOTE + digest] = note
+            part = None
+        elif hasattr(part, "to_openai"):
+            part = part.to_openai()
+        parts.append(part)
+    said = {**message, "content": parts}
+    return ({KEY: files, **said} if files else said), notes
+
+
+def message_in(line: bytes, notes: Notes) -> Json:
+    """Return the message of a line; files that it refers to are typed parts again."""
+    message = msgspec.json.decode(line)
+    if not line.startswith(_HEAD):
+        return message
+    known = notes()
+    content = message["content"]
+    for said in message.pop(KEY):
+        note = known.get(_NOTE + said["sha256"]) or {}
+        where = ReferredBytes(said["sha256"], said["size"], **note)
+        content[said["part"]] = KINDS[said["kind"]].of(where, said)
+    return message
+
+
+def _digested(part: Attachment) -> tuple[str, Json]:
+    """Return the digest of a part's file, and what is noted of it."""
+    source = part.source
+    if isinstance(source, ReferredBytes):
+        source.check()
+    digest = sha256()
+    for data in _blocks(source):
+        digest.update(data)
+    assert source.path is not None  # `Attachment` has seen to it
+    path = source.path.absolute()
+    return digest.hexdigest(), {"path": str(path), "mtime_ns": path.stat().st_mtime_ns}
+
+
+def _blocks(source: FileBytes) -> Iterator[bytes]:
+    for offset in range(0, source.size, _READ):
+        yield source.read(offset, min(_READ, source.size - offset))
+
+
+class ReferredBytes(FileBytes):
+    """Reads a file that is noted, once it is known to be what it was.
+
+    Args:
+        digest: Its SHA-256 in hexadecimal.
+        size: Its bytes.
+        path: Where it is; ``""`` where the conversation was not given it.
+        mtime_ns: When it was changed last, then.
+    """
+
+    def __init__(self, digest: str, size: int, path: str = "", mtime_ns: int = 0) -> None:
+        self.path = self._where = Path(path)
+        self.name = self.path.name
+        self.size = size
+        self._digest = digest
+        self._known = (size, mtime_ns) if path else None
+
+    def check(self) -> None:
+        """Look whether the file is what it was: by size and time, then by its digest.
+
+        Raises:
+            ConversationError: It is not, or is gone, or the conversation was not given it.
+        """
+        if self._known is None:
+            raise ConversationError(
+                f"a message refers to a file {self._digest[:12]} that this conversation was not"
+                " given: its notes have no path for it",
+                code="changed",
+            )
+        try:
+            with self._where.open("rb", buffering=0) as file:
+                self._check(file.fileno())
+        except OSError as error:
+            raise self._changed(error.strerror or str(error)) from error
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return so many bytes at an offset.
+
+        Raises:
+            ConversationError: The file is not what it was, or cannot be read.
+        """
+        if self._known is None:
+            self.check()
+        try:
+            with self._where.open("rb", buffering=0) as file:
+                self._check(file.fileno())
+                file.seek(offset)
+                return file.read(size)
+        except OSError as error:
+            raise self._changed(error.strerror or str(error)) from error
+
+    def _check(self, descriptor: int) -> None:
+        now = os.fstat(descriptor)
+        found = (now.st_size, now.st_mtime_ns)
+        if found == self._known:
+            return
+        digest = sha256()
+        while now.st_size == self.size and (data := os.read(descriptor, _READ)):
+            digest.update(data)
+        if digest.hexdigest() != self._digest:
+            raise self._changed("it is not what it was when it was attached")
+        self._known = found  # touched, copied back: its bytes are the same
+
+    def _changed(self, why: str) -> ConversationError:
+        return ConversationError(
+            f"{self.name}, which a message refers to, cannot be sent: {why}", code="changed"
+        )

@@ -1,0 +1,100 @@
+"""A kept conversation on its way out: its blocks are read in worker threads, as they are kept."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+from penstock.conversations.references import Notes, is_referring, message_in
+from penstock.conversations.stores import Large, lines_of
+from penstock.fields import Lines, Streamed
+
+if TYPE_CHECKING:
+    from penstock.conversations.stores import Store
+
+__all__ = ["decoded", "in_thread", "messages_of", "sent"]
+
+# A message of the OpenAI shape.
+Json: TypeAlias = Any
+T = TypeVar("T")
+
+_AHEAD = 3
+"""Blocks that are read in one visit to a worker thread, which costs as much as copying one."""
+
+
+async def in_thread(call: Callable[..., T], *arguments: Any) -> T:  # Any: what `call` takes
+    """Call what may wait for a disk in a worker thread."""
+    from anyio.to_thread import run_sync  # loads a loop, which the sync face does without
+
+    return await run_sync(call, *arguments)
+
+
+def messages_of(blocks: Iterator[Lines | Large], notes: Notes) -> Iterator[Json]:
+    """Yield the messages of `blocks`; a file that one refers to is a typed part again."""
+    for line in lines_of(blocks):
+        yield message_in(line, notes)
+
+
+async def decoded(blocks: Iterator[Lines | Large], notes: Notes) -> AsyncGenerator[Json, None]:
+    """Yield the messages of `blocks`, each block read in a worker thread."""
+    while found := await in_thread(_messages, blocks, notes):
+        found.reverse()
+        while found:
+            yield found.pop()
+
+
+async def sent(
+    store: Store, blocks: Callable[[], Iterator[Lines | Large]]
+) -> AsyncGenerator[Lines | Streamed | dict[str, Json], None]:
+    """Yield `blocks` of a store as the encoder takes them, read in a worker thread.
+
+    A message that refers to files comes as a dict, with typed parts in it.
+    """
+    source = await in_thread(blocks)
+    ready = getattr(source, "ready", None)
+    while True:
+        # A thread costs more than copying a block that is in the page cache.
+        now = ready is not None and ready()
+        found = _some(source, 1) if now else await in_thread(_some, source, _AHEAD)
+        if not found:
+            return
+        found.reverse()
+        while found:
+            block = found.pop()
+            if isinstance(block, Lines):
+                if is_referring(block.data):
+                    for each in await in_thread(_opened, block.data, store.metadata):
+                        yield each
+                else:
+                    yield block
+            elif is_referring(await in_thread(next, block.pieces())):
+                line = await in_thread(b"".join, block.pieces())
+                yield await in_thread(message_in, line, store.metadata)
+            else:
+                yield Streamed(_opens(block), block.size)
+
+
+def _some(source: Iterator[Lines | Large], most: int) -> list[Lines | Large]:
+    return list(islice(source, most))
+
+
+def _messages(blocks: Iterator[Lines | Large], notes: Notes) -> list[Json]:
+    return list(messages_of(islice(blocks, 1), notes))
+
+
+def _opened(data: bytes, notes: Notes) -> list[Lines | dict[str, Json]]:
+    """Return the messages of a block, of which some refer to files."""
+    return [
+        message_in(line, notes) if is_referring(line) else Lines(line + b"\n")
+        for line in data[:-1].split(b"\n")
+    ]
+
+
+def _opens(block: Large) -> Callable[[], AsyncIterator[bytes]]:
+    async def pieces() -> AsyncGenerator[bytes, None]:
+        source = block.pieces()
+        while (piece := await in_thread(next, source, None)) is not None:
+            yield piece
+
+    return pieces
