@@ -8,6 +8,7 @@ the row's data and of the vendors' published paths, not by the code under test.
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import json
 import re
 from collections.abc import AsyncIterator
@@ -362,3 +363,15 @@ IAM = (
     f"Content-Length: {len(IAM_BODY)}\r\n\r\n{IAM_BODY}"
 ).encode()
 """What IBM answers to a key."""
+
+
+def test_the_page_is_what_the_catalogue_says() -> None:
+    """``docs/providers.md`` is generated, never edited."""
+    script = Path(__file__).parents[2] / "docs" / "providers.py"
+    spec = importlib.util.spec_from_file_location("docs_providers", script)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    assert module.page() == script.with_suffix(".md").read_text("utf-8")
