@@ -461,3 +461,58 @@ def test_no_wait_is_deaf_for_long() -> None:
     assert "message" == next_of(inbox)
     assert 3 == len(waits)
     assert max(waits) <= 1
+
+
+@pytest.mark.parametrize("begun", [True, False], ids=["it serves", "it does not"])
+def test_an_interrupt_as_the_thread_starts_harms_no_later_call(
+    monkeypatch: pytest.MonkeyPatch, begun: bool
+) -> None:
+    """Whether or not the thread came up, the next call has a loop, and closing ends it."""
+    start = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        monkeypatch.undo()
+        if begun:
+            start(thread)
+        raise KeyboardInterrupt
+
+    async def closing() -> None:
+        pass
+
+    before = portals()
+    portal = Portal(closing)
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        portal.call(int)
+
+    assert 0 == portal.call(int)
+    portal.close()
+    assert before == portals()
+
+
+def test_a_thread_that_starts_too_late_does_not_serve(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A portal that was closed meanwhile, or has a loop by then, needs no other."""
+    begun: list[threading.Thread] = []
+    start = threading.Thread.start
+
+    def late(thread: threading.Thread) -> None:
+        monkeypatch.undo()
+        begun.append(thread)
+        raise KeyboardInterrupt
+
+    async def closing() -> None:
+        pass
+
+    for close_first in (True, False):
+        portal = Portal(closing)
+        monkeypatch.setattr(threading.Thread, "start", late)
+        with pytest.raises(KeyboardInterrupt):
+            portal.call(int)
+        if close_first:
+            portal.close()
+        else:
+            portal.call(int)
+        start(begun[-1])
+        begun[-1].join(10)
+        assert not begun[-1].is_alive()
+        portal.close()

@@ -252,8 +252,10 @@ class _LoopThread:
         self._arguments: tuple[object, ...] = ()
         self._lock = threading.RLock()  # re-entrant: a signal's handler may call as well
         self._thread: threading.Thread | None = None
-        self._started = threading.Event()
+        self._waiting: list[SimpleQueue[None]] = []
+        self._ready = False
         self._stop: asyncio.Event | None = None
+        self._stopped = False
         self._over = False
         self._jobs: set[Job] = set()
         self._failure: BaseException | None = None
@@ -266,17 +268,36 @@ class _LoopThread:
         return self.loop
 
     def start(self) -> None:
-        """Start the thread once, and wait for its loop."""
-        # Not each time: an interrupt amid `Event.wait` can leave the event's own lock taken.
-        if self._started.is_set():
+        """Start the thread once, and wait for its loop.
+
+        Not with an event: an interrupt amid `threading.Event.wait`, and so amid `Thread.start`, can
+        leave the event's own lock taken, and the thread that is to set it waits for that for ever.
+        Such a thread never serves, and another one is begun by whoever waits.
+
+        Raises:
+            StreamClosedError: It was stopped meanwhile.
+        """
+        if self._ready:
             return
-        with self._lock:
-            if self._thread is None:
-                thread = threading.Thread(target=self._serve, name="penstock-portal", daemon=True)
-                thread.start()
-                self._thread = thread
-                atexit.register(self._at_exit)
-        self._started.wait()
+        told: SimpleQueue[None] = SimpleQueue()
+        self._waiting.append(told)
+        while not self._ready:
+            if self._stopped:
+                raise closed()
+            with self._lock:
+                if self._thread is None:
+                    atexit.register(self._at_exit)
+                    thread = threading.Thread(target=self._serve, daemon=True)
+                    thread.name = "penstock-portal"
+                    thread.start()
+            with suppress(Empty):
+                told.get(timeout=_LONGEST_WAIT)
+
+    def _tell(self) -> None:
+        """Let those go on that wait for the loop."""
+        self._ready = True
+        for told in self._waiting:
+            told.put(None)
 
     def post(self, job: Job, callback: Callable[[], None]) -> None:
         """Call `callback` on the loop; `job` is told if the loop ends before it is done."""
@@ -294,6 +315,7 @@ class _LoopThread:
     def stop(self, *args: object) -> None:
         """Ask the loop to end; from any thread, and from a finalizer."""
         atexit.unregister(self._at_exit)
+        self._stopped = True
         if self.loop is not None and self._stop is not None:
             self._arguments = args
             with suppress(RuntimeError):  # it has ended
@@ -312,6 +334,10 @@ class _LoopThread:
             self._thread.join(_CLEANUP_TIMEOUT)
 
     def _serve(self) -> None:
+        with self._lock:
+            if self._thread is not None or self._stopped:  # begun twice, after an interrupt
+                return
+            self._thread = threading.current_thread()
         try:
             asyncio.run(self._main())  # noqa: TID251  # the loop that this module is for
         except BaseException as error:  # raised by `join`, in a thread that can handle it
@@ -320,13 +346,15 @@ class _LoopThread:
             with self._lock:
                 self._over = True
                 lost = list(self._jobs)
-            self._started.set()
+            self._tell()
             for job in lost:
                 job.lose()
 
     async def _main(self) -> None:
         self.loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        self._started.set()
+        if self._stopped:  # while this began
+            self._stop.set()
+        self._tell()
         await self._stop.wait()
         await self._closing(*self._arguments)
 
