@@ -193,6 +193,7 @@ async def test_an_open_file_that_shrinks_is_an_error() -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.timeout(180)  # a thread for each block: on a busy machine it waits its turn
 async def test_memory_is_the_buffers(tmp_path: Path) -> None:
     """A file of 8 MiB costs no more than one of 1 MiB."""
     peaks = []
@@ -201,9 +202,11 @@ async def test_memory_is_the_buffers(tmp_path: Path) -> None:
         path.write_bytes(PNG + bytes(size - len(PNG)))
         body = body_of(message(ps.ImageFile(path)))
         tracemalloc.start()
-        sizes = [len(piece) async for piece in body.open()]
-        peaks.append(tracemalloc.get_traced_memory()[1] - len(sizes) * 40)
-        tracemalloc.stop()
+        try:
+            sizes = [len(piece) async for piece in body.open()]
+            peaks.append(tracemalloc.get_traced_memory()[1] - len(sizes) * 40)
+        finally:
+            tracemalloc.stop()
         assert sum(sizes) > size * 4 // 3
 
     assert peaks[1] < peaks[0] + 64 * 1024
