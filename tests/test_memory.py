@@ -21,6 +21,10 @@ from penstock.simulator import Simulator, SimulatorThread
 ROOT = Path(__file__).parents[1]
 KIB = 1024
 MIB = 1024 * 1024
+PATIENCE = 150
+"""Seconds for a process; the longest takes 8 on a quiet machine, and 31 under three others."""
+
+pytestmark = pytest.mark.timeout(PATIENCE + 30)
 
 COMMON = """
 import asyncio, gc, json, sys, tracemalloc
@@ -61,7 +65,7 @@ def measure(server: SimulatorThread, program: str, argument: object = None) -> A
         env={"PYTHONPATH": str(ROOT / "src"), "PATH": ""},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert 0 == done.returncode, done.stderr
