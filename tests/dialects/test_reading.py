@@ -35,6 +35,13 @@ def test_depth_is_the_nesting_of_the_value(value: object) -> None:
             parse(data, depth(value) - 1)
 
 
+def test_what_is_no_utf_8_becomes_a_replacement_character() -> None:
+    """A proxy that speaks Latin-1, or a text cut within a character, costs no answer."""
+    assert {"a": "caf\ufffd \u00e9"} == parse(b'{"a": "caf\xe9 \xc3\xa9"}', 256)
+    with pytest.raises(TruncatedError):
+        parse(b'{"a": "caf\xc3', 256, whole=True)
+
+
 def depth(value: object) -> int:
     """How many arrays and objects stand in each other."""
     if isinstance(value, dict):

@@ -7,9 +7,8 @@ from re import IGNORECASE
 from re import compile as pattern
 from typing import Any, TypeAlias
 
-import msgspec
-
 from penstock.dialects.faults import Fault, fault_of, page_title, redacted
+from penstock.dialects.reading import lenient
 from penstock.errors import (
     AuthenticationError,
     BillingError,
@@ -284,10 +283,8 @@ def _says_too_long(message: str) -> bool:
 
 
 def _of_body(body: bytes, content_type: str) -> Fault:
-    try:
-        found = fault_of(msgspec.json.decode(body))
-    except (msgspec.DecodeError, RecursionError):
-        found = fault_of({})
+    said = lenient(body)
+    found = fault_of({} if said is None else said)
     if found.message or found.codes:
         return found
     text = body.decode("utf-8", "replace").strip()

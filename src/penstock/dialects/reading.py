@@ -9,7 +9,7 @@ import msgspec
 
 from penstock.errors import LimitExceededError, ProtocolError, TruncatedError
 
-__all__ = ["excerpt", "parse"]
+__all__ = ["UNREADABLE", "excerpt", "lenient", "parse"]
 
 # JSON as a provider sent it.
 Json: TypeAlias = Any
@@ -18,6 +18,10 @@ _EXCERPT = 80
 """Characters of bytes that are no JSON, enough to tell a proxy's page from a cut event."""
 
 _anything = msgspec.json.Decoder().decode
+
+UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
+"""What a decoder of msgspec raises where it cannot read something: bytes that are no UTF-8 and
+lone surrogates are no `msgspec.DecodeError`, nor is too deep a nesting."""
 
 # A string that never ends is one match too: from each quote in it anew would be quadratic.
 _NESTING = pattern(rb'(?s)"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[{]|[\]}]')
@@ -30,7 +34,8 @@ _HALVES = pattern(
 def parse(data: bytes, max_depth: int, *, whole: bool = False) -> Json:
     """Return the value of `data`.
 
-    Half of a surrogate pair, which gateways make that cut text by UTF-16 units, becomes U+FFFD.
+    Half of a surrogate pair, which gateways make that cut text by UTF-16 units, becomes U+FFFD, as
+    does what is no UTF-8.
 
     Args:
         data: JSON.
@@ -46,6 +51,8 @@ def parse(data: bytes, max_depth: int, *, whole: bool = False) -> Json:
         _check_depth(data, max_depth)
     try:
         return _anything(data)
+    except UnicodeDecodeError:
+        data = data.decode("utf-8", "replace").encode()
     except msgspec.DecodeError:
         pass
     if b"\\u" in data:
@@ -60,6 +67,14 @@ def parse(data: bytes, max_depth: int, *, whole: bool = False) -> Json:
         raise ProtocolError(
             f"an event of the answer is not JSON ({fault}): {excerpt(data)}", code="not_json"
         ) from None
+
+
+def lenient(body: bytes) -> Json:
+    """Return the value of an error's body, None where it is no JSON, or too deep."""
+    try:
+        return _anything(body.decode("utf-8", "replace"))
+    except UNREADABLE:
+        return None
 
 
 def excerpt(data: bytes) -> str:

@@ -51,6 +51,8 @@ _BODIES = (
     b'{"error"',
     b"<html><title>Bad Gateway</title></html>",
     b"\xff\xfe\x00",
+    b'{"error": {"message": "caf\xe9", "code": "\xff"}}',
+    b'{"message": "caf\xe9"}',
     b"[" * 5000,
     b"x" * 70_000,
 )

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import msgspec
-
 from penstock.chunks import (
     Chunk,
     Finish,
@@ -25,7 +23,7 @@ from penstock.dialects.anthropic_messages.errors import stream_error
 from penstock.dialects.anthropic_messages.record import EXPLAINED
 from penstock.dialects.anthropic_messages.usage import finish, usage
 from penstock.dialects.anthropic_messages.wire import PlainJson, PlainText, PlainThinking, plain
-from penstock.dialects.reading import excerpt, parse
+from penstock.dialects.reading import UNREADABLE, excerpt, parse
 from penstock.errors import ProtocolError, TruncatedError
 
 if TYPE_CHECKING:
@@ -134,7 +132,7 @@ class MessagesAnswer:
             data = frame if type(frame) is bytes else frame.data
             try:
                 event = plain(data)
-            except msgspec.DecodeError:
+            except UNREADABLE:
                 event = None
             if (
                 event is not None

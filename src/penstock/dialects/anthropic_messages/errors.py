@@ -11,9 +11,8 @@ from re import IGNORECASE, Pattern
 from re import compile as pattern
 from typing import Any, TypeAlias
 
-import msgspec
-
 from penstock.dialects.errors import Kinds, event_error, response_error
+from penstock.dialects.reading import lenient
 from penstock.errors import (
     AuthenticationError,
     BillingError,
@@ -67,10 +66,7 @@ _BY_TEXT: tuple[tuple[Pattern[str], type[ResponseError]], ...] = (
 
 def error(status: int, headers: Mapping[str, str], body: bytes) -> ResponseError:
     """Return the error for an answer whose `status` says that it failed."""
-    try:
-        event = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
-        event = None
+    event = lenient(body)
     return _completed(response_error(status, headers, body, _kinds(event)), event)
 
 

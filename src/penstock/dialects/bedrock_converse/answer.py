@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import msgspec
-
 from penstock.chunks import Chunk, Meta, ProviderEvent, TextDelta
 from penstock.dialects.bedrock_converse.blocks import Blocks
 from penstock.dialects.bedrock_converse.errors import frame_error
 from penstock.dialects.bedrock_converse.usage import finish, usage
 from penstock.dialects.bedrock_converse.wire import PADDING, plain
-from penstock.dialects.reading import excerpt, parse
+from penstock.dialects.reading import UNREADABLE, excerpt, parse
 from penstock.errors import ProtocolError, TruncatedError
 
 if TYPE_CHECKING:
@@ -128,7 +126,7 @@ class ConverseAnswer:
         """Read a delta with nothing but a piece for the block that is open; False for any other."""
         try:
             event = plain(payload)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return False
         piece = event.delta
         block = self._blocks.open.get(event.contentBlockIndex)

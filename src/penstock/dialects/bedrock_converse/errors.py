@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 
 from penstock.dialects.errors import Kinds, event_error, response_error
+from penstock.dialects.reading import lenient
 from penstock.errors import (
     AuthenticationError,
     BillingError,
@@ -130,10 +131,7 @@ def _completed(found: ResponseError, name: str, said: dict[str, Json]) -> Respon
 
 
 def _object(body: bytes) -> dict[str, Json]:
-    try:
-        found = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
-        return {}
+    found = lenient(body)
     return found if isinstance(found, dict) else {}
 
 

@@ -10,7 +10,7 @@ import msgspec
 from penstock.chunks import Chunk, ProviderEvent
 from penstock.dialects.anthropic_messages import MessagesAnswer
 from penstock.dialects.bedrock_converse.errors import frame_error
-from penstock.dialects.reading import excerpt, parse
+from penstock.dialects.reading import UNREADABLE, excerpt, parse
 from penstock.errors import ProtocolError
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class InvokeAnswer:
                 try:
                     events.append(_part(frame.payload).data)
                     continue
-                except msgspec.DecodeError:
+                except UNREADABLE:
                     pass
             self._inner.feed(events, into)  # what came before it is not lost by its failing
             events = []

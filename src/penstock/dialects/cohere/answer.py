@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import msgspec
-
 from penstock.chunks import Chunk, ReasoningDelta, TextDelta
 from penstock.dialects.cohere.events import Events
 from penstock.dialects.cohere.wire import PlainEvent, plain
 from penstock.dialects.errors import event_error
 from penstock.dialects.openai_chat.answer import framing
-from penstock.dialects.reading import excerpt, parse
+from penstock.dialects.reading import UNREADABLE, excerpt, parse
 from penstock.errors import ProtocolError, TruncatedError
 
 if TYPE_CHECKING:
@@ -58,7 +56,7 @@ class CohereAnswer:
             data = frame if type(frame) is bytes else frame.data
             try:
                 event = plain(data)
-            except msgspec.DecodeError:
+            except UNREADABLE:
                 event = None
             if event is not None:
                 content = event.delta.message.content

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import msgspec
-
 from penstock.chunks import Chunk, ProviderEvent, ReasoningDelta, TextDelta
 from penstock.dialects.gemini.errors import stream_error
 from penstock.dialects.gemini.events import Events
 from penstock.dialects.gemini.parameters import CONFIG
 from penstock.dialects.gemini.wire import plain
-from penstock.dialects.reading import excerpt, parse
+from penstock.dialects.reading import UNREADABLE, excerpt, parse
 from penstock.errors import ProtocolError, TruncatedError
 
 if TYPE_CHECKING:
@@ -98,7 +96,7 @@ class GeminiAnswer:
             data = frame if type(frame) is bytes else frame.data
             try:
                 event = plain(data)
-            except (msgspec.DecodeError, RecursionError):
+            except UNREADABLE:
                 event = None
             if event is not None and event.responseId == id and event.modelVersion == model:
                 candidate = event.candidates[0]

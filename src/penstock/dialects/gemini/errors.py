@@ -11,9 +11,8 @@ from collections.abc import Iterator, Mapping
 from re import compile as pattern
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import msgspec
-
 from penstock.dialects.errors import Kinds, event_error, response_error
+from penstock.dialects.reading import lenient
 from penstock.errors import (
     AuthenticationError,
     BillingError,
@@ -82,10 +81,7 @@ _FAILED: Kinds = {
 
 def error(status: int, headers: Mapping[str, str], body: bytes) -> ResponseError:
     """Return the error for an answer whose `status` says that it failed."""
-    try:
-        event = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
-        event = None
+    event = lenient(body)
     inner = _inner(event)
     found = response_error(status, headers, body, _kinds(inner))
     return _completed(found, inner)

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import msgspec
-
 from penstock.chunks import Chunk, Citation, Finish, ReasoningDelta, State, TextDelta
 from penstock.dialects.blocks import Blocks
 from penstock.dialects.mistral.wire import plain_thought
 from penstock.dialects.openai_chat.answer import ChatAnswer
 from penstock.dialects.openai_chat.delta import read_delta
 from penstock.dialects.openai_chat.events import Events
+from penstock.dialects.reading import UNREADABLE
 
 if TYPE_CHECKING:
     from penstock.interfaces import Ending, Framing
@@ -98,7 +97,7 @@ class MistralAnswer:
         """Return the piece of thinking that is all that an event says; None where it says more."""
         try:
             event = plain_thought(data)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return None
         if event.name not in self._known:
             if len(self._known) < _MOST_KNOWN:

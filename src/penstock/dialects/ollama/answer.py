@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import msgspec
-
 from penstock.chunks import Chunk, ReasoningDelta, TextDelta
 from penstock.dialects.ollama.lines import Lines
 from penstock.dialects.ollama.wire import plain
-from penstock.dialects.reading import excerpt, parse
+from penstock.dialects.reading import UNREADABLE, excerpt, parse
 from penstock.errors import ProtocolError, TruncatedError
 
 if TYPE_CHECKING:
@@ -79,7 +77,7 @@ class OllamaAnswer:
             data = frame if type(frame) is bytes else frame.data
             try:
                 line = plain(data)
-            except msgspec.DecodeError:
+            except UNREADABLE:
                 line = None
             if (
                 line is not None

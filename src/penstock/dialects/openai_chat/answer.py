@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import msgspec
-
 from penstock.chunks import Chunk, ProviderEvent, ReasoningDelta, TextDelta
 from penstock.dialects.errors import event_error
 from penstock.dialects.openai_chat.events import Events
 from penstock.dialects.openai_chat.request import choices_asked, usage_asked
 from penstock.dialects.openai_chat.wire import PlainChoice, plain
-from penstock.dialects.reading import excerpt, parse
+from penstock.dialects.reading import UNREADABLE, excerpt, parse
 from penstock.errors import ProtocolError, TruncatedError
 
 if TYPE_CHECKING:
@@ -128,7 +126,7 @@ class ChatAnswer:
             data = frame if type(frame) is bytes else frame.data
             try:
                 event = plain(data)
-            except msgspec.DecodeError:
+            except UNREADABLE:
                 event = None
             if (
                 event is not None

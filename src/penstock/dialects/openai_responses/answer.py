@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import msgspec
-
 from penstock.chunks import Chunk, ProviderEvent, TextDelta, ToolCallDelta
 from penstock.dialects.openai_chat.answer import framing
 from penstock.dialects.openai_responses.events import Events
@@ -19,7 +17,7 @@ from penstock.dialects.openai_responses.wire import (
     PlainThought,
     plain,
 )
-from penstock.dialects.reading import excerpt, parse
+from penstock.dialects.reading import UNREADABLE, excerpt, parse
 from penstock.errors import ProtocolError, TruncatedError
 from penstock.request import RecallRequest
 
@@ -75,7 +73,7 @@ class ResponsesAnswer:
             data: Any = getattr(frame, "data", frame)  # Any: bytes or str, as the frame has it
             try:
                 event = None if told.background else plain(data)
-            except (msgspec.DecodeError, UnicodeEncodeError):
+            except UNREADABLE:
                 event = None
             if isinstance(event, PlainText):
                 part = texts.get((event.output_index, event.content_index))
