@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from penstock.conversations.canonical import BLOCK
+from penstock.conversations.handles import Handle
 from penstock.conversations.locks import try_lock
 from penstock.conversations.stores import failed
 from penstock.errors import ConversationError
@@ -36,17 +37,24 @@ class MessageFile:
         """Bytes behind the last whole line when the file was opened."""
         self.end = 0
         """Where the last whole line ended then."""
-        self.descriptor = -1
-        """The open file; -1 where there is none yet."""
-        try:
-            self.descriptor = os.open(path, os.O_RDWR | _FLAGS)
-        except FileNotFoundError:
-            return
-        except PermissionError:
-            self.descriptor = os.open(path, os.O_RDONLY | _FLAGS)
-        except OSError as error:
-            raise failed(f"cannot open {path.name}", error) from error
-        self._find_end()
+        self.handle = Handle(-1, path.name)
+        """The open file; closed where there is none yet."""
+        self._seen = (0, 0, 0)
+        self._open()
+
+    def renewed(self) -> bool:
+        """Look whether another process has written to the file since, and find its end then.
+
+        One that was replaced is opened anew, with another handle.
+        """
+        found = _identity(self.path)
+        if self.writes or self._seen == found:
+            return False
+        if self._seen[0] == found[0]:
+            self._find_end()
+        else:
+            self._open()
+        return True
 
     def begin_writing(self) -> None:
         """Become the one writer, and set aside what an earlier one left torn; idempotent.
@@ -56,21 +64,23 @@ class MessageFile:
         """
         if self.writes:
             return
-        if self.descriptor < 0:
-            try:
-                self.descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o600)
-            except OSError as error:
-                raise failed(f"cannot make {self.path.name}", error) from error
-        if not try_lock(self.descriptor):
-            raise ConversationError(
-                f"another process writes to {self.path.name}: a JSONL conversation has one writer;"
-                " close it there, or keep the conversation in SQLite (.db), which takes several",
-                code="locked",
-            )
-        self._find_end()
-        if self.torn:
-            self._set_aside()
-        self.writes = True
+        while True:
+            if self.handle.number < 0:
+                self._make()
+            if not try_lock(self.handle.number):
+                break
+            if os.fstat(self.handle.number).st_ino == _identity(self.path)[0]:
+                self._find_end()
+                if self.torn:
+                    self._set_aside()
+                self.writes = True
+                return
+            self.handle = Handle(-1, self.path.name)  # it was rewritten since: take the new one
+        raise ConversationError(
+            f"another process writes to {self.path.name}: a JSONL conversation has one writer;"
+            " close it there, or keep the conversation in SQLite (.db), which takes several",
+            code="locked",
+        )
 
     def append(self, offset: int, pieces: Iterable[bytes], *, sync: bool) -> int:
         """Write `pieces` at `offset`, all or nothing; return where they end.
@@ -86,10 +96,10 @@ class MessageFile:
                     offset = self._put(pending, offset)
             offset = self._put(pending, offset)
             if sync:
-                os.fsync(self.descriptor)
+                os.fsync(self.handle.number)
         except BaseException as error:
             with suppress(OSError):  # what stays is torn then, and is set aside by the next writer
-                os.ftruncate(self.descriptor, start)
+                os.ftruncate(self.handle.number, start)
             if isinstance(error, OSError):
                 raise failed(f"cannot append to {self.path.name}", error) from error
             raise
@@ -102,7 +112,7 @@ class MessageFile:
             ConversationError: The system does not let us.
         """
         try:
-            os.ftruncate(self.descriptor, end)
+            os.ftruncate(self.handle.number, end)
         except OSError as error:
             raise failed(f"cannot truncate {self.path.name}", error) from error
 
@@ -125,26 +135,45 @@ class MessageFile:
             with suppress(OSError):
                 fresh.unlink(missing_ok=True)
             raise failed(f"cannot rewrite {self.path.name}", error) from error
-        os.close(self.descriptor)
-        self.descriptor = descriptor
+        self.handle = Handle(descriptor, self.path.name)  # who reads the old one keeps it open
         return os.fstat(descriptor).st_size
 
     def close(self) -> None:
         """Let go of the file and its lock; idempotent."""
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-            self.descriptor = -1
+        self.handle.close()
+
+    def _open(self) -> None:
+        """Open the file, if it is there, and find its end."""
+        try:
+            number = os.open(self.path, os.O_RDWR | _FLAGS)
+        except FileNotFoundError:
+            return
+        except PermissionError:
+            number = os.open(self.path, os.O_RDONLY | _FLAGS)
+        except OSError as error:
+            raise failed(f"cannot open {self.path.name}", error) from error
+        self.handle = Handle(number, self.path.name)
+        self._find_end()
+
+    def _make(self) -> None:
+        try:
+            number = os.open(self.path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o600)
+        except OSError as error:
+            raise failed(f"cannot make {self.path.name}", error) from error
+        self.handle = Handle(number, self.path.name)
 
     def _find_end(self) -> None:
-        size = end = os.fstat(self.descriptor).st_size
+        found = os.fstat(self.handle.number)
+        size = end = found.st_size
         while end > 0:
             start = max(0, end - BLOCK)
-            found = os.pread(self.descriptor, end - start, start).rfind(b"\n") + 1
-            if found:
-                end = start + found
+            newline = self.handle.read(start, end - start).rfind(b"\n") + 1
+            if newline:
+                end = start + newline
                 break
             end = start
         self.torn, self.end = size - end, end
+        self._seen = (found.st_ino, size, found.st_mtime_ns)
 
     def _set_aside(self) -> None:
         """Move what is behind the last whole line to a file of its own."""
@@ -154,13 +183,13 @@ class MessageFile:
             with aside.open("ab") as file:
                 while left > 0:
                     at = self.end + self.torn - left
-                    data = os.pread(self.descriptor, min(BLOCK, left), at)
+                    data = self.handle.read(at, min(BLOCK, left))
                     file.write(data)
                     left -= len(data)
                 file.write(b"\n")
                 file.flush()
                 os.fsync(file.fileno())
-            os.ftruncate(self.descriptor, self.end)
+            os.ftruncate(self.handle.number, self.end)
         except OSError as error:
             raise failed(f"cannot set aside the torn end of {self.path.name}", error) from error
 
@@ -168,6 +197,15 @@ class MessageFile:
         done = 0
         with memoryview(pending) as view:
             while done < len(view):
-                done += os.pwrite(self.descriptor, view[done:], offset + done)
+                done += os.pwrite(self.handle.number, view[done:], offset + done)
         pending.clear()
         return offset + done
+
+
+def _identity(path: Path) -> tuple[int, int, int]:
+    """Return which file is at `path`, its size and time; zeros where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0, 0
+    return found.st_ino, found.st_size, found.st_mtime_ns

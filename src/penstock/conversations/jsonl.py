@@ -76,11 +76,14 @@ class JSONLStore:
     def length(self) -> int:
         """Return how many messages there are."""
         with self._lock:
+            self._look()
             return self._chain.count()
 
     def size(self) -> int:
         """Return the bytes of their JSON, a newline each included."""
-        return self._chain.size
+        with self._lock:
+            self._look()
+            return self._chain.size
 
     def append(self, messages: Sequence[Message]) -> int:
         """Keep `messages`, all or none of them; return the index of the first.
@@ -167,7 +170,7 @@ class JSONLStore:
             path = self._file.path.with_name(name) if name else self._free_name()
             if path.exists():
                 raise ConversationError(f"there is a file {path.name} already", code="io")
-            self._side.write(self._file.path)
+            self._side.found_or_written(self._file.path)
             whose = [*self._side.shared, [self._file.path.name, self._side.generation, 0]]
             pieces = zip(whose, self._chain.until(at), strict=False)
             shared = [[each[0], each[1], size] for each, (_, size) in pieces]
@@ -176,7 +179,10 @@ class JSONLStore:
 
     def metadata(self) -> Metadata:
         """Return what is noted of the conversation."""
-        return dict(self._side.metadata)
+        with self._lock:
+            if not self._file.writes and not self._closed:
+                self._look_beside()
+            return dict(self._side.metadata)
 
     def note(self, noted: Mapping[str, Any]) -> None:
         """Add to what is noted: a value replaces its name's, None ends it. Any: JSON."""
@@ -211,14 +217,15 @@ class JSONLStore:
                 f"{self._file.path.name} is a fork of {name}, which was rewritten since",
                 code="changed",
             )
-        return LineFile(file.descriptor, size)
+        return LineFile(file.handle, size)
 
     def _begin_writing(self) -> None:
         self._check_open()
         if self._file.writes:
             return
         self._file.begin_writing()
-        self._set_lines(self._file.end)  # another may have written until now
+        self._look_beside()  # another may have written until now
+        self._set_lines(self._file.end)
 
     def _check_open(self) -> None:
         if self._closed:
@@ -229,7 +236,25 @@ class JSONLStore:
 
     def _own_lines(self, end: int) -> LineFile:
         known = self._side.count if self._side.checked == end else None
-        return LineFile(self._file.descriptor, end, known)
+        return LineFile(self._file.handle, end, known)
+
+    def _look(self) -> None:
+        """Take note of what another process has written since."""
+        self._check_open()
+        before = self._file.handle
+        if not self._file.renewed():
+            return
+        self._look_beside()
+        if self._file.handle is before and self._file.end >= self._lines.end:
+            self._lines.grown(self._file.end)
+        else:
+            self._set_lines(self._file.end)
+
+    def _look_beside(self) -> None:
+        side, known = Sidecar.of(self._file.path), self._side
+        if side.generation == known.generation and side.checked < known.checked:
+            side.checked, side.count = known.checked, known.count
+        self._side = side
 
     def _vouch(self) -> None:
         """Check lines that nobody vouches for: another program may have written them.
@@ -237,7 +262,7 @@ class JSONLStore:
         Raises:
             ConversationError: One is no message.
         """
-        self._check_open()
+        self._look()
         if self._side.checked > self._lines.end:
             self._side.checked = self._side.count = 0
         at, count = self._side.checked, self._side.count

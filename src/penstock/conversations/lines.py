@@ -11,7 +11,9 @@ from array import array
 from collections.abc import Iterator
 
 from penstock.conversations.canonical import BLOCK
+from penstock.conversations.handles import Handle
 from penstock.conversations.stores import Large
+from penstock.errors import ConversationError
 from penstock.fields import Lines
 
 __all__ = ["LineFile"]
@@ -27,14 +29,14 @@ class LineFile:
     """The whole lines of an open file, up to `end`.
 
     Args:
-        descriptor: The file; it is not closed.
+        handle: The file.
         end: Where its last whole line ends.
         count: How many lines there are, where that is known.
     """
 
-    def __init__(self, descriptor: int, end: int, count: int | None = None) -> None:
+    def __init__(self, handle: Handle, end: int, count: int | None = None) -> None:
         self._total = count
-        self._descriptor = descriptor
+        self._handle = handle
         self.end = end
         """Bytes that count; what is behind them is no line yet."""
         self._step = _FIRST_STEP
@@ -65,6 +67,11 @@ class LineFile:
                 self._scanned += size
                 self._mark()
         return first
+
+    def grown(self, end: int) -> None:
+        """Note that another process has added lines; where those before are stays known."""
+        self.end = end
+        self._total = None
 
     def offset(self, index: int) -> int:
         """Return where line number `index` begins, which may be the end."""
@@ -105,15 +112,24 @@ class LineFile:
             stop = start
 
     def read(self, offset: int, size: int) -> bytes:
-        """Return `size` bytes at `offset`, fewer only where the file ends."""
-        return os.pread(self._descriptor, size, offset)
+        """Return `size` bytes at `offset`.
+
+        Raises:
+            ConversationError: They are no longer there, or cannot be read.
+        """
+        data = self._handle.read(offset, size)
+        if len(data) < size:
+            raise ConversationError(
+                f"{self._handle.name} was truncated while it was read", code="changed"
+            )
+        return data
 
     def cached(self, offset: int) -> bool:
         """Whether the byte at `offset` is in the page cache; False where that is not known."""
         if _NO_WAIT is None:
             return False
         try:
-            return os.preadv(self._descriptor, [bytearray(1)], offset, _NO_WAIT) == 1
+            return os.preadv(self._handle.number, [bytearray(1)], offset, _NO_WAIT) == 1
         except OSError:  # EAGAIN: it would have to wait; or a file system that cannot tell
             return False
 

@@ -54,6 +54,8 @@ def runs_of(
             return
         for row in rows:
             run = Run(*row)
+            if run.first + run.messages <= start:
+                return  # the last that there is
             start = run.first + run.messages
             yield run
 

@@ -64,7 +64,17 @@ class Sidecar:
                 f"one knows {VERSION})",
                 code="damaged",
             )
-        return cls(**{name: value for name, value in found.items() if name in known})
+        kept = {name: value for name, value in found.items() if name in known}
+        return cls(**kept | {"version": VERSION})
+
+    def found_or_written(self, messages: Path) -> None:
+        """Keep it beside the file `messages`, unless there is one: its writer's is newer.
+
+        Raises:
+            ConversationError: It cannot be written.
+        """
+        if not _path(messages).exists():
+            self.write(messages)
 
     def write(self, messages: Path) -> None:
         """Keep it beside the file `messages`.

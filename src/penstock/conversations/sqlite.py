@@ -268,7 +268,9 @@ class SQLiteStore:
             with self._lock, self._reported("read"):
                 found = list(runs.runs_of(self._database, owner, start, min(stop, start + _AHEAD)))
             if not found:
-                return  # truncated while it was read
+                raise ConversationError(
+                    f"{self._path.name} was truncated while it was read", code="changed"
+                )
             for run in found:
                 if run.large:
                     yield Large(run.size - 1, partial(self._pieces, run.id, run.size - 1))

@@ -18,7 +18,6 @@ import asyncio
 import select
 import socket
 import ssl
-import sys
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -29,6 +28,7 @@ from anyio.abc import SocketAttribute
 from anyio.streams.tls import TLSAttribute, TLSStream
 
 from penstock.transports.line import CURRENT
+from penstock.transports.sockets import keepalive_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,9 +39,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Backend", "Connection"]
 
-# Seconds: quiet time before the first probe, between probes; and probes that fail before the kernel
-# gives up. Cut-off peers are found within a minute and a half (row 5 of the fault matrix).
-_KEEPALIVE = (45, 15, 3)
 # A send that took longer, in seconds, makes the next ones go out in slices of so many bytes: at the
 # default ``write`` of 30 s a peer that takes 137 bytes a second counts as moving.
 _SLOW_SEND = 0.25
@@ -49,15 +46,6 @@ _SLICE = 4096
 # Sends of one request until it counts as a long body: headers, then a body in one piece.
 _SHORT = 2
 _MOST_INFORMATIONAL = 64 * 1024
-
-
-def _keepalive_options() -> list[tuple[int, int, int]]:
-    options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
-    idle = "TCP_KEEPALIVE" if sys.platform == "darwin" else "TCP_KEEPIDLE"
-    for name, value in zip((idle, "TCP_KEEPINTVL", "TCP_KEEPCNT"), _KEEPALIVE, strict=True):
-        if hasattr(socket, name):
-            options.append((socket.IPPROTO_TCP, getattr(socket, name), value))
-    return options
 
 
 class Backend:
@@ -68,7 +56,7 @@ class Backend:
 
     def __init__(self, library: Library) -> None:
         self._core = library.core
-        self._options = _keepalive_options()
+        self._options = keepalive_options()
         self._open: WeakSet[Connection] = WeakSet()
 
     async def connect_tcp(

@@ -15,28 +15,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from math import inf
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import anyio
-
-from penstock.errors import (
-    ConfigurationError,
-    DeadlineError,
-    MissingExtraError,
-    PenstockError,
-    PoolError,
-    StreamClosedError,
-)
+from penstock.errors import ConfigurationError, MissingExtraError
 from penstock.transports.backend import Backend
+from penstock.transports.places import Places
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
+    from penstock.errors import PenstockError
     from penstock.interfaces import Watch
     from penstock.transports.library import Library
 
@@ -144,9 +136,7 @@ class Pool:
     ) -> None:
         self._settings = settings
         self._context = context
-        self._places = places
-        self._in_use = 0
-        self._waiting: deque[_Waiter] = deque()
+        self._places = Places(places)
         self._shards: dict[Route, list[Shard]] = {}
         self._sweep: asyncio.TimerHandle | None = None
         self._closing: set[asyncio.Task[None]] = set()
@@ -157,8 +147,8 @@ class Pool:
         shards = [shard for group in self._shards.values() for shard in group]
         connections = [found for shard in shards for found in shard.connections]
         return PoolStats(
-            calls=self._in_use,
-            waiting=len(self._waiting),
+            calls=self._places.in_use,
+            waiting=self._places.waiting,
             connections=sum(not found.is_closed() for found in connections),
             idle=sum(found.is_idle() for found in connections),
             shards=len(shards),
@@ -170,10 +160,7 @@ class Pool:
         Raises:
             PoolError: There was none in time.
         """
-        if self._in_use < self._places and not self._waiting:
-            self._in_use += 1
-        else:
-            await self._wait(watch)
+        await self._places.take(watch)
         try:
             await self._close_orphans()
             return Lease(self, self.take_shard(route))
@@ -204,10 +191,7 @@ class Pool:
 
     def give_back(self) -> None:
         """Pass a place on to whoever waits longest, or keep it free."""
-        if self._waiting:
-            self._waiting.popleft().grant()
-        else:
-            self._in_use -= 1
+        self._places.give_back()
 
     def take_shard(self, route: Route, *, fresh: bool = False) -> Shard:
         """Find, or add, a shard for one more stream; with `fresh`, one that has to connect.
@@ -228,8 +212,7 @@ class Pool:
 
     def refuse_waiting(self, error: PenstockError) -> None:
         """Let every call that waits for a place fail with `error`."""
-        while self._waiting:
-            self._waiting.popleft().refuse(error)
+        self._places.refuse_waiting(error)
 
     async def aclose(self) -> None:
         """Close every connection; a user's own client stays open."""
@@ -252,30 +235,6 @@ class Pool:
                 if shard.backend is not None:
                     shard.backend.hang_up()
         self._shards.clear()
-
-    async def _wait(self, watch: Watch) -> None:
-        waiter = _Waiter()
-        self._waiting.append(waiter)
-
-        def refuse(error: DeadlineError) -> None:
-            if waiter in self._waiting:
-                self._waiting.remove(waiter)
-                waiter.refuse(error)
-
-        watch.on_expire(refuse)
-        watch.begin("pool")
-        try:
-            await waiter.event.wait()
-        except BaseException:
-            if waiter.granted:
-                self.give_back()
-            elif waiter in self._waiting:
-                self._waiting.remove(waiter)
-            raise
-        finally:
-            watch.end("pool")
-        if waiter.error is not None:
-            raise _as_local(waiter.error, self._places) from waiter.error
 
     def _new_shard(self, route: Route) -> Shard:
         try:
@@ -318,25 +277,6 @@ class Pool:
             await self._orphans.pop().client.aclose()
 
 
-class _Waiter:
-    """A call that waits for a place."""
-
-    __slots__ = ("error", "event", "granted")
-
-    def __init__(self) -> None:
-        self.event = anyio.Event()
-        self.granted = False
-        self.error: PenstockError | None = None
-
-    def grant(self) -> None:
-        self.granted = True
-        self.event.set()
-
-    def refuse(self, error: PenstockError) -> None:
-        self.error = error
-        self.event.set()
-
-
 def make_shard(route: Route, settings: Settings, context: ssl.SSLContext) -> Shard:
     """Return a new HTTP client for `route`, or the user's own."""
     if settings.client is not None:
@@ -373,15 +313,3 @@ def make_shard(route: Route, settings: Settings, context: ssl.SSLContext) -> Sha
 def _mounted(client: Any) -> list[Any]:  # Any: transports of either package
     mounts = getattr(client, "_mounts", {})
     return [transport for transport in mounts.values() if transport is not None]
-
-
-def _as_local(error: PenstockError, places: int) -> PenstockError:
-    """Turn an expired ``pool`` clock into the error of our own limits."""
-    if not isinstance(error, DeadlineError) or error.phase != "pool":
-        return error if isinstance(error, DeadlineError) else StreamClosedError(error.message)
-    return PoolError(
-        f"all {places} places of Limits.max_connections were in use for {error.limit:g} s",
-        phase="pool",
-        limit=error.limit,
-        elapsed=error.elapsed,
-    )

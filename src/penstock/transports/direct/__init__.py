@@ -1,0 +1,37 @@
+"""HTTP/1.1 over asyncio without a client library: as little CPU per chunk and memory per stream.
+
+The parser is llhttp (``httptools``), TLS is OpenSSL through the standard library; the handling of
+connections is ours, as CPU per chunk and KiB per stream are what penstock exists for.
+
+    address   an address: what to connect to, what to ask for
+    dial      a connected socket, to whichever address answers first
+    tls       TLS between bytes in memory
+    connection  one socket: reads into a shared buffer, says when the peer takes no more
+    parser    bytes of an answer to its status, headers and body
+    body      a request's body, framed
+    exchange  one call: the `penstock.interfaces.Wire`
+    pool      connections that wait for the next call, on one loop
+    transport  the `penstock.interfaces.Transport`
+    adapter   the same for other people's ``httpx`` clients
+
+Nothing is loaded with this package: the parser comes with the first call.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from penstock.transports.direct.adapter import httpx_transport
+    from penstock.transports.direct.transport import DirectStats, DirectTransport
+
+__all__ = ["DirectStats", "DirectTransport", "httpx_transport"]
+
+_ROOMS = {"DirectStats": "transport", "DirectTransport": "transport", "httpx_transport": "adapter"}
+
+
+def __getattr__(name: str) -> Any:  # Any: as many types as names
+    if name in _ROOMS:
+        return getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,195 @@
+"""The bytes of one answer to its status, its headers and its body: llhttp, and what it lacks.
+
+llhttp is strict where requests and answers are smuggled: both lengths, a length twice, folded
+fields, bare line feeds and spaces before colons are refused by it. Added here are the bounds, which
+it has none of, and a few refusals: other codings than ``chunked``, other versions than HTTP/1.
+
+Knows no sockets: bytes are fed, in any cut.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from penstock.errors import LimitExceededError, PenstockError, ProtocolError
+from penstock.transports.headers import received
+
+if TYPE_CHECKING:
+    from penstock.limits import Limits
+
+__all__ = ["Parser"]
+
+# Raw bytes that a header block may have beyond the bound of its fields: status lines, spaces, 1xx.
+_SLACK = 16 * 1024
+
+
+class Parser:
+    """One answer, as far as it has come.
+
+    Args:
+        method: The request's: an answer to HEAD has no body, whatever it says.
+        limits: ``max_response_headers`` and ``max_response_header_count``.
+        origin: Who answers, for errors.
+    """
+
+    __slots__ = (
+        "_allowed",
+        "_bodiless",
+        "_fault",
+        "_limits",
+        "_llhttp",
+        "_origin",
+        "_quiet",
+        "_until_close",
+        "complete",
+        "done",
+        "headers",
+        "on_body",
+        "pieces",
+        "raw_headers",
+        "reusable",
+        "status",
+    )
+
+    def __init__(self, *, method: str, limits: Limits, origin: str) -> None:
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        """The fields, names in lower case, once `complete`."""
+        self.raw_headers: list[tuple[bytes, bytes]] = []
+        """The fields as they came."""
+        self.complete = False
+        """Whether status and headers are there."""
+        self.done = False
+        """Whether the answer is there to its end."""
+        self.reusable = False
+        """Whether the connection may carry another call, once `done`."""
+        self.pieces: list[bytes] = []
+        """The body's pieces that the last `feed` completed; whoever takes them clears it."""
+        # Called by the parser for each piece, without a frame of Python in between.
+        self.on_body = self.pieces.append
+        self._origin = origin
+        self._limits = limits
+        self._allowed = limits.max_response_headers + _SLACK
+        self._quiet = 0
+        self._bodiless = method == "HEAD"
+        self._until_close = False
+        self._fault: PenstockError | None = None
+        self._llhttp: HttpResponseParser | None = HttpResponseParser(self)
+
+    def feed(self, data: bytes | memoryview) -> None:
+        """Take in `data`; the body's part of it is in `pieces`, also where this raises.
+
+        Raises:
+            ProtocolError: It breaks HTTP.
+            LimitExceededError: The headers, or what is neither headers nor body, exceed a bound.
+        """
+        if not self.complete:
+            # No more than may be headers, so that the bound holds for any cut of the bytes.
+            head, data = data[: self._allowed], data[self._allowed :]
+            self._allowed -= len(head)
+            self._parse(head)
+            if not self.complete and not self._allowed:
+                raise self._too_much("max_response_headers")
+        elif not self.done:
+            self._quiet += len(data)
+        if len(data):
+            self._parse(data)
+        if self.pieces:
+            self._quiet = 0
+        elif self._quiet > self._limits.max_response_headers and not self.done:
+            raise self._too_much("chunk extensions and trailers, max_response_headers")
+
+    def end(self) -> bool:
+        """Note the end of the bytes; whether the answer is whole with it (RFC 9112 section 6.3)."""
+        if self.complete and self._until_close:
+            self.done = True
+        return self.done
+
+    def release(self) -> None:
+        """Let go of the parser, which knows this object and so would wait for the collector."""
+        self._llhttp = None
+
+    def _parse(self, data: bytes | memoryview) -> None:
+        if self.done or self._llhttp is None:
+            # Bytes that nobody asked for: what comes next on this connection belongs to nobody.
+            self.reusable = self.reusable and not len(data)
+            return
+        try:
+            self._llhttp.feed_data(data)
+        except HttpParserUpgrade:
+            self._fault = self._broken("it switches protocols unasked")
+        except HttpParserError as exc:
+            if self.done:
+                self.reusable = False
+            else:
+                self._fault = self._fault or self._broken(str(exc))
+        if self._fault is not None:
+            raise self._fault
+
+    # What llhttp calls.
+
+    def on_message_begin(self) -> None:
+        """An answer begins: the first one, or one after a 1xx; more than that was not asked for."""
+        if self.done:
+            self.reusable = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A field is there; one after the body is a trailer, which nobody here asks for."""
+        if not self.complete:
+            self.raw_headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """Status and headers are there; those of a 1xx are passed over (RFC 9110 section 15.2)."""
+        if self.complete or self._fault is not None:
+            return
+        parser = self._llhttp
+        assert parser is not None  # it is calling
+        status = parser.get_status_code()
+        version = parser.get_http_version()
+        if not version.startswith("1."):
+            self._fault = self._broken(f"it answers in HTTP/{version}")
+        elif status < 200:
+            self.raw_headers.clear()
+        else:
+            self._accept(status, version)
+            self.reusable = parser.should_keep_alive()
+
+    def on_message_complete(self) -> None:
+        """The answer is whole, unless it was a 1xx."""
+        if self.complete:
+            self.done = True
+
+    def _accept(self, status: int, version: str) -> None:
+        try:
+            self.headers = received(self.raw_headers, self._limits)
+        except LimitExceededError as exc:
+            self._fault = exc
+            return
+        self.status = status
+        coding = self.headers.get("transfer-encoding")
+        if coding is not None and (coding.lower() != "chunked" or version == "1.0"):
+            # RFC 9112 section 6.1: in HTTP/1.0 its framing is faulty.
+            self._fault = self._broken(f"its transfer coding is {coding[:40]!r}")
+            return
+        self._bodiless = self._bodiless or status in (204, 304)
+        sized = coding is not None or "content-length" in self.headers
+        self._until_close = not (sized or self._bodiless)
+        self.complete = True
+        # What a HEAD's answer says of a body, llhttp would wait for.
+        self.done = self._bodiless
+
+    def _broken(self, reason: str) -> ProtocolError:
+        return ProtocolError(
+            f"{self._origin} does not speak HTTP as it should: {reason}", phase="response"
+        )
+
+    def _too_much(self, bound: str) -> LimitExceededError:
+        limit = self._limits.max_response_headers
+        return LimitExceededError(
+            f"the answer's headers exceed {bound}",
+            phase="max_response_headers",
+            limit=limit,
+            elapsed=limit,
+        )

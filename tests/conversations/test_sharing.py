@@ -1,0 +1,275 @@
+"""One conversation, several who use it: processes, threads, loops; and files of earlier forms."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import tracemalloc
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+import penstock as ps
+from penstock.conversations import Conversation, SyncConversation, schema
+from penstock.conversations.sidecar import VERSION
+from penstock.errors import ConversationError, EncodeError
+
+ON_DISK = ["chat.jsonl", "chat.db"]
+on_disk = pytest.mark.parametrize("name", ON_DISK)
+everywhere = pytest.mark.parametrize("name", [None, *ON_DISK])
+
+
+def say(number: int, size: int = 10) -> dict[str, str]:
+    """Message number so and so."""
+    return {"role": "user", "content": f"{number:0{size}}"}
+
+
+def opened(tmp_path: Path, name: str | None) -> SyncConversation:
+    """A conversation of a kind."""
+    return SyncConversation.open(name and tmp_path / name)
+
+
+@on_disk
+def test_a_reader_sees_what_another_has_appended(tmp_path: Path, name: str) -> None:
+    """Whether it had opened the conversation before or after there was anything."""
+    with opened(tmp_path, name) as reader, opened(tmp_path, name) as writer:
+        assert 0 == len(reader)
+        for number in range(3):
+            writer.extend([say(number), say(number, 70_000)])
+            assert say(number, 70_000) == reader[-1]
+            assert 2 * number + 2 == len(reader)
+        writer.note(title="A chat")
+        assert "A chat" == reader.metadata()["title"]
+        assert writer.size == reader.size
+        writer.redact(0)
+        assert "[redacted]" == reader[0]["content"]
+        writer.truncate(1)
+        assert ["[redacted]"] == [message["content"] for message in reader]
+
+
+@on_disk
+@pytest.mark.asyncio
+async def test_a_pass_has_the_messages_that_were_there_when_it_began(
+    tmp_path: Path, name: str
+) -> None:
+    """A window too, whoever appends meanwhile; every message of it whole and in order."""
+    with opened(tmp_path, name) as sync, opened(tmp_path, name) as reader:
+        sync.extend(map(say, range(2000)))
+        window = reader.last(5)
+        kept = Conversation(reader)
+        found = []
+        async for message in kept:
+            found.append(message)
+            if len(found) % 100 == 0:
+                sync.extend([say(0)] * 150)  # small runs are put together meanwhile
+
+        assert [say(number) for number in range(2000)] == found
+        assert [say(number) for number in range(1995, 2000)] == list(window)
+        assert 5000 == await kept.length()
+
+
+@on_disk
+def test_a_pass_goes_on_when_a_message_is_redacted(tmp_path: Path, name: str) -> None:
+    """A file that is written anew stays open for who reads it."""
+    with opened(tmp_path, name) as kept:
+        kept.extend(say(number, 1000) for number in range(200))
+        messages = iter(kept)
+        first = next(messages)
+        for _ in range(3):
+            kept.redact(150)
+
+        assert [say(number, 1000) for number in range(100)] == [
+            first,
+            *(next(messages) for _ in range(99)),
+        ]
+        assert "[redacted]" == kept[150]["content"]
+
+
+@on_disk
+def test_a_pass_over_messages_that_are_taken_out_is_an_error(tmp_path: Path, name: str) -> None:
+    """It never ends early as if it were whole."""
+    with opened(tmp_path, name) as kept:
+        kept.extend(say(number, 1000) for number in range(3000))
+        messages = iter(kept)
+        next(messages)
+        kept.truncate(100)
+
+        with pytest.raises(ConversationError, match="truncated while") as caught:
+            list(messages)
+        assert "changed" == caught.value.code
+
+
+def test_who_waited_for_a_file_that_was_rewritten_writes_to_the_new_one(tmp_path: Path) -> None:
+    """Not to the one that nobody else sees any more; and knows what was noted meanwhile."""
+    with opened(tmp_path, "chat.jsonl") as second:
+        with opened(tmp_path, "chat.jsonl") as first:
+            first.extend(map(say, range(3)))
+            len(second)
+            first.note(title="A chat")
+            first.redact(1)
+        assert 3 == second.append(say(3))
+
+        assert {"title": "A chat"} == second.metadata()
+    with opened(tmp_path, "chat.jsonl") as again:
+        assert [say(0)["content"], "[redacted]", *(say(n)["content"] for n in (2, 3))] == [
+            message["content"] for message in again
+        ]
+
+
+@everywhere
+def test_threads_may_share_a_conversation(tmp_path: Path, name: str | None) -> None:
+    """Each one's messages are there in its order, and those who read see whole messages."""
+    with opened(tmp_path, name) as kept, ThreadPoolExecutor(4) as pool:
+
+        def write(who: int) -> None:
+            for number in range(60):
+                kept.append({"role": "user", "content": f"{who}:{number}"})
+
+        def read(_: int) -> None:
+            for _ in range(20):
+                assert all(":" in message["content"] for message in kept)
+
+        list(pool.map(lambda job: job[0](job[1]), [(write, 0), (write, 1), (read, 0), (read, 1)]))
+
+        found = [message["content"].split(":") for message in kept]
+        for who in "01":
+            assert [str(number) for number in range(60)] == [n for w, n in found if w == who]
+
+
+@everywhere
+def test_a_conversation_outlives_its_loop(tmp_path: Path, name: str | None) -> None:
+    """What one ``asyncio.run`` began, the next goes on with, and trio after it."""
+    conversation = Conversation(opened(tmp_path, name))
+
+    async def turn(text: str) -> str:
+        async with ps.Client() as client:
+            await conversation.append({"role": "user", "content": text})
+            reply = await client.chat("sim/echo", conversation)
+            await conversation.append(reply.message)
+            return reply.text
+
+    assert ["one", "two"] == [_run(turn, "one"), _run(turn, "two")]
+    assert 4 == trio.run(conversation.length)
+    conversation.sync.close()
+
+
+def _run(turn: Callable[[str], Any], text: str) -> Any:
+    runner = asyncio.Runner()
+    with runner:
+        return runner.run(turn(text))
+
+
+@everywhere
+def test_a_conversation_works_on_trio(tmp_path: Path, name: str | None) -> None:
+    """Appended to, iterated, windowed and sent, there too."""
+    large = say(1, 100_000)
+
+    async def main() -> None:
+        from penstock.simulator import Simulator
+
+        with Simulator().thread() as server:
+            there = ps.Deployment(f"{server.url}/v1", model="echo")
+            async with (
+                Conversation.open(name and tmp_path / name) as kept,
+                ps.Client(deployments={"m": there}) as client,
+            ):
+                assert 0 == await kept.append(say(0))
+                assert 1 == await kept.extend([large])
+                assert [say(0), large] == [message async for message in kept]
+                assert [large] == [message async for message in await kept.last(1)]
+                reply = await client.chat("m", kept)
+                assert large["content"] == reply.text
+
+    trio.run(main)
+
+
+@everywhere
+def test_a_batch_is_kept_whole_or_not_at_all(tmp_path: Path, name: str | None) -> None:
+    """512 messages each; what came before a bad one's batch is there."""
+    with opened(tmp_path, name) as kept:
+        with pytest.raises(EncodeError):
+            kept.extend([*map(say, range(1030)), {"role": 5}])  # type: ignore[dict-item]
+        assert 1024 == len(kept)
+
+        async def some() -> Any:
+            for number in range(600):
+                yield say(number)
+            yield {"role": 5}
+
+        with pytest.raises(EncodeError):
+            _run(lambda _: Conversation(kept).extend(some()), "")
+        assert 1024 + 512 == len(kept)
+
+
+@on_disk
+def test_a_window_costs_its_index(tmp_path: Path, name: str) -> None:
+    """Deciding one of 4 MiB takes no more memory than one of half a MiB."""
+    with opened(tmp_path, name) as kept:
+        peaks = []
+        for size in (512 * 1024, 4 << 20):
+            kept.extend(say(number, 1000) for number in range(size // 1000 - len(kept)))
+            kept.last(1)
+            tracemalloc.start()
+            kept.within_tokens(size)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+
+        assert peaks[1] < peaks[0] + 64 * 1024
+
+
+def test_a_database_without_tables_becomes_a_conversation(tmp_path: Path) -> None:
+    """Version 0: what SQLite makes of an empty file, as one that was killed early leaves it."""
+    path = tmp_path / "chat.db"
+    sqlite3.connect(path).close()
+    path.touch()
+    with opened(tmp_path, "chat.db") as kept:
+        kept.append(say(0))
+
+    assert schema.VERSION == _version(path)
+
+
+def test_an_earlier_form_is_brought_up_to_date(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Step by step, with the messages in it; the earlier penstock then leaves it alone."""
+    path = tmp_path / "chat.db"
+    with opened(tmp_path, "chat.db") as kept:
+        kept.extend(map(say, range(5)))
+    with monkeypatch.context() as later:
+        step = "ALTER TABLE conversations ADD COLUMN title TEXT NOT NULL DEFAULT ''"
+        later.setattr(schema, "_STEPS", (*schema._STEPS, step))
+        later.setattr(schema, "VERSION", schema.VERSION + 1)
+        with opened(tmp_path, "chat.db") as kept:
+            assert [say(number) for number in range(5)] == list(kept)
+        assert schema.VERSION == _version(path)
+
+    with pytest.raises(ConversationError, match="later penstock"):
+        opened(tmp_path, "chat.db")
+
+
+def test_a_sidecar_of_an_earlier_form_is_written_anew(tmp_path: Path) -> None:
+    """Keys that it has not are made; lines that it does not vouch for are checked."""
+    path = tmp_path / "chat.jsonl"
+    beside = tmp_path / "chat.jsonl.meta"
+    path.write_text('{"role":"user","content":"a"}\n')
+    beside.write_text(json.dumps({"version": 0, "metadata": {"title": "A chat"}}))
+    with opened(tmp_path, "chat.jsonl") as kept:
+        kept.append(say(1))
+        assert ["a", say(1)["content"]] == [message["content"] for message in kept]
+
+    found = json.loads(beside.read_text())
+    assert (VERSION, 2, "A chat") == (found["version"], found["count"], found["metadata"]["title"])
+    assert path.stat().st_size == found["checked"]
+
+
+def _version(path: Path) -> Any:
+    database = sqlite3.connect(path)
+    try:
+        return database.execute("PRAGMA user_version").fetchone()[0]
+    finally:
+        database.close()
