@@ -71,6 +71,7 @@ ANYIO = frozenset({"anyio", "msgspec"})
 PRICES = frozenset({"genai_prices"})
 IDENTITY = frozenset({"azure", "botocore", "google"})
 HTTPX = frozenset({"certifi", "h11", "httpcore", "httpcore2", "httpx", "httpx2", "truststore"})
+DIRECT = frozenset({"httptools", "idna"})
 
 TABLE = {
     **dict.fromkeys(VOCABULARY, Row(VOCABULARY, PYDANTIC)),
@@ -79,7 +80,8 @@ TABLE = {
     "dialects": Row(SEAMS, MSGSPEC, pure=True),
     "encoders": Row(VOCABULARY, frozenset({"msgspec", "orjson"}), pure=True),
     "transports": Row(
-        frozenset({"errors", "interfaces", "limits", "response"}), HTTPX | {"anyio", "trio"}
+        frozenset({"errors", "interfaces", "limits", "response"}),
+        HTTPX | DIRECT | {"anyio", "trio"},
     ),
     "decoders": Row(frozenset({"errors", "limits"}), frozenset({"ijson", "msgspec"}), pure=True),
     "pipeline": Row(SEAMS, ANYIO | {"aiostream", "pydantic_core"}),

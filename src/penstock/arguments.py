@@ -103,7 +103,7 @@ def _is_http_client(value: object) -> bool:
 
 def _is_transport(value: object) -> bool:
     if isinstance(value, str):
-        return value == "httpx"
+        return value in ("direct", "httpx")
     return not isinstance(value, type) and all(
         callable(getattr(value, name, None)) for name in ("open", "aclose")
     )
@@ -175,5 +175,5 @@ _CLIENT: Mapping[str, _Rule] = {
     "middleware": (_is_list, "a list"),
     "providers": (_is_list_of_providers, "a list of CustomProviderConfig"),
     "timeouts": _CLOCKS,
-    "transport": (_is_transport, '"httpx" or a penstock.interfaces.Transport'),
+    "transport": (_is_transport, '"httpx", "direct" or a penstock.interfaces.Transport'),
 }

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from penstock.interfaces import Transport
     from penstock.limits import Limits
     from penstock.simulator import SimulatorThread
+    from penstock.transports.direct import DirectTransport
     from penstock.transports.http import HttpxTransport
 
 __all__ = ["Connections"]
@@ -24,18 +25,22 @@ class Connections:
     """The sockets of one client, made on first use.
 
     Args:
-        transport: ``"httpx"``, or a transport that the caller made.
+        transport: ``"httpx"``, ``"direct"``, or a transport that the caller made.
         limits: Bounds in bytes.
-        options: What the transport over httpx takes beside them.
+        options: What the transport over httpx takes beside them; ``client`` is for it alone.
     """
 
     def __init__(self, transport: str | Transport, *, limits: Limits, **options: Any) -> None:
-        if isinstance(transport, str) and transport != "httpx":
-            raise ConfigurationError(f'transport is "httpx" or a Transport, not {transport!r}')
+        if isinstance(transport, str) and transport not in ("direct", "httpx"):
+            raise ConfigurationError(
+                f'transport is "httpx", "direct" or a Transport, not {transport!r}'
+            )
+        if transport == "direct" and options.get("client") is not None:
+            raise ConfigurationError('http_client= needs transport="httpx": it is what sends')
         self._given = transport
         self._limits = limits
         self._options = options
-        self._made: HttpxTransport | None = None
+        self._made: HttpxTransport | DirectTransport | None = None
         self._lock = Lock()
         self._simulator: tuple[int, SimulatorThread] | None = None
         self._closed = False
@@ -48,10 +53,19 @@ class Connections:
             return self._given
         with self._lock:
             if self._made is None:
-                from penstock.transports.http import HttpxTransport  # httpx is slow to load
-
-                self._made = HttpxTransport(limits=self._limits, **self._options)
+                self._made = self._make(self._given)
             return self._made
+
+    def _make(self, name: str) -> HttpxTransport | DirectTransport:
+        # Each is loaded with its first call: httpx is slow to load.
+        if name == "direct":
+            from penstock.transports.direct import DirectTransport
+
+            options = {each: value for each, value in self._options.items() if each != "client"}
+            return DirectTransport(limits=self._limits, **options)
+        from penstock.transports.http import HttpxTransport
+
+        return HttpxTransport(limits=self._limits, **self._options)
 
     def count(self) -> int:
         """Return how many connections the pools hold, idle ones included."""

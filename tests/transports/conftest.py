@@ -1,4 +1,4 @@
-"""Fixtures of the transports' tests: a stage for each test, on both HTTP libraries."""
+"""Fixtures of the transports' tests: a stage for each test, on every transport."""
 
 from __future__ import annotations
 
@@ -10,18 +10,25 @@ import pytest_asyncio
 from tests.transports.peers import Stage
 
 LIBRARIES = [name for name in ("httpx", "httpx2") if find_spec(name)]
+TRANSPORTS = [*LIBRARIES, "direct"]
 
 
 @pytest.fixture(autouse=True)
 def patient_drain(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time for a busy machine to read the rest of an answer; its bound has a test of its own."""
-    for module in ("exchange", "trio_exchange"):
+    for module in ("exchange", "trio_exchange", "direct.exchange"):
         monkeypatch.setattr(f"penstock.transports.{module}._DRAIN", 5.0)
 
 
 @pytest.fixture(params=LIBRARIES)
 def use(request: pytest.FixtureRequest) -> str:
     """Each HTTP library that is installed."""
+    return str(request.param)
+
+
+@pytest.fixture(params=TRANSPORTS)
+def over(request: pytest.FixtureRequest) -> str:
+    """Each transport: over either library, and our own connections."""
     return str(request.param)
 
 

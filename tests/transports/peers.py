@@ -14,6 +14,7 @@ from typing import Any
 from penstock.interfaces import HttpCall, Wire
 from penstock.limits import Limits, Timeouts
 from penstock.transports import Clock, HttpxTransport, Watchdog
+from penstock.transports.direct import DirectTransport
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -274,8 +275,15 @@ class Stage(AsyncExitStack):
         """Start a peer."""
         return await self.enter_async_context(Peer(handle, **options))
 
-    def transport(self, **options: Any) -> HttpxTransport:
+    def transport(self, *, use: Any = None, **options: Any) -> Any:  # Any: see `made`
         """Make a transport that is closed with the test."""
-        made = HttpxTransport(**options)
-        self.push_async_callback(made.aclose)
-        return made
+        transport = made(use, **options)
+        self.push_async_callback(transport.aclose)
+        return transport
+
+
+def made(use: Any = None, **options: Any) -> Any:  # Any: transports of several types
+    """A transport over a library, or with connections of its own."""
+    if use == "direct":
+        return DirectTransport(**options)
+    return HttpxTransport(use=use, **options)

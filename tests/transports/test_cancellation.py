@@ -81,10 +81,10 @@ async def cancel_after(turns: int, task: asyncio.Task[Any], *, twice: bool) -> b
 
 @pytest.mark.parametrize("twice", [False, True], ids=["once", "twice"])
 @pytest.mark.parametrize("large", [False, True], ids=["small body", "large body"])
-async def test_cancelled_at_every_await(stage: Stage, use: str, twice: bool, large: bool) -> None:
+async def test_cancelled_at_every_await(stage: Stage, over: str, twice: bool, large: bool) -> None:
     """Row 24: one cancel, and two, at every turn of the loop from the call's start to its end."""
     peer = await stage.peer(slow_chunks)
-    transport = stage.transport(use=use)
+    transport = stage.transport(use=over)
     before = asyncio.all_tasks()
     turns, ended = 0, 0
     # A call is through after so many turns; a few more prove that it was.
@@ -108,7 +108,7 @@ def descriptors() -> int:
     return len(list(folder.iterdir())) if folder.is_dir() else 0
 
 
-async def test_two_hundred_cancels_then_a_success(stage: Stage, use: str) -> None:
+async def test_two_hundred_cancels_then_a_success(stage: Stage, over: str) -> None:
     """Row 25: cancelled streams take no place for ever, here or with the peer."""
     silent = silent_after(CHUNKED + chunk(b"one"))
     count = 0
@@ -119,7 +119,7 @@ async def test_two_hundred_cancels_then_a_success(stage: Stage, use: str) -> Non
         await (silent if count <= 200 else always(WHOLE))(connection)
 
     peer = await stage.peer(handle)
-    transport = stage.transport(use=use)
+    transport = stage.transport(use=over)
 
     async def one() -> None:
         wire = await transport.open(call_to(peer.url))
@@ -194,10 +194,10 @@ async def test_the_transport_waits_for_owners(
     assert 1 == len(closed)
 
 
-async def test_the_callers_cancellation_wins(stage: Stage, use: str) -> None:
+async def test_the_callers_cancellation_wins(stage: Stage, over: str) -> None:
     """A timer that fires in the turn of a cancellation does not swallow it."""
     peer = await stage.peer(silent_after(CHUNKED))
-    transport = stage.transport(use=use)
+    transport = stage.transport(use=over)
     wire = await transport.open(call_to(peer.url))
     task = asyncio.create_task(wire.read())
     await asyncio.sleep(0.01)
@@ -207,10 +207,10 @@ async def test_the_callers_cancellation_wins(stage: Stage, use: str) -> None:
         await task
 
 
-async def test_closing_from_another_task(stage: Stage, use: str) -> None:
+async def test_closing_from_another_task(stage: Stage, over: str) -> None:
     """Row 26: `aclose` works from any task, while a read is pending."""
     peer = await stage.peer(silent_after(CHUNKED))
-    transport = stage.transport(use=use)
+    transport = stage.transport(use=over)
     wire = await transport.open(call_to(peer.url))
     task = asyncio.create_task(wire.read())
     await asyncio.sleep(0.01)

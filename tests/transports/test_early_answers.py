@@ -56,16 +56,16 @@ def never_reads(*answers: bytes) -> Handle:
 @pytest.mark.parametrize(
     "status", [b"413 Content Too Large", b"401 Unauthorized", b"429 Too Many Requests"]
 )
-async def test_an_answer_during_the_body_is_read(stage: Stage, use: str, status: bytes) -> None:
+async def test_an_answer_during_the_body_is_read(stage: Stage, over: str, status: bytes) -> None:
     """A peer that answers and reads no more is heard, with its reason."""
     peer = await stage.peer(never_reads(answer(REASON, status=status)))
-    wire = await stage.transport(use=use).open(call_to(peer.url, HUGE))
+    wire = await stage.transport(use=over).open(call_to(peer.url, HUGE))
 
     assert (int(status[:3]), REASON) == (wire.status, await read_all(wire))
 
 
 @aio
-async def test_an_answer_during_the_body_is_read_over_tls(stage: Stage, use: str) -> None:
+async def test_an_answer_during_the_body_is_read_over_tls(stage: Stage, over: str) -> None:
     """The send that the answer interrupts leaves the TLS stream in a state to read it."""
     authority, server = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(server)
@@ -74,7 +74,7 @@ async def test_an_answer_during_the_body_is_read_over_tls(stage: Stage, use: str
     peer = await stage.peer(
         never_reads(answer(REASON, status=b"413 Content Too Large")), tls=server
     )
-    transport = stage.transport(use=use, verify=trusting)
+    transport = stage.transport(use=over, verify=trusting)
     wire = await transport.open(call_to(peer.url, HUGE))
 
     assert (413, REASON) == (wire.status, await read_all(wire))
@@ -83,18 +83,18 @@ async def test_an_answer_during_the_body_is_read_over_tls(stage: Stage, use: str
 
 
 @aio
-async def test_an_interim_answer_does_not_stop_the_body(stage: Stage, use: str) -> None:
+async def test_an_interim_answer_does_not_stop_the_body(stage: Stage, over: str) -> None:
     """A 1xx answer during the body, in pieces, is passed over; the final one ends the body."""
     interim = b"HTTP/1.1 102 Processing\r\n\r\n"
     early = never_reads(interim, interim[:11], interim[11:], answer(REASON, status=b"413 No"))
     peer = await stage.peer(early)
-    wire = await stage.transport(use=use).open(call_to(peer.url, HUGE))
+    wire = await stage.transport(use=over).open(call_to(peer.url, HUGE))
 
     assert (413, REASON) == (wire.status, await read_all(wire))
 
 
 @aio
-async def test_an_interim_answer_lets_the_body_go_on(stage: Stage, use: str) -> None:
+async def test_an_interim_answer_lets_the_body_go_on(stage: Stage, over: str) -> None:
     """A peer that says 102 and reads on gets the whole body."""
     size = 0
 
@@ -108,16 +108,18 @@ async def test_an_interim_answer_lets_the_body_go_on(stage: Stage, use: str) -> 
 
     peer = await stage.peer(handle)
     body = Pieces(*[b"x" * 65_536] * 50)
-    wire = await stage.transport(use=use).open(call_to(peer.url, body))
+    wire = await stage.transport(use=over).open(call_to(peer.url, body))
 
     assert (b"ok", 50 * 65_536) == (await read_all(wire), size)
 
 
 @aio
-async def test_a_connection_after_an_early_answer_is_not_used_again(stage: Stage, use: str) -> None:
+async def test_a_connection_after_an_early_answer_is_not_used_again(
+    stage: Stage, over: str
+) -> None:
     """The rest of the body was never sent, so the connection is closed."""
     peer = await stage.peer(never_reads(answer(REASON, status=b"413 No")))
-    transport = stage.transport(use=use)
+    transport = stage.transport(use=over)
     wire = await transport.open(call_to(peer.url, HUGE))
     await read_all(wire)
     await wire.aclose(reuse=True)
@@ -126,7 +128,7 @@ async def test_a_connection_after_an_early_answer_is_not_used_again(stage: Stage
 
 
 @aio
-async def test_a_peer_that_hangs_up_during_the_body(stage: Stage, use: str) -> None:
+async def test_a_peer_that_hangs_up_during_the_body(stage: Stage, over: str) -> None:
     """A reset while the body goes out is a `TransportError`, not a hang."""
 
     async def handle(connection: Connection) -> None:
@@ -135,7 +137,7 @@ async def test_a_peer_that_hangs_up_during_the_body(stage: Stage, use: str) -> N
         connection.reset()
 
     peer = await stage.peer(handle)
-    transport = stage.transport(use=use)
+    transport = stage.transport(use=over)
     with pytest.raises(TransportError):
         await transport.open(call_to(peer.url, HUGE))
 
@@ -143,10 +145,10 @@ async def test_a_peer_that_hangs_up_during_the_body(stage: Stage, use: str) -> N
 
 
 @aio
-async def test_a_peer_that_takes_nothing(stage: Stage, use: str) -> None:
+async def test_a_peer_that_takes_nothing(stage: Stage, over: str) -> None:
     """The ``write`` clock ends an upload that stands still."""
     peer = await stage.peer(never_reads())
-    transport = stage.transport(use=use)
+    transport = stage.transport(use=over)
     with pytest.raises(DeadlineError) as caught:
         await transport.open(call_to(peer.url, HUGE, timeouts=Timeouts(write=0.2)))
 
@@ -155,7 +157,7 @@ async def test_a_peer_that_takes_nothing(stage: Stage, use: str) -> None:
 
 
 @aio
-async def test_an_upload_that_moves_is_healthy(stage: Stage, use: str) -> None:
+async def test_an_upload_that_moves_is_healthy(stage: Stage, over: str) -> None:
     """Row 2: an upload may take many times the ``write`` clock as long as the peer takes bytes."""
     clock = FakeClock()
 
@@ -169,14 +171,14 @@ async def test_an_upload_that_moves_is_healthy(stage: Stage, use: str) -> None:
     peer = await stage.peer(handle)
     body = Pieces(*[b"x" * 65_536] * 400)
     call = call_to(peer.url, body, timeouts=Timeouts(write=1), clock=clock)
-    wire = await stage.transport(use=use).open(call)
+    wire = await stage.transport(use=over).open(call)
 
     assert b"ok" == await read_all(wire)
     assert clock.now - 100.0 == pytest.approx(2.0)
 
 
 @aio
-async def test_a_slow_source_is_not_the_peers_silence(stage: Stage, use: str) -> None:
+async def test_a_slow_source_is_not_the_peers_silence(stage: Stage, over: str) -> None:
     """The time that the caller's own messages take does not count as the peer's."""
     clock = FakeClock()
 
@@ -191,18 +193,18 @@ async def test_a_slow_source_is_not_the_peers_silence(stage: Stage, use: str) ->
     body = Pieces(*[b"x"] * 5, pace=pace)
     clocks = Timeouts(write=30, response=50, ttft=50)
     call = call_to(peer.url, body, timeouts=clocks, clock=clock)
-    wire = await stage.transport(use=use).open(call)
+    wire = await stage.transport(use=over).open(call)
 
     assert b"ok" == await read_all(wire)
 
 
 @aio
-async def test_a_small_body_that_is_not_taken(stage: Stage, use: str) -> None:
+async def test_a_small_body_that_is_not_taken(stage: Stage, over: str) -> None:
     """A body in one piece has the ``write`` clock too."""
     peer = await stage.peer(never_reads())
     call = call_to(peer.url, Small(b"x" * 8_000_000), timeouts=Timeouts(write=0.2))
     with pytest.raises(DeadlineError) as caught:
-        await stage.transport(use=use).open(call)
+        await stage.transport(use=over).open(call)
 
     assert "write" == caught.value.phase
 

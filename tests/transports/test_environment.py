@@ -94,7 +94,7 @@ async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 @aio
 @pytest.mark.parametrize("given", ["proxy=", "HTTP_PROXY", "ALL_PROXY"])
 async def test_a_proxy_is_used(
-    stage: Stage, use: str, given: str, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, over: str, given: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A proxy of the environment's, or of one's own, gets the absolute address."""
     proxy = Proxy()
@@ -102,7 +102,7 @@ async def test_a_proxy_is_used(
     address = f"http://127.0.0.1:{peer.port}"
     if given != "proxy=":
         monkeypatch.setenv(given.lower(), address)
-    transport = stage.transport(use=use, proxy=address if given == "proxy=" else None)
+    transport = stage.transport(use=over, proxy=address if given == "proxy=" else None)
     wire = await transport.open(call_to("http://llm.example/v1/chat"))
 
     assert b"from the proxy" == await read_all(wire)
@@ -111,14 +111,14 @@ async def test_a_proxy_is_used(
 
 @aio
 async def test_tls_goes_through_a_tunnel(
-    stage: Stage, use: str, authority: Authority, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, over: str, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """HTTPS goes through CONNECT, and the certificate is the server's."""
     proxy = Proxy()
     peer = await stage.peer(always(answer(b"inside")), tls=authority.server)
     between = await stage.peer(proxy)
     monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{between.port}")
-    transport = stage.transport(use=use, verify=str(authority.file))
+    transport = stage.transport(use=over, verify=str(authority.file))
     for _ in range(3):
         wire = await transport.open(call_to(peer.url))
         assert b"inside" == await read_all(wire)
@@ -130,35 +130,35 @@ async def test_tls_goes_through_a_tunnel(
 
 @aio
 async def test_no_proxy_is_honoured(
-    stage: Stage, use: str, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, over: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Hosts of ``NO_PROXY`` are called directly."""
     peer = await stage.peer(always(answer(b"direct")))
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    wire = await stage.transport(use=use).open(call_to(peer.url))
+    wire = await stage.transport(use=over).open(call_to(peer.url))
 
     assert b"direct" == await read_all(wire)
 
 
 @aio
 async def test_the_environment_can_be_ignored(
-    stage: Stage, use: str, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, over: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With ``trust_env=False`` no proxy of the environment's is used."""
     peer = await stage.peer(always(answer(b"direct")))
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-    wire = await stage.transport(use=use, trust_env=False).open(call_to(peer.url))
+    wire = await stage.transport(use=over, trust_env=False).open(call_to(peer.url))
 
     assert b"direct" == await read_all(wire)
 
 
 @aio
-async def test_a_proxy_that_refuses(stage: Stage, use: str) -> None:
+async def test_a_proxy_that_refuses(stage: Stage, over: str) -> None:
     """A proxy's refusal is a `ConnectError` that does not blame the provider."""
     refusal = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
     between = await stage.peer(Proxy(refusal))
-    transport = stage.transport(use=use, proxy=f"http://user:sk-canary@127.0.0.1:{between.port}")
+    transport = stage.transport(use=over, proxy=f"http://user:sk-canary@127.0.0.1:{between.port}")
     with pytest.raises(ConnectError, match="407") as caught:
         await transport.open(call_to("https://llm.example/v1"))
 
@@ -168,7 +168,7 @@ async def test_a_proxy_that_refuses(stage: Stage, use: str) -> None:
 
 
 @aio
-async def test_a_tunnel_is_part_of_connecting(stage: Stage, use: str) -> None:
+async def test_a_tunnel_is_part_of_connecting(stage: Stage, over: str) -> None:
     """A proxy that takes CONNECT and says nothing meets the ``connect`` clock."""
     from penstock.errors import DeadlineError
 
@@ -176,7 +176,7 @@ async def test_a_tunnel_is_part_of_connecting(stage: Stage, use: str) -> None:
         await connection.closed()
 
     between = await stage.peer(mute)
-    transport = stage.transport(use=use, proxy=f"http://127.0.0.1:{between.port}")
+    transport = stage.transport(use=over, proxy=f"http://127.0.0.1:{between.port}")
     clocks = Timeouts(connect=0.1, write=5, response=5)
     with pytest.raises(DeadlineError) as caught:
         await transport.open(call_to("https://llm.example/v1", timeouts=clocks))
@@ -190,7 +190,7 @@ async def test_a_tunnel_is_part_of_connecting(stage: Stage, use: str) -> None:
 @aio
 @pytest.mark.parametrize("how", ["path", "context", "SSL_CERT_FILE"])
 async def test_an_authority_of_ones_own(
-    stage: Stage, use: str, how: str, authority: Authority, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, over: str, how: str, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A private authority is trusted by path, by context or by the environment."""
     peer = await stage.peer(always(answer(b"secret")), tls=authority.server)
@@ -201,7 +201,7 @@ async def test_an_authority_of_ones_own(
         verify = ssl.create_default_context(cafile=str(authority.file))
     else:
         monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
-    transport = stage.transport(use=use, verify=verify)
+    transport = stage.transport(use=over, verify=verify)
     for _ in range(2):
         wire = await transport.open(call_to(peer.url))
         assert b"secret" == await read_all(wire)
@@ -212,11 +212,11 @@ async def test_an_authority_of_ones_own(
 
 @aio
 async def test_an_unknown_authority_is_refused(
-    stage: Stage, use: str, authority: Authority
+    stage: Stage, over: str, authority: Authority
 ) -> None:
     """A self-signed server is refused, and the same again would be too."""
     peer = await stage.peer(always(answer(b"")), tls=authority.server)
-    transport = stage.transport(use=use)
+    transport = stage.transport(use=over)
     with pytest.raises(ConnectError, match="certificate verify failed") as caught:
         await transport.open(call_to(peer.url))
 
@@ -229,27 +229,27 @@ async def test_an_unknown_authority_is_refused(
 
 
 @aio
-async def test_a_wrong_host_is_refused(stage: Stage, use: str, tmp_path: Path) -> None:
+async def test_a_wrong_host_is_refused(stage: Stage, over: str, tmp_path: Path) -> None:
     """A certificate for another name is refused."""
     elsewhere = Authority(tmp_path, "llm.example")
     peer = await stage.peer(always(answer(b"")), tls=elsewhere.server)
-    transport = stage.transport(use=use, verify=str(elsewhere.file))
+    transport = stage.transport(use=over, verify=str(elsewhere.file))
     with pytest.raises(ConnectError, match=r"127\.0\.0\.1"):
         await transport.open(call_to(peer.url))
 
 
 @aio
-async def test_the_check_can_be_switched_off(stage: Stage, use: str, authority: Authority) -> None:
+async def test_the_check_can_be_switched_off(stage: Stage, over: str, authority: Authority) -> None:
     """``verify=False`` calls whoever answers."""
     peer = await stage.peer(always(answer(b"whoever")), tls=authority.server)
-    wire = await stage.transport(use=use, verify=False).open(call_to(peer.url))
+    wire = await stage.transport(use=over, verify=False).open(call_to(peer.url))
 
     assert b"whoever" == await read_all(wire)
 
 
 @aio
 async def test_a_client_certificate_is_shown(
-    stage: Stage, use: str, authority: Authority, tmp_path: Path
+    stage: Stage, over: str, authority: Authority, tmp_path: Path
 ) -> None:
     """A server that asks for a certificate gets the one of ``cert=``."""
     authority.server.verify_mode = ssl.CERT_REQUIRED
@@ -259,7 +259,7 @@ async def test_a_client_certificate_is_shown(
     mine.cert_chain_pems[0].write_to_path(str(chain))
     mine.private_key_pem.write_to_path(str(key))
     peer = await stage.peer(always(answer(b"known")), tls=authority.server)
-    transport = stage.transport(use=use, verify=str(authority.file), cert=(str(chain), str(key)))
+    transport = stage.transport(use=over, verify=str(authority.file), cert=(str(chain), str(key)))
     wire = await transport.open(call_to(peer.url))
 
     assert b"known" == await read_all(wire)
@@ -330,11 +330,11 @@ def test_other_systems_have_stores_of_their_own(monkeypatch: pytest.MonkeyPatch)
 
 
 @aio
-async def test_a_unix_socket(stage: Stage, use: str, tmp_path: Path) -> None:
+async def test_a_unix_socket(stage: Stage, over: str, tmp_path: Path) -> None:
     """``http+unix`` calls a socket in the file system, past any proxy, and uses it again."""
     path = tmp_path / "llm.sock"
     peer = await stage.peer(always(answer(b"local")), unix=str(path))
-    transport = stage.transport(use=use, proxy="http://127.0.0.1:1")
+    transport = stage.transport(use=over, proxy="http://127.0.0.1:1")
     url = f"http+unix://{str(path).replace('/', '%2F')}/v1/chat"
     for _ in range(3):
         wire = await transport.open(call_to(url))
@@ -345,10 +345,10 @@ async def test_a_unix_socket(stage: Stage, use: str, tmp_path: Path) -> None:
 
 
 @aio
-async def test_a_unix_socket_that_is_not_there(stage: Stage, use: str) -> None:
+async def test_a_unix_socket_that_is_not_there(stage: Stage, over: str) -> None:
     """A socket that nobody listens on is a `ConnectError`."""
     with pytest.raises(ConnectError):
-        await stage.transport(use=use).open(call_to("http+unix://%2Fno%2Fsuch.sock/v1"))
+        await stage.transport(use=over).open(call_to("http+unix://%2Fno%2Fsuch.sock/v1"))
 
 
 @aio
@@ -367,7 +367,7 @@ async def test_tcp_keepalive_is_on(stage: Stage, use: str) -> None:
 
 
 @aio
-async def test_http2_is_off_by_default(stage: Stage, use: str, authority: Authority) -> None:
+async def test_http2_is_off_by_default(stage: Stage, over: str, authority: Authority) -> None:
     """Row 25: HTTP/1.1 is spoken even with a peer that offers more."""
     authority.server.set_alpn_protocols(["h2", "http/1.1"])
     spoken: list[str | None] = []
@@ -378,18 +378,18 @@ async def test_http2_is_off_by_default(stage: Stage, use: str, authority: Author
         await always(answer(b""))(connection)
 
     peer = await stage.peer(handle, tls=authority.server)
-    await stage.transport(use=use, verify=str(authority.file)).open(call_to(peer.url))
+    await stage.transport(use=over, verify=str(authority.file)).open(call_to(peer.url))
 
     assert ["http/1.1"] == spoken
 
 
 @aio
 async def test_a_missing_package_names_its_extra(
-    stage: Stage, use: str, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, over: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A SOCKS proxy without its package says what to install."""
     monkeypatch.setitem(sys.modules, "socksio", None)
-    transport = stage.transport(use=use, proxy="socks5://127.0.0.1:1")
+    transport = stage.transport(use=over, proxy="socks5://127.0.0.1:1")
     with pytest.raises(MissingExtraError, match="socks"):
         await transport.open(call_to("http://llm.example/"))
 
@@ -397,9 +397,9 @@ async def test_a_missing_package_names_its_extra(
 
 
 @aio
-async def test_a_proxy_of_an_unknown_kind(stage: Stage, use: str) -> None:
+async def test_a_proxy_of_an_unknown_kind(stage: Stage, over: str) -> None:
     """A proxy's address that cannot be used is a mistake in the configuration."""
-    transport = stage.transport(use=use, proxy="gopher://user:sk-canary@127.0.0.1:1")
+    transport = stage.transport(use=over, proxy="gopher://user:sk-canary@127.0.0.1:1")
     with pytest.raises(ConfigurationError, match="proxy") as caught:
         await transport.open(call_to("http://llm.example/"))
 

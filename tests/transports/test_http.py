@@ -56,10 +56,10 @@ async def left(transport: Any) -> tuple[int, int]:
     return found
 
 
-async def test_an_answer_is_read_to_its_end(stage: Stage, use: str) -> None:
+async def test_an_answer_is_read_to_its_end(stage: Stage, over: str) -> None:
     """Status, headers, body and a clean ending reach the caller."""
     peer = await stage.peer(always(CHUNKED + chunk(b"one") + chunk(b"two") + END))
-    wire = await stage.transport(use=use).open(call_to(peer.url))
+    wire = await stage.transport(use=over).open(call_to(peer.url))
 
     assert (200, "text/event-stream") == (wire.status, wire.headers["content-type"])
     assert None is wire.ending
@@ -68,15 +68,15 @@ async def test_an_answer_is_read_to_its_end(stage: Stage, use: str) -> None:
     assert b"" == await wire.read()
 
 
-async def test_repeated_headers_are_joined(stage: Stage, use: str) -> None:
+async def test_repeated_headers_are_joined(stage: Stage, over: str) -> None:
     """Fields of one name are one field (RFC 9110 section 5.3)."""
     peer = await stage.peer(always(answer(b"", b"X-One: a", b"x-one: b")))
-    wire = await stage.transport(use=use).open(call_to(peer.url))
+    wire = await stage.transport(use=over).open(call_to(peer.url))
 
     assert "a, b" == wire.headers["x-one"]
 
 
-async def test_a_small_body_has_its_length(stage: Stage, use: str) -> None:
+async def test_a_small_body_has_its_length(stage: Stage, over: str) -> None:
     """A body within the buffer goes out with Content-Length."""
     seen: list[Request] = []
 
@@ -86,7 +86,7 @@ async def test_a_small_body_has_its_length(stage: Stage, use: str) -> None:
 
     peer = await stage.peer(handle)
     call = call_to(peer.url, Small(b'{"a":1}'), headers=[("x-key", "secret")])
-    await stage.transport(use=use).open(call)
+    await stage.transport(use=over).open(call)
 
     assert b"POST /v1/chat/completions HTTP/1.1" == seen[0].line
     assert b'{"a":1}' == seen[0].body
@@ -96,7 +96,7 @@ async def test_a_small_body_has_its_length(stage: Stage, use: str) -> None:
 
 
 @pytest.mark.parametrize(("framing", "passes"), [("auto", 1), ("length", 1)])
-async def test_a_large_body_comes_whole(stage: Stage, use: str, framing: str, passes: int) -> None:
+async def test_a_large_body_comes_whole(stage: Stage, over: str, framing: str, passes: int) -> None:
     """A body in pieces is chunked, or counted first where the deployment asks for it."""
     seen: list[Request] = []
 
@@ -107,7 +107,7 @@ async def test_a_large_body_comes_whole(stage: Stage, use: str, framing: str, pa
     peer = await stage.peer(handle)
     body = Pieces(*[bytes([65 + i]) * 50_000 for i in range(20)])
     call = call_to(peer.url, body, framing=framing)
-    wire = await stage.transport(use=use).open(call)
+    wire = await stage.transport(use=over).open(call)
 
     assert b"ok" == await read_all(wire)
     assert b"".join(body.pieces) == seen[0].body
@@ -116,7 +116,7 @@ async def test_a_large_body_comes_whole(stage: Stage, use: str, framing: str, pa
     assert (passes, passes, 1_000_000) == (body.passes, body.closed, call.timings.bytes_sent)
 
 
-async def test_a_body_that_shrank_is_an_error(stage: Stage, use: str) -> None:
+async def test_a_body_that_shrank_is_an_error(stage: Stage, over: str) -> None:
     """A body that is not as long as it was counted breaks no framing and is the caller's error."""
 
     class Shrunk(Pieces):
@@ -124,21 +124,21 @@ async def test_a_body_that_shrank_is_an_error(stage: Stage, use: str) -> None:
             return await super().length() + 1
 
     peer = await stage.peer(once(answer(b"")))
-    transport = stage.transport(use=use)
+    transport = stage.transport(use=over)
     with pytest.raises(EncodeError):
         await transport.open(call_to(peer.url, Shrunk(b"x" * 100), framing="length"))
 
     assert (0, 0) == await left(transport)
 
 
-async def test_an_error_of_the_body_is_the_callers_own(stage: Stage, use: str) -> None:
+async def test_an_error_of_the_body_is_the_callers_own(stage: Stage, over: str) -> None:
     """What a caller's source raises comes out as it is, and nothing is left behind."""
 
     async def fail() -> None:
         raise ZeroDivisionError
 
     peer = await stage.peer(once(answer(b"")))
-    transport = stage.transport(use=use)
+    transport = stage.transport(use=over)
     body = Pieces(b"x", pace=fail)
     with pytest.raises(ZeroDivisionError):
         await transport.open(call_to(peer.url, body))
@@ -147,11 +147,11 @@ async def test_an_error_of_the_body_is_the_callers_own(stage: Stage, use: str) -
     assert 1 == body.closed
 
 
-async def test_timings_are_noted(stage: Stage, use: str) -> None:
+async def test_timings_are_noted(stage: Stage, over: str) -> None:
     """Each step is noted in its order, from the call's beginning."""
     peer = await stage.peer(always(CHUNKED + chunk(b"data") + END))
     call = call_to(peer.url)
-    wire = await stage.transport(use=use).open(call)
+    wire = await stage.transport(use=over).open(call)
     await read_all(wire)
 
     timings = call.timings
@@ -161,35 +161,35 @@ async def test_timings_are_noted(stage: Stage, use: str) -> None:
 
 
 @pytest.mark.parametrize("status", [b"301 Moved", b"307 Temporary Redirect"])
-async def test_a_redirect_is_an_answer(stage: Stage, use: str, status: bytes) -> None:
+async def test_a_redirect_is_an_answer(stage: Stage, over: str, status: bytes) -> None:
     """Row 40: no redirect is followed, so no credential leaves its origin."""
     peer = await stage.peer(always(answer(b"", b"Location: http://127.0.0.1:1/", status=status)))
-    wire = await stage.transport(use=use).open(call_to(peer.url))
+    wire = await stage.transport(use=over).open(call_to(peer.url))
 
     assert "http://127.0.0.1:1/" == wire.headers["location"]
     assert int(status[:3]) == wire.status
     assert 1 == peer.opened
 
 
-async def test_interim_answers_are_passed_over(stage: Stage, use: str) -> None:
+async def test_interim_answers_are_passed_over(stage: Stage, over: str) -> None:
     """A 1xx answer is none (RFC 9110 section 15.2)."""
     early = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n"
     peer = await stage.peer(always(early + answer(b"ok")))
-    wire = await stage.transport(use=use).open(call_to(peer.url))
+    wire = await stage.transport(use=over).open(call_to(peer.url))
 
     assert (200, b"ok") == (wire.status, await read_all(wire))
 
 
-async def test_http_1_0_ends_with_its_connection(stage: Stage, use: str) -> None:
+async def test_http_1_0_ends_with_its_connection(stage: Stage, over: str) -> None:
     """An answer without a length ends where the peer hangs up (RFC 9112 section 6.3)."""
     peer = await stage.peer(once(b"HTTP/1.0 200 OK\r\n\r\nold but good"))
-    wire = await stage.transport(use=use).open(call_to(peer.url))
+    wire = await stage.transport(use=over).open(call_to(peer.url))
 
     assert b"old but good" == await read_all(wire)
     assert Ending(clean=True) == wire.ending
 
 
-async def test_no_cookie_goes_to_the_next_call(stage: Stage, use: str) -> None:
+async def test_no_cookie_goes_to_the_next_call(stage: Stage, over: str) -> None:
     """Row 38: what one account was given is not sent with another's key."""
     seen: list[Request] = []
 
@@ -199,7 +199,7 @@ async def test_no_cookie_goes_to_the_next_call(stage: Stage, use: str) -> None:
             await connection.send(answer(b"", b"Set-Cookie: session=1; Path=/"))
 
     peer = await stage.peer(handle)
-    transport = stage.transport(use=use)
+    transport = stage.transport(use=over)
     for _ in range(2):
         await (await transport.open(call_to(peer.url))).aclose(reuse=True)
 
@@ -229,10 +229,10 @@ async def test_bad_headers_reach_no_socket(stage: Stage, header: tuple[str, str]
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "127.0.0.1:80", "http://[::1", "http://a:b/"])
-async def test_what_is_no_address_is_refused(stage: Stage, use: str, url: str) -> None:
+async def test_what_is_no_address_is_refused(stage: Stage, over: str, url: str) -> None:
     """An address that HTTP cannot call is a mistake in the configuration."""
     with pytest.raises(ConfigurationError):
-        await stage.transport(use=use).open(call_to(url))
+        await stage.transport(use=over).open(call_to(url))
 
 
 async def test_a_closed_transport_opens_nothing(stage: Stage) -> None:
@@ -257,12 +257,12 @@ async def test_a_client_of_neither_package_is_refused() -> None:
 # --- faults --------------------------------------------------------------------------------------
 
 
-async def test_nobody_listens(stage: Stage, use: str) -> None:
+async def test_nobody_listens(stage: Stage, over: str) -> None:
     """A refused connection is a `ConnectError` that names the origin and no more."""
     peer = await stage.peer(once(b""))
     url = peer.url
     await peer.__aexit__()
-    transport = stage.transport(use=use)
+    transport = stage.transport(use=over)
     with pytest.raises(ConnectError) as caught:
         await transport.open(call_to(url, headers=[("authorization", "Bearer sk-canary")]))
 
@@ -272,16 +272,16 @@ async def test_nobody_listens(stage: Stage, use: str) -> None:
     assert (0, 0) == await left(transport)
 
 
-async def test_no_such_host(stage: Stage, use: str) -> None:
+async def test_no_such_host(stage: Stage, over: str) -> None:
     """A name that does not resolve is a `ConnectError`."""
     with pytest.raises(ConnectError):
-        await stage.transport(use=use).open(call_to("http://no-such-host.invalid/"))
+        await stage.transport(use=over).open(call_to("http://no-such-host.invalid/"))
 
 
-async def test_hanging_up_without_an_answer(stage: Stage, use: str) -> None:
+async def test_hanging_up_without_an_answer(stage: Stage, over: str) -> None:
     """A fresh connection that ends before an answer is a `TransportError`, and not tried again."""
     peer = await stage.peer(once(b""))
-    transport = stage.transport(use=use)
+    transport = stage.transport(use=over)
     with pytest.raises(TransportError, match="without an answer") as caught:
         await transport.open(call_to(peer.url))
 
@@ -291,7 +291,7 @@ async def test_hanging_up_without_an_answer(stage: Stage, use: str) -> None:
 
 
 @pytest.mark.parametrize("after", ["connect", "head", "half a head"])
-async def test_a_reset_before_the_answer(stage: Stage, use: str, after: str) -> None:
+async def test_a_reset_before_the_answer(stage: Stage, over: str, after: str) -> None:
     """A reset before the headers is a `TransportError` wherever it happens."""
 
     async def handle(connection: Connection) -> None:
@@ -303,7 +303,7 @@ async def test_a_reset_before_the_answer(stage: Stage, use: str, after: str) -> 
         connection.reset()
 
     peer = await stage.peer(handle)
-    transport = stage.transport(use=use)
+    transport = stage.transport(use=over)
     with pytest.raises(TransportError):
         await transport.open(call_to(peer.url))
 
@@ -319,10 +319,10 @@ async def test_a_reset_before_the_answer(stage: Stage, use: str, after: str) -> 
         OK + b"Content-Length: 10\r\n\r\nsome",
     ],
 )
-async def test_a_cut_body_is_torn(stage: Stage, use: str, sent: bytes) -> None:
+async def test_a_cut_body_is_torn(stage: Stage, over: str, sent: bytes) -> None:
     """Row 8: what came is delivered, and the ending says that it was cut."""
     peer = await stage.peer(once(sent))
-    transport = stage.transport(use=use)
+    transport = stage.transport(use=over)
     wire = await transport.open(call_to(peer.url))
 
     assert (await read_all(wire)).startswith(b"some")
@@ -332,7 +332,7 @@ async def test_a_cut_body_is_torn(stage: Stage, use: str, sent: bytes) -> None:
     assert (0, 0) == await left(transport)
 
 
-async def test_a_reset_in_the_body_is_torn(stage: Stage, use: str) -> None:
+async def test_a_reset_in_the_body_is_torn(stage: Stage, over: str) -> None:
     """A reset after the headers is an ending too, so that the partial answer is not lost."""
 
     async def handle(connection: Connection) -> None:
@@ -342,7 +342,7 @@ async def test_a_reset_in_the_body_is_torn(stage: Stage, use: str) -> None:
         connection.reset()
 
     peer = await stage.peer(handle)
-    transport = stage.transport(use=use)
+    transport = stage.transport(use=over)
     wire = await transport.open(call_to(peer.url))
 
     assert b"some" == await read_all(wire)
@@ -352,17 +352,17 @@ async def test_a_reset_in_the_body_is_torn(stage: Stage, use: str) -> None:
 
 
 @pytest.mark.parametrize("sent", [b"SSH-2.0-OpenSSH_9.2\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n"])
-async def test_what_is_not_http(stage: Stage, use: str, sent: bytes) -> None:
+async def test_what_is_not_http(stage: Stage, over: str, sent: bytes) -> None:
     """A peer that speaks something else is a `ProtocolError`."""
     peer = await stage.peer(once(sent))
     with pytest.raises(ProtocolError):
-        await stage.transport(use=use).open(call_to(peer.url))
+        await stage.transport(use=over).open(call_to(peer.url))
 
 
-async def test_broken_chunking_is_an_error(stage: Stage, use: str) -> None:
+async def test_broken_chunking_is_an_error(stage: Stage, over: str) -> None:
     """Framing that breaks in the middle is told after what came before it."""
     peer = await stage.peer(once(CHUNKED + chunk(b"some") + b"zz\r\nmore\r\n"))
-    transport = stage.transport(use=use)
+    transport = stage.transport(use=over)
     wire = await transport.open(call_to(peer.url))
 
     assert b"some" == await wire.read()
@@ -384,10 +384,10 @@ async def test_broken_chunking_is_an_error(stage: Stage, use: str) -> None:
         ("max_response_headers", b"X-Huge: " + b"x" * 300_000 + b"\r\n"),
     ],
 )
-async def test_headers_have_bounds(stage: Stage, use: str, bound: str, head: bytes) -> None:
+async def test_headers_have_bounds(stage: Stage, over: str, bound: str, head: bytes) -> None:
     """The header block, a field and their number are bounded, and the error names which."""
     peer = await stage.peer(silent_after(OK + head + b"Content-Length: 0\r\n\r\n"))
-    transport = stage.transport(use=use)
+    transport = stage.transport(use=over)
     limits = Limits(max_response_headers=90_000)
     with pytest.raises(LimitExceededError) as caught:
         await transport.open(call_to(peer.url, limits=limits))
@@ -406,7 +406,7 @@ def packed(data: bytes, coding: str) -> bytes:
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "raw deflate"])
 @pytest.mark.parametrize("size", [1, 7, 100_000])
 async def test_a_compressed_answer_is_decoded(
-    stage: Stage, use: str, coding: str, size: int
+    stage: Stage, over: str, coding: str, size: int
 ) -> None:
     """A peer that compresses unasked is understood, however the network cuts it."""
     text = b"data: the same line again and again\n\n" * 200
@@ -415,27 +415,27 @@ async def test_a_compressed_answer_is_decoded(
     name = coding.split()[-1].encode()
     head = OK + b"Content-Encoding: " + name + b"\r\nTransfer-Encoding: chunked\r\n\r\n"
     peer = await stage.peer(always(head + chunks + END))
-    wire = await stage.transport(use=use).open(call_to(peer.url))
+    wire = await stage.transport(use=over).open(call_to(peer.url))
 
     assert text == await read_all(wire)
     assert Ending(clean=True) == wire.ending
 
 
-async def test_a_cut_gzip_answer_is_torn(stage: Stage, use: str) -> None:
+async def test_a_cut_gzip_answer_is_torn(stage: Stage, over: str) -> None:
     """Row 10: a compressed body without its end marker is cut, though its framing is whole."""
     body = packed(b"data: something\n\n" * 100, "gzip")[:-9]
     peer = await stage.peer(always(answer(body, b"Content-Encoding: gzip")))
-    wire = await stage.transport(use=use).open(call_to(peer.url))
+    wire = await stage.transport(use=over).open(call_to(peer.url))
     await read_all(wire)
 
     assert Ending(clean=False, detail="the compressed answer is cut") == wire.ending
 
 
-async def test_a_bomb_is_defused(stage: Stage, use: str) -> None:
+async def test_a_bomb_is_defused(stage: Stage, over: str) -> None:
     """An answer that grows beyond 100:1 ends in an error, long before it is unpacked."""
     body = packed(bytes(16 * 1024 * 1024), "gzip")
     peer = await stage.peer(always(answer(body, b"Content-Encoding: gzip")))
-    transport = stage.transport(use=use)
+    transport = stage.transport(use=over)
     wire = await transport.open(call_to(peer.url))
     read = 0
 
@@ -452,17 +452,17 @@ async def test_a_bomb_is_defused(stage: Stage, use: str) -> None:
 
 
 @pytest.mark.parametrize("coding", [b"br", b"zstd", b"gzip, gzip", b"compress"])
-async def test_other_codings_are_refused(stage: Stage, use: str, coding: bytes) -> None:
+async def test_other_codings_are_refused(stage: Stage, over: str, coding: bytes) -> None:
     """One coding, gzip or deflate; ``identity`` was asked for."""
     peer = await stage.peer(always(answer(b"...", b"Content-Encoding: " + coding)))
-    transport = stage.transport(use=use)
+    transport = stage.transport(use=over)
     with pytest.raises(ProtocolError, match="identity was asked for"):
         await transport.open(call_to(peer.url))
 
     assert (0, 0) == await left(transport)
 
 
-async def test_an_unread_answer_stays_with_the_peer(stage: Stage, use: str) -> None:
+async def test_an_unread_answer_stays_with_the_peer(stage: Stage, over: str) -> None:
     """Back-pressure is by pull: a consumer that does not ask leaves the bytes in the kernel."""
     sent = 0
 
@@ -475,7 +475,7 @@ async def test_an_unread_answer_stays_with_the_peer(stage: Stage, use: str) -> N
             sent += 1
 
     peer = await stage.peer(handle)
-    wire = await stage.transport(use=use).open(call_to(peer.url))
+    wire = await stage.transport(use=over).open(call_to(peer.url))
     previous = -1
     while sent != previous:
         previous = sent
@@ -489,10 +489,10 @@ async def test_an_unread_answer_stays_with_the_peer(stage: Stage, use: str) -> N
 # --- connections ---------------------------------------------------------------------------------
 
 
-async def test_ten_calls_use_one_connection(stage: Stage, use: str) -> None:
+async def test_ten_calls_use_one_connection(stage: Stage, over: str) -> None:
     """Row 22, and fault 14 of exoclaw: a finished call gives its connection to the next."""
     peer = await stage.peer(always(CHUNKED + chunk(b"data: [DONE]\n\n") + END))
-    transport = stage.transport(use=use)
+    transport = stage.transport(use=over)
     for _ in range(10):
         wire = await transport.open(call_to(peer.url))
         await wire.read()
@@ -503,7 +503,7 @@ async def test_ten_calls_use_one_connection(stage: Stage, use: str) -> None:
     assert (0, 1, 1) == (stats.calls, stats.connections, stats.idle)
 
 
-async def test_a_terminator_that_comes_late_is_drained(stage: Stage, use: str) -> None:
+async def test_a_terminator_that_comes_late_is_drained(stage: Stage, over: str) -> None:
     """The rest of an answer may come a little after its last event."""
 
     async def handle(connection: Connection) -> None:
@@ -514,7 +514,7 @@ async def test_a_terminator_that_comes_late_is_drained(stage: Stage, use: str) -
             await connection.send(chunk(b": bye\n\n") + END)
 
     peer = await stage.peer(handle)
-    transport = stage.transport(use=use)
+    transport = stage.transport(use=over)
     for _ in range(3):
         wire = await transport.open(call_to(peer.url))
         await wire.read()
@@ -525,13 +525,13 @@ async def test_a_terminator_that_comes_late_is_drained(stage: Stage, use: str) -
 
 @pytest.mark.parametrize("rest", [b"", b"x" * 200_000], ids=["in time", "in bytes"])
 async def test_a_rest_that_is_too_long_is_not_awaited(
-    stage: Stage, use: str, rest: bytes, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, over: str, rest: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Draining is bounded in time and bytes; past them the connection is closed."""
     if not rest:
         monkeypatch.setattr("penstock.transports.exchange._DRAIN", 0.1)
     peer = await stage.peer(silent_after(CHUNKED + chunk(b"data") + (rest and chunk(rest))))
-    transport = stage.transport(use=use)
+    transport = stage.transport(use=over)
     wire = await transport.open(call_to(peer.url))
     await wire.read()
     await wire.aclose(reuse=True)
@@ -540,10 +540,10 @@ async def test_a_rest_that_is_too_long_is_not_awaited(
     assert 0 == transport.stats().connections
 
 
-async def test_closing_early_closes_the_connection(stage: Stage, use: str) -> None:
+async def test_closing_early_closes_the_connection(stage: Stage, over: str) -> None:
     """Row 23: a call that is given up leaves no connection behind, and reads say it is closed."""
     peer = await stage.peer(silent_after(CHUNKED + chunk(b"data")))
-    transport = stage.transport(use=use)
+    transport = stage.transport(use=over)
     wire = await transport.open(call_to(peer.url))
     await wire.read()
     for _ in range(2):
@@ -554,10 +554,10 @@ async def test_closing_early_closes_the_connection(stage: Stage, use: str) -> No
     assert (0, 0, 0) == (*await left(transport), transport.stats().connections)
 
 
-async def test_abort_ends_a_pending_read(stage: Stage, use: str) -> None:
+async def test_abort_ends_a_pending_read(stage: Stage, over: str) -> None:
     """`abort` is synchronous; the read raises the given error, and so do later ones."""
     peer = await stage.peer(silent_after(CHUNKED))
-    transport = stage.transport(use=use)
+    transport = stage.transport(use=over)
     wire = await transport.open(call_to(peer.url))
     reading = asyncio.create_task(wire.read())
     await asyncio.sleep(0.01)
@@ -574,10 +574,10 @@ async def test_abort_ends_a_pending_read(stage: Stage, use: str) -> None:
     assert (0, 0) == await left(transport)
 
 
-async def test_two_reads_at_once_are_refused(stage: Stage, use: str) -> None:
+async def test_two_reads_at_once_are_refused(stage: Stage, over: str) -> None:
     """An answer has one reader."""
     peer = await stage.peer(silent_after(CHUNKED))
-    wire = await stage.transport(use=use).open(call_to(peer.url))
+    wire = await stage.transport(use=over).open(call_to(peer.url))
     reading = asyncio.create_task(wire.read())
     await asyncio.sleep(0)
     with pytest.raises(InternalError):
@@ -587,7 +587,7 @@ async def test_two_reads_at_once_are_refused(stage: Stage, use: str) -> None:
         await reading
 
 
-async def test_a_stale_connection_is_replaced(stage: Stage, use: str) -> None:
+async def test_a_stale_connection_is_replaced(stage: Stage, over: str) -> None:
     """Row 21: a pooled connection that dies before a byte of an answer is tried once more."""
     first: list[Connection] = []
 
@@ -603,7 +603,7 @@ async def test_a_stale_connection_is_replaced(stage: Stage, use: str) -> None:
             await connection.closed()
 
     peer = await stage.peer(handle)
-    transport = stage.transport(use=use)
+    transport = stage.transport(use=over)
     await (await transport.open(call_to(peer.url))).aclose(reuse=True)
     body = Pieces(b"a" * 70_000, b"b" * 70_000)
     wire = await transport.open(call_to(peer.url, body))
@@ -612,7 +612,7 @@ async def test_a_stale_connection_is_replaced(stage: Stage, use: str) -> None:
     assert (2, 2, 2) == (peer.opened, body.passes, body.closed)
 
 
-async def test_a_stale_connection_is_replaced_once(stage: Stage, use: str) -> None:
+async def test_a_stale_connection_is_replaced_once(stage: Stage, over: str) -> None:
     """Row 21: the fresh connection is the last try."""
     count = 0
 
@@ -626,7 +626,7 @@ async def test_a_stale_connection_is_replaced_once(stage: Stage, use: str) -> No
         connection.reset()
 
     peer = await stage.peer(handle)
-    transport = stage.transport(use=use)
+    transport = stage.transport(use=over)
     await (await transport.open(call_to(peer.url))).aclose(reuse=True)
     with pytest.raises(TransportError):
         await transport.open(call_to(peer.url))
@@ -635,7 +635,7 @@ async def test_a_stale_connection_is_replaced_once(stage: Stage, use: str) -> No
     assert (0, 0) == await left(transport)
 
 
-async def test_half_an_answer_is_not_repeated(stage: Stage, use: str) -> None:
+async def test_half_an_answer_is_not_repeated(stage: Stage, over: str) -> None:
     """Row 21: once a byte of an answer came, the request may have been acted on."""
 
     async def handle(connection: Connection) -> None:
@@ -645,7 +645,7 @@ async def test_half_an_answer_is_not_repeated(stage: Stage, use: str) -> None:
         await connection.send(b"HTTP/1.1 2")
 
     peer = await stage.peer(handle)
-    transport = stage.transport(use=use)
+    transport = stage.transport(use=over)
     await (await transport.open(call_to(peer.url))).aclose(reuse=True)
     with pytest.raises(TransportError):
         await transport.open(call_to(peer.url))
@@ -653,10 +653,10 @@ async def test_half_an_answer_is_not_repeated(stage: Stage, use: str) -> None:
     assert 1 == peer.opened
 
 
-async def test_calls_beyond_the_bound_wait(stage: Stage, use: str) -> None:
+async def test_calls_beyond_the_bound_wait(stage: Stage, over: str) -> None:
     """`Limits.max_connections` is ours: a call waits for a place and gets it when one is free."""
     peer = await stage.peer(silent_after(CHUNKED))
-    transport = stage.transport(use=use, limits=Limits(max_connections=2))
+    transport = stage.transport(use=over, limits=Limits(max_connections=2))
     wires = [await transport.open(call_to(peer.url)) for _ in range(2)]
     waiting = asyncio.create_task(transport.open(call_to(peer.url)))
     await until(lambda: transport.stats().waiting == 1)
@@ -669,10 +669,10 @@ async def test_calls_beyond_the_bound_wait(stage: Stage, use: str) -> None:
     assert (0, 0) == await left(transport)
 
 
-async def test_a_place_that_does_not_come(stage: Stage, use: str) -> None:
+async def test_a_place_that_does_not_come(stage: Stage, over: str) -> None:
     """The ``pool`` clock ends the wait with an error that blames nobody else (row 20)."""
     peer = await stage.peer(silent_after(CHUNKED))
-    transport = stage.transport(use=use, limits=Limits(max_connections=1))
+    transport = stage.transport(use=over, limits=Limits(max_connections=1))
     wire = await transport.open(call_to(peer.url))
     with pytest.raises(PoolError) as caught:
         await transport.open(call_to(peer.url, timeouts=Timeouts(pool=0.02)))
@@ -686,10 +686,10 @@ async def test_a_place_that_does_not_come(stage: Stage, use: str) -> None:
     await wire.aclose()
 
 
-async def test_a_cancelled_wait_gives_its_place_up(stage: Stage, use: str) -> None:
+async def test_a_cancelled_wait_gives_its_place_up(stage: Stage, over: str) -> None:
     """Whoever waits for a place and goes leaves the queue as it was."""
     peer = await stage.peer(silent_after(CHUNKED))
-    transport = stage.transport(use=use, limits=Limits(max_connections=1))
+    transport = stage.transport(use=over, limits=Limits(max_connections=1))
     wire = await transport.open(call_to(peer.url))
     waiting = [asyncio.create_task(transport.open(call_to(peer.url))) for _ in range(3)]
     await asyncio.sleep(0.01)
@@ -715,11 +715,11 @@ async def test_streams_spread_over_shards(stage: Stage, use: str) -> None:
     assert (0, 0) == await left(transport)
 
 
-async def test_errors_hold_no_connection(stage: Stage, use: str) -> None:
+async def test_errors_hold_no_connection(stage: Stage, over: str) -> None:
     """Row 23: 300 answers of 429, read or not, leave zero in use."""
     body = b'{"error":{"message":"slow down"}}'
     peer = await stage.peer(always(answer(body, b"Retry-After: 1", status=b"429 Too Many")))
-    transport = stage.transport(use=use)
+    transport = stage.transport(use=over)
 
     async def one(index: int) -> None:
         wire = await transport.open(call_to(peer.url))
@@ -736,10 +736,10 @@ async def test_errors_hold_no_connection(stage: Stage, use: str) -> None:
     assert (0, 0) == await left(transport)
 
 
-async def test_the_transport_closes_what_is_open(stage: Stage, use: str) -> None:
+async def test_the_transport_closes_what_is_open(stage: Stage, over: str) -> None:
     """`aclose` ends pending reads and waiting calls, and leaves no task and no connection."""
     peer = await stage.peer(silent_after(CHUNKED))
-    transport = stage.transport(use=use, limits=Limits(max_connections=3))
+    transport = stage.transport(use=over, limits=Limits(max_connections=3))
     wires = [await transport.open(call_to(peer.url)) for _ in range(3)]
     reads = [asyncio.create_task(wire.read()) for wire in wires]
     waiting = asyncio.create_task(transport.open(call_to(peer.url)))

@@ -8,8 +8,10 @@ connections is ours, as CPU per chunk and KiB per stream are what penstock exist
     tls       TLS between bytes in memory
     connection  one socket: reads into a shared buffer, says when the peer takes no more
     parser    bytes of an answer to its status, headers and body
-    body      a request's body, framed
-    exchange  one call: the `penstock.interfaces.Wire`
+    head      a request's head, and a request that is in memory
+    body      a request's body that comes in pieces
+    opening   one call until there is an answer
+    exchange  its answer: the `penstock.interfaces.Wire`
     pool      connections that wait for the next call, on one loop
     transport  the `penstock.interfaces.Transport`
     adapter   the same for other people's ``httpx`` clients

@@ -1,4 +1,4 @@
-"""A request on its way out: its head, and a body in pieces (RFC 9112 sections 3 and 6)."""
+"""A request whose body comes in pieces, on its way out (RFC 9112 sections 6 and 7)."""
 
 from __future__ import annotations
 
@@ -11,32 +11,10 @@ if TYPE_CHECKING:
     from penstock.interfaces import HttpCall
     from penstock.transports.direct.connection import Connection
 
-__all__ = ["head_of", "send_body", "whole"]
+__all__ = ["send_body"]
 
 # Bytes sent after which the loop is given back, so that an early answer is read.
 _TURN = 64 * 1024
-
-
-def head_of(
-    method: str, target: bytes, host: bytes, headers: list[tuple[bytes, bytes]]
-) -> list[bytes]:
-    """Return the lines of a request's head, without those that frame its body."""
-    lines = [b"%b %b HTTP/1.1" % (method.encode("ascii"), target)]
-    names = {name.lower() for name, _ in headers}
-    if b"host" not in names:
-        lines.append(b"Host: " + host)
-    lines += [b"%b: %b" % header for header in headers]
-    if b"accept-encoding" not in names:
-        # Events must not wait in a peer's compressor.
-        lines.append(b"Accept-Encoding: identity")
-    return lines
-
-
-def whole(lines: list[bytes], body: bytes | None) -> bytes:
-    """Return a request whose body, if it has one, is in memory."""
-    if body is None:
-        return b"\r\n".join((*lines, b"", b""))
-    return b"\r\n".join((*lines, b"Content-Length: %d" % len(body), b"", body))
 
 
 async def send_body(call: HttpCall, lines: list[bytes], connection: Connection) -> None:

@@ -148,6 +148,8 @@ class Connection(asyncio.BufferedProtocol):
         self._leave()
         if self._transport is not None:
             self._transport.abort()
+        else:
+            self._home.gone(self)
 
     def close(self) -> None:
         """Close it in order; nothing may be unsent."""
@@ -238,7 +240,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def _decrypt(self) -> None:
         tls, plain = self._tls, self._buffers.plain
-        assert tls is not None and self._transport is not None  # it has received something
+        assert tls is not None
+        assert self._transport is not None  # it has received something
         if self._shaken is not None and not self._shaken.done():
             self._shake()
             if not self._shaken.done() or self._shaken.exception() is not None:
@@ -259,17 +262,20 @@ class Connection(asyncio.BufferedProtocol):
             self.abort()
 
     def _shake(self) -> None:
-        assert self._tls is not None and self._shaken is not None and self._transport is not None
+        tls, transport, shaken = self._tls, self._transport, self._shaken
+        assert tls is not None
+        assert transport is not None
+        assert shaken is not None
         try:
-            done = self._tls.handshake()
-        except (ssl.SSLError, ssl.CertificateError) as exc:
-            self._transport.write(self._tls.pending())
-            if not self._shaken.done():
-                self._shaken.set_exception(exc)
+            done = tls.handshake()
+        except ssl.SSLError as exc:
+            transport.write(tls.pending())
+            if not shaken.done():
+                shaken.set_exception(exc)
             return
-        self._transport.write(self._tls.pending())
-        if done and not self._shaken.done():
-            self._shaken.set_result(None)
+        transport.write(tls.pending())
+        if done and not shaken.done():
+            shaken.set_result(None)
 
     def _end(self, error: Exception | None, *, clean: bool) -> None:
         if self._ended:

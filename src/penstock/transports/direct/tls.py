@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from contextlib import suppress
 
 __all__ = ["Tls"]
 
@@ -57,7 +58,7 @@ class Tls:
             ssl.SSLError: The records are broken.
         """
         try:
-            size: int = self._object.read(len(buffer), buffer)  # type: ignore[arg-type,assignment]
+            size: int = self._object.read(len(buffer), buffer)  # type: ignore[assignment]  # typeshed
         except ssl.SSLWantReadError:
             return 0
         except ssl.SSLZeroReturnError:
@@ -76,7 +77,7 @@ class Tls:
         else:
             view = memoryview(data)
             for start in range(0, len(data), _PIECE):
-                self._object.write(view[start : start + _PIECE])  # type: ignore[arg-type]
+                self._object.write(view[start : start + _PIECE])
         return self._outgoing.read()
 
     def pending(self) -> bytes:
@@ -85,8 +86,6 @@ class Tls:
 
     def goodbye(self) -> bytes:
         """Return the bytes that end the connection, where it can be ended in order."""
-        try:
+        with suppress(ssl.SSLError, ValueError):  # the peer's own goodbye is not awaited
             self._object.unwrap()
-        except (ssl.SSLError, ValueError):
-            pass  # the peer's own goodbye is not awaited
         return self.pending()

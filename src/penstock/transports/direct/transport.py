@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from penstock.errors import MissingExtraError, StreamClosedError
 from penstock.limits import Limits
 from penstock.transports.direct.address import address_of
+from penstock.transports.direct.head import head_of
 from penstock.transports.headers import checked
 
 if TYPE_CHECKING:
@@ -129,18 +130,19 @@ class DirectTransport:
             decode: Whether a compressed answer is decompressed.
         """
         from penstock.transports.direct.exchange import Exchange
+        from penstock.transports.direct.opening import Opening
 
         address = address_of(call.url)
+        lines = head_of(call.method, address, headers)
         context = await self._trusting() if address.origin.kind == "https" else None
         home = self._here()
         await home.places.take(call.watch)
         if self._closed:
             home.places.give_back()
             self._check_open()
-        exchange = Exchange(
-            call, address, headers=headers, home=home, context=context, decode=decode
-        )
-        return await exchange.opened()
+        exchange = Exchange(call, address.origin, home, decode=decode)
+        await Opening(exchange, lines, context).run()
+        return exchange
 
     async def aclose(self) -> None:
         """Cut every call, close every connection, and wait up to 2 s for those that are closing.
@@ -239,6 +241,4 @@ def _proxied(proxy: str | None, *, trust_env: bool) -> frozenset[str]:
 
         return frozenset(getproxies())
     found = {name.lower() for name, value in os.environ.items() if value}
-    return frozenset(
-        name for name in ("http", "https", "all") if f"{name}_proxy" in found
-    )
+    return frozenset(name for name in ("http", "https", "all") if f"{name}_proxy" in found)

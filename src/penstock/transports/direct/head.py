@@ -1,0 +1,42 @@
+"""A request's head, and a request whose body is in memory (RFC 9112 section 3)."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from penstock.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from penstock.transports.direct.address import Address
+
+__all__ = ["head_of", "whole"]
+
+# RFC 9110 section 9.1: a method is a token.
+_METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+
+
+def head_of(method: str, address: Address, headers: list[tuple[bytes, bytes]]) -> list[bytes]:
+    """Return the lines of a request's head, without those that frame its body.
+
+    Raises:
+        ConfigurationError: `method` is none.
+    """
+    if not _METHOD.fullmatch(method):
+        raise ConfigurationError(f"{method[:40]!r} is no method (RFC 9110 section 9.1)")
+    lines = [b"%b %b HTTP/1.1" % (method.encode("ascii"), address.target)]
+    names = {name.lower() for name, _ in headers}
+    if b"host" not in names:
+        lines.append(b"Host: " + address.host)
+    lines += [b"%b: %b" % header for header in headers]
+    if b"accept-encoding" not in names:
+        # Events must not wait in a peer's compressor.
+        lines.append(b"Accept-Encoding: identity")
+    return lines
+
+
+def whole(lines: list[bytes], body: bytes | None) -> bytes:
+    """Return a request whose body, if it has one, is in memory."""
+    if body is None:
+        return b"\r\n".join((*lines, b"", b""))
+    return b"\r\n".join((*lines, b"Content-Length: %d" % len(body), b"", body))

@@ -1,0 +1,188 @@
+"""What a call does until there is an answer: a connection, the request, and once more if need be.
+
+It runs in the caller's task, which only ever waits for the exchange. Tasks of its own are only what
+has to wait for something else: a connection that is being made, a body that comes in pieces.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from penstock.errors import UsageError
+from penstock.transports.direct.body import send_body
+from penstock.transports.direct.connection import connect
+from penstock.transports.direct.head import whole
+from penstock.transports.direct.pool import CLEANUP
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Coroutine
+    from typing import Any
+
+    from penstock.transports.direct.connection import Connection
+    from penstock.transports.direct.exchange import Exchange
+
+__all__ = ["Opening"]
+
+
+class Opening:
+    """Opens one exchange.
+
+    Args:
+        exchange: The exchange.
+        lines: The request's head, without what frames its body.
+        context: What is trusted, where there is TLS.
+    """
+
+    def __init__(
+        self, exchange: Exchange, lines: list[bytes], context: ssl.SSLContext | None
+    ) -> None:
+        self._exchange = exchange
+        self._call = exchange.call
+        self._watch = exchange.call.watch
+        self._context = context
+        self._lines = lines
+        self._reused = False
+        # What makes a connection that nobody has yet.
+        self._dialing: asyncio.Task[Connection] | None = None
+        # Whether the failure is the body's own: the caller's to see, and no reason to send again.
+        self._blamed = False
+
+    async def run(self) -> None:
+        """Send the request, and wait for the answer's status and headers.
+
+        Raises:
+            TransportError: There is no answer; nothing of the call is left.
+        """
+        exchange = self._exchange
+        self._watch.on_expire(exchange.abort)
+        try:
+            await self._request()
+        except asyncio.CancelledError:
+            # The caller is free at once; what its body still tidies up is the loop's.
+            exchange.abort()
+            self._hang_up()
+            raise
+        except BaseException:
+            exchange.release(keep=False)
+            self._hang_up()
+            await self._end_job()
+            raise
+
+    async def _request(self) -> None:
+        """Send the request, and once more where the connection was dead (row 21)."""
+        exchange = self._exchange
+        await self._try(exchange.home.take(exchange.origin))
+        error, cause = self._failed()
+        if error is not None and self._is_stale():
+            exchange.begin_again()
+            await self._try(None)
+            again = self._failed()
+            # A body with one pass in it says so; what broke the pass is the connection.
+            if type(again[0]) is not UsageError:
+                error, cause = again
+        if error is not None:
+            raise error from cause
+
+    def _failed(self) -> tuple[BaseException | None, BaseException | None]:
+        """Why there is no answer, if there is none, and what that came from."""
+        exchange = self._exchange
+        if exchange.opened or exchange.failure is None:
+            return None, None
+        cause = exchange.failure.__cause__
+        return exchange.failure, cause if self._blamed else cause or exchange.broken
+
+    def _is_stale(self) -> bool:
+        """Whether a connection from the pool ended before a byte of an answer."""
+        exchange = self._exchange
+        ended = exchange.broken is not None and not exchange.heard
+        return ended and self._reused and not self._blamed
+
+    async def _try(self, connection: Connection | None) -> None:
+        """Send the request on `connection` or a fresh one; the exchange has what came of it."""
+        exchange = self._exchange
+        self._reused = connection is not None
+        if connection is None:
+            connection = await self._connected()
+        exchange.attach(connection)
+        if exchange.failure is None:
+            await self._send(connection)
+        while not (exchange.opened or exchange.failure is not None):
+            await exchange.wait()
+
+    async def _connected(self) -> Connection:
+        exchange = self._exchange
+        self._watch.begin("connect")
+        job = self._start(connect(exchange.origin, exchange.home, self._context))
+        self._dialing = job
+        while not job.done():
+            await exchange.wait()
+        self._dialing = exchange.job = None
+        self._watch.end("connect")
+        connection: Connection = job.result()
+        return connection
+
+    async def _send(self, connection: Connection) -> None:
+        body = self._call.body
+        small = None if body is None else body.small
+        if body is None or small is not None:
+            await self._send_whole(small, connection)
+            return
+        exchange = self._exchange
+        job = self._start(send_body(self._call, self._lines, connection))
+        while not (job.done() or exchange.opened or exchange.failure is not None):
+            await exchange.wait()
+        if not job.done():
+            # Answered, or broken: the rest of the body is not wanted.
+            await self._end_job()
+        elif (fault := job.exception()) is None:
+            exchange.job = None
+            if exchange.failure is None:
+                exchange.body_sent()
+        elif not exchange.opened:
+            self._blamed = True
+            exchange.failure = fault
+
+    async def _send_whole(self, body: bytes | None, connection: Connection) -> None:
+        exchange = self._exchange
+        self._call.timings.bytes_sent = len(body or b"")
+        self._watch.begin("write")
+        connection.write(whole(self._lines, body))
+        while connection.blocked and not (exchange.opened or exchange.failure is not None):
+            await exchange.wait()
+        if exchange.failure is None:
+            exchange.body_sent()
+
+    def _start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:  # Any: see `Exchange`
+        exchange = self._exchange
+        job = exchange.job = exchange.home.loop.create_task(work)
+        exchange.home.jobs.add(job)
+        job.add_done_callback(self._job_done)
+        return job
+
+    def _job_done(self, job: asyncio.Task[Any]) -> None:  # Any: see `Exchange`
+        self._exchange.home.jobs.discard(job)
+        if not job.cancelled():
+            job.exception()  # nobody else looks where the call was given up
+        self._exchange.wake()
+
+    def _hang_up(self) -> None:
+        """Close a connection that comes, or came, after the call was given up."""
+        job, self._dialing = self._dialing, None
+        if job is not None:
+            job.add_done_callback(_abort)
+
+    async def _end_job(self) -> None:
+        """Wait until the body's pass is closed, or a connection given up."""
+        exchange = self._exchange
+        job = exchange.job
+        if job is not None and not job.done():
+            exchange.cut_job()
+            await asyncio.wait((job,), timeout=CLEANUP)
+        exchange.job = None
+
+
+def _abort(job: asyncio.Task[Connection]) -> None:
+    if not job.cancelled() and job.exception() is None:
+        job.result().abort()
