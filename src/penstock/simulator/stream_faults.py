@@ -71,11 +71,19 @@ def _hang(steps: Iterator[Step], at: int, behavior: Behavior) -> Iterable[Step]:
     return after(steps, at, [End.HANG])
 
 
-def _cut(steps: Iterator[Step], at: int, behavior: Behavior) -> Iterable[Step]:
-    """Announce a chunk of 512 bytes and close after 25 of them."""
+def _cut(steps: Iterator[Step], at: int, behavior: Behavior) -> Iterator[Step]:
+    """Announce the HTTP chunk of an event, and close after half of it."""
     del behavior
-    half = b'200\r\ndata: {"id":"chatcmpl-sim"'
-    return after(steps, at, [Raw(half), End.CLOSE])
+    seen = 0
+    for step in steps:
+        if isinstance(step, Event) and seen >= at and (at > 0 or step.content):
+            half = step.data[: len(step.data) // 2]
+            yield Raw(b"%x\r\n%b" % (len(step.data), half))
+            yield End.CLOSE
+            return
+        yield step
+        seen += step.content if isinstance(step, Event) else 0
+    yield End.CLOSE
 
 
 def _bad_chunk_size(steps: Iterator[Step], at: int, behavior: Behavior) -> Iterable[Step]:
