@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import pytest
@@ -223,10 +224,10 @@ def key_header(row: ProviderRow) -> tuple[str, str | None]:
     return "authorization", None if kind == "none" else f"Bearer {KEY}"
 
 
-def asked_of(row: ProviderRow) -> dict[str, object]:
+def asked_of(row: ProviderRow) -> dict[str, Any]:  # Any: parameters
     """Parameters that the row renames or drops; ``n`` alone has a value that changes nothing."""
     named = [*row.renames, *(name for name in row.drops if "." not in name)]
-    values = {"n": 1, "logit_bias": {"5": 1}, "logprobs": True, "top_logprobs": 2}
+    values: dict[str, Any] = {"n": 1, "logit_bias": {"5": 1}, "logprobs": True, "top_logprobs": 2}
     return {name: values.get(name, 7) for name in named}
 
 
