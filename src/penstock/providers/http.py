@@ -390,8 +390,9 @@ class HttpProvider:
         except PenstockError as error:
             _log.debug("the body of an error was cut short: %s", error.kind)
         rejection = self._dialect.error(wire.status or 0, wire.headers, bytes(body))
-        if rejection.retry_after is None:
-            rejection.retry_after = retry_after(wire.headers)
+        told = retry_after(wire.headers)
+        if told is not None:  # what the body says of it is for clients that see no headers
+            rejection.retry_after = told
         return rejection
 
     def _record(self, request: ChatRequest) -> CallRecord:
