@@ -22,6 +22,8 @@ asyncio_default_fixture_loop_scope = function
 filterwarnings = error
 """
 
+pytestmark = pytest.mark.timeout(300)  # each starts an interpreter, on a machine that is busy
+
 HEAD = "import asyncio, socket, time\nimport pytest\n"
 EMPTY = "def test_it(): pass"
 ASYNC = "@pytest.mark.asyncio\nasync def test_it():\n    "

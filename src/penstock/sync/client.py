@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from penstock.mapping import MapResult
     from penstock.messages import Messages
     from penstock.preview import Preview
+    from penstock.providers.knock import Knock
+    from penstock.providers.resolve import Resolved
     from penstock.providers.custom import CustomProviderConfig
     from penstock.response import Reply
     from penstock.stats import ClientStats
@@ -204,6 +206,22 @@ class SyncClient:
             PenstockError: There is no such provider, no connection, or no list.
         """
         return self._portal.call(self._client.list_models, provider)
+
+    def locate(self, model: str) -> Resolved:
+        """Return where `model` is served, as `penstock.Client.locate` does; nothing is sent.
+
+        Raises:
+            UnknownModelError: Nothing fits; the message has the nearest names.
+        """
+        return self._client.locate(model)
+
+    def knock(self, model: str) -> Knock:
+        """Ask for a list of models, as `penstock.Client.knock` does.
+
+        Raises:
+            UnknownModelError: `model` is served nowhere.
+        """
+        return self._portal.call(self._client.knock, model)
 
     def stats(self) -> ClientStats:
         """Return what the client holds now: streams, bytes, connections, its loop's lag."""
