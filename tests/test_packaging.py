@@ -108,7 +108,7 @@ def test_nothing_stray_is_shipped(kind: str, request: pytest.FixtureRequest) -> 
 @pytest.mark.parametrize("kind", ["wheel", "sdist"])
 def test_no_private_path_is_shipped(kind: str, shipped: dict[str, Path]) -> None:
     """Nothing says where it was built."""
-    places = [str(Path.home()).encode(), str(ROOT).encode()]
+    places = [f"{place}/".encode() for place in (Path.home(), ROOT)]
     if kind == "wheel":
         with zipfile.ZipFile(shipped[kind]) as archive:
             contents = {name: archive.read(name) for name in archive.namelist()}

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from penstock.dialects.places import Losses, Place
+from penstock.dialects.texts import Plain
 from penstock.dialects.turns import conversation
 from penstock.encoders import Body, Raw
 from penstock.errors import EncodeError, UnsupportedFeatureError, UsageError
@@ -20,6 +21,8 @@ Json = Any
 
 class Toy:
     """A vendor with two sides, whose tools speak for the user."""
+
+    plain = Plain({"user": "user", "assistant": "model"}, "parts", b'{"text":')
 
     def role(self, message: dict[str, Json], place: Place, *, leading: bool) -> str | None:
         """Put leading system messages apart."""

@@ -107,6 +107,9 @@ class SyncConversation:
     def extend(self, messages: Iterable[Message]) -> int:
         """Keep messages, up to 512 at a time all or none; return how many there were.
 
+        A process that is killed while it writes leaves whole messages: of 512 none or all in
+        SQLite, in JSONL perhaps the first of them.
+
         Raises:
             EncodeError: One is no message; those before its batch are kept.
             ConversationError: They cannot be written.

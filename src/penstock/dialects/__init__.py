@@ -7,9 +7,11 @@ Each is loaded when it is first asked for.
 module       what the dialects share
 ============ =====================================================================================
 fates        what becomes of each OpenAI-shaped parameter
+shapes       what a parameter must be where a dialect looks into it
 places       where a message stands, how it is opened, what it loses
 turns        a conversation as alternating turns, with the system's words apart
 one_by_one   a conversation as one object for each message
+texts        kept messages of a role and a text, said unopened
 passes       the passes over a conversation, told apart
 extras       what a deployment or a caller adds to a body
 schemas      JSON Schemas in the words that a provider takes (with schema_merge, _refs, _words)

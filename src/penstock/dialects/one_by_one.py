@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.dialects.passes import told
 from penstock.dialects.places import Place, opened
+from penstock.dialects.texts import Texts, grouped
 from penstock.fields import Each
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from penstock.dialects.places import Losses
+    from penstock.fields import Kept
 
 __all__ = ["one_by_one"]
 
@@ -38,9 +42,21 @@ def one_by_one(
     """
     if isinstance(messages, str):
         messages = [{"role": "user", "content": messages}]
+    if hasattr(messages, "blocks"):
+        messages = _Grouped(messages)
     walk = _Walk(messages, translate, losses)
     source = told(messages, walk.begin)
     return Each(source, walk.listed if source is messages and walk.is_list else walk.counted)
+
+
+class _Grouped:
+    """Kept messages, those that are a role and a text together with their neighbours."""
+
+    def __init__(self, messages: Kept) -> None:
+        self._messages = messages
+
+    def __aiter__(self) -> AsyncIterator[Json]:
+        return grouped(self._messages)
 
 
 class _Walk:
@@ -72,6 +88,9 @@ class _Walk:
 
     def counted(self, message: Json) -> Json:
         """Return the next message of any other source in the vendor's words."""
+        if type(message) is Texts:
+            self._place.index += len(message)
+            return message.lines()
         self._place.index += 1
         if _is_plain(message):
             return message

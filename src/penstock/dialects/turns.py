@@ -24,11 +24,14 @@ from collections.abc import (
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from penstock.dialects.places import Place, opened
+from penstock.dialects.texts import Texts, grouped
 from penstock.errors import UsageError
 from penstock.fields import Each, Entries
 
 if TYPE_CHECKING:
     from penstock.dialects.places import Losses
+    from penstock.dialects.texts import Plain
+    from penstock.fields import Kept
 
 __all__ = ["Pass", "Speaker", "conversation", "replayed"]
 
@@ -45,6 +48,9 @@ END: Final = object()
 
 class Speaker(Protocol):
     """A vendor's way with messages; made for one request, asked in every pass over them."""
+
+    plain: Plain
+    """How it says texts that nobody has opened."""
 
     def role(self, message: dict[str, Json], place: Place, *, leading: bool) -> str | None:
         """Return whose turn `message` is part of; None puts it with the system's words.
@@ -83,6 +89,8 @@ def conversation(messages: Json, speaker: Speaker, losses: Losses) -> dict[str, 
     def begun() -> _Pass:
         return _Pass(speaker, Place(losses))
 
+    if hasattr(messages, "blocks"):
+        return {"messages": Entries(_KeptEntries(messages, begun))}
     if isinstance(messages, (list, tuple)) and len(messages) <= _HELD:
         return {
             name: [*value.source] if isinstance(value, Each) else value  # type: ignore[misc]  # `_Rest`
@@ -170,6 +178,17 @@ class _AsyncEntries:
         return self._begun().over_async(aiter(self._messages))
 
 
+class _KeptEntries:
+    """The same for one that is kept as JSON."""
+
+    def __init__(self, messages: Kept, begun: Callable[[], Pass]) -> None:
+        self._messages = messages
+        self._begun = begun
+
+    def __aiter__(self) -> AsyncIterator[Json]:
+        return self._begun().over_async(grouped(self._messages))
+
+
 class _Pass:
     """One pass over a conversation, sync or async: both drive the same steps."""
 
@@ -177,7 +196,9 @@ class _Pass:
         self._speaker = speaker
         self._place = place
         self._next: Json = None
-        """The message that the next turn begins with, None where it is still to be pulled."""
+        """The message, or texts, that the next turn begins with; None where there is none."""
+        self._texts: Texts | None = None
+        """What is left of texts that were pulled together."""
         self._nested: Callable[[Steps], Json] = iter
 
     def over(self, messages: Iterator[Json]) -> Iterator[tuple[str, Json]]:
@@ -198,6 +219,9 @@ class _Pass:
         speaker, place = self._speaker, self._place
         system: list[Json] = []
         while (pulled := (yield NEXT)) is not END:
+            if type(pulled) is Texts:
+                self._next = pulled
+                break
             message = self._open(pulled)
             if speaker.role(message, place, leading=True) is not None:
                 self._next = message
@@ -211,12 +235,21 @@ class _Pass:
         if message is None:
             return  # there are system messages only
         while message is not None:
+            if type(message) is Texts:
+                count, whole = message.whole(speaker.plain)
+                if whole is not None:
+                    place.index += count
+                    yield whole
+                self._texts = message
+                message = self._open(message.pop())
             role = speaker.role(message, place, leading=False) or ""
             parts = speaker.parts(message, place)
             held, message = 1, None
-            while (pulled := (yield NEXT)) is not END:
-                following = self._open(pulled)
-                if speaker.role(following, place, leading=False) != role:
+            while (following := (yield from self._pull(role))) is not END:
+                if (
+                    type(following) is Texts
+                    or speaker.role(following, place, leading=False) != role
+                ):
                     message = following
                     break
                 if held >= _HELD:
@@ -233,6 +266,19 @@ class _Pass:
             if parts:
                 yield speaker.turn(role, parts)
 
+    def _pull(self, role: str) -> Generator[Any, Any, Json]:
+        """Return what follows in a turn: a message, `END`, or texts that are another's turn."""
+        texts, self._texts = self._texts, None
+        if not texts:
+            pulled = yield NEXT
+            if type(pulled) is not Texts:
+                return pulled if pulled is END else self._open(pulled)
+            texts = pulled
+        if self._speaker.plain.roles[texts.role] != role:
+            return texts
+        self._texts = texts
+        return self._open(texts.pop())
+
     def _rest(self, role: str, parts: list[Json]) -> Steps:
         """Make the parts of a long turn one at a time; `_next` is what follows it."""
         speaker, place = self._speaker, self._place
@@ -241,11 +287,10 @@ class _Pass:
         message, self._next = self._next, None
         while True:
             yield from speaker.parts(message, place)
-            pulled = yield NEXT
-            if pulled is END:
+            message = yield from self._pull(role)
+            if message is END:
                 return
-            message = self._open(pulled)
-            if speaker.role(message, place, leading=False) != role:
+            if type(message) is Texts or speaker.role(message, place, leading=False) != role:
                 self._next = message
                 return
 

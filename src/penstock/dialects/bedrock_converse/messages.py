@@ -14,6 +14,7 @@ from penstock.dialects.bedrock_converse.record import KEPT, restored
 from penstock.dialects.calls import Called, called_id, calls_of
 from penstock.dialects.ids import valid_id
 from penstock.dialects.state import KEY, state_of
+from penstock.dialects.texts import Plain
 from penstock.fields import Raw
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ class Turns:
         tools: Whether the request has tools.
         late_system: Whether the model takes system messages behind the first turn.
     """
+
+    plain = Plain({"user": "user", "assistant": "assistant"}, "content", b'{"text":')
 
     def __init__(
         self, dialect: str, origin: str, *, tools: bool, late_system: bool = False

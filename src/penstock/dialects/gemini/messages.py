@@ -12,6 +12,7 @@ from penstock.dialects.calls import Called, called_id, calls_of, object_of
 from penstock.dialects.gemini.parts import said_parts
 from penstock.dialects.gemini.record import PARTS, restored, signatures
 from penstock.dialects.state import KEY, state_of
+from penstock.dialects.texts import Plain
 from penstock.errors import EncodeError
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class Contents:
         signed: Whether calls need a signature.
         rich: Whether results of tools may have parts of their own.
     """
+
+    plain = Plain({"user": "user", "assistant": "model"}, "parts", b'{"text":')
 
     def __init__(self, dialect: str, origin: str, *, signed: bool, rich: bool) -> None:
         self._dialect = dialect
