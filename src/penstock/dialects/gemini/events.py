@@ -89,7 +89,7 @@ class Events:
     def _introduce(self, event: dict[str, Json], into: list[Chunk]) -> None:
         """Append what the answer says of itself, where that is news."""
         told = {"id": event.get("responseId"), "model": event.get("modelVersion")}
-        news = {
+        news: dict[str, Json] = {
             name: value
             for name, value in told.items()
             if isinstance(value, str) and value and self.meta.get(name) != value
@@ -183,7 +183,9 @@ class Events:
         if rest:
             into.append(ProviderEvent("chunk", rest))
         feedback = event.get("promptFeedback")
-        reason = feedback.get("blockReason") if isinstance(feedback, dict) else None
+        if not isinstance(feedback, dict):
+            return None
+        reason = feedback.get("blockReason")
         if not isinstance(reason, str) or not reason:
             return None
         return blocked(reason, feedback.get("blockReasonMessage"), what="the prompt")
