@@ -82,7 +82,8 @@ def _source(chunk: Json) -> dict[str, Json]:
     """Return the address and title of a grounding chunk, ``{}`` for none."""
     if not isinstance(chunk, dict):
         return {}
-    inner = next((chunk[name] for name in _KINDS if isinstance(chunk.get(name), dict)), {})
+    found = (chunk[name] for name in _KINDS if isinstance(chunk.get(name), dict))
+    inner: dict[str, Json] = next(found, {})
     return _named(inner, "uri" if "uri" in inner else "sourceUri")
 
 
