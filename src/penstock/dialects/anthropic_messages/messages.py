@@ -15,6 +15,7 @@ from penstock.dialects.anthropic_messages.parts import blocks, marked, said
 from penstock.dialects.anthropic_messages.record import BLOCKS, EXPLAINED, restored
 from penstock.dialects.ids import valid_id
 from penstock.dialects.state import KEY, state_of
+from penstock.dialects.texts import Plain
 from penstock.fields import Raw
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ class Turns:
         origin: From where it must have come.
         late_system: Whether the model takes system messages behind the first turn.
     """
+
+    plain = Plain({"user": "user", "assistant": "assistant"}, "content", b'{"type":"text","text":')
 
     def __init__(self, dialect: str, origin: str, *, late_system: bool = False) -> None:
         self._dialect = dialect
