@@ -56,14 +56,21 @@ async def _run(once: Callable[[], Awaitable[int]], streams: int) -> dict[str, fl
     }
 
 
-async def penstock(url: str, streams: int) -> dict[str, float]:
+async def direct(url: str, streams: int) -> dict[str, float]:
+    """Measure the public API over connections of its own."""
+    return await penstock(url, streams, transport="direct")
+
+
+async def penstock(url: str, streams: int, transport: str = "httpx") -> dict[str, float]:
     """Measure the public API."""
     import penstock as ps
 
     limits = ps.Limits(max_connections=streams)
     timeouts = ps.Timeouts(connect=60, total=None)
     deployments = {"d": ps.Deployment(f"{url}/v1", model=MODEL)}
-    async with ps.Client(deployments=deployments, limits=limits, timeouts=timeouts) as client:
+    async with ps.Client(
+        deployments=deployments, limits=limits, timeouts=timeouts, transport=transport
+    ) as client:
 
         async def once() -> int:
             count = 0
@@ -118,7 +125,12 @@ async def openai_sdk(url: str, streams: int) -> dict[str, float]:
         return await _run(once, streams)
 
 
-PEERS = {"bare": "httpx", "penstock": "penstock", "openai_sdk": "openai"}
+PEERS = {
+    "bare": "httpx",
+    "direct": "httptools",
+    "penstock": "penstock",
+    "openai_sdk": "openai",
+}
 
 
 def main() -> None:

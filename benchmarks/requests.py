@@ -1,6 +1,7 @@
 """What does a short request cost? CPU of the client per request, one by one and 100 at a time.
 
-5,000 requests with an answer of three tokens, each peer in a fresh process.
+5,000 requests with an answer of three tokens, each peer in a fresh process; `direct` is penstock
+over connections of its own, `floor` what the interpreter can do at all (see `benchmarks.floor`).
 
 Not shown: TLS handshakes; connections are kept alive by all of them.
 """
@@ -33,12 +34,33 @@ async def _run(once: Callable[[], Awaitable[object]], requests: int, at_once: in
     return [(time.process_time() - before) / requests * 1e6]
 
 
-async def penstock(url: str, requests: int, at_once: int) -> list[float]:
+async def floor(url: str, requests: int, at_once: int) -> list[float]:
+    """Measure asyncio, llhttp and msgspec, with a connection for each worker."""
+    from benchmarks.floor import Floor
+
+    request = {"model": MODEL, "messages": PROMPT, "stream": True}
+    address = f"{url}/v1/chat/completions"
+    idle = [await Floor(address, request).connect() for _ in range(at_once)]
+
+    async def once() -> None:
+        connection = idle.pop()
+        await connection.once()
+        idle.append(connection)
+
+    return await _run(once, requests, at_once)
+
+
+async def direct(url: str, requests: int, at_once: int) -> list[float]:
+    """Measure ``Client.chat`` over connections of its own."""
+    return await penstock(url, requests, at_once, transport="direct")
+
+
+async def penstock(url: str, requests: int, at_once: int, transport: str = "httpx") -> list[float]:
     """Measure ``Client.chat``."""
     import penstock as ps
 
     deployments = {"d": ps.Deployment(f"{url}/v1", model=MODEL)}
-    async with ps.Client(deployments=deployments) as client:
+    async with ps.Client(deployments=deployments, transport=transport) as client:
         return await _run(lambda: client.chat("d", PROMPT), requests, at_once)
 
 
@@ -68,7 +90,13 @@ async def openai_sdk(url: str, requests: int, at_once: int) -> list[float]:
         return await _run(once, requests, at_once)
 
 
-PEERS = {"bare": "httpx", "penstock": "penstock", "openai_sdk": "openai"}
+PEERS = {
+    "floor": "httptools",
+    "direct": "httptools",
+    "bare": "httpx",
+    "penstock": "penstock",
+    "openai_sdk": "openai",
+}
 
 
 def main() -> None:
@@ -85,13 +113,14 @@ def main() -> None:
                     values += fresh(
                         "benchmarks.requests", name, url=url, requests=requests, at_once=at_once
                     )
-            floor, _ = median(found["bare"])
+            bare, _ = median(found["bare"])
             for name, values in found.items():
                 middle, spread = median(values)
-                print(
-                    f"{at_once:4} at a time  {name:12} {middle:8.0f} µs  "
-                    f"{middle / floor:5.2f} x bare httpx  (spread {spread:.0%})"
-                )
+                line = f"{at_once:4} at a time  {name:12} {middle:8.0f} µs  "
+                line += f"{middle / bare:5.2f} x bare httpx"
+                if "floor" in found:
+                    line += f"  {middle / median(found['floor'])[0]:5.2f} x floor"
+                print(f"{line}  (spread {spread:.0%})")
 
 
 if __name__ == "__main__":

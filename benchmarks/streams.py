@@ -3,7 +3,9 @@
 One answer of 20,000 small chunks, one HTTP chunk an event, from the simulator in another process.
 `bare` is a loop over ``httpx.AsyncClient.stream().aiter_raw()`` that splits at blank lines and
 decodes each event with ``json.loads``: what one writes by hand. penstock runs three middleware
-stages and folds the answer. Each is measured in a fresh process, in turn, several rounds.
+stages and folds the answer, over httpx and, as `direct`, over connections of its own; `floor` is
+what the interpreter can do at all (see `benchmarks.floor`). Each is measured in a fresh process, in
+turn, several rounds.
 
 Not shown: TLS, which costs all of them the same, and paced streams (see `concurrency`).
 """
@@ -33,13 +35,31 @@ async def _cpu(once: Callable[[], Awaitable[int]], repeats: int) -> list[float]:
     return [best * 1e6]
 
 
-async def penstock(url: str, chunks: int, repeats: int, middleware: int = 3) -> list[float]:
+async def floor(url: str, chunks: int, repeats: int) -> list[float]:
+    """Measure asyncio, llhttp and msgspec, with nothing built."""
+    from benchmarks.floor import Floor
+
+    request = {"model": f"text?tokens={chunks}", "messages": PROMPT, "stream": True}
+    connection = await Floor(f"{url}/v1/chat/completions", request).connect()
+    return await _cpu(connection.once, repeats)
+
+
+async def direct(url: str, chunks: int, repeats: int, middleware: int = 3) -> list[float]:
+    """Measure the public API over connections of its own."""
+    return await penstock(url, chunks, repeats, middleware, transport="direct")
+
+
+async def penstock(
+    url: str, chunks: int, repeats: int, middleware: int = 3, transport: str = "httpx"
+) -> list[float]:
     """Measure the public API with `middleware` stages."""
     import penstock as ps
 
     stages = [lambda chunk: chunk for _ in range(middleware)]
     deployment = ps.Deployment(f"{url}/v1", model=f"text?tokens={chunks}")
-    async with ps.Client(deployments={"d": deployment}, middleware=stages) as client:
+    async with ps.Client(
+        deployments={"d": deployment}, middleware=stages, transport=transport
+    ) as client:
 
         async def once() -> int:
             count = 0
@@ -133,6 +153,8 @@ async def exoclaw(url: str, chunks: int, repeats: int) -> list[float]:
 
 
 PEERS = {
+    "floor": "httptools",
+    "direct": "httptools",
     "bare": "httpx",
     "penstock": "penstock",
     "openai_sdk": "openai",
@@ -158,10 +180,13 @@ def main() -> None:
                 count = chunks // _SLOW.get(name, 1)
                 values += fresh("benchmarks.streams", name, url=url, chunks=count, repeats=repeats)
     print(f"CPU per chunk, {chunks} chunks a stream, median of {rounds} rounds. {setting()}")
-    floor, _ = median(found["bare"])
+    bare, _ = median(found["bare"])
     for name, values in found.items():
         middle, spread = median(values)
-        print(f"{name:12} {middle:8.2f} µs  {middle / floor:6.2f} x bare  (spread {spread:.0%})")
+        line = f"{name:12} {middle:8.2f} µs  {middle / bare:6.2f} x bare"
+        if "floor" in found:
+            line += f"  {middle / median(found['floor'])[0]:6.2f} x floor"
+        print(f"{line}  (spread {spread:.0%})")
 
 
 if __name__ == "__main__":

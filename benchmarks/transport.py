@@ -3,8 +3,8 @@
 `dense` reads one answer of 20,000 HTTP chunks of 110 bytes and prints microseconds of CPU per
 chunk; `paced` sends the same answer a chunk at a time; `crowd` keeps 200 calls under way, each with
 an answer of 10 chunks 2 ms apart, and prints calls per second. The peers are one
-``AsyncClient.stream().aiter_raw()`` of the same package, without limits. The server is a raw
-asyncio protocol in a process of its own; each figure is from a fresh process.
+``AsyncClient.stream().aiter_raw()`` of the same package, without limits; `direct` has none. The
+server is a raw asyncio protocol in a process of its own; each figure is from a fresh process.
 
 Not shown: TLS, DNS and real networks, which cost all of them the same.
 """
@@ -107,13 +107,23 @@ async def _bare(use: str, measure: Callable[[Once], Awaitable[list[float]]]) -> 
         return await measure(once)
 
 
+def _transport(use: Any, limits: Any) -> Any:  # Any: the transports share no base
+    if use == "direct":
+        from penstock.transports.direct import DirectTransport
+
+        return DirectTransport(limits=limits, trust_env=False)
+    from penstock.transports import HttpxTransport
+
+    return HttpxTransport(limits=limits, use=use, trust_env=False)
+
+
 async def _ours(use: Any, measure: Callable[[Once], Awaitable[list[float]]]) -> list[float]:
     from penstock.interfaces import HttpCall
     from penstock.limits import Limits, Timeouts
-    from penstock.transports import HttpxTransport, Watchdog
+    from penstock.transports import Watchdog
 
     limits, timeouts = Limits(), Timeouts()
-    transport = HttpxTransport(limits=limits, use=use, trust_env=False)
+    transport = _transport(use, limits)
 
     class Body:
         small: bytes | None = b"{}"
@@ -190,8 +200,11 @@ def main() -> None:
         rounds, calls, count = 1, 100, 1000
     print(f"Median of {rounds} rounds. {setting()}")
     with server() as url:
-        for use in [name for name in ("httpx", "httpx2") if installed(name)]:
-            found: dict[bool, list[list[float]]] = {False: [], True: []}
+        packages = {"httpx": "httpx", "httpx2": "httpx2", "direct": "httptools"}
+        for use in [name for name, package in packages.items() if installed(package)]:
+            found: dict[bool, list[list[float]]] = {True: []}
+            if use != "direct":
+                found[False] = []
             for _ in range(rounds):
                 for ours, rows in found.items():
                     same: dict[str, Any] = {"url": url, "use": use, "ours": ours}
