@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import msgspec
 
+from penstock.dialects.shapes import text_of
 from penstock.fields import Raw
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def calls_of(message: Mapping[str, Json], place: Place) -> list[Called]:
 def called_id(function: Json) -> str:
     """Return the id of a call that has none: the deprecated shape finds it by the tool's name."""
     name = function.get("name") if isinstance(function, Mapping) else None
-    return f"call_{name}"
+    return f"call_{name}" if isinstance(name, str) else ""
 
 
 def object_of(call: Called, place: Place) -> dict[str, Json] | Raw:
@@ -92,7 +93,7 @@ def _called(call: Json, place: Place, path: str) -> Called:
     if given is None:
         given = "{}"
     elif not isinstance(given, str):  # as Ollama and some frameworks have it
-        given = msgspec.json.encode(given).decode()
+        given = text_of(given, f"{place.path}.{path}")
     id = call.get("id")
     more = {key: value for key, value in call.items() if key not in ("id", "type", kind, "index")}
     return Called(id if isinstance(id, str) else "", name, given, more)

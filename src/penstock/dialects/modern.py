@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from penstock.dialects.shapes import check_shapes
 from penstock.errors import UnsupportedFeatureError, UsageError
 
 if TYPE_CHECKING:
@@ -35,8 +36,13 @@ def modern(request: ChatRequest, losses: Losses) -> dict[str, Json]:
 
     ``functions`` become tools and ``function_call`` a ``tool_choice``, where those are not given,
     too; of ``max_tokens`` and ``max_completion_tokens`` the latter stays where both are there.
+
+    Raises:
+        EncodeError: A parameter is of the wrong type.
+        UnsupportedFeatureError: The request is strict, and something is lost.
     """
     given = dict(request.params)
+    check_shapes({**given, "response_format": request.response_format})
     functions, call = given.pop("functions", None), given.pop("function_call", None)
     tools = [
         *request.tools,

@@ -369,7 +369,9 @@ class _Rewriter:
     def _known(self, value: Json, node: dict[str, Json], at: At) -> Iterator[tuple[str, Json]]:
         """Say ``required`` without names that no property has."""
         given = value if isinstance(value, list) else []
-        known = [name for name in given if name in (node.get("properties") or {})]
+        properties = node.get("properties")
+        properties = properties if isinstance(properties, dict) else {}
+        known = [name for name in given if isinstance(name, str) and name in properties]
         if len(known) < len(given):
             self._lose(at, "required")
         if known:

@@ -235,7 +235,6 @@ MALFORMED: dict[str, tuple[Any, str]] = {
     "image": ({"role": "user", "content": [{"type": "image_url"}]}, r"content\[0\].image_url"),
     "calls": ({"role": "assistant", "tool_calls": {"a": 1}}, "tool_calls"),
     "nameless": ({"role": "assistant", "tool_calls": [{"id": "1"}]}, r"tool_calls\[0\]"),
-    "arguments": ({"role": "assistant", "tool_calls": [call("1", "a", "[1")]}, "not a JSON object"),
 }
 
 

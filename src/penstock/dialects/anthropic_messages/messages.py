@@ -251,7 +251,8 @@ def _thoughts(kept: Json) -> list[Json]:
     """Return the thinking that came before everything else of an answer."""
     found: list[Json] = []
     for entry in kept if isinstance(kept, list) else ():
-        if not isinstance(entry, Mapping) or entry.get("type") not in _LEADING:
+        kind = entry.get("type") if isinstance(entry, Mapping) else None
+        if not isinstance(kind, str) or kind not in _LEADING:
             break
         found.append(dict(entry))
     return found

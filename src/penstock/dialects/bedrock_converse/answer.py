@@ -220,7 +220,8 @@ class ConverseAnswer:
         if not isinstance(message, dict):
             raise ProtocolError(f"the answer has no message: {excerpt(data)}", code="bad_event")
         self._begin({"role": message.get("role")}, into)
-        for place, block in enumerate(message.get("content") or ()):
+        content = message.get("content")
+        for place, block in enumerate(content if isinstance(content, list) else ()):
             self._blocks.whole(place, block, into)
         stop = {"stopReason": answer.get("stopReason")}
         if answer.get("additionalModelResponseFields") is not None:

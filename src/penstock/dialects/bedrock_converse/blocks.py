@@ -221,9 +221,9 @@ class Blocks:
                 if name != "reasoningText":
                     self.grow(index, {"reasoningContent": {name: each}}, into)
         elif kind == "citationsContent" and isinstance(value, dict):
-            for each in value.get("content") or ():
-                self.grow(index, {"text": each.get("text")}, into)
-            for each in value.get("citations") or ():
+            for each in _listed(value.get("content")):
+                self.grow(index, each if isinstance(each, dict) else {"content": each}, into)
+            for each in _listed(value.get("citations")):
                 self.grow(index, {"citation": each}, into)
         else:
             self._end_other(Block("whole", block), into)
@@ -292,6 +292,10 @@ class Blocks:
         else:
             into.append(ProviderEvent(next(iter(data), "block"), data))
         self._record.add(data, into)
+
+
+def _listed(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else []
 
 
 def _one_blob(pieces: list[Json]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -10,6 +9,7 @@ from penstock.dialects.anthropic_messages.tools import SUBSET
 from penstock.dialects.bedrock_converse.parts import cache_point
 from penstock.dialects.modern import asked_call
 from penstock.dialects.schemas import rewritten
+from penstock.dialects.shapes import text_of
 from penstock.errors import EncodeError
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def text_format(given: Json, losses: Losses) -> dict[str, Json] | None:
             param="response_format",
         )
     path = "response_format.json_schema.schema"
-    said = json.dumps(rewritten(schema, SUBSET, losses.drop, path), ensure_ascii=False)
+    said = text_of(rewritten(schema, SUBSET, losses.drop, path), path)
     definition: dict[str, Json] = {"schema": said}
     for name in ("name", "description"):
         if inner.get(name):

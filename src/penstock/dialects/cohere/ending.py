@@ -37,6 +37,7 @@ def failed(word: Json, said: Json) -> PenstockError | None:
         word: The finish reason.
         said: What the end says of an error, which has a text and no code.
     """
+    word = word if isinstance(word, str) else None
     if word not in _FAILED and not said:
         return None
     text = said if isinstance(said, str) and said else f"the answer ended with {word}"

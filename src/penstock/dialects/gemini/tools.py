@@ -129,6 +129,8 @@ class Tools:
         return declared
 
     def _parameters(self, schema: Json, path: str) -> dict[str, Json]:
+        if not isinstance(schema, Mapping):
+            raise EncodeError(f"{path}: it must be a mapping", param=path)
         typed = schema if "type" in schema or "$ref" in schema else {"type": "object", **schema}
         names = ("parameters", "parametersJsonSchema")
         return _schema(typed, names, self._losses, path, plain=self._plain)

@@ -139,6 +139,7 @@ class MistralAnswer:
         unknown: list[Json] = []
         for part in content:
             kind = part.get("type") if isinstance(part, dict) else "text"
+            kind = kind if isinstance(kind, str) else ""
             if kind == "thinking" and isinstance(part.get("thinking"), list):
                 self._think(part, choice, into)
             elif kind in _PLAIN:

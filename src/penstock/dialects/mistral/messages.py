@@ -170,11 +170,15 @@ def _named(chunk: dict[str, Json], name: Json) -> dict[str, Json]:
     return {**chunk, "document_name": name} if isinstance(name, str) and name else chunk
 
 
+_ITS_OWN = ("kind", "size", "type", "thinking")
+
+
 def _replayed(found: list[tuple[dict[str, Json], str]]) -> list[dict[str, Json]]:
     """Return the chunks that an answer came in; what is signed ends with its signature."""
     said: list[dict[str, Json]] = []
     for block, piece in found:
-        more = {name: value for name, value in block.items() if name not in ("kind", "size")}
+        # What is kept of thinking is added to the chunk, and must not stand in for what it is.
+        more = {name: value for name, value in block.items() if name not in _ITS_OWN}
         if block["kind"] == "text":
             said.append({"type": "text", "text": piece})
         elif block["kind"] != "thinking":

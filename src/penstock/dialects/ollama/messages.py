@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from penstock.dialects.calls import Called, called_id, calls_of, object_of
 from penstock.dialects.parts import address_of, data_of, parts_of, text_of
 from penstock.dialects.state import KEY, state_of
+from penstock.errors import EncodeError
 from penstock.fields import Joined
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from penstock.dialects.places import Place
 
 __all__ = ["Messages"]
@@ -62,7 +65,7 @@ class Messages:
         thinking = self._thinking(message, place)
         if thinking:
             wire["thinking"] = thinking
-        images = [*(message.get("images") or ()), *images]
+        images = [*_images(message, place), *images]
         if images:
             wire["images"] = images
         if role == "assistant":
@@ -88,21 +91,27 @@ class Messages:
         if not calls:
             return
         self._names = {call.id: call.name for call in calls}
-        wire["tool_calls"] = [_wired(call, place) for call in calls]
+        wire["tool_calls"] = [_wired(call, place, number) for number, call in enumerate(calls)]
 
     def _answer(self, message: dict[str, Json], wire: dict[str, Json]) -> None:
         id = message.get("tool_call_id")
         if id is None and message["role"] == "function":
             id = called_id(message)
-        name = message.get("name") or self._names.get(str(id))
+        name = message.get("name") or (self._names.get(id) if isinstance(id, str) else None)
         if name:
             wire["tool_name"] = name
         if id:
             wire["tool_call_id"] = id
 
 
-def _wired(call: Called, place: Place) -> dict[str, Json]:
-    function = {"name": call.name, "arguments": object_of(call, place)}
+def _wired(call: Called, place: Place, number: int) -> dict[str, Json]:
+    function: dict[str, Json] = {"name": call.name}
+    try:
+        function["arguments"] = object_of(call, place)
+    except EncodeError as fault:
+        # A model's own slip must not end the conversation: it is shown what it said.
+        place.drop(f"tool_calls[{number}].function.arguments", str(fault))
+        function["arguments"] = {"INVALID_JSON": call.arguments}
     return {**({"id": call.id} if call.id else {}), "function": function, **call.more}
 
 
@@ -125,6 +134,14 @@ def _content(message: dict[str, Json], place: Place) -> tuple[str, list[str | Jo
     if not texts and isinstance(message.get("refusal"), str):
         texts.append(message["refusal"])
     return texts[0] if len(texts) == 1 else "\n".join(texts), images
+
+
+def _images(message: dict[str, Json], place: Place) -> Sequence[Json]:
+    """Return the images that a message has in Ollama's own shape."""
+    given = message.get("images") or ()
+    if not isinstance(given, (list, tuple)):
+        raise place.fault("images", "must be a list")
+    return given
 
 
 def _image(url: str | Joined) -> str | Joined | None:

@@ -11,6 +11,7 @@ from penstock.dialects.fates import put
 from penstock.dialects.openai_chat.messages import conversation
 from penstock.dialects.openai_chat.parameters import PARAMETERS
 from penstock.dialects.places import Losses
+from penstock.dialects.shapes import check_shapes
 from penstock.errors import ConfigurationError, UnsupportedFeatureError, UsageError
 from penstock.interfaces import Outgoing
 
@@ -81,6 +82,7 @@ def _said(request: ChatRequest, target: Target) -> dict[str, Json]:
             raise UsageError(_complaint(name), param=name)
     said: dict[str, Json] = {"model": target.model, "stream": request.stream}
     said.update(request.params)
+    check_shapes({"functions": request.params.get("functions")})
     options = _stream_options(request)
     if request.stream and options is not None:
         said["stream_options"] = options

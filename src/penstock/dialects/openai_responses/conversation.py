@@ -17,6 +17,7 @@ from penstock.dialects.ids import valid_id
 from penstock.dialects.openai_responses.items import given_back
 from penstock.dialects.openai_responses.parts import input_parts, output_parts
 from penstock.dialects.places import Place, opened
+from penstock.dialects.shapes import text_of
 from penstock.dialects.state import KEY, state_of
 from penstock.dialects.turns import replayed
 from penstock.fields import Each, Raw
@@ -260,7 +261,9 @@ class _Pass:
 
     def _legacy_result(self, message: dict[str, Json]) -> Iterable[Json]:
         """Say what a function answered; its call is the last of its name."""
-        name = str(message.get("name"))
+        name = message.get("name")
+        if not isinstance(name, str):
+            raise self._place.fault("name", "a function's result needs the function's name")
         id = self._called.get(name) or _call_id(f"call_{self._index}_{name}")
         item = {"type": "function_call_output", "call_id": id, "output": self._output(message)}
         self._finish(item, message, {"role", "content", "name"})
@@ -323,5 +326,5 @@ def _call_id(given: str) -> str:
 
 def _function_call(id: str, name: str, arguments: Json) -> dict[str, Json]:
     if not isinstance(arguments, str):  # some callers keep them parsed
-        arguments = msgspec.json.encode({} if arguments is None else arguments).decode()
+        arguments = text_of({} if arguments is None else arguments, "tool_calls")
     return {"type": "function_call", "call_id": id, "name": name, "arguments": arguments}

@@ -25,6 +25,7 @@ from penstock.dialects.openai_responses.tools import (
     web_search,
 )
 from penstock.dialects.places import Losses
+from penstock.dialects.shapes import check_shapes
 from penstock.errors import UnsupportedFeatureError, UsageError
 from penstock.interfaces import Outgoing
 
@@ -118,6 +119,7 @@ class _Words:
         """Return everything that is asked for, by its name."""
         request = self._request
         params = dict(request.params)
+        check_shapes({**params, "response_format": request.response_format})
         for name in ("tools", "response_format"):
             if name in params:
                 raise UsageError(

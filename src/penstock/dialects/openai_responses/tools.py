@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
+from penstock.errors import EncodeError
+
 __all__ = ["answer_format", "choice_of", "function_choice", "function_tool", "tool", "web_search"]
 
 # JSON of the OpenAI shape as the caller gives it, or of the Responses.
@@ -20,8 +22,14 @@ _NOTHING = {"type": "object", "properties": {}}
 """A function without parameters; Chat lets it leave them out, ``FunctionToolParam`` does not."""
 
 
-def tool(given: Mapping[str, Json]) -> Mapping[str, Json]:
-    """Return one tool."""
+def tool(given: Json) -> Mapping[str, Json]:
+    """Return one tool.
+
+    Raises:
+        EncodeError: It is none.
+    """
+    if not isinstance(given, Mapping):
+        raise EncodeError("tools: a tool is a mapping", param="tools")
     kind = given.get("type")
     inner = given.get(kind) if kind in _INNER else None
     if kind == "function":
@@ -31,8 +39,14 @@ def tool(given: Mapping[str, Json]) -> Mapping[str, Json]:
     return given
 
 
-def function_tool(function: Mapping[str, Json]) -> dict[str, Json]:
-    """Return what stands in a function of Chat as a tool."""
+def function_tool(function: Json) -> dict[str, Json]:
+    """Return what stands in a function of Chat as a tool.
+
+    Raises:
+        EncodeError: It is none.
+    """
+    if not isinstance(function, Mapping):
+        raise EncodeError("functions: a function is a mapping", param="functions")
     return _function({"type": "function", **function})
 
 
