@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.arguments import check_call, error_kinds
 from penstock.errors import UsageError
-from penstock.prompt_cache import PromptCacheGuard
-from penstock.request import CachePoints, ChatParams, ChatRequest, ReadySource
+from penstock.request import ChatParams, ChatRequest, ReadySource
 from penstock.sources import Once, Spool
 from penstock.structured import response_format_of
 from penstock.tools import tool_schemas
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
 
     from penstock.limits import Timeouts
     from penstock.messages import Messages
+    from penstock.prompt_cache import PromptCacheGuard
+    from penstock.request import CachePoints
     from penstock.tools import Tool
 
 __all__ = ["CallOptions", "chat_request"]
