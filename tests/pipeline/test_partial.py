@@ -15,7 +15,6 @@ from tests.pipeline.drive import outcome, run
 from penstock.chunks import Chunk, Finish, TextDelta, ToolCallDelta
 from penstock.errors import LimitExceededError, TruncatedError
 from penstock.limits import Limits
-from penstock.pipeline import partial as module
 from penstock.pipeline.partial import Partial, PartialJSON, partial_json
 
 
@@ -82,9 +81,10 @@ def test_work_is_linear(letters: int, monkeypatch: pytest.MonkeyPatch) -> None:
     def counting(data: bytes, **options: Any) -> Any:
         nonlocal read
         read += len(data)
-        return pydantic_core.from_json(data, **options)
+        return parse(data, **options)
 
-    monkeypatch.setattr(module, "from_json", counting)
+    parse = pydantic_core.from_json
+    monkeypatch.setattr(pydantic_core, "from_json", counting)
     parser = PartialJSON()
     text = '{"content": "' + "x" * letters + '"}'
     for letter in text:
