@@ -138,7 +138,10 @@ ADAPTIVE = {"thinking": {"type": "adaptive"}}
         (NEW, "none", {"thinking": {"type": "disabled"}}, []),
         (NEW, "minimal", ADAPTIVE | {"output_config": {"effort": "low"}}, []),
         (NEW, "low", ADAPTIVE | {"output_config": {"effort": "low"}}, []),
-        (NEW, "xhigh", ADAPTIVE | {"output_config": {"effort": "xhigh"}}, []),
+        (NEW, "xhigh", ADAPTIVE | {"output_config": {"effort": "high"}}, []),
+        (NEW, "max", ADAPTIVE | {"output_config": {"effort": "max"}}, []),
+        ("claude-opus-4-7", "xhigh", ADAPTIVE | {"output_config": {"effort": "xhigh"}}, []),
+        ("claude-mythos-preview", "xhigh", ADAPTIVE | {"output_config": {"effort": "high"}}, []),
         ("claude-opus-5", "max", ADAPTIVE | {"output_config": {"effort": "max"}}, []),
         ("claude-haiku-5-5", "high", ADAPTIVE | {"output_config": {"effort": "high"}}, []),
         (
@@ -267,6 +270,29 @@ def test_thinking_takes_no_temperature() -> None:
     assert {"temperature", "top_p"} == set(low[1])
     assert (1, 0.95, []) == (high[0]["temperature"], high[0]["top_p"], high[1])
     assert (0.5, []) == (off[0]["temperature"], off[1])
+
+
+@pytest.mark.parametrize(
+    ("model", "takes"),
+    [
+        ("claude-opus-4-6", True),
+        ("claude-sonnet-4-5-20250929", True),
+        ("claude-3-7-sonnet-latest", True),
+        ("glm-4.7", True),
+        ("claude-opus-4-7", False),
+        ("claude-opus-4-8", False),
+        ("claude-sonnet-5", False),
+        ("anthropic/claude-opus-4.7", False),
+        ("us.anthropic.claude-sonnet-5-v1:0", False),
+        ("claude-fable-5", False),
+    ],
+)
+def test_newer_models_take_no_temperature(model: str, takes: bool) -> None:
+    """ "`temperature` is deprecated for this model": a 400, so it is left out with a report."""
+    found, lost = said({"temperature": 0.5, "top_p": 0.5}, model=model)
+
+    assert ({"temperature": 0.5, "top_p": 0.5} if takes else {}) == found
+    assert ([] if takes else ["temperature", "top_p"]) == sorted(lost)
 
 
 @pytest.mark.parametrize(

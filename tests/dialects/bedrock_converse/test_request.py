@@ -175,7 +175,7 @@ def test_extra_body_replaces_nothing_of_ours(name: str) -> None:
         ),
         (CLAUDE, "none", {"additionalModelRequestFields": {"thinking": {"type": "disabled"}}}),
         (
-            "eu.anthropic.claude-opus-4-6-v1",
+            "eu.anthropic.claude-opus-4-7-v1",
             "xhigh",
             {
                 "additionalModelRequestFields": {"thinking": {"type": "adaptive"}},
@@ -226,6 +226,16 @@ def test_thinking_takes_no_temperature() -> None:
     dropped: list[str] = []
     params = {"reasoning_effort": "low", "temperature": 0.2, "top_p": 0.5}
     body = encoded(params=params, dropped=dropped)[1]
+
+    assert "inferenceConfig" not in body
+    assert ["temperature", "top_p"] == dropped
+
+
+def test_newer_claudes_take_no_temperature() -> None:
+    """They refuse the whole request for it."""
+    dropped: list[str] = []
+    at = target("us.anthropic.claude-sonnet-5-v1:0")
+    body = encoded(at=at, params={"temperature": 0.2, "top_p": 0.5}, dropped=dropped)[1]
 
     assert "inferenceConfig" not in body
     assert ["temperature", "top_p"] == dropped

@@ -17,7 +17,7 @@ from penstock.fields import Raw
 if TYPE_CHECKING:
     from penstock.dialects.places import Losses
 
-__all__ = ["may_think", "thinking"]
+__all__ = ["may_think", "samples", "thinking"]
 
 # JSON of the OpenAI shape as the caller gives it, or of Anthropic's.
 Json: TypeAlias = Any
@@ -28,6 +28,10 @@ _MODEL = pattern(r"claude-([a-z]+)-(?:(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)|preview)
 _ADAPTIVE = (4, 6)
 """The first that decide themselves how much to think; older ones want a budget (docs, adaptive
 thinking)."""
+_NEXT = (4, 7)
+"""The first without temperature and top_p ("`temperature` is deprecated for this model", as seen of
+the live API in sim's pull request 5328 and ComfyUI's issue 13923), and the first with the effort
+``xhigh``, which is above ``high`` and, unlike ``max``, unknown to 4.6 (docs, effort)."""
 _ALWAYS = frozenset({"fable", "mythos"})
 """Families that do not take ``disabled`` (docs, adaptive thinking)."""
 
@@ -56,7 +60,7 @@ def thinking(effort: Json, model: str, max_tokens: Json, losses: Losses) -> dict
         )
     found = _MODEL.search(model)
     always = found is not None and found[1] in _ALWAYS
-    version = (int(found[2] or 9), int(found[3] or 0)) if found is not None else (0, 0)
+    version = _version(model)
     if effort == "none":
         if not always:
             return {"thinking": {"type": "disabled"}}
@@ -64,6 +68,9 @@ def thinking(effort: Json, model: str, max_tokens: Json, losses: Losses) -> dict
         effort = "minimal"
     if always or version >= _ADAPTIVE:
         word = "low" if effort == "minimal" else effort
+        # Mythos Preview is as 4.6 in this.
+        if word == "xhigh" and (version < _NEXT or (found is not None and found[2] is None)):
+            word = "high"
         return {"thinking": {"type": "adaptive"}, "output_config.effort": word}
     limit = max_tokens if isinstance(max_tokens, int) else 0
     if limit <= _LEAST:
@@ -71,6 +78,17 @@ def thinking(effort: Json, model: str, max_tokens: Json, losses: Losses) -> dict
         return {}
     budget = min(max(limit * _SHARES[effort] // 100, _LEAST), limit - 1)
     return {"thinking": {"type": "enabled", "budget_tokens": budget}}
+
+
+def samples(model: str) -> bool:
+    """Whether a model takes temperature and top_p; newer ones refuse the request for them."""
+    return _version(model) < _NEXT
+
+
+def _version(model: str) -> tuple[int, int]:
+    """Return Claude's version, (9, 0) for one without a number, (0, 0) for another's model."""
+    found = _MODEL.search(model)
+    return (int(found[2] or 9), int(found[3] or 0)) if found is not None else (0, 0)
 
 
 def may_think(messages: Json, dialect: str, origin: str) -> bool:

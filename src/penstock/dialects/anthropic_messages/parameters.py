@@ -50,14 +50,15 @@ FATES: Fates = {
         "temperature",
         (
             "Anthropic's goes to 1: what is above becomes 1, with a report. Dropped beside"
-            " `reasoning_effort` unless it is 1, and from API version 2026-10-21 on."
+            " `reasoning_effort` unless it is 1, for Claude Opus 4.7, Sonnet 5 and later, and from"
+            " API version 2026-10-21 on."
         ),
     ),
     "top_p": Fate(
         "sent",
         note=(
-            "Dropped beside `reasoning_effort` where it is below 0.95, and from API version"
-            " 2026-10-21 on."
+            "Dropped beside `reasoning_effort` where it is below 0.95, for Claude Opus 4.7, Sonnet"
+            " 5 and later, and from API version 2026-10-21 on."
         ),
     ),
     "stop": Fate("converted", "stop_sequences", "A text becomes a list of one."),
@@ -75,8 +76,8 @@ FATES: Fates = {
         "converted",
         "thinking",
         "Claude 4.6 and later: `none` is `thinking.type` `disabled`, others `adaptive` with"
-        " `output_config.effort` (`minimal` as `low`). Older ones, and models that are not Claude:"
-        " `enabled` with `budget_tokens` of 10, 20, 50, 80 or 95 % of `max_tokens` for `minimal`,"
+        " `output_config.effort` (`minimal` as `low`, `xhigh` as `high` for 4.6). Older"
+        " ones, and models that are not Claude: `enabled` with `budget_tokens` of 10, 20, 50, 80 or 95 % of `max_tokens` for `minimal`,"
         " `low`, `medium`, `high` and beyond.",
     ),
     "response_format": Fate(

@@ -7,7 +7,7 @@ from re import compile as pattern
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from urllib.parse import quote, urlencode
 
-from penstock.dialects.anthropic_messages.effort import may_think, thinking
+from penstock.dialects.anthropic_messages.effort import may_think, samples, thinking
 from penstock.dialects.anthropic_messages.messages import Turns
 from penstock.dialects.anthropic_messages.parameters import DEFAULT_MAX_TOKENS, FATES, IDLE
 from penstock.dialects.anthropic_messages.tools import choice, output_format, tool, web_search
@@ -147,17 +147,20 @@ def _limit(request: ChatRequest, target: Target, params: Mapping[str, Json]) -> 
 def _drop_sampling(params: dict[str, Json], target: Target, losses: Losses) -> None:
     """Leave out temperature and top_p where the API would refuse the whole request for them."""
     dated = _DATE.search(target.api_version or "")
-    removed = dated is not None and dated[0] >= _NO_SAMPLING
+    why = ""
+    if dated is not None and dated[0] >= _NO_SAMPLING:
+        why = f"API version {_NO_SAMPLING} has none"
+    elif not samples(target.model):
+        why = "this model has none"
     thinks = params.get("reasoning_effort") not in (None, "none")
     for name, least in (("temperature", 1), ("top_p", 0.95)):
         value = params.get(name)
         if value is None:
             continue
         low = isinstance(value, (int, float)) and value < least
-        if removed or (thinks and low):
+        if why or (thinks and low):
             del params[name]
-            why = f"API version {_NO_SAMPLING} has none" if removed else "thinking allows none"
-            losses.drop(name, why)
+            losses.drop(name, why or "thinking allows none")
 
 
 class _Words:

@@ -40,12 +40,13 @@ FATES: Fates = {
         "converted",
         "inferenceConfig.temperature",
         "It goes to 1: what is above becomes 1, with a report. Dropped where Claude is to think,"
-        " unless it is 1.",
+        " unless it is 1, and for Claude Opus 4.7, Sonnet 5 and later.",
     ),
     "top_p": Fate(
         "converted",
         "inferenceConfig.topP",
-        "As it is; dropped where Claude is to think and it is below 0.95.",
+        "As it is; dropped where Claude is to think and it is below 0.95, and for Claude Opus 4.7,"
+        " Sonnet 5 and later.",
     ),
     "stop": Fate("converted", "inferenceConfig.stopSequences", "A text becomes a list of one."),
     "service_tier": Fate(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote, urlencode
 
+from penstock.dialects.anthropic_messages.effort import samples
 from penstock.dialects.bedrock_converse.effort import MORE, effort, is_claude
 from penstock.dialects.bedrock_converse.messages import Turns
 from penstock.dialects.bedrock_converse.parameters import FATES, IDLE
@@ -105,6 +106,8 @@ class _Words:
         thinks = params.get("reasoning_effort") not in (None, "none")
         self._cool = thinks and is_claude(model)
         """Whether temperature and top_p have to be what they are without being said."""
+        self._samples = samples(model)
+        """Whether they may be said at all."""
         self._choice = params.get("tool_choice")
         self.convert = {
             "temperature": self._temperature,
@@ -122,6 +125,9 @@ class _Words:
         """By the parameter's name."""
 
     def _temperature(self, value: Json) -> dict[str, Json]:
+        if not self._samples:
+            self._losses.drop("temperature", "this model has none")
+            return {}
         if isinstance(value, (int, float)) and value > 1:
             self._losses.drop("temperature", "it goes to 1")
             value = 1
@@ -131,6 +137,9 @@ class _Words:
         return {"inferenceConfig.temperature": value}
 
     def _top_p(self, value: Json) -> dict[str, Json]:
+        if not self._samples:
+            self._losses.drop("top_p", "this model has none")
+            return {}
         if self._cool and isinstance(value, (int, float)) and value < 0.95:
             self._losses.drop("top_p", "thinking allows none")
             return {}
