@@ -71,6 +71,50 @@ def test_durations(value: str, seconds: float | None) -> None:
     assert seconds == found.reset_tokens
 
 
+NOON = 1_767_268_800.0  # 2026-01-01T12:00:00Z
+
+
+def anthropic(kind: str, limit: int, remaining: int, reset: str) -> dict[str, str]:
+    """The headers of one of Anthropic's limits."""
+    said = {"limit": str(limit), "remaining": str(remaining), "reset": reset}
+    return {f"anthropic-ratelimit-{kind}-{name}": value for name, value in said.items()}
+
+
+def test_what_anthropic_says_of_its_limits() -> None:
+    """Times of RFC 3339 become seconds; ``tokens`` is the strictest limit of those of tokens."""
+    headers = {
+        **anthropic("requests", 1000, 999, "2026-01-01T12:00:01Z"),
+        **anthropic("input-tokens", 450000, 450000, "2026-01-01T12:00:30Z"),
+        **anthropic("output-tokens", 90000, 89000, "2026-01-01T12:02:00Z"),
+    }
+    strictest = anthropic("tokens", 540000, 539000, "2026-01-01T14:01:00+02:00")
+
+    found = rate_limit(headers | strictest, now=NOON)
+    assert RateLimit(999, 539000, 1000, 540000, 1.0, 60.0) == found
+    assert RateLimit(999, 450000, 1000, 450000, 1.0, 30.0) == rate_limit(headers, now=NOON)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("2026-01-01T11:59:00Z", 0.0),
+        ("2026-01-01T12:00:00.250Z", 0.25),
+        ("2026-01-01T12:00:05", 5.0),
+        ("soon", None),
+        ("", None),
+        ("9" * 5000, None),
+        ("9999-12-31T23:59:59-23:00", 253_402_383_599.0 - NOON),
+        ("0001-01-01T00:00:00", 0.0),
+    ],
+)
+def test_times_of_reset(value: str, seconds: float | None) -> None:
+    """One that is past is now, and what is no time says nothing."""
+    found = rate_limit({"anthropic-ratelimit-requests-reset": value}, now=NOON)
+
+    assert found is not None
+    assert seconds == found.reset_requests
+
+
 def test_no_limits_are_none() -> None:
     """A provider that says nothing has no `RateLimit`."""
     assert rate_limit({"content-type": "application/json"}) is None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from penstock.errors import InvalidHeaderError
@@ -62,14 +64,19 @@ def request_id(headers: Mapping[str, str]) -> str | None:
     return next((headers[name] for name in _REQUEST_IDS if headers.get(name)), None)
 
 
-def rate_limit(headers: Mapping[str, str]) -> RateLimit | None:
-    """Return what ``x-ratelimit-*`` says is left, or None where there is none.
+def rate_limit(headers: Mapping[str, str], *, now: float | None = None) -> RateLimit | None:
+    """Return what ``x-ratelimit-*`` or Anthropic's headers say is left, or None where none do.
 
-    Source: OpenAI, guides/rate-limits, "Rate limits in headers".
+    Sources: OpenAI, guides/rate-limits, "Rate limits in headers"; Anthropic, API reference, rate
+    limits, "Response headers".
+
+    Args:
+        headers: The answer's headers, names in lower case.
+        now: Unix time in seconds for Anthropic's times; default the system's.
     """
     prefix = "x-ratelimit-"
     if not any(name.startswith(prefix) for name in headers):
-        return None
+        return _anthropic(headers, now)
     return RateLimit(
         remaining_requests=_count(headers.get(f"{prefix}remaining-requests")),
         remaining_tokens=_count(headers.get(f"{prefix}remaining-tokens")),
@@ -78,6 +85,42 @@ def rate_limit(headers: Mapping[str, str]) -> RateLimit | None:
         reset_requests=_duration(headers.get(f"{prefix}reset-requests")),
         reset_tokens=_duration(headers.get(f"{prefix}reset-tokens")),
     )
+
+
+def _anthropic(headers: Mapping[str, str], now: float | None) -> RateLimit | None:
+    """Return what Anthropic says: counts, and the times at which they are whole again.
+
+    ``tokens`` is the limit that is the most restrictive at the time; where it is not there, the one
+    of the input is, which is the one that a conversation meets.
+    """
+    prefix = "anthropic-ratelimit-"
+    if not any(name.startswith(prefix) for name in headers):
+        return None
+    kinds = (f"{prefix}tokens-", f"{prefix}input-tokens-", f"{prefix}output-tokens-")
+    tokens = next((kind for kind in kinds if f"{kind}remaining" in headers), kinds[0])
+    requests = f"{prefix}requests-"
+    clock = time.time() if now is None else now
+    return RateLimit(
+        remaining_requests=_count(headers.get(f"{requests}remaining")),
+        remaining_tokens=_count(headers.get(f"{tokens}remaining")),
+        limit_requests=_count(headers.get(f"{requests}limit")),
+        limit_tokens=_count(headers.get(f"{tokens}limit")),
+        reset_requests=_until(headers.get(f"{requests}reset"), clock),
+        reset_tokens=_until(headers.get(f"{tokens}reset"), clock),
+    )
+
+
+def _until(value: str | None, now: float) -> float | None:
+    """Return the seconds until a time of RFC 3339, never below 0; None for what is none."""
+    if not value or len(value) > _LONGEST:
+        return None
+    try:
+        when = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    if when.tzinfo is None:
+        when = when.replace(tzinfo=UTC)
+    return max(0.0, when.timestamp() - now)
 
 
 def _count(value: str | None) -> int | None:
