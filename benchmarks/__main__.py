@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-_NOT_SCRIPTS = {"__main__", "fresh"}
+_NOT_SCRIPTS = {"__main__", "fresh", "floor"}
 
 
 def main() -> int:

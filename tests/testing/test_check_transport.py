@@ -14,6 +14,7 @@ from penstock.errors import PenstockError
 from penstock.interfaces import Ending, HttpCall, Wire
 from penstock.testing.check_transport import check_transport
 from penstock.transports import HttpxTransport
+from penstock.transports.direct import DirectTransport
 
 
 @pytest.mark.asyncio
@@ -27,6 +28,26 @@ async def test_httpx_passes(use: Any) -> None:
 def test_httpx_passes_on_trio(use: Any) -> None:
     """And on trio."""
     trio.run(check_transport, lambda: HttpxTransport(use=use))
+
+
+@pytest.mark.asyncio
+async def test_direct_passes() -> None:
+    """Connections of our own keep the seam."""
+    await check_transport(DirectTransport)
+
+
+def test_direct_passes_on_trio() -> None:
+    """And on trio, where httpx carries the calls."""
+    trio.run(check_transport, DirectTransport)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="platform: no uvloop")
+def test_direct_passes_on_uvloop() -> None:
+    """And on uvloop."""
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(check_transport(DirectTransport))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="platform: no uvloop")

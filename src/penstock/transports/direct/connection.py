@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import ssl
 import sys
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from penstock.errors import ConnectError, PenstockError, TransportError
 from penstock.transports.direct.dial import dial
 from penstock.transports.direct.tls import Tls
 
 if TYPE_CHECKING:
+    import socket
+
     from penstock.transports.direct.address import Origin
     from penstock.transports.direct.pool import Home
 
@@ -186,10 +188,9 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is connected."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
         # `pause_writing` as soon as anything has to wait: a body is never more than a piece ahead.
-        transport.set_write_buffer_limits(high=0)
+        self._transport.set_write_buffer_limits(high=0)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the next bytes go."""
@@ -329,15 +330,7 @@ async def connect(origin: Origin, home: Home, context: ssl.SSLContext | None) ->
     """
     connection = Connection(origin, home, None if context is None else Tls(context, origin.host))
     try:
-        sock = await dial(origin)
-        loop = asyncio.get_running_loop()
-        home.add(connection)
-        try:
-            # For any kind of socket; `sock` is closed with the transport.
-            await loop.create_connection(lambda: connection, sock=sock)
-        except BaseException:
-            sock.close()
-            raise
+        await _hand_over(await dial(origin), connection, home)
         await connection.shake_hands()
     except (OSError, ssl.SSLError, UnicodeError) as exc:
         connection.abort()
@@ -346,6 +339,27 @@ async def connect(origin: Origin, home: Home, context: ssl.SSLContext | None) ->
         connection.abort()
         raise
     return connection
+
+
+async def _hand_over(sock: socket.socket, connection: Connection, home: Home) -> None:
+    """Give `sock` to the loop, which closes it with the connection.
+
+    That takes two turns of the loop and no network. It is not cut short, as nobody could say whose
+    the socket is then: uvloop closes it a turn later, and by then it may be another one's.
+    """
+    home.add(connection)
+    work = home.loop.create_connection(lambda: connection, sock=sock)
+    job = home.loop.create_task(work)
+    home.jobs.add(job)
+    job.add_done_callback(home.jobs.discard)
+    try:
+        await asyncio.shield(job)
+    except asyncio.CancelledError:
+        job.add_done_callback(lambda _: connection.abort())
+        raise
+    except BaseException:
+        sock.close()
+        raise
 
 
 def _no_connection(exc: Exception, origin: Origin) -> PenstockError:

@@ -125,6 +125,10 @@ class Parser:
                 self.reusable = False
             else:
                 self._fault = self._fault or self._broken(str(exc))
+        if self.pieces and (self._bodiless or not self.complete):
+            # Of an answer that has no body, or whose head is refused.
+            self.pieces.clear()
+            self.reusable = False
         if self._fault is not None:
             raise self._fault
 
