@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from penstock.conversations.references import is_referring, message_in, referred
+from penstock.conversations.references import KEY, MARK, is_referring, message_in, referred
 from penstock.conversations.stores import lines_of
 from penstock.encoders import encode_json
 from penstock.errors import EncodeError
@@ -49,7 +49,7 @@ class Message:
         """Bytes of its JSON."""
         self._small: bytes | None = None
         head: list[bytes] = []
-        for piece in encode_json(value, buffer_size=BLOCK):
+        for piece in self._encoded():
             self.size += len(piece)
             head = [*head, piece] if self.size <= BLOCK else []
         if head:
@@ -59,7 +59,11 @@ class Message:
         """Return its JSON in pieces of at most `BLOCK` bytes; the same each time."""
         if self._small is not None:
             return iter((self._small,))
-        return encode_json(self._value, buffer_size=BLOCK)
+        return self._encoded()
+
+    def _encoded(self) -> Iterator[bytes]:
+        mark = [MARK] if KEY in self._value else []
+        return chain(mark, encode_json(self._value, buffer_size=BLOCK))
 
 
 def message_of(value: Json) -> Message:

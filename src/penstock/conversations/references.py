@@ -18,7 +18,7 @@ import msgspec
 from penstock.conversations.attachments import KINDS, Attachment, FileBytes
 from penstock.errors import ConversationError, EncodeError
 
-__all__ = ["KEY", "Notes", "is_referring", "message_in", "referred"]
+__all__ = ["KEY", "MARK", "Notes", "is_referring", "message_in", "referred"]
 
 # A message of the OpenAI shape, or a part of one.
 Json: TypeAlias = Any
@@ -26,17 +26,19 @@ Notes: TypeAlias = "Callable[[], Mapping[str, Any]]"
 """Returns what is noted of a conversation. Any: JSON."""
 
 KEY = "penstock_files"
-"""The first key of a message that refers to files: ``[{"part", "kind", "sha256", "size", ...}]``.
-In the place of each part stands None."""
-_HEAD = b'{"penstock_files":'
+"""A key of a message that refers to files: ``[{"part", "kind", "sha256", "size", ...}]``. In the
+place of each part stands None."""
+MARK = b"\t"
+"""Begins the line of such a message. No other kept line has a tab, which texts write as an escape:
+a block is looked through for it in half a microsecond, for the key in ten."""
 _NOTE = "file:"
 """Begins the name of a note, which ends with the digest: ``{"path", "mtime_ns"}``."""
 _READ = 256 * 1024
 
 
 def is_referring(data: bytes) -> bool:
-    """Whether a line, or several, has a message that refers to files."""
-    return data.startswith(_HEAD) or b"\n" + _HEAD in data
+    """Whether a line, or several, may have a message that refers to files."""
+    return MARK in data
 
 
 def referred(message: Mapping[str, Json]) -> tuple[Json, dict[str, Json]]:
@@ -69,7 +71,7 @@ def referred(message: Mapping[str, Json]) -> tuple[Json, dict[str, Json]]:
 def message_in(line: bytes, notes: Notes) -> Json:
     """Return the message of a line; files that it refers to are typed parts again."""
     message = msgspec.json.decode(line)
-    if not line.startswith(_HEAD):
+    if not line.startswith(MARK) or KEY not in message:
         return message
     known = notes()
     content = message["content"]
