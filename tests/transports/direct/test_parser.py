@@ -98,7 +98,9 @@ def test_an_answer_to_head_has_no_body() -> None:
 
 
 @pytest.mark.parametrize(
-    "more", [b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", b"junk", b"\x00"], ids=repr
+    "more",
+    [OK + b"Content-Length: 0\r\n\r\n", OK + b"Content-Length: 3\r\n\r\nabc", b"junk", b"\x00"],
+    ids=repr,
 )
 @pytest.mark.parametrize("name", ["length", "chunks", "closing", "nothing"])
 def test_more_than_was_asked_for_is_nobodys(name: str, more: bytes) -> None:

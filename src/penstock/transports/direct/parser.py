@@ -9,6 +9,7 @@ Knows no sockets: bytes are fed, in any cut.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -38,6 +39,7 @@ class Parser:
         "_allowed",
         "_bodiless",
         "_fault",
+        "_foreign_from",
         "_limits",
         "_llhttp",
         "_origin",
@@ -76,6 +78,8 @@ class Parser:
         self._bodiless = method == "HEAD"
         self._until_close = False
         self._fault: PenstockError | None = None
+        # From which piece on the body is another answer's.
+        self._foreign_from = sys.maxsize
         self._llhttp: HttpResponseParser | None = HttpResponseParser(self)
 
     def feed(self, data: bytes | memoryview) -> None:
@@ -125,9 +129,10 @@ class Parser:
                 self.reusable = False
             else:
                 self._fault = self._fault or self._broken(str(exc))
-        if self.pieces and (self._bodiless or not self.complete):
-            # Of an answer that has no body, or whose head is refused.
-            self.pieces.clear()
+        ours = self._foreign_from if self.complete and not self._bodiless else 0
+        if len(self.pieces) > ours:
+            # Of an answer that has no body, whose head is refused, or that nobody asked for.
+            del self.pieces[ours:]
             self.reusable = False
         if self._fault is not None:
             raise self._fault
@@ -138,6 +143,7 @@ class Parser:
         """An answer begins: the first one, or one after a 1xx; more than that was not asked for."""
         if self.done:
             self.reusable = False
+            self._foreign_from = min(self._foreign_from, len(self.pieces))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A field is there; one after the body is a trailer, which nobody here asks for."""
