@@ -146,6 +146,33 @@ CASES = {
     "system only": ([say("system", "a")], {"model": "m", "system": [{"text": "a"}], "turns": []}),
     "nothing": ([], {"model": "m", "turns": []}),
     "silent": ([say("user", "")], {"model": "m", "turns": []}),
+    "silent between": (
+        [
+            say("user", ""),
+            say("user", "a"),
+            say("assistant", ""),
+            say("user", "b"),
+            say("assistant", "c"),
+            say("user", ""),
+            say("assistant", ""),
+            say("assistant", "d"),
+            *(say("user", f"{n}") for n in range(40)),
+            say("assistant", ""),
+            say("user", "e"),
+            say("assistant", ""),
+            say("assistant", "f"),
+            say("user", ""),
+        ],
+        {
+            "model": "m",
+            "turns": [
+                {"role": "user", "parts": [{"text": "a"}, {"text": "b"}]},
+                {"role": "model", "parts": [{"text": "c"}, {"text": "d"}]},
+                {"role": "user", "parts": [{"text": f"{n}"} for n in [*range(40), "e"]]},
+                {"role": "model", "parts": [{"text": "f"}]},
+            ],
+        },
+    ),
     "long runs": (
         LONG_RUN,
         {

@@ -197,6 +197,8 @@ class _Pass:
         self._place = place
         self._next: Json = None
         """The message, or texts, that the next turn begins with; None where there is none."""
+        self._said: list[Json] = []
+        """What that message says, where it was asked for that."""
         self._texts: Texts | None = None
         """What is left of texts that were pulled together."""
         self._nested: Callable[[Steps], Json] = iter
@@ -236,22 +238,16 @@ class _Pass:
             return  # there are system messages only
         while message is not None:
             if type(message) is Texts:
-                count, whole = message.whole(speaker.plain)
-                if whole is not None:
-                    place.index += count
-                    yield whole
-                self._texts = message
-                message = self._open(message.pop())
+                message = yield from self._last_of(message)
             role = speaker.role(message, place, leading=False) or ""
-            parts = speaker.parts(message, place)
+            parts, self._said = self._said or speaker.parts(message, place), []
             held, message = 1, None
             while (following := (yield from self._pull(role))) is not END:
-                if (
-                    type(following) is Texts
-                    or speaker.role(following, place, leading=False) != role
-                ):
-                    message = following
-                    break
+                if self._is_of_another(following, role):
+                    if type(following) is Texts or self._says(following):
+                        message = following
+                        break
+                    continue
                 if held >= _HELD:
                     self._next = following
                     rest = self._nested(self._rest(role, parts))
@@ -265,6 +261,29 @@ class _Pass:
                 held += 1
             if parts:
                 yield speaker.turn(role, parts)
+
+    def _last_of(self, texts: Texts) -> Generator[Any, Any, Json]:
+        """Say the turns of `texts` that are whole, and return the first message of the last."""
+        count, whole = texts.whole(self._speaker.plain)
+        if whole is not None:
+            self._place.index += count
+            yield whole
+        self._texts = texts
+        return self._open(texts.pop())
+
+    def _is_of_another(self, following: Json, role: str) -> bool:
+        if type(following) is Texts:
+            return True
+        return self._speaker.role(following, self._place, leading=False) != role
+
+    def _says(self, message: dict[str, Json]) -> bool:
+        """Whether `message` says anything; if not, it does not part the turns around it.
+
+        An empty answer between two of the user's messages would leave two turns of one side, which
+        Bedrock refuses.
+        """
+        self._said = self._speaker.parts(message, self._place)
+        return bool(self._said)
 
     def _pull(self, role: str) -> Generator[Any, Any, Json]:
         """Return what follows in a turn: a message, `END`, or texts that are another's turn."""
@@ -287,11 +306,13 @@ class _Pass:
         message, self._next = self._next, None
         while True:
             yield from speaker.parts(message, place)
-            message = yield from self._pull(role)
-            if message is END:
-                return
-            if type(message) is Texts or speaker.role(message, place, leading=False) != role:
-                self._next = message
+            while (message := (yield from self._pull(role))) is not END:
+                if not self._is_of_another(message, role):
+                    break
+                if type(message) is Texts or self._says(message):
+                    self._next = message
+                    return
+            else:
                 return
 
 
