@@ -33,6 +33,7 @@ __all__ = [
     "Middleware",
     "Outcome",
     "Outgoing",
+    "ProcessCall",
     "Provider",
     "Quirks",
     "Recalls",
@@ -282,7 +283,9 @@ class Ending:
     detail: str = ""
     """What happened, where it was not clean."""
     exit_code: int | None = None
-    """A child process's exit code."""
+    """A child process's exit code; below zero the signal that ended it."""
+    stderr: str = field(default="", repr=False)
+    """The end of what a child process said on stderr."""
 
 
 class Answer(Protocol[FrameT_contra]):
@@ -437,6 +440,24 @@ class HttpCall:
     limits: Limits
     framing: Literal["auto", "length"] = "auto"
     """``length`` counts a body above the buffer first."""
+    timings: Timings = field(default_factory=Timings)
+    """Where the transport notes what happened when."""
+
+
+@dataclass(slots=True, kw_only=True)
+class ProcessCall:
+    """One run of a child process, ready to be started."""
+
+    argv: tuple[str, ...] = field(repr=False)
+    """The program, and its arguments."""
+    stdin: bytes = field(default=b"", repr=False)
+    """What it reads; its stdin is closed behind it."""
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Its whole environment: nothing of ours is added."""
+    directory: str | None = None
+    """Where it works; None is our own directory."""
+    watch: Watch
+    limits: Limits
     timings: Timings = field(default_factory=Timings)
     """Where the transport notes what happened when."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from penstock.decoders import EventStreamDecoder, JSONArrayDecoder, JSONLinesDecoder, SSEDecoder
@@ -120,7 +121,7 @@ class HttpSource:
             # Bytes that end too soon are a truncation, and the dialect judges those.
             if error.code != "torn_end" or ending is None:
                 raise
-            ending = Ending(clean=False, detail=ending.detail or error.message)
+            ending = replace(ending, clean=False, detail=ending.detail or error.message)
         else:
             self._take(frames, chunks)
         self._note_noise()
