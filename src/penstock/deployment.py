@@ -14,7 +14,7 @@ from penstock.credentials import Headers
 from penstock.errors import ConfigurationError, MissingCredentialsError
 from penstock.limits import Timeouts  # part of a public signature
 
-__all__ = ["Credential", "Deployment", "Secret", "secrets"]
+__all__ = ["Credential", "Deployment", "Secret", "check_address", "secrets"]
 
 Credential: TypeAlias = "str | Callable[[], str] | Callable[[], Awaitable[str]]"
 """A key, ``"env:NAME"`` for a variable that holds one, or a callable that supplies a fresh one."""
@@ -246,7 +246,7 @@ class Deployment:
             _check_place(place, given)
         _check_auth(auth, api_key)
         values = {
-            "base_url": "" if base_url is None else _checked(_filled(base_url, places)),
+            "base_url": "" if base_url is None else check_address(_filled(base_url, places)),
             "api_key": api_key,
             "model": model,
             "dialect": dialect or ("" if base_url is None else "openai_chat"),
@@ -324,7 +324,12 @@ def _filled(base_url: str, places: Mapping[str, str | None]) -> str:
     return base_url
 
 
-def _checked(base_url: str) -> str:
+def check_address(base_url: str) -> str:
+    """Return `base_url` without a slash at its end.
+
+    Raises:
+        ConfigurationError: It is no address to call.
+    """
     if not isinstance(base_url, str):
         raise ConfigurationError(f"base_url must be a str, not {type(base_url).__name__}")
     try:

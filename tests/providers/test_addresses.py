@@ -67,6 +67,12 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             "https://us-east5-aiplatform.googleapis.com/v1/projects/acme-1/locations/us-east5",
         ),
         (
+            "vertex_ai",
+            {"GOOGLE_CLOUD_PROJECT": "acme-1", "GOOGLE_CLOUD_LOCATION": "eu"},
+            {},
+            "https://aiplatform.eu.rep.googleapis.com/v1/projects/acme-1/locations/eu",
+        ),
+        (
             "databricks",
             {"DATABRICKS_HOST": "https://adb-1.azuredatabricks.net/"},
             {},
@@ -116,12 +122,39 @@ def test_who_said_it_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         ("snowflake", "leaves its account open: set SNOWFLAKE_ACCOUNT"),
         ("custom", "has no address of its own: set CUSTOM_API_BASE"),
+        ("databricks", "set DATABRICKS_API_BASE or DATABRICKS_HOST to the address"),
     ],
 )
 def test_what_is_open_names_every_way_to_fill_it(name: str, message: str) -> None:
     """The variables, the argument, or the whole address."""
     with pytest.raises(ConfigurationError, match=message):
         located(row(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("moonshot", "moonshot has no region 'mars': there is intl, cn"),
+        ("openai", "openai has no region 'mars', nor any other"),
+    ],
+)
+def test_a_region_that_a_vendor_lacks_is_refused(name: str, message: str) -> None:
+    """It would be another region, or none, without a word."""
+    with pytest.raises(ConfigurationError, match=message):
+        located(row(name), {"region": "mars"})
+
+
+@pytest.mark.parametrize("value", ["nope", "https://me:secret@x.example/v1", "https://x:99999/v1"])
+def test_a_variable_that_holds_no_address_is_named(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The user has many; what is secret in it is not shown."""
+    monkeypatch.setenv("OPENAI_BASE_URL", value)
+
+    with pytest.raises(ConfigurationError, match=r"\$OPENAI_BASE_URL, for openai") as caught:
+        located(row("openai"))
+
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("value", ["evil.example/", "a@b", "a b", "x#", "..", "a/../b"])

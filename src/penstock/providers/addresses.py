@@ -10,6 +10,7 @@ from os import environ
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from penstock.deployment import check_address
 from penstock.errors import ConfigurationError
 from penstock.providers.catalogue import catalogue
 
@@ -58,12 +59,13 @@ def located(row: ProviderRow, given: Mapping[str, str | None] | None = None) -> 
     """
     said_by: dict[str, str] = {}
     values = _values(row, given or {}, said_by)
-    template = row.regions.get(values.get("region", ""), row.base_url)
-    said_by["base_url"] = "catalogue"
+    template, said_by["base_url"] = row.base_url, "catalogue"
     moved = variable((*row.base_url_env, *row.host_env))
     if moved is not None:
-        template = _moved(environ[moved], row, whole=moved in row.base_url_env)
+        template = _moved(moved, row, whole=moved in row.base_url_env)
         said_by["base_url"] = f"${moved}"
+    elif "region" in values:
+        template = _regional(row, values["region"])
     return Located(
         _filled(template, values, row),
         region=values.get("region"),
@@ -92,16 +94,45 @@ def _values(
     return values
 
 
-def _moved(value: str, row: ProviderRow, *, whole: bool) -> str:
-    """Return the address that a variable gives; without a path it gets the row's, if it may."""
+def _regional(row: ProviderRow, region: str) -> str:
+    """Return the address of `region`.
+
+    Raises:
+        ConfigurationError: The vendor has no such region: it would change nothing, unseen.
+    """
+    template = row.regions.get(region, row.base_url)
+    if region not in row.regions and "{region}" not in template:
+        there = f": there is {', '.join(row.regions)}" if row.regions else ", nor any other"
+        raise ConfigurationError(f"{row.key} has no region {region!r:.80}{there}", param="region")
+    return template
+
+
+def _moved(name: str, row: ProviderRow, *, whole: bool) -> str:
+    """Return the address that a variable gives; without a path it gets the row's, if it may.
+
+    Raises:
+        ConfigurationError: The variable holds no address.
+    """
+    try:
+        address = _address(environ[name], row, whole=whole)
+        check_address(address)
+    except (ConfigurationError, ValueError) as error:
+        said = getattr(error, "message", str(error))
+        raise ConfigurationError(f"${name}, for {row.key}: {said}", param="base_url") from None
+    return address
+
+
+def _address(value: str, row: ProviderRow, *, whole: bool) -> str:
     if whole and not row.local:
         return value
     usual = urlsplit(row.base_url)
     parts = urlsplit(value if "://" in value else f"//{value}", scheme=usual.scheme)
-    host = "127.0.0.1" if parts.hostname in (None, "0.0.0.0") else parts.hostname
+    host = "127.0.0.1" if parts.hostname in (None, "0.0.0.0", "::") else str(parts.hostname)
+    if ":" in host:
+        host = f"[{host}]"
     port = parts.port or (usual.port if "://" not in value else None)
     return parts._replace(
-        netloc=f"{host}:{port}" if port else str(host), path=parts.path.rstrip("/") or usual.path
+        netloc=f"{host}:{port}" if port else host, path=parts.path.rstrip("/") or usual.path
     ).geturl()
 
 
@@ -131,7 +162,9 @@ def _missing(row: ProviderRow, name: str) -> str:
     if name in ("region", "project"):
         ways.append(f"pass {name}= in a Deployment")
     whole = (*row.base_url_env, *row.host_env)
-    ways.append(f"set {whole[0]} to the address" if whole else "pass the whole base_url= in one")
+    ways.append(
+        f"set {' or '.join(whole)} to the address" if whole else "pass the whole base_url= in one"
+    )
     return f"the address of {row.key} leaves its {name} open: {', or '.join(ways)}"
 
 
