@@ -91,6 +91,23 @@ async def test_a_registered_provider_serves_its_prefixes(model: str, wire: str) 
     assert "https://llm.example/v1" == found.deployment.base_url
 
 
+@pytest.mark.parametrize(
+    ("model", "provider"),
+    [("m-x", "a"), ("m-long-x", "b"), ("b/m-x", "b"), ("b:m-x", "b"), ("bees", "a")],
+)
+async def test_a_name_then_the_longest_prefix_decides(model: str, provider: str) -> None:
+    """Whatever came first: no prefix of one takes what names another."""
+    own = [mine(name="a", model_prefixes=["m-", "b"]), mine(name="b", model_prefixes=["m-long-"])]
+
+    assert provider == client(providers=own).locate(model).provider
+
+
+async def test_two_of_one_name_are_refused() -> None:
+    """One of them would never be asked."""
+    with pytest.raises(ConfigurationError, match="two providers are called 'mine'"):
+        client(providers=[mine(), mine(base_url="https://other.example/v1")])
+
+
 async def test_a_registered_provider_comes_before_the_catalogue() -> None:
     """As in the third seed; a client that was made before knows it, and forgets it."""
     asked = client()

@@ -117,6 +117,8 @@ def test_the_environment_can_move_a_provider(monkeypatch: pytest.MonkeyPatch) ->
         ("http://box:9", "http://box:9"),
         ("https://box/ollama/", "https://box/ollama"),
         ("0.0.0.0", "http://127.0.0.1:11434"),
+        ("[::1]:9", "http://[::1]:9"),
+        ("http://[::]:9", "http://127.0.0.1:9"),
     ],
 )
 def test_a_local_server_is_named_by_its_host(
@@ -171,13 +173,62 @@ def test_short_names_aliases_and_odd_ids(
 
 
 def test_a_users_short_name_comes_over_the_tables() -> None:
-    """``small`` means what the user says; a chain of short names does not."""
-    resolver = Resolver({}, aliases={"small": "groq/x", "loop": "loop", "chain": "small"})
+    """``small`` means what the user says; one may stand for another, but not in a circle."""
+    aliases = {"small": "groq/x", "chain": "small", "loop": "loop", "a": "b", "b": "a"}
+    resolver = Resolver({}, aliases=aliases)
 
-    assert "groq" == resolver.resolve("small").provider
-    for name in ("loop", "chain"):
-        with pytest.raises(UnknownModelError):
+    assert ["groq", "groq"] == [resolver.resolve(name).provider for name in ("small", "chain")]
+    for name in ("loop", "a"):
+        with pytest.raises(UnknownModelError, match=f"'{name}' stands for itself"):
             resolver.resolve(name)
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["anthropic/claude-x", "anthropic:claude-x", "Anthropic/claude-x", "claude-x", "sonnet", "own"],
+)
+def test_a_whole_providers_deployment_serves_it_by_whatever_name(model: str) -> None:
+    """``anthropic/*`` is not passed by: a key and a prompt would go where the user does not say."""
+    proxy = Deployment("https://proxy.example", "k", dialect="anthropic_messages")
+    resolver = Resolver({"anthropic/*": proxy}, aliases={"own": "claude-y"})
+
+    found = resolver.resolve(model)
+
+    assert (proxy, True) == (found.deployment, found.model.startswith("claude-"))
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["qwen3:8b", "minimax-m2.5:cloud", "gpt-oss:120b-cloud", "gemini-3-flash-preview:cloud"],
+)
+def test_a_local_servers_id_is_not_a_vendors_by_its_first_letters(model: str) -> None:
+    """With a tag and without a provider it is Ollama's: no vendor gets what was meant for it."""
+    with pytest.raises(UnknownModelError, match=f"ollama/{model}"):
+        Resolver({}).resolve(model)
+
+
+@pytest.mark.parametrize(
+    ("model", "provider"),
+    [("ft:gpt-4o:acme::x", "openai"), ("us.amazon.nova-pro-v1:0", "bedrock")],
+)
+def test_a_vendors_ids_may_have_colons(
+    model: str, provider: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fine-tuned ones of OpenAI's, and Amazon's."""
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+
+    assert (provider, model) == (
+        (found := Resolver({}).resolve(model)).provider,
+        found.model,
+    )
+
+
+def test_a_huge_name_is_an_error_of_a_readable_size() -> None:
+    """Nothing is compared with it, and it is cut."""
+    with pytest.raises(UnknownModelError) as caught:
+        Resolver(EXAMPLE).resolve("x" * 1_000_000)
+
+    assert len(str(caught.value)) < 1000
 
 
 def test_a_provider_that_does_not_chat_says_why() -> None:

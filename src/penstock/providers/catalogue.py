@@ -104,6 +104,8 @@ class ProviderRow:
     """How its model ids begin."""
     slashed_ids: bool = False
     """Whether its own model ids contain a slash."""
+    tagged_ids: bool = False
+    """Whether its own model ids contain a colon."""
     capabilities: frozenset[str] = frozenset()
     """What at least one of its models can do: names of `CAPABILITIES`."""
     renames: Mapping[str, str] = field(default_factory=dict)

@@ -27,6 +27,8 @@ __all__ = ["Resolved", "Resolver"]
 # Names come from callers, some from their users: look-ups are kept for as many, and no more.
 _KEPT = 1024
 _ANY = "/*"
+# No name of a model is longer; what is gets no suggestions.
+_LONGEST = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +107,18 @@ class Resolver:
         self._keys = _by_row(keys or {})
         self._found: dict[str, Resolved] = {}
         self._registrations = registrations()
+        _check_own(self._own)
+        self._wholes = dict(self._of_whole_providers())
         for key, deployment in self._deployments.items():
             if not deployment.base_url:
                 self._provider_of(key)
+
+    def _of_whole_providers(self) -> Iterator[tuple[str, str]]:
+        """Yield the providers that have a deployment for every model, and its key."""
+        for key in self._deployments:
+            row = find_row(key.removesuffix(_ANY)) if key.endswith(_ANY) else None
+            if row is not None:
+                yield row.key, key
 
     @property
     def deployments(self) -> Mapping[str, Deployment]:
@@ -155,11 +166,14 @@ class Resolver:
         if deployment is not None:
             return self._deployed(model, deployment)
         for name, rest in _parts(model):
-            deployment = self._deployments.get(f"{name}{_ANY}")
-            if deployment is not None:
-                found = self._deployed(f"{name}{_ANY}", deployment)
-                return replace(found, key=model, model=deployment.model or rest)
+            if f"{name}{_ANY}" in self._deployments:
+                return self._of_whole(f"{name}{_ANY}", model, rest)
         return None
+
+    def _of_whole(self, key: str, model: str, rest: str) -> Resolved:
+        """Return a model at the deployment of its whole provider."""
+        deployment = self._deployments[key]
+        return replace(self._deployed(key, deployment), key=model, model=deployment.model or rest)
 
     def _deployed(self, key: str, deployment: Deployment) -> Resolved:
         if not deployment.base_url:
@@ -226,27 +240,43 @@ class Resolver:
         yield from custom_providers()
 
     def _custom(self, model: str) -> Resolved | None:
-        for config in self._customs():
-            for prefix in sorted((f"{config.name}/", *config.model_prefixes), key=len)[::-1]:
+        """Return the model at a provider of the user's: by its name, else by the longest prefix.
+
+        The client's own come before the process's, of these the last one that was registered.
+        """
+        for configs in (self._own, custom_providers()):
+            named = [(config, f"{config.name}{mark}") for config in configs for mark in "/:"]
+            begun = [(config, prefix) for config in configs for prefix in config.model_prefixes]
+            for config, prefix in (*named, *sorted(begun, key=_longest_first)):
                 if model.startswith(prefix) and model != prefix:
-                    rest = model.removeprefix(prefix) if prefix.endswith("/") else model
+                    cut = prefix.endswith(("/", f"{config.name}:"))
+                    rest = model.removeprefix(prefix) if cut else model
                     return self._served(model, config.row, rest, config.secret)
-            if model.startswith(f"{config.name}:"):
-                rest = model.removeprefix(f"{config.name}:")
-                return self._served(model, config.row, rest, config.secret)
         return None
 
     def _named(self, model: str) -> Resolved | None:
         for name, rest in _parts(model):
             row = find_row(name)
             if row is not None:
-                return self._served(model, row, rest)
+                return self._served_by_row(model, row, rest)
         return None
 
+    def _served_by_row(self, name: str, row: ProviderRow, model: str) -> Resolved:
+        """Return a model of the catalogue: at the client's deployment of its provider, if any."""
+        whole = self._wholes.get(row.key)
+        return (
+            self._served(name, row, model) if whole is None else self._of_whole(whole, name, model)
+        )
+
     def _aliased(self, model: str) -> Resolved | None:
-        meant = self._aliases.get(model)
-        if meant is None or meant == model:
+        meant, seen = self._aliases.get(model), {model}
+        while meant in self._aliases and meant not in seen:  # of another short name
+            seen.add(meant)
+            meant = self._aliases[meant]
+        if meant is None:
             return None
+        if meant in seen:
+            raise UnknownModelError(f"the short name {model!r} stands for itself", model=model)
         found = self._look_up(meant, aliases=False)
         if found is None:
             raise UnknownModelError(
@@ -257,14 +287,19 @@ class Resolver:
 
     def _prefixed(self, model: str) -> Resolved | None:
         fitting = [
-            (len(prefix), row)
+            (prefix, row)
             for row in catalogue().values()
             for prefix in row.model_prefixes
             if model.startswith(prefix)
         ]
         if not fitting:
             return None
-        return self._served(model, max(fitting, key=lambda each: each[0])[1], model)
+        prefix, row = max(fitting, key=lambda each: len(each[0]))
+        if ":" in model and not (":" in prefix or row.tagged_ids):
+            # "qwen3:8b", "minimax-m2.5:cloud": a local server's. What is meant for one's own
+            # machine must not travel to the vendor whose ids begin alike.
+            return None
+        return self._served_by_row(model, row, model)
 
     def _served(
         self, name: str, row: ProviderRow, model: str, secret: Secret | None = None
@@ -292,14 +327,31 @@ class Resolver:
         own = [f"{config.name}/" for config in self._customs()]
         providers = [*own, *(f"{key}/" for key, row in catalogue().items() if row.routable)]
         head = model.partition("/")[0] + "/"
-        near = get_close_matches(model, [*self._deployments, *self._aliases], 3, 0.6)
-        near += [f"{name}…" for name in get_close_matches(head, providers, 3, 0.6)]
+        near = []
+        if len(model) <= _LONGEST:  # comparing costs its square
+            near = get_close_matches(model, {*self._deployments, *self._aliases} - {model}, 3, 0.6)
+            near += [f"{name}…" for name in get_close_matches(head, providers, 3, 0.6)]
+        if ":" in model and "/" not in model:
+            near.append(f"ollama/{model:.80}")
         hint = f"did you mean {' or '.join(near)}? " if near else ""
         return (
-            f"no deployment, provider or model prefix fits {model!r}: {hint}"
+            f"no deployment, provider or model prefix fits {model!r:.200}: {hint}"
             f"Name it as provider/model (`penstock providers` lists {len(providers)}), or add it "
             f"to deployments="
         )
+
+
+def _check_own(providers: Iterable[CustomProviderConfig]) -> None:
+    """Refuse two providers of one name: one of them would never be asked."""
+    names = set()
+    for config in providers:
+        if config.name in names:
+            raise ConfigurationError(f"two providers are called {config.name!r}", param="providers")
+        names.add(config.name)
+
+
+def _longest_first(prefix: tuple[CustomProviderConfig, str]) -> int:
+    return -len(prefix[1])
 
 
 def _parts(model: str) -> Iterator[tuple[str, str]]:
