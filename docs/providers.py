@@ -86,7 +86,8 @@ ps.unregister_custom_provider("house")
 It is called as `house/large`, or as `house-large` by its prefix; its key is in `HOUSE_API_KEY`, \
 unless `key_env` or `api_key` says otherwise.
 `Client(providers=)` and `[providers.house]` in `penstock.toml` do the same for one client.
-`auth_header` is `bearer`, `none`, or `header:NAME` for a header of its own; \
+`auth_header` is `bearer`, `none`, `api_key` for an `x-api-key`, \
+or `header:NAME` for a header of its own; \
 `dialect` is any that penstock speaks.
 """
 

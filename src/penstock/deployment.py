@@ -178,9 +178,10 @@ class Deployment:
         project: The cloud project or account; it fills ``{project}`` in `base_url`.
         api_version: The version of the API, where an address or a header names one.
         auth: How the key is sent, or where a token comes from: ``"bearer"``, ``"none"``,
-            ``"header:<name>[:<prefix>]"``, ``"aws_sigv4[:<profile>]"``, ``"google_adc"``,
-            ``"azure_entra[:<scope>]"`` or ``"ibm_iam[:<url>]"``. By default what the provider, or
-            the dialect's own vendor, takes. An unknown one is ``"bearer"``, with a warning.
+            ``"header:<name>[:<prefix>]"``, ``"api_key"`` (an ``x-api-key``), ``"google_adc"``,
+            ``"aws_sigv4[:<profile>]"``, ``"azure_entra[:<scope>]"`` or ``"ibm_iam[:<url>]"``. By
+            default what the provider, or the dialect's own vendor, takes. An unknown one is
+            ``"bearer"``, with a warning.
 
     Raises:
         ConfigurationError: An argument is not valid, or two of them contradict each other.

@@ -65,6 +65,10 @@ async def grant(kind: str, key: str | None = "k") -> Grant:
         ("header:X-Api-Key", {"x-api-key": "k"}),
         ("header:authorization:Key ", {"authorization": "Key k"}),
         ("header:x-key:a:b:", {"x-key": "a:b:k"}),
+        ("api_key", {"x-api-key": "k"}),
+        ("x-api-key", {"x-api-key": "k"}),
+        ("header", {"x-api-key": "k"}),
+        ("api_key:X-Foo", {"x-foo": "k"}),
     ],
 )
 async def test_a_key_goes_into_the_schemes_header(kind: str, headers: Mapping[str, str]) -> None:

@@ -7,6 +7,7 @@ scheme                        what is sent
 ``none``                      nothing
 ``header:<name>``             ``<name>: <key>``
 ``header:<name>:<prefix>``    ``<name>: <prefix><key>``, as in ``header:authorization:Key ``
+``api_key[:<name>]``          ``header:<name>``, by default ``x-api-key``: the third seed's name
 ``aws_sigv4[:<profile>]``     AWS Signature Version 4 with credentials of botocore's chain
 ``aws``                       ``bearer`` with a Bedrock API key, ``aws_sigv4`` without one
 ``google_adc``                a bearer token of Google's application default credentials
@@ -44,6 +45,8 @@ T = TypeVar("T")
 
 BEARER = "bearer"
 NONE = "none"
+# The third seed's names of one scheme; the header may be named after a colon.
+KEY_HEADERS = frozenset({"api_key", "header", "x-api-key"})
 _SIGNED = "aws_sigv4"
 _AWS = "aws"
 
@@ -216,9 +219,9 @@ def scheme_of(kind: str, key: Secret, reach: Reach, *, deployment: str) -> Schem
     if name in _CHAINS:
         module, found = _CHAINS[name]
         return cast("Scheme", getattr(import_module(module), found)(detail, key, reach))
-    if name == "header" and detail:
+    if name in KEY_HEADERS:
         header, _, prefix = detail.partition(":")
-        return KeyHeader(header, prefix, key)
+        return KeyHeader(header or "x-api-key", prefix, key)
     if kind == NONE:
         return Nothing()
     if kind != BEARER:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from penstock.providers.auth import KEY_HEADERS
 from penstock.providers.catalogue import CAPABILITIES, catalogue, find_row
 from penstock.providers.custom import custom_providers
 
@@ -23,7 +24,7 @@ __all__ = [
 
 
 _Kind: TypeAlias = 'Literal["bearer", "api_key", "none", "unknown"]'
-_KINDS: Mapping[str, _Kind] = {"bearer": "bearer", "header": "api_key", "none": "none"}
+_KINDS: Mapping[str, _Kind] = {"bearer": "bearer", "none": "none"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,17 +102,30 @@ def all_providers() -> list[ProviderConfig]:
 
 
 def complex_provider_names() -> list[str]:
-    """Return the providers that need more than a key in a header and an address that all share.
+    """Return the providers that need more than a bearer key and an address that all share.
 
     Their addresses differ by user, or a token is fetched or a signature made for each request, or
-    they have no address to chat at.
+    they have no address to chat at. The third seed counts some more, which here are called like
+    any other, and they are in it, too.
     """
-    return [row.key for row in catalogue().values() if _is_complex(row)]
+    return [key for key, row in catalogue().items() if key in _SEEDS or _is_complex(row)]
+
+
+# The seed's own list, where a row of ours is not complex by itself: Anthropic's version header is
+# its dialect's here, and the others have an address and a key like everybody.
+_SEEDS = frozenset(
+    {
+        *("amazon_nova", "anthropic", "anthropic_text", "baseten", "dataforseo", "datarobot"),
+        *("gigachat", "github_copilot", "heroku", "hosted_vllm", "infinity", "litellm_proxy"),
+        "triton",
+    }
+)
 
 
 def _is_complex(row: ProviderRow) -> bool:
     kind = row.auth.partition(":")[0]
-    return kind not in ("bearer", "header", "none") or "{" in row.base_url or not row.base_url
+    simple = kind in KEY_HEADERS or kind in _KINDS
+    return not simple or "{" in row.base_url or not row.base_url
 
 
 def _config(row: ProviderRow) -> ProviderConfig:
@@ -133,5 +147,6 @@ def _config(row: ProviderRow) -> ProviderConfig:
 def _auth(row: ProviderRow) -> AuthConfig | None:
     if not row.base_url and not row.key_env:
         return None
-    kind = _KINDS.get(row.auth.partition(":")[0], "unknown")
+    name = row.auth.partition(":")[0]
+    kind = "api_key" if name in KEY_HEADERS else _KINDS.get(name, "unknown")
     return AuthConfig(kind, row.key_env[0] if row.key_env else None, row.auth)
