@@ -51,6 +51,9 @@ def client(**options: Any) -> ps.Client:
         ({"name": "openai"}, "name", "is a provider of the catalogue"),
         ({"name": "google"}, "name", "is a provider of the catalogue"),
         ({"base_url": ""}, "base_url", "base_url must begin with"),
+        ({"base_url": None}, "base_url", "base_url must begin with"),
+        ({"dialect": "openai"}, "dialect", "did you mean 'openai_chat'"),
+        ({"auth_header": "none"}, "auth", "sends no api_key"),
         ({"base_url": "ftp://x"}, "base_url", "base_url must begin with"),
         ({"base_url": "https://me:pw@x/v1"}, "base_url", "user name or password"),
         ({"base_url": "https://{region}.x/v1"}, "base_url", "leaves {region} open"),
@@ -150,6 +153,7 @@ async def test_a_clients_own_provider_is_its_own() -> None:
     [
         ("bearer", "authorization", "Bearer ***"),
         ("header:x-api-key", "x-api-key", "***"),
+        ("api_key", "x-api-key", "***"),
         ("header:authorization:Key ", "authorization", "Key ***"),
         ("newfangled", "authorization", "Bearer ***"),
     ],

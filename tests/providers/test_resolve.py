@@ -259,6 +259,12 @@ def test_a_deployment_may_take_its_providers_address() -> None:
     assert "https://api.moonshot.cn/v1" == kimi.deployment.base_url
 
 
+def test_a_dialect_that_does_not_exist_is_refused_at_once() -> None:
+    """When the client is made, not by its first call."""
+    with pytest.raises(ConfigurationError, match="did you mean 'openai_chat'"):
+        Resolver({"m": Deployment("https://x.example/v1", dialect="opnai_chat")})
+
+
 def test_a_deployment_of_nobody_needs_an_address() -> None:
     """Said when the client is made, with the name that is no provider."""
     with pytest.raises(ConfigurationError, match="'nobody' is no provider"):

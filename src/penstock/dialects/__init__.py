@@ -40,7 +40,7 @@ from penstock.errors import ConfigurationError
 if TYPE_CHECKING:
     from penstock.interfaces import Dialect
 
-__all__ = ["DIALECTS", "dialect"]
+__all__ = ["DIALECTS", "check_name", "dialect"]
 
 DIALECTS: dict[str, str] = {
     "openai_chat": "OpenAIChat",
@@ -70,8 +70,18 @@ def dialect(name: str) -> Dialect:
     Raises:
         ConfigurationError: There is none; the message has the nearest.
     """
+    check_name(name)
+    return _loaded(name)
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that no dialect has; nothing is loaded.
+
+    Raises:
+        ConfigurationError: There is none; the message has the nearest.
+    """
     if name in DIALECTS:
-        return _loaded(name)
+        return
     near = get_close_matches(str(name), DIALECTS, 1)
     hint = f"; did you mean {near[0]!r}?" if near else f"; there is {', '.join(DIALECTS)}"
-    raise ConfigurationError(f"no dialect is called {name!r}{hint}")
+    raise ConfigurationError(f"no dialect is called {name!r}{hint}", param="dialect")

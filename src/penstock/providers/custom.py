@@ -9,6 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from penstock.deployment import Credential, Deployment, Secret
+from penstock.dialects import check_name
 from penstock.errors import ConfigurationError
 from penstock.providers.catalogue import CAPABILITIES, ProviderRow, find_row
 
@@ -37,7 +38,8 @@ class CustomProviderConfig:
 
     Raises:
         ConfigurationError: The name is empty or has a slash or colon in it, the name is one of the
-            catalogue's, the address is none, or there are no model prefixes.
+            catalogue's, the address is none, there are no model prefixes, no dialect is so called,
+            or there is a key and nothing that sends it.
     """
 
     name: str
@@ -45,7 +47,8 @@ class CustomProviderConfig:
     base_url: str
     """The address before the dialect's own path."""
     auth_header: str = "bearer"
-    """How the key is sent: any scheme of `penstock.Deployment`; an unknown one is ``bearer``."""
+    """How the key is sent: any scheme of `penstock.Deployment`, among them the third seed's
+    ``bearer``, ``api_key`` and ``none``; an unknown one is ``bearer``, with a warning."""
     model_prefixes: Sequence[str] = ()
     """How the names of its models begin, at least one."""
     dialect: str = "openai_chat"
@@ -90,7 +93,12 @@ class CustomProviderConfig:
 
     def _check_place(self) -> None:
         try:
-            Deployment(self.base_url, auth=self.auth_header, headers=self.headers)
+            if self.dialect:
+                check_name(self.dialect)
+            # None would be an address of the catalogue's, and nobody here has one.
+            base_url = "" if self.base_url is None else self.base_url
+            key = None if self.auth_header != "none" else self.api_key
+            Deployment(base_url, key, auth=self.auth_header, headers=self.headers)
         except ConfigurationError as error:
             raise ConfigurationError(
                 f"provider {self.name!r}: {error.message}", param=error.param or "base_url"

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from penstock.credentials import Headers
 from penstock.deployment import Deployment, Secret
+from penstock.dialects import check_name
 from penstock.errors import ConfigurationError, UnknownModelError
 from penstock.interfaces import Quirks, Target
 from penstock.providers.addresses import located, row_at, variable
@@ -110,6 +111,8 @@ class Resolver:
         _check_own(self._own)
         self._wholes = dict(self._of_whole_providers())
         for key, deployment in self._deployments.items():
+            if deployment.dialect:
+                check_name(deployment.dialect)
             if not deployment.base_url:
                 self._provider_of(key)
 
