@@ -10,8 +10,9 @@ from tests.transports.clock import FakeClock
 from tests.transports.peers import Connection, Pieces, Stage, always, answer, call_to, read_all
 
 from penstock.limits import Timeouts
-from penstock.transports.backend import Backend, _is_readable
+from penstock.transports.backend import Backend
 from penstock.transports.library import library
+from penstock.transports.sockets import is_readable
 
 aio = pytest.mark.asyncio
 
@@ -80,8 +81,8 @@ def test_readable_without_poll(monkeypatch: pytest.MonkeyPatch) -> None:
     near, far = socket.socketpair()
     with near, far:
         for _ in range(2):
-            assert not _is_readable(near)
+            assert not is_readable(near)
             monkeypatch.delattr(select, "poll", raising=False)
         far.close()
-        assert _is_readable(near)
-    assert _is_readable(None)
+        assert is_readable(near)
+    assert is_readable(None)

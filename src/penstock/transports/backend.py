@@ -15,7 +15,6 @@ Our own, because of what the stock ones lack:
 from __future__ import annotations
 
 import asyncio
-import select
 import socket
 import ssl
 import time
@@ -28,7 +27,7 @@ from anyio.abc import SocketAttribute
 from anyio.streams.tls import TLSAttribute, TLSStream
 
 from penstock.transports.line import CURRENT
-from penstock.transports.sockets import keepalive_options
+from penstock.transports.sockets import is_readable, keepalive_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -190,7 +189,7 @@ class Connection:
         if info == "socket":
             return self._socket
         if info == "is_readable":
-            return _is_readable(self._socket)
+            return is_readable(self._socket)
         return None
 
     async def _receive(self, max_bytes: int) -> bytes:
@@ -272,14 +271,3 @@ def _reason(exc: BaseException) -> str:
 
 def _on_asyncio() -> bool:
     return asyncio._get_running_loop() is not None
-
-
-def _is_readable(sock: socket.socket | None) -> bool:
-    """Whether `sock` has bytes or an end to read: for an idle connection, that the peer closed."""
-    if sock is None or (number := sock.fileno()) < 0:
-        return True
-    if not hasattr(select, "poll"):
-        return bool(select.select([number], [], [], 0)[0])
-    poll = select.poll()
-    poll.register(number, select.POLLIN)
-    return bool(poll.poll(0))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import sys
 
-__all__ = ["keepalive_options"]
+__all__ = ["is_readable", "keepalive_options"]
 
 # Seconds: quiet time before the first probe, between probes; and probes that fail before the kernel
 # gives up. Cut-off peers are found within a minute and a half (row 5 of the fault matrix).
@@ -20,3 +21,14 @@ def keepalive_options() -> list[tuple[int, int, int]]:
         if hasattr(socket, name):
             options.append((socket.IPPROTO_TCP, getattr(socket, name), value))
     return options
+
+
+def is_readable(sock: socket.socket | None) -> bool:
+    """Whether `sock` has bytes or an end to read: for an idle connection, that the peer closed."""
+    if sock is None or (number := sock.fileno()) < 0:
+        return True
+    if not hasattr(select, "poll"):
+        return bool(select.select([number], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(number, select.POLLIN)
+    return bool(poll.poll(0))

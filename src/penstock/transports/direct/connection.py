@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Protocol, cast
 from penstock.errors import ConnectError, PenstockError, TransportError
 from penstock.transports.direct.dial import dial
 from penstock.transports.direct.tls import Tls
+from penstock.transports.sockets import is_readable
 
 if TYPE_CHECKING:
-    import socket
+    from socket import socket
 
     from penstock.transports.direct.address import Origin
     from penstock.transports.direct.pool import Home
@@ -27,6 +28,7 @@ READ = 48 * 1024
 """Bytes of one read; with `penstock.transports.direct.exchange.AHEAD` of them unread, 64 KiB."""
 # Seconds after which a send that goes on is asked how much the peer has taken.
 _SAMPLE = 0.25
+_HUNG_UP = "the peer hung up during TLS"
 
 
 class Buffers:
@@ -71,6 +73,7 @@ class Connection(asyncio.BufferedProtocol):
         "_buffers",
         "_drained",
         "_ended",
+        "_established",
         "_home",
         "_paused",
         "_sampler",
@@ -100,7 +103,7 @@ class Connection(asyncio.BufferedProtocol):
             # A proactor holds on to the buffer until the bytes are there.
             self._buffer = memoryview(bytearray(READ))
         self._transport: asyncio.Transport | None = None
-        self._paused = self._blocked = self._ended = False
+        self._paused = self._blocked = self._ended = self._established = False
         self._unsent = 0
         self._sampler: asyncio.TimerHandle | None = None
         self._drained: asyncio.Future[None] | None = None
@@ -131,6 +134,11 @@ class Connection(asyncio.BufferedProtocol):
         while self.blocked:
             self._drained = asyncio.get_running_loop().create_future()
             await self._drained
+
+    def is_quiet(self) -> bool:
+        """Whether the peer has said nothing since the last answer, not even goodbye."""
+        transport = self._transport
+        return transport is not None and not is_readable(transport.get_extra_info("socket"))
 
     def pause(self) -> None:
         """Leave what comes in the kernel."""
@@ -175,6 +183,8 @@ class Connection(asyncio.BufferedProtocol):
         """
         if self._tls is None:
             return
+        if self.lost:
+            raise OSError(_HUNG_UP)
         self._shaken = asyncio.get_running_loop().create_future()
         self._shake()
         try:
@@ -243,9 +253,10 @@ class Connection(asyncio.BufferedProtocol):
         tls, plain = self._tls, self._buffers.plain
         assert tls is not None
         assert self._transport is not None  # it has received something
-        if self._shaken is not None and not self._shaken.done():
-            self._shake()
-            if not self._shaken.done() or self._shaken.exception() is not None:
+        if not self._established:
+            if self._shaken is not None:
+                self._shake()
+            if not self._established:
                 return
         try:
             while size := tls.read_into(plain):
@@ -276,6 +287,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         transport.write(tls.pending())
         if done and not shaken.done():
+            self._established = True
             shaken.set_result(None)
 
     def _end(self, error: Exception | None, *, clean: bool) -> None:
@@ -283,7 +295,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         self._ended = True
         if self._shaken is not None and not self._shaken.done():
-            self._shaken.set_exception(error or OSError("the peer hung up during TLS"))
+            self._shaken.set_exception(error or OSError(_HUNG_UP))
         listener, self.listener = self.listener, None
         self._leave()
         if listener is not None:
@@ -341,7 +353,7 @@ async def connect(origin: Origin, home: Home, context: ssl.SSLContext | None) ->
     return connection
 
 
-async def _hand_over(sock: socket.socket, connection: Connection, home: Home) -> None:
+async def _hand_over(sock: socket, connection: Connection, home: Home) -> None:
     """Give `sock` to the loop, which closes it with the connection.
 
     That takes two turns of the loop and no network. It is not cut short, as nobody could say whose

@@ -73,12 +73,14 @@ class Home:
 
     def take(self, origin: Origin) -> Connection | None:
         """Return the connection to `origin` that was used last, if one waits."""
-        waiting = self._by_origin.get(origin)
-        if not waiting:
-            return None
-        connection = next(reversed(waiting))
-        self._forget(connection)
-        return connection
+        while waiting := self._by_origin.get(origin):
+            connection = next(reversed(waiting))
+            self._forget(connection)
+            if connection.is_quiet():
+                return connection
+            # An end, or words that nobody asked for, which this call would take for its answer.
+            connection.abort()
+        return None
 
     def keep(self, connection: Connection) -> None:
         """Let `connection` wait for the next call."""

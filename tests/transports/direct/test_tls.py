@@ -1,0 +1,271 @@
+"""TLS over bytes in memory: whom it trusts, what it says, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from tests.transports.peers import (
+    CHUNKED,
+    Connection,
+    Peer,
+    Pieces,
+    Stage,
+    always,
+    answer,
+    call_to,
+    chunk,
+    once,
+    read_all,
+    until,
+)
+
+from penstock.errors import ConnectError, DeadlineError, TransportError
+from penstock.interfaces import Ending
+from penstock.limits import Timeouts
+
+pytestmark = pytest.mark.asyncio
+
+LONG_AGO = datetime.datetime(2001, 1, 1, tzinfo=datetime.UTC)
+
+
+def serving(*names: str, authority: trustme.CA, **options: Any) -> ssl.SSLContext:
+    """A server's context with a certificate for `names`."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(*names, **options).configure_cert(context)
+    return context
+
+
+def trusting(authority: trustme.CA) -> ssl.SSLContext:
+    """A client's context that trusts `authority` alone."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    authority.configure_trust(context)
+    return context
+
+
+async def spoken(stage: Stage, handle: Any, **options: Any) -> tuple[Peer, Any]:
+    """A peer that is trusted, and a transport that trusts it."""
+    authority = trustme.CA()
+    peer = await stage.peer(handle, tls=serving("127.0.0.1", authority=authority, **options))
+    return peer, stage.transport(use="direct", verify=trusting(authority))
+
+
+Case = Callable[[trustme.CA, trustme.CA], tuple[ssl.SSLContext, Any]]
+
+UNTRUSTED: dict[str, tuple[Case, str]] = {
+    "wrong host": (
+        lambda ours, _: (serving("llm.example", authority=ours), trusting(ours)),
+        "127.0.0.1",
+    ),
+    "expired": (
+        lambda ours, _: (
+            serving("127.0.0.1", authority=ours, not_after=LONG_AGO),
+            trusting(ours),
+        ),
+        "expired",
+    ),
+    "unknown authority": (
+        lambda ours, other: (serving("127.0.0.1", authority=ours), trusting(other)),
+        "unable to get local issuer",
+    ),
+    "system's authorities": (
+        lambda ours, _: (serving("127.0.0.1", authority=ours), True),
+        "unable to get local issuer",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNTRUSTED)
+async def test_who_is_not_trusted(stage: Stage, name: str) -> None:
+    """A certificate that does not prove the host ends the call before a byte of it is sent."""
+    case, words = UNTRUSTED[name]
+    server, verify = case(trustme.CA(), trustme.CA())
+    asked: list[bytes] = []
+
+    async def handle(connection: Connection) -> None:
+        asked.append((await connection.head()).head)
+
+    peer = await stage.peer(handle, tls=server)
+    transport = stage.transport(use="direct", verify=verify)
+    with pytest.raises(ConnectError, match=words) as caught:
+        await transport.open(call_to(peer.url))
+
+    assert ("connect", False, []) == (caught.value.phase, caught.value.retryable, asked)
+    assert (0, 0) == (transport.stats().calls, transport.stats().connections)
+
+
+@pytest.mark.parametrize("verify", ["file", "context"])
+async def test_a_private_authority_is_trusted(stage: Stage, tmp_path: Path, verify: str) -> None:
+    """An authority of one's own vouches for its host, and the connection is used again."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    peer = await stage.peer(
+        always(answer(b"secret")), tls=serving("127.0.0.1", authority=authority)
+    )
+    given: Any = tmp_path / "ca.pem" if verify == "file" else trusting(authority)
+    transport = stage.transport(use="direct", verify=given)
+    for _ in range(3):
+        assert b"secret" == await read_all(await transport.open(call_to(peer.url)))
+
+    assert (1, 1) == (peer.opened, transport.stats().idle)
+
+
+async def test_the_hosts_name_is_said(stage: Stage) -> None:
+    """The server is told which host is meant (RFC 6066 section 3), and that it is HTTP/1.1."""
+    authority, named = trustme.CA(), list[str | None]()
+    server = serving("localhost", authority=authority)
+    server.sni_callback = lambda _, name, __: named.append(name)
+    server.set_alpn_protocols(["h2", "http/1.1"])
+    chosen: list[str | None] = []
+
+    async def handle(connection: Connection) -> None:
+        tls = connection.writer.get_extra_info("ssl_object")
+        chosen.append(tls.selected_alpn_protocol())
+        await always(answer(b"ok"))(connection)
+
+    peer = await stage.peer(handle, tls=server)
+    transport = stage.transport(use="direct", verify=trusting(authority))
+    wire = await transport.open(call_to(f"https://localhost:{peer.port}/"))
+
+    assert b"ok" == await read_all(wire)
+    assert (["localhost"], ["http/1.1"]) == (named, chosen)
+
+
+@pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
+async def test_much_in_both_directions(stage: Stage, version: str) -> None:
+    """Bodies of many records go out and come back whole, under either version."""
+    body = Pieces(*[bytes([65 + at]) * 50_000 for at in range(20)])
+    got: list[bytes] = []
+
+    async def handle(connection: Connection) -> None:
+        while True:
+            got.append((await connection.request()).body)
+            await connection.send(answer(got[-1]))
+
+    peer, transport = await spoken(stage, handle)
+    assert peer.tls is not None
+    peer.tls.maximum_version = getattr(ssl.TLSVersion, version)
+    for _ in range(2):
+        wire = await transport.open(call_to(peer.url, body))
+        assert b"".join(body.pieces) == await read_all(wire)
+
+    assert [1_000_000] * 2 == [len(each) for each in got]
+    assert 1 == peer.opened
+
+
+async def test_an_unread_answer_stays_with_the_peer(stage: Stage) -> None:
+    """Back-pressure reaches through TLS: what is not asked for is not decrypted without end."""
+    sent = 0
+
+    async def handle(connection: Connection) -> None:
+        nonlocal sent
+        await connection.request()
+        await connection.send(CHUNKED)
+        for _ in range(2000):
+            await connection.send(chunk(b"x" * 32_768))
+            sent += 1
+
+    peer, transport = await spoken(stage, handle)
+    wire = await transport.open(call_to(peer.url))
+    previous = -1
+    while sent != previous:
+        previous = sent
+        await asyncio.sleep(0.1)
+
+    assert sent < 1000
+    assert wire.buffered <= 96 * 1024
+    await wire.aclose()
+
+
+async def test_a_cut_without_a_goodbye_is_torn(stage: Stage) -> None:
+    """An answer that ends with its connection may have been cut by anybody (RFC 9112 9.8)."""
+
+    async def cut(connection: Connection) -> None:
+        await connection.request()
+        await connection.send(b"HTTP/1.0 200 OK\r\n\r\nhalf")
+        await asyncio.sleep(0.02)
+        connection.writer.transport.abort()
+
+    peer, transport = await spoken(stage, cut)
+    wire = await transport.open(call_to(peer.url))
+    assert b"half" == await read_all(wire)
+    assert wire.ending is not None
+    assert not wire.ending.clean
+
+    peer, transport = await spoken(stage, once(b"HTTP/1.0 200 OK\r\n\r\nwhole"))
+    wire = await transport.open(call_to(peer.url))
+    assert (b"whole", Ending(clean=True)) == (await read_all(wire), wire.ending)
+
+
+async def test_a_peer_without_tls(stage: Stage) -> None:
+    """A peer that speaks plain HTTP where TLS is wanted is told as that."""
+
+    async def handle(connection: Connection) -> None:
+        await connection.send(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+        await connection.closed()
+
+    peer = await stage.peer(handle)
+    transport = stage.transport(use="direct")
+    with pytest.raises(TransportError, match="TLS") as caught:
+        await transport.open(call_to(peer.url.replace("http:", "https:")))
+
+    assert "connect" == caught.value.phase
+    await until(lambda: not peer.open)
+
+
+async def test_a_peer_that_hangs_up_during_tls(stage: Stage) -> None:
+    """A handshake that is cut is no connection."""
+
+    async def handle(connection: Connection) -> None:
+        await connection.reader.read(10)
+
+    peer = await stage.peer(handle)
+    with pytest.raises(ConnectError) as caught:
+        await stage.transport(use="direct").open(call_to(peer.url.replace("http:", "https:")))
+
+    assert "connect" == caught.value.phase
+
+
+async def test_a_handshake_that_drips_meets_the_connect_clock(stage: Stage) -> None:
+    """A peer that sends a byte of a record now and then does not hold a call for ever."""
+
+    async def handle(connection: Connection) -> None:
+        await connection.reader.read(10)
+        for byte in b"\x16\x03\x03\x40\x00" + bytes(1000):
+            await connection.send(bytes([byte]))
+            await asyncio.sleep(0.01)
+
+    peer = await stage.peer(handle)
+    url = peer.url.replace("http:", "https:")
+    transport = stage.transport(use="direct")
+    with pytest.raises(DeadlineError) as caught:
+        await transport.open(call_to(url, timeouts=Timeouts(connect=0.2)))
+
+    assert "connect" == caught.value.phase
+    await until(lambda: not peer.open)
+
+
+async def test_an_idle_connection_is_ended_in_order(stage: Stage) -> None:
+    """What is closed while it is idle says goodbye, so that the peer knows it is no cut."""
+    ended: list[bytes | str] = []
+
+    async def handle(connection: Connection) -> None:
+        await connection.request()
+        await connection.send(answer(b"ok"))
+        try:
+            ended.append(await connection.reader.read(1))
+        except (ssl.SSLError, ConnectionError) as exc:
+            ended.append(type(exc).__name__)
+
+    peer, transport = await spoken(stage, handle)
+    await read_all(await transport.open(call_to(peer.url)))
+    await transport.aclose()
+    await until(lambda: bool(ended))
+
+    assert [b""] == ended
