@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import msgspec
 
+from penstock.dialects.reading import UNREADABLE
 from penstock.dialects.shapes import text_of
 from penstock.fields import Raw
 
 if TYPE_CHECKING:
     from penstock.dialects.places import Place
 
-__all__ = ["Called", "called_id", "calls_of", "object_of"]
+__all__ = ["Called", "called_id", "calls_of", "object_in", "object_of"]
 
 # JSON of the OpenAI shape, as the caller gives it.
 Json: TypeAlias = Any
@@ -67,17 +68,23 @@ def object_of(call: Called, place: Place) -> dict[str, Json] | Raw:
     Raises:
         EncodeError: They are none.
     """
-    text = call.arguments.strip() or "{}"
+    found = object_in(call.arguments)
+    if found is None:
+        raise place.fault("tool_calls", f"the arguments of {call.name!r:.80} are not a JSON object")
+    return found
+
+
+def object_in(text: str) -> dict[str, Json] | Raw | None:
+    """Return the object that `text` is, ``{}`` for a blank one; None for what is no object."""
+    text = text.strip() or "{}"
     try:
         # A fragment in a message costs the encoder a walk over it: only where it must be one.
         if not _LARGE.search(text):
             return _object(text)
         _outline(text)
         return Raw(text.encode())
-    except (msgspec.DecodeError, UnicodeEncodeError):
-        raise place.fault(
-            "tool_calls", f"the arguments of {call.name!r:.80} are not a JSON object"
-        ) from None
+    except UNREADABLE:
+        return None
 
 
 def _called(call: Json, place: Place, path: str) -> Called:

@@ -9,14 +9,12 @@ from collections.abc import Iterable, Mapping
 from re import compile as pattern
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import msgspec
-
 from penstock.dialects.anthropic_messages.parts import blocks, marked, said
 from penstock.dialects.anthropic_messages.record import BLOCKS, EXPLAINED, restored
+from penstock.dialects.calls import object_in
 from penstock.dialects.ids import valid_id
 from penstock.dialects.state import KEY, state_of
 from penstock.dialects.texts import Plain
-from penstock.fields import Raw
 
 if TYPE_CHECKING:
     from penstock.dialects.places import Place
@@ -205,20 +203,16 @@ def _name(named: Mapping[str, Json], place: Place, path: str) -> str:
 
 
 def _input(arguments: Json, place: Place, path: str) -> Json:
-    """Return the arguments of a call, which are an object's JSON, as they stand."""
+    """Return the arguments of a call as the object that they are."""
     if arguments is None or isinstance(arguments, Mapping):
         return arguments or {}
     if not isinstance(arguments, str):
         raise place.fault(path, "it must be the JSON of an object, as text")
-    if not arguments or arguments.isspace():
-        return {}
-    try:
-        data = arguments.encode()
-        msgspec.json.decode(data, type=dict[str, msgspec.Raw])
-        return Raw(data)
-    except (msgspec.DecodeError, UnicodeEncodeError):
+    found = object_in(arguments)
+    if found is None:
         place.drop(path, "it is no JSON object")
         return {_INVALID: arguments}
+    return found
 
 
 def _checked_id(given: Json, place: Place, path: str) -> str:

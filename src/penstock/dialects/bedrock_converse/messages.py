@@ -6,16 +6,13 @@ from collections.abc import Iterable, Mapping
 from re import compile as pattern
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import msgspec
-
 from penstock.dialects.bedrock_converse.media import Names
 from penstock.dialects.bedrock_converse.parts import blocks, cache_point, said
 from penstock.dialects.bedrock_converse.record import KEPT, restored
-from penstock.dialects.calls import Called, called_id, calls_of
+from penstock.dialects.calls import Called, called_id, calls_of, object_in
 from penstock.dialects.ids import valid_id
 from penstock.dialects.state import KEY, state_of
 from penstock.dialects.texts import Plain
-from penstock.fields import Raw
 
 if TYPE_CHECKING:
     from penstock.dialects.places import Place
@@ -37,8 +34,6 @@ _OF_TOOL = _SAID | {"tool_call_id", "name", "is_error", "status"}
 _OF_ASSISTANT = _SAID | {"tool_calls", "function_call", "refusal", KEY}
 _OF_SYSTEM = frozenset({"text", "guardContent", "cachePoint"})
 _OF_RESULT = frozenset({"text", "json", "image", "document", "video", "searchResult"})
-
-_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 _NO_TOOLS: dict[str, Json] = {
     "toolSpec": {
@@ -182,12 +177,8 @@ def _use(call: Called, place: Place) -> dict[str, Json]:
         if call.more[name] is not None:
             place.drop(f"tool_calls.{name}")
     id = _checked_id(call.id, place, "tool_calls.id")
-    text = call.arguments.strip() or "{}"
-    try:
-        data = text.encode()
-        _object(data)
-        used: Json = Raw(data)
-    except (msgspec.DecodeError, UnicodeEncodeError):
+    used: Json = object_in(call.arguments)
+    if used is None:
         place.drop("tool_calls.arguments", "they are no JSON object")
         used = {_INVALID: call.arguments}
     return {"toolUse": {"toolUseId": id, "name": call.name, "input": used}}
