@@ -116,6 +116,20 @@ def test_strict_tools_are_one_switch() -> None:
     assert "strict_tools" not in say("cohere", tools=(WEATHER,)).body
 
 
+def test_strict_tools_have_schemas_of_the_subset() -> None:
+    """As an answer's schema: what is lost of it is reported, and a loose one stays as it is."""
+    schema = {"type": "object", "properties": {"a": {"type": "integer", "minimum": 1}}}
+    loose = {"type": "function", "function": {"name": "f", "parameters": schema}}
+    strict = {"type": "function", "function": {"name": "f", "parameters": schema, "strict": True}}
+
+    kept, said = say("cohere", tools=(loose,)), say("cohere", tools=(strict,))
+
+    assert (schema, []) == (kept.body["tools"][0]["function"]["parameters"], kept.dropped)
+    found = said.body["tools"][0]["function"]["parameters"]["properties"]["a"]
+    assert "minimum" not in found
+    assert ["tools[0].function.parameters.properties.a.minimum"] == said.dropped
+
+
 def test_tools_that_are_no_functions_are_dropped() -> None:
     """With a report."""
     said = say("cohere", tools=({"type": "custom", "custom": {"name": "x"}},))

@@ -43,8 +43,8 @@ FATES: Fates = {
     "tools": Fate(
         "converted",
         "tools",
-        "Functions as they are; `strict` in one of them is `strict_tools` for all; other tools are"
-        " dropped.",
+        "Functions as they are; `strict` in one of them is `strict_tools` for all, their schemas in"
+        " the subset of `response_format`; other tools are dropped.",
     ),
     "functions": Fate("converted", "tools", "As tools."),
     "function_call": Fate("converted", "tool_choice", "As `tool_choice`."),

@@ -53,26 +53,30 @@ def response_format(value: Json, losses: Losses) -> dict[str, Json]:
 def tools(given: Json, losses: Losses, *, only: str = "") -> dict[str, Json]:
     """Return the body's ``tools`` and ``strict_tools``.
 
+    Parameters that are enforced are a schema as that of an answer is, in the same subset.
+
     Args:
         given: Tools of the OpenAI shape.
         losses: Told of those that are no functions.
         only: The name of the function that has to be called, where there is one: the others are
             left out, as Cohere knows no other way to say so.
     """
-    kept = []
-    strict: set[bool] = set()
+    found: list[tuple[str, Mapping[str, Json], Mapping[str, Json]]] = []
     for index, tool in enumerate(given):
         function = tool.get("function") if isinstance(tool, Mapping) else None
         if not isinstance(function, Mapping):
             losses.drop(f"tools[{index}]", "only functions are known")
-            continue
-        if only and function.get("name") != only:
-            continue
-        strict.add(bool(function.get("strict")))
-        function = {name: value for name, value in function.items() if name != "strict"}
-        function.setdefault("parameters", _EMPTY)
+        elif not only or function.get("name") == only:
+            found.append((f"tools[{index}].function.parameters", tool, function))
+    # One switch for all of them: strictness is never less than what was asked for.
+    strict = any(function.get("strict") for _, _, function in found)
+    kept = []
+    for path, tool, given in found:
+        function = {name: value for name, value in given.items() if name != "strict"}
+        schema = function.setdefault("parameters", _EMPTY)
+        if strict and schema is not None:
+            function["parameters"] = rewritten(schema, _SUBSET, losses.drop, path)
         kept.append({**tool, "function": function})
     if not kept:
         return {}
-    # One switch for all of them: strictness is never less than what was asked for.
-    return {"tools": kept, "strict_tools": True} if True in strict else {"tools": kept}
+    return {"tools": kept, "strict_tools": True} if strict else {"tools": kept}
