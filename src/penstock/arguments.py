@@ -117,7 +117,7 @@ def _shown(name: str, value: object) -> str:
 def _type_name(name: str, value: object) -> str:
     if isinstance(value, str) and name in ("transport", "timeouts"):
         return f"{value!r:.80}"
-    if isinstance(value, Mapping) and name.endswith("headers"):
+    if isinstance(value, Mapping) and (name == "aliases" or name.endswith("headers")):
         return f"one with {', '.join(sorted(_odd(value)))}"
     return type(value).__name__
 

@@ -58,8 +58,8 @@ class Client:
         providers: Providers of your own, for this client alone; they come before those that
             `penstock.register_custom_provider` makes known to all.
         aliases: More short names of models, over those of `penstock.providers.names.SHORT_NAMES`.
-        keys: Keys by provider, for those whose variable of the environment is not set: a
-            deployment's own key comes first, then the environment's, then this one.
+        keys: Keys by provider. A deployment's own key comes first, then these, then the
+            environment's; those of `from_config` come last.
         timeouts: Clocks in seconds; a deployment's and a call's own come over them.
         limits: Bounds in bytes.
         middleware: What every answer's chunks go through, in order; a call's own comes after.

@@ -17,7 +17,7 @@ from os import environ
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from penstock.deployment import Deployment
+from penstock.deployment import Deployment, Secret
 from penstock.errors import ConfigurationError
 from penstock.limits import Limits, Timeouts
 from penstock.providers.catalogue import find_row
@@ -125,6 +125,11 @@ def client_arguments(
         arguments["deployments"] = {
             name: _deployment(name, table, arguments.get("providers", ()))
             for name, table in _table(arguments["deployments"], "deployments").items()
+        }
+    if "keys" in arguments:
+        arguments["keys"] = {
+            name: key if isinstance(key, Secret) else Secret(key or None, spare=True)
+            for name, key in _table(arguments["keys"], "keys").items()
         }
     if "providers" in arguments:
         arguments["providers"] = list(_providers(arguments["providers"]))

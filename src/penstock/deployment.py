@@ -30,9 +30,15 @@ class Secret:
         ConfigurationError: `source` is neither a str nor a callable.
     """
 
-    __slots__ = ("_lost", "_source", "_variable")
+    __slots__ = ("_lost", "_source", "_variable", "spare")
 
-    def __init__(self, source: Credential | None, *, variables: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        source: Credential | None,
+        *,
+        variables: tuple[str, ...] = (),
+        spare: bool = False,
+    ) -> None:
         if not (source is None or isinstance(source, str) or callable(source)):
             raise ConfigurationError(
                 'api_key must be a str, "env:NAME" or a function that returns one, not '
@@ -42,6 +48,8 @@ class Secret:
         self._variable: tuple[str, ...] = variables
         self._source: Credential | None = source
         self._lost = False
+        self.spare = spare
+        """Whether a provider's own variable comes before it, as before what a file says."""
         if isinstance(source, str) and source.startswith("env:"):
             self._variable, self._source = (source[4:],), None
 
@@ -58,15 +66,15 @@ class Secret:
     def __hash__(self) -> int:
         return hash(self._variable)
 
-    def __getstate__(self) -> tuple[tuple[str, ...], bool]:
+    def __getstate__(self) -> tuple[tuple[str, ...], bool, bool]:
         variable = self._variable
         if isinstance(self._source, str) and not variable:
             variable = tuple(name for name, value in environ.items() if value == self._source)[:1]
-        return variable, self._lost or (self._source is not None and not variable)
+        return variable, self._lost or (self._source is not None and not variable), self.spare
 
-    def __setstate__(self, state: tuple[tuple[str, ...], bool]) -> None:
+    def __setstate__(self, state: tuple[tuple[str, ...], bool, bool]) -> None:
         self._source = None
-        self._variable, self._lost = state
+        self._variable, self._lost, self.spare = state
 
     @property
     def variables(self) -> tuple[str, ...]:

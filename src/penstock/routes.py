@@ -10,6 +10,7 @@ from penstock.dialects import dialect
 from penstock.errors import MissingCredentialsError, UsageError
 from penstock.preview import Preview
 from penstock.providers.auth import Keyring
+from penstock.providers.headers import check_headers
 from penstock.providers.http import HttpProvider
 from penstock.providers.knock import Knock, knock
 from penstock.providers.redact import masked
@@ -66,6 +67,7 @@ class Routes:
         self._connections = connections
         self._limits = limits
         self._timeouts = timeouts
+        check_headers(headers.items())
         self._headers = headers
         self._kept: dict[str, DeploymentRoute] = {}
         self._version = resolver.version

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from penstock.deployment import Deployment, secrets
-from penstock.errors import ConfigurationError, UnknownModelError
+from penstock.deployment import Deployment, Secret, secrets
+from penstock.errors import ConfigurationError, InvalidHeaderError, UnknownModelError
 from penstock.providers.resolve import Resolver
 
 # The first seed's README example.
@@ -271,15 +271,32 @@ def test_a_deployment_of_nobody_needs_an_address() -> None:
         Resolver({"nobody/x": Deployment()})
 
 
-def test_the_environments_key_comes_before_the_configurations(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Argument, then environment, then configuration."""
-    resolver = Resolver({}, keys=secrets({"groq": "of the file", "google": "of the file"}))
+def test_an_arguments_key_comes_before_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Argument, then environment, then what a file says."""
+    said = secrets({"groq": "argument", "google": "argument"})
+    spare = {name: Secret("of the file", spare=True) for name in said}
     monkeypatch.setenv("GROQ_API_KEY", "of the environment")
-    monkeypatch.delenv("GEMINI_API_KEY", raising=False)
+    for name in ("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_GENERATIVE_AI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
 
-    assert ("GROQ_API_KEY",) == resolver.resolve("groq/x").deployment.api_key.variables
-    assert secrets({"k": "of the file"})["k"] == (
-        Resolver({}, keys=secrets({"google": "of the file"})).resolve("gemini/x").deployment.api_key
-    )
+    first, last = Resolver({}, keys=said), Resolver({}, keys=spare)
+
+    assert said["groq"] == first.resolve("groq/x").deployment.api_key
+    assert ("GROQ_API_KEY",) == last.resolve("groq/x").deployment.api_key.variables
+    assert spare["google"] == last.resolve("gemini/x").deployment.api_key
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("grok_", "no provider; did you mean 'groq'"), ("brave", "nothing calls: web search only")],
+)
+def test_a_key_that_no_call_would_send_is_refused(name: str, message: str) -> None:
+    """A typo, or who cannot be chatted with: it would have no effect, and nobody would say so."""
+    with pytest.raises(ConfigurationError, match=message):
+        Resolver({}, keys=secrets({name: "k"}))
+
+
+def test_headers_that_are_none_are_refused_at_once() -> None:
+    """When the client is made, and not shown."""
+    with pytest.raises(InvalidHeaderError, match="header 'x-a'"):
+        Resolver({"m": Deployment("https://x.example/v1", headers={"x-a": "one\ntwo"})})

@@ -18,6 +18,7 @@ from penstock.providers.addresses import located, row_at, variable
 from penstock.providers.auth import auth_kind
 from penstock.providers.catalogue import catalogue, find_row
 from penstock.providers.custom import CustomProviderConfig, custom_providers, registrations
+from penstock.providers.headers import check_headers
 from penstock.providers.names import SHORT_NAMES
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class Resolver:
         deployments: The configured ones. A key ``provider/*`` is for every model of a provider.
         providers: Providers of the client's own, before those that are registered.
         aliases: More short names.
-        keys: Keys by provider, for those whose variable is not set.
+        keys: Keys by provider; a spare one is for those whose variable is not set.
     """
 
     def __init__(
@@ -110,11 +111,29 @@ class Resolver:
         self._registrations = registrations()
         _check_own(self._own)
         self._wholes = dict(self._of_whole_providers())
+        self._check_keys()
         for key, deployment in self._deployments.items():
             if deployment.dialect:
                 check_name(deployment.dialect)
+            check_headers(deployment.headers.items())
             if not deployment.base_url:
                 self._provider_of(key)
+
+    def _check_keys(self) -> None:
+        """Refuse a key that no call would send."""
+        own = [config.name for config in self._customs()]
+        for name in self._keys.keys() - own:
+            row = find_row(name)
+            if row is None:
+                near = get_close_matches(name, [*own, *catalogue()], 1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise ConfigurationError(
+                    f"keys has {name!r:.80}, which is no provider{hint}", param="keys"
+                )
+            if not row.routable:
+                raise ConfigurationError(
+                    f"keys has {name!r}, which nothing calls: {row.reason}", param="keys"
+                )
 
     def _of_whole_providers(self) -> Iterator[tuple[str, str]]:
         """Yield the providers that have a deployment for every model, and its key."""
@@ -233,10 +252,10 @@ class Resolver:
         return row, self._key_of(row)
 
     def _key_of(self, row: ProviderRow, own: Secret | None = None) -> Secret:
-        """Return the provider's key: the environment's, else the client's."""
+        """Return the provider's key: the client's, the environment's, the configuration's."""
         secret = _secret(row) if own is None else own
         held = self._keys.get(row.key)
-        return secret if held is None or secret.given else held
+        return secret if held is None or (held.spare and secret.given) else held
 
     def _customs(self) -> Iterator[CustomProviderConfig]:
         yield from self._own
