@@ -105,9 +105,83 @@ async def test_no_key_is_printed(
         assert "env:OF_MINE" in printed
 
 
+async def test_no_password_of_an_address_is_printed(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy's, and one that a variable has by mistake."""
+    monkeypatch.setenv("OLLAMA_HOST", "http://me:canary@box:9")
+    (home / "project/penstock.toml").write_text('proxy = "http://me:canary@proxy.example:3128"\n')
+
+    await show_config(origin=True, as_json=False)
+    printed = capsys.readouterr().out
+
+    assert "canary" not in printed
+    assert "http://***@proxy.example:3128" in printed
+    assert "http://***@box:9" in printed
+
+
+@pytest.mark.usefixtures("home")
+async def test_what_the_environment_says_of_an_address_is_shown(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Regions, projects, versions and headers have an effect, so their origin is told."""
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    monkeypatch.setenv("AZURE_API_VERSION", "2030-01-01")
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
+
+    await show_config(origin=True, as_json=True)
+    shown = json.loads(capsys.readouterr().out)
+
+    for name, value, origin in (
+        ("bedrock.region", "eu-central-1", "$AWS_REGION"),
+        ("azure.api_version", "2030-01-01", "$AZURE_API_VERSION"),
+        ("openai.headers.openai-organization", "org-1", "$OPENAI_ORG_ID"),
+        ("max_retries", 2, "default"),
+    ):
+        assert {"value": value, "origin": origin} == shown[name], name
+
+
+async def test_a_key_that_the_environment_overrules_is_not_shown(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line a setting: the one that holds."""
+    monkeypatch.setenv("GROQ_API_KEY", KEY)
+    (home / "project/penstock.toml").write_text('keys.groq = "env:OF_MINE"\n')
+
+    await show_config(origin=True, as_json=False)
+
+    (line,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("keys.groq")]
+    assert line.endswith("# $GROQ_API_KEY")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'default_model = "nosuch/x"',
+        "max_retries = -1",
+        "aliases.fast = 3",
+        'keys.nosuch = "k"',
+        'fallbacks.a = "b"',
+        'deployments.m = { base_url = "https://x.example", dialect = "opnai_chat" }',
+        'headers = { "x y" = "z" }',
+    ],
+)
+async def test_a_value_that_no_client_takes_is_an_error_of_the_command(
+    text: str, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not only names of keys: what they hold, too."""
+    (home / "project/penstock.toml").write_text(f"{text}\n")
+
+    with pytest.raises(UsageError):
+        await show_config(origin=True, as_json=False)
+
+    assert "" == capsys.readouterr().out
+
+
 async def test_a_short_key_shows_nothing() -> None:
     """The end of a short one would be too much of it."""
     assert ("***", "***bcde") == (masked_key("k" * 19), masked_key("k" * 16 + "bcde"))
+    assert "***bcd?" == masked_key("k" * 16 + "bcd\n")
 
 
 async def test_what_is_not_valid_is_said_before_anything_is_shown(
@@ -192,3 +266,24 @@ async def test_the_nearest_name_is_said() -> None:
     """A typo is a wrong call."""
     with pytest.raises(UsageError, match="did you mean mistral"):
         await list_providers("mistrall", ready=False, as_json=False)
+
+
+async def test_providers_of_the_file_are_listed_first(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With their display name and what they can do, and by their own name."""
+    (home / "project/penstock.toml").write_text(
+        '[providers.house]\nbase_url = "https://h.example/v1"\ndisplay_name = "House"\n'
+        'capabilities = ["vision"]\n'
+    )
+
+    await list_providers(None, ready=False, as_json=False)
+    assert capsys.readouterr().out.startswith("house ")
+    await list_providers("house", ready=False, as_json=True)
+    (row,) = json.loads(capsys.readouterr().out)
+
+    assert ("House", "own", True) == (
+        row["display_name"],
+        row["checked"],
+        row["capabilities"]["vision"],
+    )

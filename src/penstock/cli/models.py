@@ -9,7 +9,7 @@ from typing import Any
 from anyio.to_thread import run_sync
 
 from penstock.cli.pick import LOCAL, local_models
-from penstock.cli.providers import known_row
+from penstock.cli.providers import known_row, own_rows
 from penstock.cli.settings import configured, key_variable
 from penstock.errors import PenstockError
 from penstock.providers.catalogue import catalogue
@@ -66,9 +66,11 @@ def _said(provider: str, model: str) -> str:
 
 async def _everywhere() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
+    own = own_rows()
+    keyed = [row for row in catalogue().values() if row.routable and key_variable(row)]
     async with configured() as client:
-        for row in catalogue().values():
-            if row.local or not row.routable or key_variable(row) is None:
+        for row in (*own, *keyed):
+            if row.local:
                 continue
             try:
                 found[row.key] = await client.list_models(row.key)

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from penstock.cli.settings import key_variable
+from penstock.config import client_arguments, load_config
 from penstock.errors import UsageError
 from penstock.providers.catalogue import CAPABILITIES, ProviderRow, catalogue, find_row
 
@@ -20,17 +21,24 @@ def known_row(name: str) -> ProviderRow:
     Raises:
         UsageError: There is none; the message has the nearest.
     """
-    row = find_row(name)
+    own = {row.key: row for row in own_rows()}
+    row = own.get(name) or find_row(name)
     if row is None:
-        near = get_close_matches(name, list(catalogue()), 1)
+        near = get_close_matches(name, [*own, *catalogue()], 1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise UsageError(f"no provider is called {name!r}{hint}")
     return row
 
 
+def own_rows() -> list[ProviderRow]:
+    """Return the providers of ``penstock.toml``."""
+    own = client_arguments(load_config().values).get("providers", ())
+    return [config.row for config in own]
+
+
 async def list_providers(only: str | None, ready: bool, as_json: bool) -> int:
     """Print the providers, one a line; return the exit code."""
-    rows = [known_row(only)] if only else list(catalogue().values())
+    rows = [known_row(only)] if only else [*own_rows(), *catalogue().values()]
     if ready:
         rows = [row for row in rows if row.routable and _is_ready(row)]
     if as_json:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from penstock.client import Client
 from penstock.config import Configuration, client_arguments, load_config
 from penstock.credentials import is_credential
 from penstock.limits import Limits, Timeouts
-from penstock.providers.catalogue import ProviderRow, catalogue
+from penstock.providers.catalogue import ProviderRow, catalogue, find_row
 from penstock.providers.names import SHORT_NAMES
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
 _MASK = "***"
 # Of keys that are long enough the end is shown: it tells one from another, as vendors' pages do.
 _SHOWN, _LONG = 4, 20
+_WHO = re.compile(r"^([a-z0-9+.-]*://)?[^/?#]*@", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +72,10 @@ def key_variable(row: ProviderRow) -> str | None:
 async def show_config(origin: bool, as_json: bool) -> int:
     """Print what holds, with `origin` where each value came from; return the exit code."""
     config = load_config()
-    client_arguments(config.values)  # what is not valid is an error here, not in the first call
+    # What is not valid is an error here, not in the first call; a client loads nothing yet.
+    client = Client(**client_arguments(config.values))
     found = list(settings(config))
+    await client.aclose()
     if as_json:
         table = {each.name: {"value": each.value, "origin": each.origin} for each in found}
         sys.stdout.write(json.dumps(table, indent=2) + "\n")
@@ -86,20 +91,32 @@ async def show_config(origin: bool, as_json: bool) -> int:
 
 def settings(config: Configuration) -> Iterator[Setting]:
     """Yield every setting: of the files, of the environment, and the defaults that hold besides."""
-    for path, file in config.origins.items():
-        yield Setting(_name(path), _masked(path, _at(config.values, path)), _where(file))
+    yield from _of_files(config)
     for table, defaults in (("timeouts", Timeouts()), ("limits", Limits())):
         said = config.values.get(table, {})
         for each in fields(defaults):
             if each.name not in said and each.name != "given":
                 value = getattr(defaults, each.name)
                 yield Setting(f"{table}.{each.name}", "off" if value is None else value, "default")
+    if "max_retries" not in config.values:
+        yield Setting("max_retries", _default("max_retries"), "default")
     for short, model in SHORT_NAMES.items():
         if short not in config.values.get("aliases", {}):
             yield Setting(f"aliases.{_quoted(short)}", model, "default")
     for row in catalogue().values():
         if row.routable:  # of others nothing is used
             yield from _of_environment(row)
+
+
+def _of_files(config: Configuration) -> Iterator[Setting]:
+    """Yield what the files say, and the environment does not overrule."""
+    for path, file in config.origins.items():
+        if path[0] != "keys" or not _is_overruled(path[-1]):
+            yield Setting(_name(path), _masked(path, _at(config.values, path)), _where(file))
+
+
+def _default(name: str) -> Any:  # Any: whatever the argument is
+    return signature(Client).parameters[name].default
 
 
 def _of_environment(row: ProviderRow) -> Iterator[Setting]:
@@ -109,12 +126,34 @@ def _of_environment(row: ProviderRow) -> Iterator[Setting]:
         yield Setting(f"keys.{_quoted(row.key)}", masked_key(os.environ[key]), f"${key}")
     moved = next((n for n in (*row.base_url_env, *row.host_env) if os.environ.get(n)), None)
     if moved is not None:
-        yield Setting(f"{_quoted(row.key)}.base_url", os.environ[moved], f"${moved}")
+        yield Setting(
+            f"{_quoted(row.key)}.base_url", _without_password(os.environ[moved]), f"${moved}"
+        )
+    open_ = {"api_version": row.version_env, **row.variables}
+    for name, names in open_.items():
+        said = next((n for n in names if os.environ.get(n)), None)
+        if said is not None:
+            yield Setting(f"{_quoted(row.key)}.{name}", os.environ[said], f"${said}")
+    for header, said in row.header_env.items():
+        if os.environ.get(said):
+            yield Setting(f"{_quoted(row.key)}.headers.{header}", os.environ[said], f"${said}")
+
+
+def _is_overruled(name: str) -> bool:
+    """Whether the environment has the key of a provider, which comes before a file's."""
+    row = find_row(name)
+    return row is not None and key_variable(row) is not None
 
 
 def masked_key(key: str) -> str:
-    """Return a key as it may be shown."""
-    return f"{_MASK}{key[-_SHOWN:]}" if len(key) >= _LONG else _MASK
+    """Return a key as it may be shown, on one line."""
+    end = "".join(c if c.isprintable() else "?" for c in key[-_SHOWN:])
+    return f"{_MASK}{end}" if len(key) >= _LONG else _MASK
+
+
+def _without_password(address: str) -> str:
+    """Return an address as it may be shown: without who asks there, and by what word."""
+    return _WHO.sub(rf"\1{_MASK}@", address)
 
 
 def _at(values: Mapping[str, Any], path: tuple[str, ...]) -> Any:  # Any: TOML
@@ -128,8 +167,10 @@ def _masked(path: tuple[str, ...], value: Any) -> Any:  # Any: TOML
     secret = path[0] == "keys" or path[-1] == "api_key"
     if (len(path) > 1 and path[-2] == "headers") or path[0] == "headers":
         secret = is_credential(path[-1])
-    if not secret or not isinstance(value, str):
+    if not isinstance(value, str):
         return value
+    if not secret:
+        return _without_password(value) if path[-1] in ("proxy", "base_url") else value
     return value if value.startswith("env:") else masked_key(value)
 
 
