@@ -39,6 +39,8 @@ def nothing_configured(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
+    for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "GOOGLE_APPLICATION_CREDENTIALS"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PENSTOCK_CONFIG", "")
 
 
@@ -136,6 +138,42 @@ async def test_every_configured_provider_is_examined(
     assert 1 == code
     assert ["mine/m", "groq"] == [line for line in printed.splitlines() if line[:1] != " "]
     assert "$MINE ***cdef" in printed
+    assert KEY not in printed
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "provider"),
+    [
+        ("AWS_PROFILE", "none-such", "bedrock"),
+        ("GOOGLE_APPLICATION_CREDENTIALS", "none-such.json", "vertex_ai"),
+        ("HOSTED_VLLM_API_BASE", "http://localhost:1/v1", "hosted_vllm"),
+    ],
+)
+async def test_what_needs_no_key_is_examined_where_it_is_set_up(
+    variable: str,
+    value: str,
+    provider: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A cloud's chain of credentials, or the address of a server of one's own."""
+    monkeypatch.setenv(variable, value)
+
+    assert 1 == await examine(None, False, None, as_json=False)
+    assert provider in capsys.readouterr().out.splitlines()
+
+
+async def test_a_key_that_no_header_may_have_is_said(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line break at its end, as a file's contents bring along."""
+    monkeypatch.setenv("GROQ_API_KEY", f"{KEY}\n")
+    monkeypatch.setenv("GROQ_BASE_URL", "http://localhost:1")
+
+    code, steps, printed = await report(capsys, "groq")
+
+    assert (1, False) == (code, steps["key"]["ok"])
+    assert "set GROQ_API_KEY again" in steps["key"]["advice"]
     assert KEY not in printed
 
 

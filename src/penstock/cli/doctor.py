@@ -21,6 +21,7 @@ from penstock.providers.catalogue import catalogue
 
 if TYPE_CHECKING:
     from penstock.client import Client
+    from penstock.providers.catalogue import ProviderRow
     from penstock.providers.knock import Knock
     from penstock.providers.resolve import Resolved
 
@@ -31,6 +32,21 @@ _PATIENCE = Timeouts(connect=5, response=10, ttft=20, idle=10, total=30)
 _FATAL = 300.0
 # HTTP's Date has whole seconds, and an answer takes time.
 _NOTABLE = 5.0
+# What says that a chain of credentials is set up, without a look at its files: botocore 1.40.61,
+# credentials.py and utils.py, and google-auth, environment_vars.py.
+_CHAINS = {
+    "aws": (
+        "AWS_ACCESS_KEY_ID",
+        "AWS_PROFILE",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    ),
+    "google_adc": ("GOOGLE_APPLICATION_CREDENTIALS",),
+}
+
+
+_ODD = "it has a space, a line break or another sign that no header may have"
 
 
 async def examine(provider: str | None, probe: bool, model: str | None, as_json: bool) -> int:
@@ -74,11 +90,16 @@ def _configured(arguments: Mapping[str, Any]) -> list[str]:
     names = list(arguments.get("deployments", {}))
     names += [f"{config.name}/*" for config in arguments.get("providers", ())]
     names += [f"{name}/*" for name in arguments.get("keys", {})]
-    for row in catalogue().values():
-        moved = any(os.environ.get(name) for name in row.host_env) and row.local
-        if row.routable and (key_variable(row) is not None or moved):
-            names.append(f"{row.key}/*")
+    names += [f"{row.key}/*" for row in catalogue().values() if row.routable and _is_set_up(row)]
     return list(dict.fromkeys(names))
+
+
+def _is_set_up(row: ProviderRow) -> bool:
+    """Whether the environment says that somebody means to call a provider."""
+    moved = row.local or row.keyless
+    names = (*row.base_url_env, *row.host_env) if moved else ()
+    signs = (*names, *_CHAINS.get(row.auth, ()))
+    return key_variable(row) is not None or any(os.environ.get(name) for name in signs)
 
 
 async def _steps(
@@ -115,10 +136,14 @@ def _key(place: Resolved) -> Step:
     secret, kind = place.deployment.api_key, place.auth
     variable = next((name for name in secret.variables if os.environ.get(name)), None)
     if variable is not None:
-        return Step("key", True, f"${variable} {masked_key(os.environ[variable])}")
+        key = os.environ[variable]
+        found = f"${variable} {masked_key(key)}"
+        if key != key.strip() or not (key.isascii() and key.isprintable()):
+            return Step("key", False, found, f"{_ODD}: set {variable} again, without it")
+        return Step("key", True, found)
     if secret.given:
         return Step("key", True, "given in penstock.toml")
-    if secret.variables and kind not in ("aws", "google_adc", "azure_entra"):
+    if secret.variables and kind.partition(":")[0] not in ("aws", "google_adc", "azure_entra"):
         return Step(
             "key",
             False,
