@@ -130,6 +130,8 @@ def _needs(path: Path) -> set[str]:
     while left:
         for name in _imports(left.pop()):
             top = name.partition(".")[0]
+            if name.startswith("penstock.transports.direct"):
+                found.add("httptools")  # the one package of ours that an extra has to bring
             if top not in ("tests", "benchmarks"):
                 found.add(top)
             elif (helper := _ROOT / f"{name.replace('.', '/')}.py") not in seen and helper.exists():

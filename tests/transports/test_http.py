@@ -529,7 +529,8 @@ async def test_a_rest_that_is_too_long_is_not_awaited(
 ) -> None:
     """Draining is bounded in time and bytes; past them the connection is closed."""
     if not rest:
-        monkeypatch.setattr("penstock.transports.exchange._DRAIN", 0.1)
+        for room in ("exchange", "direct.exchange"):
+            monkeypatch.setattr(f"penstock.transports.{room}._DRAIN", 0.1)
     peer = await stage.peer(silent_after(CHUNKED + chunk(b"data") + (rest and chunk(rest))))
     transport = stage.transport(use=over)
     wire = await transport.open(call_to(peer.url))

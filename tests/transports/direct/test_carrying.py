@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import trio
 import trustme
+from tests.transports.direct.own import own
 from tests.transports.peers import Connection, Stage, always, answer, call_to, once, read_all
 from tests.transports.threads import PeerThread
 
@@ -65,7 +66,7 @@ async def test_a_proxy_is_httpxs(stage: Stage, monkeypatch: pytest.MonkeyPatch) 
     authority, server = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(server)
     peer = await stage.peer(always(answer(b"direct")), tls=server)
-    transport = stage.transport(use="direct", verify=False)
+    transport = own(stage, verify=False)
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{between.port}")
     assert b"from the proxy" == await read_all(await transport.open(call_to("http://llm.example/")))
     assert b"direct" == await read_all(await transport.open(call_to(peer.url)))

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from tests.transports.direct.own import own
 from tests.transports.peers import (
     CHUNKED,
     END,
@@ -36,7 +37,7 @@ async def test_idle_connections_are_closed(stage: Stage, monkeypatch: pytest.Mon
     """What a burst opened is closed when it has been idle for long."""
     monkeypatch.setattr("penstock.transports.direct.pool.KEEPALIVE", 0.1)
     peer = await stage.peer(always(answer(b"ok")))
-    transport = stage.transport(use="direct")
+    transport = own(stage)
     wires = await asyncio.gather(*(transport.open(call_to(peer.url)) for _ in range(20)))
     await asyncio.gather(*(wire.aclose(reuse=True) for wire in wires))
     assert 20 == transport.stats().idle
@@ -54,7 +55,7 @@ async def test_a_peer_that_hangs_up_between_calls_is_noticed(stage: Stage) -> No
         await connection.send(answer(b"ok"))
 
     peer = await stage.peer(one_each)
-    transport = stage.transport(use="direct")
+    transport = own(stage)
     for turn in range(1, 4):
         assert b"ok" == await read_all(await transport.open(call_to(peer.url)))
         await until(lambda: not transport.stats().connections)
@@ -72,7 +73,7 @@ async def test_words_that_nobody_asked_for_end_an_idle_connection(stage: Stage) 
         await always(answer(b"more"))(connection)
 
     peer = await stage.peer(handle)
-    transport = stage.transport(use="direct")
+    transport = own(stage)
     assert b"yours" == await read_all(await transport.open(call_to(peer.url)))
     await until(lambda: not transport.stats().connections)
 
@@ -83,7 +84,7 @@ async def test_words_that_nobody_asked_for_end_an_idle_connection(stage: Stage) 
 async def test_more_than_one_answer_ends_the_connection(stage: Stage, more: bytes) -> None:
     """Two answers to one request: the first is read, the second meets nobody."""
     peer = await stage.peer(always(answer(b"yours") + more))
-    transport = stage.transport(use="direct")
+    transport = own(stage)
     for turn in range(1, 3):
         assert b"yours" == await read_all(await transport.open(call_to(peer.url)))
         assert (turn, 0) == (peer.opened, transport.stats().connections)
@@ -91,7 +92,7 @@ async def test_more_than_one_answer_ends_the_connection(stage: Stage, more: byte
 
 async def test_the_pool_has_no_more_than_places(stage: Stage) -> None:
     """Idle connections to many origins do not add up beyond ``max_connections``."""
-    transport = stage.transport(use="direct", limits=Limits(max_connections=3))
+    transport = own(stage, limits=Limits(max_connections=3))
     for _ in range(6):
         peer = await stage.peer(always(answer(b"ok")))
         await read_all(await transport.open(call_to(peer.url)))
@@ -112,7 +113,7 @@ async def test_a_peer_that_sends_no_more_has_answered(stage: Stage) -> None:
         await connection.closed()
 
     peer = await stage.peer(handle)
-    transport = stage.transport(use="direct")
+    transport = own(stage)
     for turn in range(1, 3):
         wire = await transport.open(call_to(peer.url))
         assert (b"one", Ending(clean=True)) == (await read_all(wire), wire.ending)
@@ -130,7 +131,7 @@ async def test_half_closed_in_the_body_is_torn(stage: Stage) -> None:
         await connection.closed()
 
     peer = await stage.peer(handle)
-    transport = stage.transport(use="direct")
+    transport = own(stage)
     wire = await transport.open(call_to(peer.url))
 
     assert b"one" == await read_all(wire)
@@ -150,7 +151,7 @@ async def test_half_closed_while_the_body_goes_out(stage: Stage) -> None:
     peer = await stage.peer(handle)
     body = Pieces(*[b"x" * 65_536] * 400)
     with pytest.raises(TransportError, match="without an answer"):
-        await stage.transport(use="direct").open(call_to(peer.url, body))
+        await own(stage).open(call_to(peer.url, body))
 
     assert (1, 1) == (body.passes, body.closed)
 
@@ -165,7 +166,7 @@ async def test_a_head_that_drips_meets_a_clock(stage: Stage) -> None:
             await asyncio.sleep(0.01)
 
     peer = await stage.peer(handle)
-    transport = stage.transport(use="direct")
+    transport = own(stage)
     with pytest.raises(DeadlineError) as caught:
         await transport.open(call_to(peer.url, timeouts=Timeouts(ttft=0.2, idle=5)))
 
@@ -201,7 +202,7 @@ async def test_a_peer_that_sips_is_healthy(stage: Stage, monkeypatch: pytest.Mon
             sent(size)
 
     inner, call.watch = call.watch, Watch()  # type: ignore[assignment]
-    wire = await stage.transport(use="direct").open(call)
+    wire = await own(stage).open(call)
 
     assert b"ok" == await read_all(wire)
     assert 16_000_000 == taken
@@ -226,7 +227,7 @@ async def test_a_source_that_waits_is_given_up(stage: Stage) -> None:
                 closed += 1
 
     peer = await stage.peer(silent_after(b""))
-    transport = stage.transport(use="direct")
+    transport = own(stage)
     with pytest.raises(DeadlineError) as caught:
         await transport.open(call_to(peer.url, Stuck(), timeouts=Timeouts(total=0.1)))
 
@@ -249,7 +250,7 @@ async def test_an_answer_is_heard_while_the_source_waits(stage: Stage) -> None:
         await connection.closed()
 
     peer = await stage.peer(handle)
-    transport = stage.transport(use="direct")
+    transport = own(stage)
     wire = await transport.open(call_to(peer.url, Slow()))
 
     assert (401, b"no") == (wire.status, await read_all(wire))
@@ -267,7 +268,7 @@ async def test_closing_twice_at_once(stage: Stage) -> None:
             await connection.send(END)
 
     peer = await stage.peer(handle)
-    transport = stage.transport(use="direct")
+    transport = own(stage)
     wire = await transport.open(call_to(peer.url))
     await asyncio.gather(*(wire.aclose(reuse=True) for _ in range(3)))
 
@@ -277,7 +278,7 @@ async def test_closing_twice_at_once(stage: Stage) -> None:
 async def test_closing_for_reuse_ends_a_pending_read(stage: Stage) -> None:
     """A read of another task does not wait for what is only drained."""
     peer = await stage.peer(silent_after(CHUNKED))
-    transport = stage.transport(use="direct")
+    transport = own(stage)
     wire = await transport.open(call_to(peer.url))
     reading = asyncio.create_task(wire.read())
     await asyncio.sleep(0.01)

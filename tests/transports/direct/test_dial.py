@@ -7,6 +7,7 @@ import socket
 from typing import Any
 
 import pytest
+from tests.transports.direct.own import own
 from tests.transports.peers import Connection, Stage, always, answer, call_to, read_all, until
 
 from penstock.errors import ConnectError, DeadlineError
@@ -48,7 +49,7 @@ async def test_the_families_take_turns(stage: Stage, monkeypatch: pytest.MonkeyP
     dead = ("127.0.0.1", 1)
     resolving(monkeypatch, (V4, dead), (V4, dead), (V4, ("127.0.0.1", peer.port)), (V6, ("::1", 1)))
     tried = hanging(monkeypatch)
-    wire = await stage.transport(use="direct").open(call_to("http://llm.example/"))
+    wire = await own(stage).open(call_to("http://llm.example/"))
 
     assert b"ok" == await read_all(wire)
     assert [dead, ("::1", 1), dead, ("127.0.0.1", peer.port)] == tried
@@ -64,7 +65,7 @@ async def test_a_silent_address_is_not_waited_for(
     resolving(monkeypatch, (V4, silent), (V4, ("127.0.0.1", peer.port)))
     tried = hanging(monkeypatch, silent)
     before = asyncio.all_tasks()
-    wire = await stage.transport(use="direct").open(call_to("http://llm.example/"))
+    wire = await own(stage).open(call_to("http://llm.example/"))
 
     assert b"ok" == await read_all(wire)
     assert [silent, ("127.0.0.1", peer.port)] == tried
@@ -86,7 +87,7 @@ async def test_the_second_of_two_is_closed(stage: Stage, monkeypatch: pytest.Mon
     there = (V4, ("127.0.0.1", peer.port))
     resolving(monkeypatch, there, there)
     monkeypatch.setattr(loop, "sock_connect", sock_connect)
-    task = asyncio.create_task(stage.transport(use="direct").open(call_to("http://llm.example/")))
+    task = asyncio.create_task(own(stage).open(call_to("http://llm.example/")))
     await until(lambda: peer.opened == 2)
     gate.set()
 
@@ -98,7 +99,7 @@ async def test_the_last_reason_is_told(stage: Stage, monkeypatch: pytest.MonkeyP
     """Where no address answers, the error has a reason of the system's."""
     resolving(monkeypatch, (V4, ("127.0.0.1", 1)), (V4, ("127.0.0.1", 2)))
     with pytest.raises(ConnectError, match=r"llm\.example.*(refused|Connect call failed)"):
-        await stage.transport(use="direct").open(call_to("http://llm.example/"))
+        await own(stage).open(call_to("http://llm.example/"))
 
 
 async def test_a_name_that_is_looked_up_for_ever(
@@ -111,7 +112,7 @@ async def test_a_name_that_is_looked_up_for_ever(
         return []
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
-    transport = stage.transport(use="direct")
+    transport = own(stage)
     with pytest.raises(DeadlineError) as caught:
         await transport.open(call_to("http://llm.example/", timeouts=Timeouts(connect=0.05)))
 
@@ -128,7 +129,7 @@ async def test_tcp_keepalive_is_on(stage: Stage) -> None:
         await always(answer(b""))(connection)
 
     peer = await stage.peer(handle)
-    transport = stage.transport(use="direct")
+    transport = own(stage)
     await (await transport.open(call_to(peer.url))).aclose(reuse=True)
     (home,) = transport._loops.values()
     (connection,) = home.open

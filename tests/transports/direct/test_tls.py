@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import trustme
+from tests.transports.direct.own import own
 from tests.transports.peers import (
     CHUNKED,
     Connection,
@@ -53,7 +54,7 @@ async def spoken(stage: Stage, handle: Any, **options: Any) -> tuple[Peer, Any]:
     """A peer that is trusted, and a transport that trusts it."""
     authority = trustme.CA()
     peer = await stage.peer(handle, tls=serving("127.0.0.1", authority=authority, **options))
-    return peer, stage.transport(use="direct", verify=trusting(authority))
+    return peer, own(stage, verify=trusting(authority))
 
 
 Case = Callable[[trustme.CA, trustme.CA], tuple[ssl.SSLContext, Any]]
@@ -92,7 +93,7 @@ async def test_who_is_not_trusted(stage: Stage, name: str) -> None:
         asked.append((await connection.head()).head)
 
     peer = await stage.peer(handle, tls=server)
-    transport = stage.transport(use="direct", verify=verify)
+    transport = own(stage, verify=verify)
     with pytest.raises(ConnectError, match=words) as caught:
         await transport.open(call_to(peer.url))
 
@@ -109,7 +110,7 @@ async def test_a_private_authority_is_trusted(stage: Stage, tmp_path: Path, veri
         always(answer(b"secret")), tls=serving("127.0.0.1", authority=authority)
     )
     given: Any = tmp_path / "ca.pem" if verify == "file" else trusting(authority)
-    transport = stage.transport(use="direct", verify=given)
+    transport = own(stage, verify=given)
     for _ in range(3):
         assert b"secret" == await read_all(await transport.open(call_to(peer.url)))
 
@@ -130,7 +131,7 @@ async def test_the_hosts_name_is_said(stage: Stage) -> None:
         await always(answer(b"ok"))(connection)
 
     peer = await stage.peer(handle, tls=server)
-    transport = stage.transport(use="direct", verify=trusting(authority))
+    transport = own(stage, verify=trusting(authority))
     wire = await transport.open(call_to(f"https://localhost:{peer.port}/"))
 
     assert b"ok" == await read_all(wire)
@@ -211,7 +212,7 @@ async def test_a_peer_without_tls(stage: Stage) -> None:
         await connection.closed()
 
     peer = await stage.peer(handle)
-    transport = stage.transport(use="direct")
+    transport = own(stage)
     with pytest.raises(TransportError, match="TLS") as caught:
         await transport.open(call_to(peer.url.replace("http:", "https:")))
 
@@ -227,7 +228,7 @@ async def test_a_peer_that_hangs_up_during_tls(stage: Stage) -> None:
 
     peer = await stage.peer(handle)
     with pytest.raises(ConnectError) as caught:
-        await stage.transport(use="direct").open(call_to(peer.url.replace("http:", "https:")))
+        await own(stage).open(call_to(peer.url.replace("http:", "https:")))
 
     assert "connect" == caught.value.phase
 
@@ -243,7 +244,7 @@ async def test_a_handshake_that_drips_meets_the_connect_clock(stage: Stage) -> N
 
     peer = await stage.peer(handle)
     url = peer.url.replace("http:", "https:")
-    transport = stage.transport(use="direct")
+    transport = own(stage)
     with pytest.raises(DeadlineError) as caught:
         await transport.open(call_to(url, timeouts=Timeouts(connect=0.2)))
 
