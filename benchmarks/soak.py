@@ -37,14 +37,16 @@ LARGE = "x" * 200_000
 """One conversation in fifty, which does not fit in the body's buffer; held here, as by a caller."""
 
 
-async def soak(url: str, streams: int, at_once: int) -> dict[str, Any]:
+async def soak(url: str, streams: int, at_once: int, transport: str = "httpx") -> dict[str, Any]:
     """Run a warm-up and `streams` streams; return what was left, and how they ended."""
     import penstock as ps
 
     deployments = {"m": ps.Deployment(f"{url}/v1", "none", model="text?tokens=20")}
     timeouts = ps.Timeouts(response=1, ttft=1, idle=1)
     before = asyncio.all_tasks()
-    client = ps.Client(deployments=deployments, timeouts=timeouts, max_retries=0)
+    client = ps.Client(
+        deployments=deployments, timeouts=timeouts, max_retries=0, transport=transport
+    )
     random = Random(7)
     # The heap of 200 streams at once is spread out for some thousands of them, and then stays.
     await _run(client, max(streams // 2, 2 * at_once), at_once, random)
@@ -140,11 +142,15 @@ def main() -> int:
     parser.add_argument("--streams", type=int, default=10_000)
     parser.add_argument("--at-once", type=int, default=200)
     parser.add_argument("--smoke", action="store_true", help="400 streams, 40 at a time")
+    parser.add_argument("--transport", choices=("httpx", "direct"), default="httpx")
     options = parser.parse_args()
     streams, at_once = (400, 40) if options.smoke else (options.streams, options.at_once)
     with simulator() as url:
-        found = fresh("benchmarks.soak", "soak", url=url, streams=streams, at_once=at_once)
-    print(f"{setting()}; {streams} streams, {at_once} at a time, after a warm-up")
+        sizes = {"streams": streams, "at_once": at_once, "transport": options.transport}
+        found = fresh("benchmarks.soak", "soak", url=url, **sizes)
+    print(
+        f"{setting()}; {options.transport}, {streams} streams, {at_once} at a time, after a warm-up"
+    )
     print("ended:", ", ".join(f"{how} {n}" for how, n in sorted(found["ended"].items())))
     print("left:", ", ".join(f"{what} {n}" for what, n in found["left"].items()))
     print(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.road import Road, at_rest, clocks, transport_of, until
+from tests.road import TRANSPORTS, Road, at_rest, clocks, transport_of, until
 
 from penstock.chunks import Chunk
 from penstock.client import Client
@@ -24,6 +24,12 @@ NUMBERS = count()
 """Each retried call has a failure of its own."""
 MOST = 2000
 """Turns of a whole call; far more than any of them takes."""
+
+
+@pytest.fixture(params=TRANSPORTS, autouse=True)
+def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test over each transport."""
+    monkeypatch.setattr("tests.road.TRANSPORT", request.param)
 
 
 async def passed_on(chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.road import Road, at_rest, clocks, fails
+from tests.road import TRANSPORTS, Road, at_rest, clocks, fails
 
 from penstock import errors
 from penstock.client import Client
@@ -77,6 +77,12 @@ KINDS = {
     "unprocessable": "InvalidRequestError",
 }
 """What the plain ones are, by name."""
+
+
+@pytest.fixture(params=TRANSPORTS, autouse=True)
+def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test over each transport."""
+    monkeypatch.setattr("tests.road.TRANSPORT", request.param)
 
 
 async def outcome(client: Client, model: str, *, stream: bool = True) -> str | PenstockError:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from tests.road import KEY, Road, at_rest, clocks, fails, transport_of, until
+from tests.road import KEY, TRANSPORTS, Road, at_rest, clocks, fails, transport_of, until
 from tests.transports.peers import CHUNKED, END, Connection, Peer, chunk
 
 from penstock.client import Client
@@ -23,6 +23,12 @@ from penstock.simulator import Simulator, SimulatorThread
 TOOLS = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]
 AT_ONCE = 20
 """Turns of the loop: it takes 3 on a quiet machine and as many on a busy one."""
+
+
+@pytest.fixture(params=TRANSPORTS, autouse=True)
+def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test over each transport."""
+    monkeypatch.setattr("tests.road.TRANSPORT", request.param)
 
 
 @pytest.fixture
