@@ -458,6 +458,19 @@ async def test_no_error_shows_a_credential(caplog: pytest.LogCaptureFixture) -> 
         assert [] == [secret for secret in (SECRET, TOKEN, ACCESS) if secret in told]
 
 
+def test_no_log_has_what_is_signed(caplog: pytest.LogCaptureFixture) -> None:
+    """botocore's own signer writes the session token down where every logger is at DEBUG."""
+    caplog.set_level("DEBUG")
+    signer = Signer(
+        Held(ReadOnlyCredentials(ACCESS, SECRET, TOKEN)), service="bedrock", region="us-east-1"
+    )
+
+    signed = run(signer.headers(Unsigned("GET", "https://bedrock.example/x", [])))
+
+    assert TOKEN == signed["x-amz-security-token"]
+    assert TOKEN not in caplog.text
+
+
 def test_nothing_is_hashed_as_nothing() -> None:
     """The hash of an empty body is the one of RFC 6234's empty string."""
     assert hashlib.sha256(b"").hexdigest() == auth_aws._EMPTY
