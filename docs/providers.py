@@ -36,7 +36,7 @@ and `penstock doctor` tries it.
 Checked against:
 
 - **vendor**: the vendor's own reference or SDK, {vendor} rows;
-- **clients**: the address that several kept clients have, for no page of the vendor was found, \
+- **clients**: the address that kept clients of others have, for no page of the vendor was read, \
 {clients} rows;
 - **twin**: another row, of which it is a second name with a dialect or a key of its own, \
 {twins} rows;

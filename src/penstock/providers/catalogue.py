@@ -56,7 +56,7 @@ class ProviderRow:
     reason: str = ""
     """Why it is not routable."""
     checked: Literal["vendor", "clients", "own", ""] = ""
-    """Against what address, key and path were checked: what the vendor publishes; two clients of
+    """Against what address, key and path were checked: what the vendor publishes; clients of
     others that are kept up; nothing, as they are the user's own."""
     source: str = ""
     """What was read, and its version where it has one."""
