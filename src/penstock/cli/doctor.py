@@ -79,10 +79,13 @@ async def examine(provider: str | None, probe: bool, model: str | None, as_json:
 
 def _name(provider: str, arguments: Mapping[str, Any]) -> str:
     """Return the deployment that is meant, or a provider's every model."""
-    own = {config.name for config in arguments.get("providers", ())}
     if provider in arguments.get("deployments", {}):
         return provider
-    return f"{provider if provider in own else known_row(provider).key}/*"
+    return f"{provider if provider in _own(arguments) else known_row(provider).key}/*"
+
+
+def _own(arguments: Mapping[str, Any]) -> set[str]:
+    return {config.name for config in arguments.get("providers", ())}
 
 
 def _configured(arguments: Mapping[str, Any]) -> list[str]:
@@ -113,6 +116,8 @@ async def _steps(
     yield _key(place)
     url = place.deployment.base_url
     said = place.said_by.get("base_url", "penstock.toml")
+    if said == "catalogue" and name.removesuffix("/*") in _own(arguments):
+        said = "penstock.toml"
     yield Step("address", True, f"{url} ({said}), {place.deployment.dialect}")
     proxy = proxy_for(url, arguments.get("proxy"))
     if proxy is not None:
