@@ -13,18 +13,15 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
-from os import environ
+from os import PathLike, environ
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from penstock.deployment import Deployment, Secret
 from penstock.errors import ConfigurationError
 from penstock.limits import Limits, Timeouts
 from penstock.providers.catalogue import find_row
 from penstock.providers.custom import CustomProviderConfig
-
-if TYPE_CHECKING:
-    from os import PathLike
 
 __all__ = ["Configuration", "client_arguments", "config_files", "load_config"]
 
@@ -111,8 +108,12 @@ def client_arguments(
     """
     if config is None:
         config = load_config().values
-    elif not isinstance(config, Mapping):
+    elif isinstance(config, (str, PathLike)):
         config = _read(Path(config))
+    elif not isinstance(config, Mapping):
+        raise ConfigurationError(
+            f"a configuration is a table or a file, not {type(config).__name__}"
+        )
     _refuse_unknown(config, _CLIENT, "")
     arguments = dict(config)
     if "timeouts" in arguments:

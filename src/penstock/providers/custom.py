@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from penstock.credentials import Headers
 from penstock.deployment import Credential, Deployment, Secret
 from penstock.dialects import check_name
 from penstock.errors import ConfigurationError
@@ -58,7 +59,8 @@ class CustomProviderConfig:
     key_env: Sequence[str] = ()
     """Variables that may hold the key; by default the name in capitals and ``_API_KEY``."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """More headers, on every request."""
+    """More headers, on every request. A pickle leaves out those that hold a credential, unless a
+    variable of the environment has it."""
     param_mappings: Mapping[str, str] = field(default_factory=dict)
     """Parameters of the OpenAI shape that have another name on its wire."""
     drops: Sequence[str] = ()
@@ -90,6 +92,7 @@ class CustomProviderConfig:
                 param="capabilities",
             )
         self._check_place()
+        object.__setattr__(self, "headers", Headers(self.headers))
 
     def _check_place(self) -> None:
         try:
@@ -123,7 +126,7 @@ class CustomProviderConfig:
             base_url=self.base_url.rstrip("/"),
             auth=self.auth_header,
             key_env=self.secret.variables,
-            headers=dict(self.headers),
+            headers=self.headers,
             dialect=self.dialect,
             model_prefixes=tuple(self.model_prefixes),
             slashed_ids=self.slashed_ids,

@@ -403,7 +403,7 @@ def _fitted(deployment: Deployment, row: ProviderRow) -> Deployment:
 def _over(under: Mapping[str, str], headers: Mapping[str, str]) -> Headers:
     """Return `headers` over others; what a pickle left out of them stays known."""
     merged = Headers({**under, **headers})
-    merged.lost = getattr(headers, "lost", ())
+    merged.lost = (*getattr(under, "lost", ()), *getattr(headers, "lost", ()))
     return merged
 
 
@@ -413,9 +413,11 @@ def _by_row(keys: Mapping[str, Secret]) -> dict[str, Secret]:
     return {name if row is None else row.key: keys[name] for name, row in found.items()}
 
 
-def _headers(row: ProviderRow) -> dict[str, str]:
+def _headers(row: ProviderRow) -> Headers:
     said = {name: environ[v] for name, v in row.header_env.items() if environ.get(v)}
-    return {**row.headers, **said}
+    headers = Headers({**row.headers, **said})
+    headers.lost = getattr(row.headers, "lost", ())
+    return headers
 
 
 def _secret(row: ProviderRow) -> Secret:
