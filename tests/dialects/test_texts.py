@@ -121,7 +121,12 @@ class Told:
         (b'{"role":"user","content":""}', False),
         (b'{"role":"user","content":" "}', False),
         (b'{"role":"user","content":"\\n"}', False),
-        (b'{"role":"user","content":"\xc3\xbc"}', False),  # it may be a blank of another script
+        (b'{"role":"user","content":"\xc3\xbc"}', True),
+        (b'{"role":"user","content":"  a"}', True),
+        (b'{"role":"user","content":"\xe3\x80\x80\xe6\x97\xa5"}', True),
+        (b'{"role":"user","content":"\xe3\x80\x80"}', False),  # a blank of another script
+        (b'{"role":"user","content":"\\t"}', False),
+        (b'{"role":"user","content":"' + b" " * 40 + b'a"}', False),  # it is found out otherwise
         (b'{"role":"user","content":null}', False),
         (b'{"role":"user","content":["a"]}', False),
         (b'{"role":"user","content":"a","name":"b"}', False),

@@ -43,7 +43,7 @@ MIN_BUFFER = 7
 """Bytes: the longest escape and a quote."""
 _FIRST_ITEMS = 16
 _MOST_ITEMS = 1024
-_READ = 48 * 1024
+_READ = 36 * 1024
 """Bytes of a file that are read at once: a visit to a thread costs as much as their base64."""
 _NO_TEXT = "the file is no text in UTF-8"
 _SINGLY, _TRANSLATED, _SMALLER = 4, 5, 6
