@@ -79,6 +79,20 @@ async def test_a_key_goes_into_the_schemes_header(kind: str, headers: Mapping[st
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("key", [f"{KEY}\n", f" {KEY}", f"{KEY}\u2028"])
+async def test_a_key_that_no_header_may_have_is_told_by_where_it_is_from(
+    key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a file's contents bring a line break along; the variable is named, the key is not."""
+    monkeypatch.setenv("OF_MINE", key)
+
+    with pytest.raises(InvalidHeaderError, match="the key of d, from OF_MINE") as caught:
+        await grant("bearer", "env:OF_MINE")
+
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize("kind", ["bearer", "header:x-api-key"])
 async def test_without_a_key_nothing_is_sent(kind: str) -> None:
     """A local server needs none."""

@@ -30,6 +30,7 @@ from importlib import import_module
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
+from penstock.errors import InvalidHeaderError
 from penstock.providers.headers import check_headers
 
 if TYPE_CHECKING:
@@ -180,8 +181,16 @@ class KeyHeader:
 
         Raises:
             MissingCredentialsError: The environment should hold a key, and does not.
+            InvalidHeaderError: The key has signs that no header may have.
         """
         key = await self._key.reveal(target.deployment)
+        if key and (key != key.strip() or not (key.isascii() and key.isprintable())):
+            where = " or ".join(self._key.variables) or "api_key"
+            raise InvalidHeaderError(
+                f"the key of {target.deployment}, from {where}, has a line break, a space around "
+                "it or another sign that no header may have",
+                deployment=target.deployment,
+            )
         return Grant({self._name: f"{self._prefix}{key}"}, (key,)) if key else Grant()
 
 
