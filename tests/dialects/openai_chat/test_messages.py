@@ -338,3 +338,18 @@ def test_content_may_be_a_tuple() -> None:
     part = {"type": "text", "text": "x"}
 
     assert (part,) == sent([{"role": "user", "content": (part,)}])[0]["content"]
+
+
+@pytest.mark.parametrize("failed", [True, False])
+@pytest.mark.parametrize("ready", [True, False])
+def test_that_a_tool_failed_is_anthropics_to_say(*, failed: bool, ready: bool) -> None:
+    """Strict servers refuse the field; leaving it out is reported where it says something."""
+    bare = {"role": "tool", "tool_call_id": "c1", "content": "no"}
+    message: Any = {**bare, "is_error": failed}
+    if ready:
+        message = Raw(json.dumps(message).encode())
+
+    dropped: list[str] = []
+
+    assert [bare] == sent([message], dropped)
+    assert (["messages[0].is_error"] if failed else []) == dropped

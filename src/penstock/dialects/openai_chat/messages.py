@@ -36,7 +36,10 @@ Json: TypeAlias = Any
 
 _STATE = "provider_state"
 _STATE_KEYS = frozenset({"dialect", "origin"})
-_TOLD = frozenset({_STATE, "tool_calls", "tool_call_id"})
+_FAILED = "is_error"
+"""What Anthropic and others have of a tool's result, and strict servers refuse as unknown (Groq:
+"property 'status' is unsupported", of another field, run-llama/llama_index#14701)."""
+_TOLD = frozenset({_STATE, _FAILED, "tool_calls", "tool_call_id"})
 """Fields that are looked at; without them a message of text is sent as it is."""
 _MOST_REPORTS = 3
 """Messages named on ``dropped``; a conversation may have a million that lose the same."""
@@ -157,6 +160,10 @@ class _Translator:
         given = message
         if _STATE in message:
             message = self._without_state(message)
+        if _FAILED in message:
+            message = {name: each for name, each in message.items() if name != _FAILED}
+            if given[_FAILED]:
+                self._report(_FAILED, "is not known here: say it in the content")
         message, lost = self._manners.applied(message, given)
         for name in lost:
             self._report(name, "is refused by this provider")
@@ -187,6 +194,7 @@ class _Translator:
             self._manners.particular
             or b'"provider_state"' in data
             or b'"document"' in data
+            or b'"is_error"' in data
             or (b'"tool_call' in data and LONG_ID.search(data) is not None)
         )
 
