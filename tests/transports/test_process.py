@@ -17,9 +17,8 @@ from penstock.errors import (
     LimitExceededError,
     StreamClosedError,
 )
-from penstock.interfaces import ProcessCall
 from penstock.limits import Limits, Timeouts
-from penstock.transports.process import MAX_STDERR, ProcessTransport, ProcessWire
+from penstock.transports.process import MAX_STDERR, ProcessCall, ProcessTransport, ProcessWire
 from penstock.transports.watchdog import Watchdog
 
 pytestmark = [

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from penstock.mapping import MapResult
     from penstock.messages import Messages
     from penstock.preview import Preview
+    from penstock.providers.custom import CustomProviderConfig
     from penstock.providers.knock import Knock
     from penstock.providers.resolve import Resolved
-    from penstock.providers.custom import CustomProviderConfig
     from penstock.response import Reply
     from penstock.stats import ClientStats
 
@@ -57,7 +57,7 @@ class SyncClient:
         verify: Whether certificates are checked.
         cert: A client certificate's path, or ``(certificate, key)``.
         http_client: Your own ``httpx.AsyncClient`` or ``httpx2.AsyncClient``; no other loop's.
-        transport: ``"httpx"``, or your own `penstock.interfaces.Transport`.
+        transport: ``"httpx"``, ``"direct"`` (see `Client`), or your own `penstock.interfaces.Transport`.
 
     Raises:
         ConfigurationError: An argument is not valid.

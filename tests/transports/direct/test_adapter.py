@@ -144,6 +144,18 @@ async def test_faults_have_the_clients_names(
     assert peer.url == str(caught.value.request.url)
 
 
+async def test_headers_that_break_a_request_reach_no_socket(stage: Stage, use: str) -> None:
+    """A client's headers are held to the grammar, whatever the client lets through."""
+    http: Any = import_module(use)
+    peer = await stage.peer(always(answer(b"ok")))
+    client = await client_of(stage, use)
+    for name, value in ((b"x", b"a\r\ny: b"), (b"x y", b"a"), (b"x", b"a\x00")):
+        with pytest.raises(http.LocalProtocolError):
+            await client.get(peer.url, headers=[(name, value)])
+
+    assert 0 == peer.opened
+
+
 async def test_timeouts_are_the_clients(stage: Stage, use: str) -> None:
     """``connect``, ``read`` and ``pool`` hold, each under its own name."""
     http: Any = import_module(use)

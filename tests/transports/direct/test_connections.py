@@ -257,6 +257,23 @@ async def test_an_answer_is_heard_while_the_source_waits(stage: Stage) -> None:
     await until(lambda: not peer.open)
 
 
+async def test_an_early_answer_stops_the_clock_of_the_upload(stage: Stage) -> None:
+    """An answer that ends an upload may take its time: ``write`` does not run any more."""
+
+    async def handle(connection: Connection) -> None:
+        await connection.head()
+        connection.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await connection.send(CHUNKED + chunk(b"one"))
+        await asyncio.sleep(0.5)
+        await connection.send(chunk(b"two") + END)
+
+    peer = await stage.peer(handle)
+    body = Pieces(*[b"x" * 65_536] * 2000)
+    wire = await own(stage).open(call_to(peer.url, body, timeouts=Timeouts(write=0.2)))
+
+    assert b"onetwo" == await read_all(wire)
+
+
 async def test_closing_twice_at_once(stage: Stage) -> None:
     """Two tasks that close one answer both return, and the connection is used again."""
 

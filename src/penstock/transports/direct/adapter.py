@@ -5,6 +5,7 @@ client = httpx.AsyncClient(transport=httpx_transport())
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 __all__ = ["httpx_transport"]
 
+# RFC 9110 sections 5.1 and 5.5; httpx takes whatever it is given.
+_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 # What the connection's own handling says; httpx sends some of it by itself.
 _OURS = frozenset(
     [b"connection", b"content-length", b"keep-alive", b"proxy-connection", b"transfer-encoding"]
@@ -78,8 +82,14 @@ def _adapter(use: str) -> Any:  # Any: a class made for either package
 
         async def handle_async_request(self, request: Any) -> Any:  # Any: of either package
             """Send `request`, and return its answer once the headers are there."""
-            call = _call(request, self._limits)
             headers = [each for each in request.headers.raw if each[0].lower() not in _OURS]
+            if not all(_NAME.fullmatch(name) and not _CONTROL.search(v) for name, v in headers):
+                raise http.LocalProtocolError("a header would break the request", request=request)
+            try:
+                content = request.content
+            except http.RequestNotRead:
+                content = None
+            call = _call(request, content, self._limits)
             try:
                 exchange = await self._direct.exchange(call, headers, decode=False)
             except PenstockError as exc:
@@ -126,11 +136,10 @@ def _body(http: Any) -> Any:  # Any: a class made for either package
 class _Sent:
     """A client's body as penstock has bodies; of a stream there is one pass."""
 
-    def __init__(self, request: Any) -> None:  # Any: of either package
+    def __init__(self, request: Any, content: bytes | None) -> None:  # Any: of either package
         self._stream = request.stream
         self._length = request.headers.get("content-length")
-        # httpx keeps the bytes of a body that is not a stream.
-        self.small: bytes | None = getattr(request, "_content", None)
+        self.small = content
         self._passes = 0
 
     def open(self) -> AsyncIterator[bytes]:
@@ -150,7 +159,11 @@ class _Sent:
         return int(self._length)
 
 
-def _call(request: Any, limits: Limits) -> HttpCall:  # Any: of either package
+def _call(
+    request: Any,  # Any: of either package
+    content: bytes | None,
+    limits: Limits,
+) -> HttpCall:
     clocks = request.extensions.get("timeout", {})
     read = clocks.get("read")
     timeouts = Timeouts(
@@ -168,7 +181,7 @@ def _call(request: Any, limits: Limits) -> HttpCall:  # Any: of either package
         method=request.method,
         url=str(request.url),
         headers=[],
-        body=_Sent(request) if framed else None,
+        body=_Sent(request, content) if framed else None,
         watch=Watchdog(timeouts, limits=limits),
         limits=limits,
         framing="length" if "content-length" in request.headers else "auto",

@@ -143,6 +143,8 @@ class Opening:
         elif not exchange.opened:
             self._blamed = True
             exchange.failure = fault
+        # A piece may have gone out after the answer came, and started it again.
+        self._watch.end("write")
 
     async def _send_whole(self, body: bytes | None, connection: Connection) -> None:
         exchange = self._exchange

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from penstock.errors import StreamClosedError
 from penstock.transports.direct.connection import Buffers
@@ -38,7 +38,7 @@ class Home:
         self.buffers = Buffers()
         self.exchanges: set[Exchange] = set()
         """Calls that have a place."""
-        self.jobs: set[asyncio.Task[object]] = set()
+        self.jobs: set[asyncio.Task[Any]] = set()  # Any: connections, or nothing
         """Tasks that connect, or send a body."""
         self.open: set[Connection] = set()
         """Connections that are of use, busy and idle."""
@@ -106,12 +106,12 @@ class Home:
             connection.close()
         for connection in tuple(self.open):
             connection.abort()
-        if self.jobs:
-            await asyncio.wait(self.jobs, timeout=CLEANUP)
+        left: set[asyncio.Future[Any]] = set(self.jobs)
         if self._sockets:
             self._emptied = self.loop.create_future()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._emptied, CLEANUP)
+            left.add(self._emptied)
+        if left:
+            await asyncio.wait(left, timeout=CLEANUP)
 
     def close_soon(self) -> None:
         """Let the loop, which is another thread's, close what it has."""
