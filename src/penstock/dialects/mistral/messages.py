@@ -183,7 +183,7 @@ def _replayed(found: list[tuple[dict[str, Json], str]]) -> list[dict[str, Json]]
             said.append({"type": "text", "text": piece})
         elif block["kind"] != "thinking":
             said.append(more["part"])
-        elif said and said[-1]["type"] == "thinking" and "signature" not in said[-1]:
+        elif said and isinstance(said[-1].get("thinking"), list) and "signature" not in said[-1]:
             said[-1]["thinking"] += _thoughts(piece, more)
             said[-1] |= more
         else:
