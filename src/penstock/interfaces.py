@@ -33,7 +33,6 @@ __all__ = [
     "Middleware",
     "Outcome",
     "Outgoing",
-    "ProcessCall",
     "Provider",
     "Quirks",
     "Recalls",
@@ -440,24 +439,6 @@ class HttpCall:
     limits: Limits
     framing: Literal["auto", "length"] = "auto"
     """``length`` counts a body above the buffer first."""
-    timings: Timings = field(default_factory=Timings)
-    """Where the transport notes what happened when."""
-
-
-@dataclass(slots=True, kw_only=True)
-class ProcessCall:
-    """One run of a child process, ready to be started."""
-
-    argv: tuple[str, ...] = field(repr=False)
-    """The program, and its arguments."""
-    stdin: bytes = field(default=b"", repr=False)
-    """What it reads; its stdin is closed behind it."""
-    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Its whole environment: nothing of ours is added."""
-    directory: str | None = None
-    """Where it works; None is our own directory."""
-    watch: Watch
-    limits: Limits
     timings: Timings = field(default_factory=Timings)
     """Where the transport notes what happened when."""
 

@@ -16,6 +16,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from penstock.errors import (
@@ -26,14 +27,16 @@ from penstock.errors import (
     TransportError,
 )
 from penstock.interfaces import Ending
+from penstock.response import Timings
 from penstock.transports.spool import MAX_SPOOL, Spool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from penstock.interfaces import ProcessCall
+    from penstock.interfaces import Watch
+    from penstock.limits import Limits
 
-__all__ = ["GRACE", "LINGER", "MAX_STDERR", "ProcessTransport", "ProcessWire"]
+__all__ = ["GRACE", "LINGER", "MAX_STDERR", "ProcessCall", "ProcessTransport", "ProcessWire"]
 
 GRACE = 2.0
 """Seconds between the steps of ending a child (fault matrix, Bounds)."""
@@ -46,6 +49,24 @@ _ORPHANS = 0.25
 """Seconds that stdout may stay open after its child's end: a grandchild holds it."""
 _SLICE = 64 * 1024
 _EXCERPT = 4096
+
+
+@dataclass(slots=True, kw_only=True)
+class ProcessCall:
+    """One run of a child process, ready to be started."""
+
+    argv: tuple[str, ...] = field(repr=False)
+    """The program, and its arguments."""
+    stdin: bytes = field(default=b"", repr=False)
+    """What it reads; its stdin is closed behind it."""
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Its whole environment: nothing of ours is added."""
+    directory: str | None = None
+    """Where it works; None is our own directory."""
+    watch: Watch
+    limits: Limits
+    timings: Timings = field(default_factory=Timings)
+    """Where the transport notes what happened when."""
 
 
 class ProcessTransport:
