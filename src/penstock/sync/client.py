@@ -57,7 +57,8 @@ class SyncClient:
         verify: Whether certificates are checked.
         cert: A client certificate's path, or ``(certificate, key)``.
         http_client: Your own ``httpx.AsyncClient`` or ``httpx2.AsyncClient``; no other loop's.
-        transport: ``"httpx"``, ``"direct"`` (see `Client`), or your own `penstock.interfaces.Transport`.
+        transport: ``"httpx"``, ``"direct"`` (see `Client`), or your own
+            `penstock.interfaces.Transport`.
 
     Raises:
         ConfigurationError: An argument is not valid.
