@@ -35,7 +35,7 @@ async def show(file: str, name: str, last: int | None, as_json: bool) -> int:
     async with _open(file, name) as kept:
         view = kept if last is None else await kept.last(last)
         async for message in view:
-            sys.stdout.write(json.dumps(message) if as_json else _said(message))
+            sys.stdout.write(json.dumps(message, default=repr) if as_json else _said(message))
             sys.stdout.write("\n")
         if not as_json:
             length, size, tokens = await kept.length(), await kept.size(), await kept.tokens()

@@ -61,13 +61,15 @@ async def sent(
             return
         found.reverse()
         while found:
-            block = found.pop()
+            block = found[-1]
+            if isinstance(block, Lines) and not is_referring(block.data):
+                del block  # what was taken is held by nobody here
+                yield found.pop()  # type: ignore[misc]  # it is `Lines`
+                continue
+            found.pop()
             if isinstance(block, Lines):
-                if is_referring(block.data):
-                    for each in await in_thread(_opened, block.data, store.metadata):
-                        yield each
-                else:
-                    yield block
+                for each in await in_thread(_opened, block.data, store.metadata):
+                    yield each
             elif is_referring(await in_thread(next, block.pieces())):
                 line = await in_thread(b"".join, block.pieces())
                 yield await in_thread(message_in, line, store.metadata)
