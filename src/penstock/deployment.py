@@ -30,7 +30,7 @@ class Secret:
         ConfigurationError: `source` is neither a str nor a callable.
     """
 
-    __slots__ = ("_lost", "_source", "_variable", "spare")
+    __slots__ = ("_lost", "_optional", "_source", "_variable", "spare")
 
     def __init__(
         self,
@@ -38,6 +38,7 @@ class Secret:
         *,
         variables: tuple[str, ...] = (),
         spare: bool = False,
+        optional: bool = False,
     ) -> None:
         if not (source is None or isinstance(source, str) or callable(source)):
             raise ConfigurationError(
@@ -48,6 +49,7 @@ class Secret:
         self._variable: tuple[str, ...] = variables
         self._source: Credential | None = source
         self._lost = False
+        self._optional = optional
         self.spare = spare
         """Whether a provider's own variable comes before it, as before what a file says."""
         if isinstance(source, str) and source.startswith("env:"):
@@ -66,15 +68,16 @@ class Secret:
     def __hash__(self) -> int:
         return hash(self._variable)
 
-    def __getstate__(self) -> tuple[tuple[str, ...], bool, bool]:
+    def __getstate__(self) -> tuple[tuple[str, ...], bool, bool, bool]:
         variable = self._variable
         if isinstance(self._source, str) and not variable:
             variable = tuple(name for name, value in environ.items() if value == self._source)[:1]
-        return variable, self._lost or (self._source is not None and not variable), self.spare
+        lost = self._lost or (self._source is not None and not variable)
+        return variable, lost, self._optional, self.spare
 
-    def __setstate__(self, state: tuple[tuple[str, ...], bool, bool]) -> None:
+    def __setstate__(self, state: tuple[tuple[str, ...], bool, bool, bool]) -> None:
         self._source = None
-        self._variable, self._lost, self.spare = state
+        self._variable, self._lost, self._optional, self.spare = state
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -94,7 +97,8 @@ class Secret:
     @property
     def present(self) -> bool:
         """Whether there is a key, or should be one."""
-        return self._source is not None or self._lost or bool(self._variable)
+        wanted = bool(self._variable) and not self._optional
+        return self._source is not None or self._lost or wanted or self.given
 
     async def reveal(self, deployment: str) -> str | None:
         """Return the key; None where none is needed.
@@ -114,7 +118,7 @@ class Secret:
         key = self._source
         if key is None:
             key = next((environ[name] for name in self._variable if environ.get(name)), None)
-        if key is None and self._variable:
+        if key is None and self._variable and not self._optional:
             raise MissingCredentialsError(
                 f"{deployment} needs a key: set {' or '.join(self._variable)}, "
                 f"or pass api_key= in its Deployment",

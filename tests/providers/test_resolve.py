@@ -271,6 +271,22 @@ def test_a_deployment_of_nobody_needs_an_address() -> None:
         Resolver({"nobody/x": Deployment()})
 
 
+@pytest.mark.asyncio
+async def test_a_key_that_need_not_be_is_sent_once_it_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A local server's, set after the first call: what was resolved does not hold without it."""
+    for name in ("HOSTED_VLLM_API_KEY", "VLLM_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    resolver = Resolver({})
+    key = resolver.resolve("hosted_vllm/m").deployment.api_key
+
+    assert (False, None) == (key.present, await key.reveal("m"))
+    monkeypatch.setenv("VLLM_API_KEY", "k")
+
+    assert (True, "k") == (key.present, await key.reveal("m"))
+
+
 def test_an_arguments_key_comes_before_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
     """Argument, then environment, then what a file says."""
     said = secrets({"groq": "argument", "google": "argument"})

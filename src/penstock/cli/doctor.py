@@ -148,7 +148,11 @@ def _key(place: Resolved) -> Step:
         return Step("key", True, found)
     if secret.given:
         return Step("key", True, "given in penstock.toml")
-    if secret.variables and kind.partition(":")[0] not in ("aws", "google_adc", "azure_entra"):
+    if (
+        secret.present
+        and secret.variables
+        and kind.partition(":")[0] not in ("aws", "google_adc", "azure_entra")
+    ):
         return Step(
             "key",
             False,

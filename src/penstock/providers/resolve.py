@@ -421,10 +421,9 @@ def _headers(row: ProviderRow) -> Headers:
 
 
 def _secret(row: ProviderRow) -> Secret:
-    wanted = row.auth != "none"
-    if row.keyless or row.auth == "aws":  # there need be none
-        wanted = any(environ.get(name) for name in row.key_env)
-    return Secret(None, variables=row.key_env if wanted else ())
+    variables = row.key_env if row.auth != "none" else ()
+    # There need be none, and one that is set later is sent from then on.
+    return Secret(None, variables=variables, optional=row.keyless or row.auth == "aws")
 
 
 def _auth_of(deployment: Deployment, row: ProviderRow | None) -> str:
