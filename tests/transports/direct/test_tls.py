@@ -270,3 +270,33 @@ async def test_an_idle_connection_is_ended_in_order(stage: Stage) -> None:
     await until(lambda: bool(ended))
 
     assert [b""] == ended
+
+
+async def test_cancelled_at_every_turn(stage: Stage) -> None:
+    """Row 24, with TLS: a cancel at any turn leaves no task, no place and no socket."""
+    peer, transport = await spoken(stage, always(CHUNKED + chunk(b"one") + b"0\r\n\r\n"))
+    before = asyncio.all_tasks()
+
+    async def whole() -> bytes:
+        wire = await transport.open(call_to(peer.url))
+        try:
+            return await read_all(wire)
+        finally:
+            await wire.aclose(reuse=True)
+
+    def left() -> bool:
+        stats = transport.stats()
+        tasks = {each for each in asyncio.all_tasks() - before if "Peer" not in repr(each)}
+        return bool(tasks) or (stats.calls, stats.connections - stats.idle) != (0, 0)
+
+    for turns in range(40):
+        task = asyncio.create_task(whole())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        await until(lambda: not left())
+
+    assert b"one" == await whole()
+    await transport.aclose()
+    await until(lambda: not peer.open)
