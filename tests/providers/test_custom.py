@@ -105,6 +105,15 @@ async def test_a_name_then_the_longest_prefix_decides(model: str, provider: str)
     assert provider == client(providers=own).locate(model).provider
 
 
+@pytest.mark.parametrize("model", ["mine/x", "mine:x", "my-x"])
+async def test_a_deployment_of_all_of_it_serves_its_prefixes_too(model: str) -> None:
+    """As with a provider of the catalogue."""
+    elsewhere = ps.Deployment("https://other.example/v1", KEY)
+    asked = client(providers=[mine()], deployments={"mine/*": elsewhere})
+
+    assert elsewhere == asked.locate(model).deployment
+
+
 async def test_two_of_one_name_are_refused() -> None:
     """One of them would never be asked."""
     with pytest.raises(ConfigurationError, match="two providers are called 'mine'"):

@@ -273,6 +273,9 @@ class Resolver:
                 if model.startswith(prefix) and model != prefix:
                     cut = prefix.endswith(("/", f"{config.name}:"))
                     rest = model.removeprefix(prefix) if cut else model
+                    whole = f"{config.name}{_ANY}"
+                    if whole in self._deployments:
+                        return self._of_whole(whole, model, rest)
                     return self._served(model, config.row, rest, config.secret)
         return None
 
