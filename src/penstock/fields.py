@@ -111,8 +111,8 @@ class Joined:
     two of them: each is text by itself.
     """
 
-    parts: tuple[str | Base64, ...] = field(repr=False)
-    """The texts, in their order."""
+    parts: tuple[str | Base64 | Streamed, ...] = field(repr=False)
+    """The texts, in their order; one that is `Streamed` is what stands between a text's quotes."""
     start: int = 0
     """Where in the first of them it begins: the base64 of such an address is its end, uncopied."""
 

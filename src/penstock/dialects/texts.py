@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
+from penstock.dialects.large import opened_large
 from penstock.fields import Lines, Run, Streamed
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ async def grouped(messages: Kept) -> AsyncGenerator[Texts | Json, None]:
                 while found:
                     yield found.pop()
         elif isinstance(block, Streamed):
-            yield msgspec.json.decode(b"".join([piece async for piece in block.open()]))
+            yield await opened_large(block)
         else:
             yield block
 

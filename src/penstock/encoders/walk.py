@@ -240,13 +240,15 @@ class Walk:
                 return
             yield self._raw(Raw(data))
 
-    def _text(self, parts: tuple[str | Base64, ...], start: int = 0) -> Frame:
+    def _text(self, parts: tuple[str | Base64 | Streamed, ...], start: int = 0) -> Frame:
         """Walk over a text by slices: no copy of it is made, and none is left in it."""
         self._write(b'"')
         try:
             for part in parts:
                 if isinstance(part, Base64):
                     yield self._read(part)
+                elif isinstance(part, Streamed):
+                    yield self._streamed(part)
                 else:
                     yield from self._slices(part, start)
                 start = 0

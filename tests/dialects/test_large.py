@@ -1,0 +1,111 @@
+"""A kept message with an attachment inside is sent in every dialect in the memory of a block."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.dialects.saying import target_at
+
+import penstock as ps
+from penstock.conversations import Conversation
+from penstock.dialects import dialect
+from penstock.dialects.large import opened_large
+from penstock.encoders import Body
+from penstock.fields import Joined, Streamed
+from penstock.request import ChatRequest
+
+BASE64 = b64encode(bytes(range(256)) * 200).decode()
+MESSAGES: dict[str, dict[str, Any]] = {
+    "an image": {
+        "role": "user",
+        "content": [{"type": "image_url", "image_url": {"url": f"data:a/b;base64,{BASE64}"}}],
+    },
+    "two": {"content": [{"a": f"data:a/b;base64,{BASE64}"}, f"data:;base64,{BASE64}", "x"]},
+    "audio": {"content": [{"input_audio": {"data": BASE64, "format": "wav"}}]},
+    "a long text": {"content": "data: is not what it is" + "y" * 100_000},
+    "text as a file": {"content": [f"data:text/plain;base64,{BASE64}"]},
+    "escapes": {"content": ['a"b\\', "\\" * 40_000, '"data":' + '"' * 40_000, "\\\\"]},
+    "an escape at the end": {"data": "z" * 40_000 + '\\"'},
+}
+
+
+def streamed(data: bytes, size: int) -> Streamed:
+    """`data`, in pieces."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(data), size):
+            yield data[start : start + size]
+
+    return Streamed(pieces, len(data))
+
+
+async def whole(value: Any) -> Any:
+    """`value` with all that is still to be read, read."""
+    if isinstance(value, dict):
+        return {name: await whole(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [await whole(each) for each in value]
+    if not isinstance(value, Joined):
+        return value
+    assert value.start == 0
+    text = ""
+    for part in value.parts:
+        assert isinstance(part, (str, Streamed))
+        if isinstance(part, str):
+            text += part
+        else:
+            inner = b"".join([piece async for piece in part.open()])
+            assert len(inner) == part.size
+            text += json.loads(b'"%s"' % inner)
+    return text
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("name", MESSAGES)
+@pytest.mark.parametrize("size", [7, 1000, 32_768, 1 << 20])
+async def test_nothing_is_lost_however_it_is_cut(name: str, size: int) -> None:
+    """Whatever the pieces are, and whatever is in them."""
+    message = MESSAGES[name]
+    data = json.dumps(message, separators=(",", ":")).encode()
+
+    assert message == await whole(await opened_large(streamed(data, size)))
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("store", ["chat.jsonl", "chat.db"])
+@pytest.mark.parametrize(
+    "name", ["anthropic_messages", "gemini", "bedrock_converse", "mistral", "ollama"]
+)
+async def test_an_image_that_is_kept_inside_costs_a_block(
+    tmp_path: Path, store: str, name: str
+) -> None:
+    """One of 3 MiB no more than one of half a MiB; the bytes are those of the typed part."""
+    peaks = []
+    for size in (1 << 19, 3 << 20):
+        path = tmp_path / f"{size}.png"
+        path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * (size // 256))
+        typed = {"role": "user", "content": [ps.ImageFile(path), {"type": "text", "text": "?"}]}
+        async with Conversation.open(tmp_path / f"{size}{store}") as kept:
+            await kept.append(typed)
+            tracemalloc.start()
+            sent = [hash(piece) async for piece in body_of(name, kept).open()]
+            peaks.append(tracemalloc.get_traced_memory()[1] - 100 * len(sent))
+            tracemalloc.stop()
+            expected = b"".join([piece async for piece in body_of(name, [typed]).open()])
+            assert expected == b"".join([piece async for piece in body_of(name, kept).open()])
+
+    assert peaks[1] < peaks[0] + 64 * 1024
+    assert peaks[1] < 400 * 1024
+
+
+def body_of(name: str, messages: Any) -> Body:
+    """What the dialect `name` makes of `messages`."""
+    request = ChatRequest(model="m", messages=messages)
+    outgoing = dialect(name).encode(request, target_at("https://api.example.com"), dropped=[])
+    return Body(outgoing.fields, buffer_size=16 * 1024)
