@@ -7,6 +7,7 @@ import pytest
 
 from penstock.errors import ConfigurationError
 from penstock.transports.direct.address import Origin, address_of
+from penstock.transports.direct.head import head_of
 
 
 @pytest.mark.parametrize(
@@ -66,3 +67,10 @@ def test_an_origin_is_told_without_its_credentials() -> None:
     assert "https://a" == str(address_of("https://user:key@a/v1?key=1").origin)
     assert "http://[::1]:8080" == str(Origin("http", "::1", 8080))
     assert "unix:/tmp/a.sock" == str(Origin("unix", "/tmp/a.sock"))
+
+
+@pytest.mark.parametrize("method", ["", "GET /x HTTP/1.1\r\nX:", "G T", "GÉT"])
+def test_what_is_no_method(method: str) -> None:
+    """A method is a token: nothing in it ends the request's first line."""
+    with pytest.raises(ConfigurationError):
+        head_of(method, address_of("http://a/"), [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import os
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -300,3 +301,23 @@ async def test_cancelled_at_every_turn(stage: Stage) -> None:
     assert b"one" == await whole()
     await transport.aclose()
     await until(lambda: not peer.open)
+
+
+async def test_a_broken_record_tears_the_answer(stage: Stage) -> None:
+    """Bytes that are no TLS, below the connection, are not read as if they were."""
+
+    async def handle(connection: Connection) -> None:
+        await connection.request()
+        await connection.send(CHUNKED + chunk(b"one"))
+        await asyncio.sleep(0.02)
+        below = connection.writer.get_extra_info("socket")
+        os.write(below.fileno(), b"\x17\x03\x03\x00\x20" + bytes(32))
+        await connection.closed()
+
+    peer, transport = await spoken(stage, handle)
+    wire = await transport.open(call_to(peer.url))
+
+    assert b"one" == await read_all(wire)
+    assert wire.ending is not None
+    assert (False, True) == (wire.ending.clean, "broke" in wire.ending.detail)
+    assert (0, 0) == (transport.stats().calls, transport.stats().connections)
