@@ -80,7 +80,8 @@ async def test_nothing_is_lost_however_it_is_cut(name: str, size: int) -> None:
 @pytest.mark.asyncio
 @pytest.mark.parametrize("store", ["chat.jsonl", "chat.db"])
 @pytest.mark.parametrize(
-    "name", ["anthropic_messages", "gemini", "bedrock_converse", "mistral", "ollama"]
+    "name",
+    ["anthropic_messages", "gemini", "bedrock_converse", "mistral", "ollama", "openai_responses"],
 )
 async def test_an_image_that_is_kept_inside_costs_a_block(
     tmp_path: Path, store: str, name: str

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from penstock.dialects.texts import Plain
     from penstock.fields import Kept
 
-__all__ = ["Pass", "Speaker", "conversation", "replayed"]
+__all__ = ["Pass", "Speaker", "conversation", "replayed", "replayed_kept"]
 
 # JSON of the OpenAI shape as the caller gives it, or of the vendor's.
 Json: TypeAlias = Any
@@ -90,7 +90,7 @@ def conversation(messages: Json, speaker: Speaker, losses: Losses) -> dict[str, 
         return _Pass(speaker, Place(losses))
 
     if hasattr(messages, "blocks"):
-        return {"messages": Entries(_KeptEntries(messages, begun))}
+        return {"messages": Entries(replayed_kept(messages, begun))}
     if isinstance(messages, (list, tuple)) and len(messages) <= _HELD:
         return {
             name: [*value.source] if isinstance(value, Each) else value  # type: ignore[misc]  # `_Rest`
@@ -136,6 +136,11 @@ def replayed(messages: Json, begun: Callable[[], Pass]) -> Json:
         return begun().over(iter(supplied))
 
     return called
+
+
+def replayed_kept(messages: Kept, begun: Callable[[], Pass]) -> AsyncIterable[Json]:
+    """Return the same for a kept conversation; its passes get `Texts` among the messages."""
+    return _KeptEntries(messages, begun)
 
 
 class _Entries:

@@ -19,7 +19,8 @@ from penstock.dialects.openai_responses.parts import input_parts, output_parts
 from penstock.dialects.places import Place, opened
 from penstock.dialects.shapes import text_of
 from penstock.dialects.state import KEY, state_of
-from penstock.dialects.turns import replayed
+from penstock.dialects.texts import Texts
+from penstock.dialects.turns import replayed, replayed_kept
 from penstock.fields import Each, Raw
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ def conversation(messages: Json, dialect: str, target: Target, losses: Losses) -
     def begun() -> _Pass:
         return _Pass(dialect, target, losses)
 
+    if hasattr(messages, "blocks"):
+        return Each(replayed_kept(messages, begun))
     if isinstance(messages, (list, tuple)) and len(messages) <= _HELD:
         return [*begun().over(iter(messages))]
     return Each(replayed(messages, begun))
@@ -108,6 +111,10 @@ class _Pass:
     async def over_async(self, messages: AsyncIterator[Json]) -> AsyncIterator[Json]:
         """Return the items of async `messages`."""
         async for message in messages:
+            if type(message) is Texts:
+                self._index += len(message)
+                yield message.lines()
+                continue
             for item in self._items(message):
                 yield item
 
