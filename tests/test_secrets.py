@@ -25,9 +25,11 @@ from penstock.errors import (
     OutputTruncatedError,
     PenstockError,
     StructuredOutputError,
+    UsageError,
 )
 from penstock.limits import Limits, Timeouts
 from penstock.simulator import faults, styles
+from penstock.sync.client import SyncClient
 
 KEY = "sk-canary-k9x7q2w8e4r6t1"
 HEADER = "header-canary-5u3i9o7p"
@@ -334,6 +336,53 @@ async def test_other_calls_show_nothing(way: str, monkeypatch: pytest.MonkeyPatc
                 error = await fails(client.warm("openai/x"))
 
     assert [] == leaks(error)
+
+
+PROXY = f"http://me:{KEY}@proxy.example:3128"
+EVERYWHERE: dict[str, Any] = {
+    "keys": {"groq": KEY},
+    "headers": {"authorization": KEY},
+    "proxy": PROXY,
+    "deployments": {"m": {"base_url": "https://x.example", "api_key": KEY}},
+    "providers": {"house": {"base_url": "https://h.example", "headers": {"x-secret": KEY}}},
+}
+"""A key wherever a configuration can have one."""
+
+
+@pytest.mark.parametrize("client", [Client, SyncClient])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"max_retries": -1},
+        {"nosuch": 1},
+        {"timeouts": {"ttft": -1}},
+        {"limits": {"nosuch": 1}},
+        {"default_model": "nosuch/x"},
+    ],
+)
+def test_no_client_shows_what_its_configuration_holds(
+    client: type[Client | SyncClient], wrong: dict[str, Any]
+) -> None:
+    """Neither the blocking one; in the frames of a file's keys and of arguments."""
+    said = {name: EVERYWHERE[name] for name in ("keys", "headers", "proxy")}
+
+    with pytest.raises(UsageError) as caught:
+        client.from_config(EVERYWHERE | wrong)
+    assert [] == leaks(caught.value)
+    with pytest.raises(UsageError) as caught:
+        client(**said, max_retries=-1)
+    assert [] == leaks(caught.value)
+
+
+def test_a_proxys_password_is_in_no_pickle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless a variable has it, whose name is."""
+    kept = pickle.dumps(Client(proxy=PROXY))
+    monkeypatch.setenv("OUR_PROXY", PROXY)
+    named = pickle.dumps(Client(proxy=PROXY))
+
+    assert KEY.encode() not in kept + named
+    assert "http://proxy.example:3128" == pickle.loads(kept)._arguments["proxy"]
+    assert PROXY == pickle.loads(named)._arguments["proxy"]
 
 
 def test_a_wrong_configuration_shows_no_key() -> None:

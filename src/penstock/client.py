@@ -10,7 +10,7 @@ from penstock import logs
 from penstock.arguments import check_client
 from penstock.calls import CallOptions, chat_request
 from penstock.connections import Connections
-from penstock.credentials import Headers
+from penstock.credentials import Address, Headers
 from penstock.deployment import Credential, Deployment, Secret, secrets
 from penstock.errors import ConfigurationError, PenstockError, UnknownModelError
 from penstock.limits import Limits, Timeouts
@@ -102,6 +102,7 @@ class Client:
         # Before anything can fail: an error's traceback has this frame in it (row 39).
         headers = Headers(headers) if isinstance(headers, Mapping) else headers
         keys = secrets(keys) if isinstance(keys, Mapping) else keys
+        proxy = Address(proxy) if isinstance(proxy, str) else proxy
         middleware = tuple(middleware) if isinstance(middleware, Iterable) else middleware
         providers = tuple(providers) if isinstance(providers, Iterable) else providers
         given = {n: value for n, value in locals().items() if n not in ("self", "__class__")}

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from os import environ
 
-__all__ = ["Headers", "is_credential"]
+__all__ = ["Address", "Headers", "is_credential"]
 
 # An idempotency key is no secret, and an author is no authorization.
 _CREDENTIAL = re.compile(
@@ -18,6 +18,30 @@ _CREDENTIAL = re.compile(
 def is_credential(name: str) -> bool:
     """Return whether a header of that name holds what lets its bearer in."""
     return _CREDENTIAL.fullmatch(name.lower()) is not None
+
+
+# What stands before the host of an address: who asks there, and by what word (RFC 3986, 3.2.1).
+_WHO = re.compile(r"^([a-z][a-z0-9+.-]*://)?[^/?#]*@", re.IGNORECASE)
+
+
+class Address(str):
+    """A proxy's address: who asks there is in no ``repr``, and in no pickle.
+
+    A pickle has the name of the variable that holds the whole address, where one does; else the
+    address without the name and the password.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(_WHO.sub(r"\1***@", self))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _readdressed, (_variable(str(self)), _WHO.sub(r"\1", self))
+
+
+def _readdressed(variable: str | None, bare: str) -> Address:
+    return Address(environ.get(variable or "") or bare)
 
 
 class Headers(dict[str, str]):

@@ -142,6 +142,9 @@ class Timeouts:
             raise ConfigurationError(
                 f"Timeouts has no clock {sorted(unknown)[0]!r}; it has {', '.join(_DEFAULTS)}"
             )
+        # First of all: a traceback that shows locals shows what was refused, too.
+        for name in _DEFAULTS:
+            object.__setattr__(self, name, None)
         for name, value in (_DEFAULTS | clocks).items():
             object.__setattr__(self, name, _seconds(name, value))
         object.__setattr__(self, "given", frozenset(clocks))

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from penstock.client import Client
+from penstock.credentials import Address, Headers
+from penstock.deployment import secrets
+from penstock.errors import PenstockError
 from penstock.limits import Limits
+from penstock.stream import presented
 from penstock.sync.portal import Portal
 from penstock.sync.stream import SyncStream
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Generator, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterable, Generator, Iterable, Sequence
     from os import PathLike
     from types import TracebackType
 
@@ -85,6 +89,10 @@ class SyncClient:
         http_client: object | None = None,
         transport: str | Transport = "httpx",
     ) -> None:
+        # As in `Client`: an error's traceback has this frame in it.
+        headers = Headers(headers) if isinstance(headers, Mapping) else headers
+        keys = secrets(keys) if isinstance(keys, Mapping) else keys
+        proxy = Address(proxy) if isinstance(proxy, str) else proxy
         given = {name: value for name, value in locals().items() if name != "self"}
         self.__setstate__({"client": Client(**given), "limits": limits or Limits()})
 
@@ -98,7 +106,12 @@ class SyncClient:
         """
         from penstock.config import client_arguments
 
-        return cls(**client_arguments(config))
+        try:
+            return cls(**client_arguments(config))
+        except PenstockError as error:
+            failure = error
+        del config  # it may hold keys, and tracebacks that show locals show this frame
+        raise presented(failure)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"client": self._client, "limits": self._limits}
