@@ -50,7 +50,17 @@ LEAK_GRACE = 10.0
 
 BASE = frozenset(
     [
-        *["anyio", "h11", "httpx", "ijson", "msgspec", "penstock", "puremagic", "pydantic"],
+        *[
+            "anyio",
+            "h11",
+            "httptools",
+            "httpx",
+            "ijson",
+            "msgspec",
+            "penstock",
+            "puremagic",
+            "pydantic",
+        ],
         *["hypothesis", "pytest", "pytest_asyncio", "pytest_timeout", "xdist"],
     ]
 )
@@ -130,8 +140,6 @@ def _needs(path: Path) -> set[str]:
     while left:
         for name in _imports(left.pop()):
             top = name.partition(".")[0]
-            if name.startswith("penstock.transports.direct"):
-                found.add("httptools")  # the one package of ours that an extra has to bring
             if top not in ("tests", "benchmarks"):
                 found.add(top)
             elif (helper := _ROOT / f"{name.replace('.', '/')}.py") not in seen and helper.exists():

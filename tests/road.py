@@ -6,7 +6,6 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from importlib.util import find_spec
 from typing import Any
 
 import pytest_asyncio
@@ -24,7 +23,7 @@ PATIENCE = 20.0
 TRANSPORT = os.environ.get("PENSTOCK_TRANSPORT", "httpx")
 """What carries the calls of these tests; ``direct`` runs all of them over it."""
 
-TRANSPORTS = ("httpx", *(["direct"] if find_spec("httptools") else []))
+TRANSPORTS = ("httpx", "direct")
 """What calls can be carried by."""
 
 Until = Callable[[], bool]

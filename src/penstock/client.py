@@ -70,8 +70,8 @@ class Client:
         cert: A client certificate's path, or ``(certificate, key)``.
         http_client: Your own ``httpx.AsyncClient`` or ``httpx2.AsyncClient``; it stays yours to
             close, and its settings win over `proxy`, `verify` and `cert`.
-        transport: ``"httpx"``; ``"direct"`` for penstock's own connections, with the extra
-            ``fast`` (see `penstock.transports.direct.DirectTransport`); or your own
+        transport: ``"httpx"``; ``"direct"`` for penstock's own connections (see
+            `penstock.transports.direct.DirectTransport`); or your own
             `penstock.interfaces.Transport`.
 
     Raises:

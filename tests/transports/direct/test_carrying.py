@@ -5,7 +5,6 @@ from __future__ import annotations
 import ssl
 import subprocess
 import sys
-from importlib import util
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from tests.transports.peers import Connection, Stage, always, answer, call_to, o
 from tests.transports.threads import PeerThread
 
 import penstock as ps
-from penstock.errors import ConfigurationError, MissingExtraError
+from penstock.errors import ConfigurationError
 from penstock.transports.direct import DirectTransport
 from penstock.transports.direct.transport import _proxied
 
@@ -104,19 +103,6 @@ def test_a_client_of_ones_own_is_httpxs() -> None:
 
     with pytest.raises(ConfigurationError, match="http_client"):
         ps.Client(http_client=httpx.AsyncClient(), transport="direct")
-
-
-@aio
-async def test_a_missing_parser_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without httptools the first call says what to install."""
-    real = util.find_spec
-    monkeypatch.setattr(
-        util, "find_spec", lambda name, *rest: None if name == "httptools" else real(name, *rest)
-    )
-    client = ps.Client(transport="direct")
-    with pytest.raises(MissingExtraError, match=r"penstock\[fast\]"):
-        await client.chat("sim/text", "hi")
-    await client.aclose()
 
 
 @aio

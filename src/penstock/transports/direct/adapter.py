@@ -60,9 +60,6 @@ def httpx_transport(
         verify: See `DirectTransport`.
         cert: A certificate of the client's.
         trust_env: Whether ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` hold; proxies are the client's.
-
-    Raises:
-        MissingExtraError: ``httptools`` is not installed.
     """
     direct = DirectTransport(limits=limits, verify=verify, cert=cert, trust_env=trust_env)
     return _adapter(use)(direct, limits or Limits())

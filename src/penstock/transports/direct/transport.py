@@ -9,7 +9,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from penstock.errors import MissingExtraError, StreamClosedError
+from penstock.errors import StreamClosedError
 from penstock.limits import Limits
 from penstock.transports.direct.address import address_of
 from penstock.transports.direct.head import head_of
@@ -60,9 +60,6 @@ class DirectTransport:
         trust_env: Whether the environment's proxies, ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` hold.
             Where it names a proxy for an address's scheme, httpx carries the call, and judges
             ``NO_PROXY``.
-
-    Raises:
-        MissingExtraError: ``httptools`` is not installed.
     """
 
     def __init__(
@@ -74,7 +71,6 @@ class DirectTransport:
         cert: Certificate | None = None,
         trust_env: bool = True,
     ) -> None:
-        _check_parser()
         self._limits = limits or Limits()
         self._proxy = proxy
         self._verify, self._cert, self._trust_env = verify, cert, trust_env
@@ -232,13 +228,6 @@ class DirectTransport:
         if self._pid != os.getpid():
             self._pid = os.getpid()
             self._inherited, self._loops = self._loops, {}
-
-
-def _check_parser() -> None:
-    from importlib.util import find_spec
-
-    if find_spec("httptools") is None:
-        raise MissingExtraError("httptools is not installed: pip install 'penstock[fast]'")
 
 
 def _proxied(proxy: str | None, *, trust_env: bool) -> frozenset[str]:
