@@ -1,0 +1,98 @@
+"""Coding agents on the command line as providers: one child for each turn.
+
+They take the road of every other provider: process transport, JSON-lines decoder, a dialect of
+their own. Permissions are never bypassed unless that is asked for by name.
+
+    agent = claude_code(model="claude-sonnet-4-6", directory="project")
+    result = await agent.run("What is in this folder?")
+    print(result.text, result.reply.usage, result.session)
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from difflib import get_close_matches
+from typing import Any, TypeAlias
+
+from penstock.agents.cli.agent import Agent, AgentResult, Conversation
+from penstock.agents.cli.antigravity import Antigravity
+from penstock.agents.cli.claude_code import ClaudeCode
+from penstock.agents.cli.codex import Codex
+from penstock.agents.cli.opencode import OpenCode
+from penstock.agents.cli.options import AGENT_TIMEOUTS, AgentOptions, Server
+from penstock.agents.cli.policy import Retries
+from penstock.agents.cli.session import Session
+from penstock.errors import ConfigurationError
+
+__all__ = [
+    "AGENT_TIMEOUTS",
+    "Agent",
+    "AgentOptions",
+    "AgentResult",
+    "Antigravity",
+    "ClaudeCode",
+    "Codex",
+    "Conversation",
+    "OpenCode",
+    "Retries",
+    "Server",
+    "Session",
+    "antigravity",
+    "claude_code",
+    "codex",
+    "opencode",
+]
+
+# The options of a backend and of `AgentOptions`, by name.
+Option: TypeAlias = Any
+
+_SHARED = frozenset(each.name for each in fields(AgentOptions))
+
+
+def claude_code(**options: Option) -> Agent:
+    """Return Claude Code; `options` are those of `AgentOptions` and `ClaudeCode`.
+
+    Raises:
+        ConfigurationError: There is no such option; the message has the nearest.
+    """
+    return _agent(ClaudeCode, options)
+
+
+def codex(**options: Option) -> Agent:
+    """Return Codex; `options` are those of `AgentOptions` and `Codex`.
+
+    Raises:
+        ConfigurationError: There is no such option; the message has the nearest.
+    """
+    return _agent(Codex, options)
+
+
+def opencode(**options: Option) -> Agent:
+    """Return opencode; `options` are those of `AgentOptions` and `OpenCode`.
+
+    Raises:
+        ConfigurationError: There is no such option; the message has the nearest.
+    """
+    return _agent(OpenCode, options)
+
+
+def antigravity(**options: Option) -> Agent:
+    """Return Antigravity's ``agy``; `options` are those of `AgentOptions` and `Antigravity`.
+
+    Raises:
+        ConfigurationError: There is no such option; the message has the nearest.
+    """
+    return _agent(Antigravity, options)
+
+
+def _agent(
+    kind: type[ClaudeCode | Codex | OpenCode | Antigravity], options: dict[str, Option]
+) -> Agent:
+    own = {each.name for each in fields(kind) if each.init} - {"options"}
+    for name in options:
+        if name not in own | _SHARED:
+            near = get_close_matches(name, sorted(own | _SHARED), 1, 0.5)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ConfigurationError(f"{kind.__name__} has no option {name!r}{hint}", param=name)
+    shared = AgentOptions(**{n: v for n, v in options.items() if n in _SHARED})
+    return Agent(kind(options=shared, **{n: v for n, v in options.items() if n in own}))

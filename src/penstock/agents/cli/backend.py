@@ -1,0 +1,87 @@
+"""What each agent is to the provider: an argument vector, an answer, and where sessions are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from penstock.agents.cli.options import AgentOptions
+    from penstock.agents.cli.session import Session
+    from penstock.agents.cli.surroundings import Scratch
+    from penstock.dialects.agents.answer import AgentAnswer
+
+__all__ = ["Backend", "Command", "Turn"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """What is asked."""
+
+    prompt: str = field(repr=False)
+    """The user's words."""
+    system: str | None = field(default=None, repr=False)
+    """The system prompt."""
+    model: str | None = None
+    """The model's id in the agent's own words."""
+    session_id: str | None = None
+    """The session to go on with."""
+    session_file: str | None = None
+    """The file that it stands in, where it was restored to one."""
+    totals: Mapping[str, float] = field(default_factory=dict)
+    """What that has cost so far."""
+    effort: str | None = None
+    """How hard the model is to think."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """How the child is started."""
+
+    argv: tuple[str, ...] = field(repr=False)
+    """The program and its arguments."""
+    stdin: bytes = field(repr=False)
+    """The prompt."""
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Variables that the backend sets."""
+
+
+class Backend(Protocol):
+    """One agent; values that pickle."""
+
+    @property
+    def name(self) -> str:
+        """The agent's name, its dialect's too."""
+        ...
+
+    @property
+    def program(self) -> str:
+        """Its usual program."""
+        ...
+
+    @property
+    def credentials(self) -> frozenset[str]:
+        """Variables of ours that it may see."""
+        ...
+
+    @property
+    def options(self) -> AgentOptions:
+        """What the caller says."""
+        ...
+
+    def command(self, turn: Turn, scratch: Scratch) -> Command:
+        """Return how `turn` is asked."""
+        ...
+
+    def answer(self, totals: Mapping[str, float]) -> AgentAnswer:
+        """Return the state of one answer."""
+        ...
+
+    async def capture(self, id: str, environment: Mapping[str, str]) -> dict[str, bytes]:
+        """Return the files of the session of that id; called after its turn has ended."""
+        ...
+
+    async def restore(self, session: Session, environment: Mapping[str, str]) -> str | None:
+        """Put the files of `session` where the agent will find them; return the one to name."""
+        ...

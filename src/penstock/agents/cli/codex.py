@@ -1,0 +1,209 @@
+"""Codex as a child: ``codex exec``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from penstock.agents.cli.backend import Command
+from penstock.agents.cli.options import AgentOptions
+from penstock.agents.cli.session import read_files, write_files
+from penstock.dialects.agents.codex import CodexAnswer
+from penstock.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from penstock.agents.cli.backend import Turn
+    from penstock.agents.cli.options import Server
+    from penstock.agents.cli.session import Session
+    from penstock.agents.cli.surroundings import Scratch
+    from penstock.dialects.agents.answer import AgentAnswer
+
+__all__ = ["Codex"]
+
+MAX_PROMPT = 1_048_576
+"""Characters of a prompt (0.169.0: ``input_too_large``)."""
+_PROVIDER = "penstock"
+_SANDBOXES = ("read-only", "workspace-write", "danger-full-access")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Codex:
+    """``codex exec --json``.
+
+    It works in a sandbox that can write nothing, and without a bypass MCP tools still run, by their
+    server's ``allow``.
+
+    Raises:
+        ConfigurationError: There is no such sandbox.
+    """
+
+    options: AgentOptions
+    sandbox: str = "read-only"
+    """``read-only``, ``workspace-write`` or ``danger-full-access``."""
+    bypass_approvals_and_sandbox: bool = False
+    """Whether everything runs unasked and outside of any sandbox."""
+    skip_git_repo_check: bool = True
+    """Whether it may work outside of a git repository."""
+    ephemeral: bool = False
+    """Whether nothing is written, and no session can be resumed."""
+    ignore_rules: bool = False
+    """Whether the user's rules for commands are left out."""
+    ignore_user_config: bool = False
+    """Whether the user's configuration is left out."""
+    profile: str | None = None
+    """A profile of the configuration; not on resume, which has no such option."""
+    endpoint: str | None = None
+    """The address of a model endpoint that speaks the Responses API, instead of OpenAI's."""
+    endpoint_key: str = "CODEX_API_KEY"
+    """The variable that holds its key."""
+    auto_compact_token_limit: int | None = None
+    """Tokens of a thread from which on it is compacted."""
+    config: Mapping[str, Any] = field(default_factory=dict)  # Any: TOML values
+    """More of ``-c``: dotted names and their values."""
+
+    name: str = field(default="codex", init=False)
+    program: str = field(default="codex", init=False)
+
+    def __post_init__(self) -> None:
+        if self.sandbox not in _SANDBOXES:
+            raise ConfigurationError(
+                f"no sandbox is called {self.sandbox!r}; there is {', '.join(_SANDBOXES)}",
+                param="sandbox",
+            )
+
+    @property
+    def credentials(self) -> frozenset[str]:
+        """Variables of ours that it may see."""
+        return frozenset({"CODEX_API_KEY", "CODEX_HOME", self.endpoint_key})
+
+    def command(self, turn: Turn, scratch: Scratch) -> Command:
+        """Return how `turn` is asked.
+
+        Raises:
+            ConfigurationError: The prompt is longer than Codex takes.
+        """
+        if len(turn.prompt) > MAX_PROMPT:
+            raise ConfigurationError(
+                f"Codex takes prompts of {MAX_PROMPT} characters; this one has {len(turn.prompt)}"
+            )
+        argv = [self.options.program or self.program, "exec"]
+        if turn.session_id:
+            argv.append("resume")
+        argv.append("--json")
+        argv += self._flags()
+        if turn.model:
+            argv += ["-m", turn.model]
+        argv += self._sandboxed(resumed=turn.session_id is not None)
+        environment = dict(self._moved())
+        for name, value in self._config(turn, environment):
+            argv += ["-c", f"{name}={_toml(value)}"]
+        argv += self.options.extra_args
+        if turn.session_id:
+            argv.append(turn.session_id)
+        argv.append("-")
+        return Command(tuple(argv), turn.prompt.encode("utf-8", "replace"), environment)
+
+    def answer(self, totals: Mapping[str, float]) -> AgentAnswer:
+        """Return the state of one answer."""
+        return CodexAnswer(self.options.limits, earlier=totals)
+
+    async def capture(self, id: str, environment: Mapping[str, str]) -> dict[str, bytes]:
+        """Return the rollout: the one file that is enough to resume.
+
+        The databases beside it hold paths of this home, and must not travel.
+        """
+        if not id.replace("-", "").isalnum():
+            return {}
+        pattern = f"sessions/*/*/*/rollout-*-{id}.jsonl"
+        return await asyncio.to_thread(read_files, _root(environment), pattern)
+
+    async def restore(self, session: Session, environment: Mapping[str, str]) -> str | None:
+        """Put the rollout where it was, below this home."""
+        await asyncio.to_thread(write_files, _root(environment), session.files)
+        return None
+
+    def _moved(self) -> Iterator[tuple[str, str]]:
+        if self.options.home is not None:
+            folder = Path(self.options.home) / ".codex"
+            folder.mkdir(parents=True, exist_ok=True)  # Codex refuses one that is not there
+            yield "CODEX_HOME", str(folder)
+
+    def _flags(self) -> list[str]:
+        flags = {
+            "--skip-git-repo-check": self.skip_git_repo_check,
+            "--ephemeral": self.ephemeral,
+            "--ignore-rules": self.ignore_rules,
+            "--ignore-user-config": self.ignore_user_config,
+        }
+        return [flag for flag, wanted in flags.items() if wanted]
+
+    def _sandboxed(self, *, resumed: bool) -> list[str]:
+        if self.bypass_approvals_and_sandbox:
+            return ["--dangerously-bypass-approvals-and-sandbox"]
+        if resumed:  # ``resume`` has neither -s nor -p
+            return ["-c", f"sandbox_mode={_toml(self.sandbox)}"]
+        return ["-s", self.sandbox, *(["-p", self.profile] if self.profile else [])]
+
+    def _config(self, turn: Turn, environment: dict[str, str]) -> Iterator[tuple[str, Any]]:
+        if turn.system:
+            yield "developer_instructions", turn.system
+        if turn.effort:
+            yield "model_reasoning_effort", turn.effort
+        if self.auto_compact_token_limit is not None:
+            yield "model_auto_compact_token_limit", self.auto_compact_token_limit
+        if self.endpoint:
+            yield "model_provider", _PROVIDER
+            within = f"model_providers.{_PROVIDER}"
+            yield f"{within}.name", _PROVIDER
+            yield f"{within}.base_url", self.endpoint
+            yield f"{within}.env_key", self.endpoint_key
+            yield f"{within}.wire_api", "responses"
+            # Its own retries must not multiply with ours.
+            yield f"{within}.request_max_retries", 0
+            yield f"{within}.stream_max_retries", 0
+        for number, server in enumerate(self.options.servers):
+            yield from _server(server, number, environment)
+        yield from self.config.items()
+
+
+def _server(server: Server, number: int, environment: dict[str, str]) -> Iterator[tuple[str, Any]]:
+    within = f"mcp_servers.{server.name}"
+    if server.url:
+        yield f"{within}.url", server.url
+        headers = dict(server.headers)
+        for name in [name for name in headers if name.lower() == "authorization"]:
+            kind, _, token = headers[name].partition(" ")
+            if kind.lower() == "bearer":  # arguments are visible to all
+                del headers[name]
+                environment[f"PENSTOCK_MCP_TOKEN_{number}"] = token
+                yield f"{within}.bearer_token_env_var", f"PENSTOCK_MCP_TOKEN_{number}"
+        if headers:
+            yield f"{within}.http_headers", headers
+    else:
+        yield f"{within}.command", server.command[0]
+        yield f"{within}.args", list(server.command[1:])
+        if server.environment:
+            yield f"{within}.env", dict(server.environment)
+    if server.allow:
+        # Without it every call fails, and the run ends "successfully" (0.169.0).
+        yield f"{within}.default_tools_approval_mode", "approve"
+    if server.required:
+        yield f"{within}.required", True
+
+
+def _toml(value: Any) -> str:  # Any: what TOML can say
+    """Return `value` as TOML on one line; a JSON string is a basic string of TOML."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{json.dumps(k)} = {_toml(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _root(environment: Mapping[str, str]) -> Path:
+    moved = environment.get("CODEX_HOME")
+    return Path(moved) if moved else Path(environment.get("HOME") or Path.home()) / ".codex"

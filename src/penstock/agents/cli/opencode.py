@@ -1,0 +1,134 @@
+"""opencode as a child: ``opencode run``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from penstock.agents.cli.backend import Command
+from penstock.agents.cli.errand import run_errand
+from penstock.agents.cli.options import AgentOptions
+from penstock.dialects.agents.opencode import OpenCodeAnswer
+
+if TYPE_CHECKING:
+    from penstock.agents.cli.backend import Turn
+    from penstock.agents.cli.options import Server
+    from penstock.agents.cli.session import Session
+    from penstock.agents.cli.surroundings import Scratch
+    from penstock.dialects.agents.answer import AgentAnswer
+
+__all__ = ["OpenCode"]
+
+_QUIET = {
+    "OPENCODE_DISABLE_AUTOUPDATE": "1",
+    "OPENCODE_DISABLE_MODELS_FETCH": "1",
+    "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
+}
+_SAFE = dict.fromkeys(("edit", "bash", "webfetch", "external_directory"), "deny")
+_EXPORT = "export.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenCode:
+    """``opencode run --format json``.
+
+    Its tools that write, run commands or leave the folder are denied unless `permission` allows
+    them. It has no option that lowers its own retries (72 s for a 500): ``Timeouts.total`` ends
+    them. A session resumes in the directory that it was restored for, and in no other.
+    """
+
+    options: AgentOptions
+    permission: Mapping[str, Any] = field(default_factory=lambda: dict(_SAFE))  # Any: rules
+    """``allow``, ``ask`` (refused here) or ``deny`` for ``edit``, ``bash``, ``webfetch`` and
+    ``external_directory``."""
+    auto_approve: bool = False
+    """Whether everything that is not denied runs unasked (``--auto``)."""
+    thinking: bool = True
+    """Whether its thinking is shown."""
+    agent: str | None = None
+    """An agent of the user's configuration; with a system prompt it is one of ours."""
+    config: Mapping[str, Any] = field(default_factory=dict)  # Any: opencode's configuration
+    """More of its configuration: providers, small_model, ..."""
+    project_config: bool = True
+    """Whether the folder's own configuration is read."""
+    credentials: frozenset[str] = frozenset()
+    """Variables of ours that it may see: the keys of the providers that it uses."""
+
+    name: str = field(default="opencode", init=False)
+    program: str = field(default="opencode", init=False)
+
+    def command(self, turn: Turn, scratch: Scratch) -> Command:
+        """Return how `turn` is asked."""
+        argv = [self.options.program or self.program, "run", "--format", "json"]
+        argv += ["--title", "penstock"]  # saves the request to a model that makes one
+        if turn.model:
+            argv += ["--model", turn.model]
+        agent = "penstock" if turn.system else self.agent
+        if agent:
+            argv += ["--agent", agent]
+        if self.thinking:
+            argv.append("--thinking")
+        if self.auto_approve:
+            argv.append("--auto")
+        if turn.session_id:
+            argv += ["--session", turn.session_id]
+        argv += self.options.extra_args
+        environment = {**_QUIET, "OPENCODE_CONFIG_CONTENT": json.dumps(self._config(turn))}
+        if not self.project_config:
+            environment["OPENCODE_DISABLE_PROJECT_CONFIG"] = "1"
+        return Command(tuple(argv), turn.prompt.encode("utf-8", "replace"), environment)
+
+    def answer(self, totals: Mapping[str, float]) -> AgentAnswer:
+        """Return the state of one answer."""
+        return OpenCodeAnswer(self.options.limits, earlier=totals)
+
+    async def capture(self, id: str, environment: Mapping[str, str]) -> dict[str, bytes]:
+        """Return the session's export, which goes to a file: on a pipe it is cut (1.18)."""
+        with TemporaryDirectory(prefix="penstock-") as folder:
+            path = Path(folder) / _EXPORT
+            done = await run_errand(
+                (self.options.program or self.program, "export", id),
+                {**environment, **_QUIET},
+                directory=self.options.directory,
+                output=path,
+            )
+            content = await asyncio.to_thread(path.read_bytes)
+        return {_EXPORT: content} if done and content.lstrip()[:1] == b"{" else {}
+
+    async def restore(self, session: Session, environment: Mapping[str, str]) -> str | None:
+        """Import the session's export into this home, for this directory."""
+        with TemporaryDirectory(prefix="penstock-") as folder:
+            path = Path(folder) / _EXPORT
+            await asyncio.to_thread(path.write_bytes, session.files.get(_EXPORT, b""))
+            await run_errand(
+                (self.options.program or self.program, "import", str(path)),
+                {**environment, **_QUIET},
+                directory=self.options.directory,
+            )
+        return None
+
+    def _config(self, turn: Turn) -> dict[str, Any]:
+        config: dict[str, Any] = {"share": "disabled", "autoupdate": False}
+        config["permission"] = dict(self.permission)
+        if turn.system:
+            config["agent"] = {"penstock": {"mode": "primary", "prompt": turn.system}}
+        if self.options.servers:
+            config["mcp"] = {each.name: _server(each) for each in self.options.servers}
+        return config | dict(self.config)
+
+
+def _server(server: Server) -> dict[str, Any]:
+    if server.url:
+        headers = dict(server.headers)
+        return {"type": "remote", "url": server.url, "headers": headers, "enabled": True}
+    return {
+        "type": "local",
+        "command": list(server.command),
+        "environment": dict(server.environment),
+        "enabled": True,
+    }

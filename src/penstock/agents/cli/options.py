@@ -1,0 +1,78 @@
+"""What a caller says of an agent: values, all of which pickle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from penstock.errors import ConfigurationError
+from penstock.limits import Limits, Timeouts
+
+__all__ = ["AGENT_TIMEOUTS", "AgentOptions", "Server"]
+
+# JSON of an agent's own configuration.
+Json: TypeAlias = Any
+
+AGENT_TIMEOUTS = Timeouts(
+    total=600.0, write=60.0, response=None, ttft=None, idle=None, progress=None
+)
+"""An agent's clocks in seconds: only its whole turn is timed, as its tools run in silence; the
+others can be set. ``total`` covers what the agent retries by itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """An MCP server that the agent may use: at an address, or a command that it starts.
+
+    Raises:
+        ConfigurationError: It has neither or both, or a name that the agents cannot take.
+    """
+
+    name: str
+    """Its name, letters, digits, ``-`` and ``_``; the agents call its tools by it."""
+    url: str | None = None
+    """The address of a streamable HTTP server."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """More headers for it."""
+    command: tuple[str, ...] = ()
+    """The program and arguments of a stdio server."""
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The variables of a stdio server."""
+    allow: bool = True
+    """Whether its tools run without being asked for; else each call is refused."""
+    required: bool = True
+    """Whether a turn without it is an error, where the agent can tell."""
+
+    def __post_init__(self) -> None:
+        if (self.url is None) == (not self.command):
+            raise ConfigurationError(f"server {self.name!r} needs a url= or a command=, not both")
+        if not self.name or not self.name.replace("-", "").replace("_", "").isalnum():
+            raise ConfigurationError(f"{self.name!r} is no name for an MCP server", param="name")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentOptions:
+    """What all agents take."""
+
+    model: str | None = None
+    """The model's id in the agent's own words; None is the agent's default."""
+    system: str | None = None
+    """The system prompt of turns whose messages have none."""
+    directory: str | None = None
+    """Where the agent works; None is our own directory."""
+    servers: tuple[Server, ...] = ()
+    """The MCP servers of this agent."""
+    extra_args: tuple[str, ...] = ()
+    """More arguments, before the prompt's place."""
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """More variables for the child, stronger than ours."""
+    home: str | None = None
+    """A folder that stands for the user's home: configuration, credentials and sessions are there
+    and nowhere else. None is the user's own."""
+    program: str | None = None
+    """The program, by name or path; None is the agent's usual one."""
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    """Clocks that differ from `AGENT_TIMEOUTS`."""
+    limits: Limits = field(default_factory=Limits)
+    """Bounds in bytes."""

@@ -1,0 +1,139 @@
+"""A conversation as an agent takes it: a system prompt, words, and a session to go on with."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import msgspec
+
+from penstock.agents.cli.backend import Turn
+from penstock.dialects.state import KEY
+from penstock.errors import EncodeError, UnsupportedFeatureError
+from penstock.fields import Lines, Raw, Run
+
+if TYPE_CHECKING:
+    from penstock.request import ChatRequest
+
+__all__ = ["turn_of"]
+
+# Messages of the OpenAI shape.
+Json: TypeAlias = Any
+
+_SPEAKERS = {"user": "User", "assistant": "Assistant", "tool": "Tool", "function": "Tool"}
+
+
+async def turn_of(request: ChatRequest, *, agent: str, dropped: list[str]) -> Turn:
+    """Return what `request` asks of `agent`.
+
+    The session of the last answer of the same agent goes on, and what stands after it is the
+    prompt. A conversation without one is told as it was: who said what.
+
+    Raises:
+        EncodeError: A message is none, or there is nothing to say.
+        UnsupportedFeatureError: It has tools or, when strict, what agents cannot take.
+    """
+    if request.tools:
+        raise UnsupportedFeatureError(
+            f"{agent} runs tools itself: give it MCP servers (servers=) instead of tools=",
+            param="tools",
+        )
+    _drop(request, dropped)
+    system: list[str] = []
+    said: list[tuple[str, str]] = []
+    state: Mapping[str, Json] = {}
+    place = 0
+    async for message in _messages(request.messages):
+        role = message.get("role")
+        text = _text(message.get("content"), f"messages[{place}].content", request, dropped)
+        if role in ("system", "developer"):
+            system.append(text)
+        elif role not in _SPEAKERS:
+            raise EncodeError(
+                f"messages[{place}].role is {role!r}", param=f"messages[{place}].role"
+            )
+        else:
+            theirs = message.get(KEY)
+            if isinstance(theirs, Mapping) and theirs.get("dialect") == agent:
+                state, said = theirs, []
+            else:
+                said.append((_SPEAKERS[str(role)], text))
+        place += 1
+    prompt = _told(said)
+    if not prompt.strip():
+        raise EncodeError("there is nothing to say to the agent: the last messages are empty")
+    totals = state.get("totals")
+    return Turn(
+        prompt=prompt,
+        system="\n\n".join(filter(None, system)) or None,
+        session_id=state.get("session_id"),
+        totals=totals if isinstance(totals, Mapping) else {},
+        effort=request.params.get("reasoning_effort"),
+    )
+
+
+def _drop(request: ChatRequest, dropped: list[str]) -> None:
+    lost = [n for n, v in request.params.items() if v is not None and n != "reasoning_effort"]
+    if request.response_format is not None:
+        lost.append("response_format")
+    if lost and request.strict:
+        raise UnsupportedFeatureError(f"agents take no {lost[0]}", param=lost[0])
+    dropped += lost
+
+
+def _told(said: list[tuple[str, str]]) -> str:
+    if all(speaker == "User" for speaker, _ in said):
+        return "\n\n".join(text for _, text in said)
+    return "\n\n".join(f"{speaker}: {text}" for speaker, text in said)
+
+
+def _text(content: Json, where: str, request: ChatRequest, dropped: list[str]) -> str:
+    if content is None:
+        return ""
+    if isinstance(content, str):
+        return content
+    texts: list[str] = []
+    for place, part in enumerate(content):
+        if isinstance(part, Mapping) and part.get("type") in ("text", "refusal"):
+            texts.append(str(part.get("text") or part.get("refusal") or ""))
+        elif request.strict:
+            raise UnsupportedFeatureError(f"agents take text only: {where}[{place}]", param=where)
+        else:
+            dropped.append(f"{where}[{place}]")
+    return "\n\n".join(texts)
+
+
+async def _messages(source: Json) -> AsyncIterator[Mapping[str, Json]]:
+    """The messages, whatever holds them."""
+    if isinstance(source, str):
+        source = [{"role": "user", "content": source}]
+    if callable(source):
+        source = source()
+    if isinstance(source, AsyncIterable):
+        async for each in source:
+            for message in _unpacked(each):
+                yield message
+    elif isinstance(source, Iterable):
+        for each in source:
+            for message in _unpacked(each):
+                yield message
+    else:
+        raise EncodeError(f"messages are {type(source).__name__}", param="messages")
+
+
+def _unpacked(each: Json) -> Iterator[Mapping[str, Json]]:
+    """The messages in `each`: kept ones come many together."""
+    match each:
+        case Lines(data):
+            found = [msgspec.json.decode(line) for line in data.split(b"\n") if line]
+        case Run(data):
+            found = msgspec.json.decode(b"[" + data + b"]")
+        case Raw(data):
+            found = [msgspec.json.decode(data)]
+        case _:
+            to_openai = getattr(each, "to_openai", None)
+            found = [each if to_openai is None else to_openai()]
+    for message in found:
+        if not isinstance(message, Mapping):
+            raise EncodeError(f"a message is {type(message).__name__}", param="messages")
+        yield message

@@ -1,0 +1,527 @@
+"""Agents over a stand-in: how they are started, what comes back, and where sessions go."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import pickle
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.agents.cli.conftest import StandIn
+
+from penstock.agents.cli import (
+    Agent,
+    Retries,
+    Server,
+    Session,
+    antigravity,
+    claude_code,
+    codex,
+    opencode,
+)
+from penstock.chunks import ProviderEvent
+from penstock.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    ConversationError,
+    DeadlineError,
+    InvalidRequestError,
+    OutputTruncatedError,
+    RateLimitError,
+    ServerError,
+    TruncatedError,
+    UnsupportedFeatureError,
+)
+from penstock.limits import Timeouts
+from penstock.pipeline.fold import Fold
+from penstock.request import ChatRequest
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="platform: a script as a program")
+
+HELLO = "Hello from the mock model. I see 1 user message(s)."
+CLAUDE_ID = "4dd9acea-7306-4011-974e-b9818dbcc400"
+ECHO = Server(
+    name="echo", url="http://127.0.0.1:1/mcp", headers={"Authorization": "Bearer tok-123456"}
+)
+LOCAL = Server(
+    name="local", command=("serve", "--x"), environment={"A": "1"}, allow=False, required=False
+)
+
+
+def made(standin: StandIn, name: str, **options: Any) -> Agent:
+    """The agent of that name, over the stand-in."""
+    kinds = {"claude_code": claude_code, "codex": codex, "opencode": opencode}
+    return kinds[name](**standin.options(**options))
+
+
+def argv_of(standin: StandIn) -> list[str]:
+    """The arguments of the last start."""
+    return list(standin.notes[-1]["argv"])
+
+
+def after(argv: list[str], flag: str) -> list[str]:
+    """Every value that stands behind `flag`."""
+    return [argv[place + 1] for place, each in enumerate(argv[:-1]) if each == flag]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("name", "wire", "session"),
+    [
+        ("claude_code", "claude_code/claude-code-success.jsonl", CLAUDE_ID),
+        ("codex", "codex/codex-exec-success.jsonl", "01a1fb36-5ef1-7e61-b84f-6d3a8bd3c9f1"),
+        ("opencode", "opencode/opencode-run-success.jsonl", "ses_e04c64bd6ffedfF7vKkgDB3r7k"),
+    ],
+)
+async def test_turn_is_a_prompt_in_and_an_answer_out(
+    standin: StandIn, name: str, wire: str, session: str
+) -> None:
+    """The prompt is on stdin, not in the arguments; text, usage and session come back."""
+    standin.plays(wire)
+    prompt = "Say hello, please, " + "x" * 200_000
+    async with made(standin, name, directory=str(standin.folder)) as agent:
+        result = await agent.run(prompt)
+    note = standin.notes[0]
+
+    assert result.text.startswith("Hello from the mock model.")
+    assert result.reply.usage is not None
+    assert result.reply.usage.input_tokens > 100
+    assert result.session is not None
+    if name != "codex":
+        assert session == result.session.id
+    assert prompt == note["stdin"]
+    assert not [each for each in note["argv"] if "xxxx" in each]
+    assert str(standin.folder) == note["directory"]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("name", ["claude_code", "codex", "opencode"])
+async def test_child_sees_only_what_it_may(
+    standin: StandIn, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of our variables it sees an allow-list and its own credentials; telemetry is off."""
+    for variable in ("OPENAI_API_KEY", "CLAUDECODE", "AWS_SECRET_ACCESS_KEY", "MY_OWN"):
+        monkeypatch.setenv(variable, "no")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "key-of-claude")
+    monkeypatch.setenv("CODEX_API_KEY", "key-of-codex")
+    wires = {"claude_code": "claude-code", "codex": "codex-exec", "opencode": "opencode-run"}
+    standin.plays(f"{name}/{wires[name]}-success.jsonl")
+    async with made(standin, name) as agent:
+        await agent.run("Hi")
+    seen = standin.notes[0]["environment"]
+
+    assert set() == {"OPENAI_API_KEY", "CLAUDECODE", "AWS_SECRET_ACCESS_KEY", "MY_OWN"} & set(seen)
+    assert ("ANTHROPIC_API_KEY" in seen, "CODEX_API_KEY" in seen) == (
+        name == "claude_code",
+        name == "codex",
+    )
+    assert standin.home == seen["HOME"]
+    quiet = {
+        "claude_code": {"CLAUDE_CODE_MAX_RETRIES": "0", "DISABLE_TELEMETRY": "1"},
+        "codex": {"CODEX_HOME": f"{standin.home}/.codex"},
+        "opencode": {"OPENCODE_DISABLE_AUTOUPDATE": "1", "OPENCODE_DISABLE_MODELS_FETCH": "1"},
+    }
+    assert quiet[name].items() <= seen.items()
+
+
+@pytest.mark.asyncio
+async def test_claude_code_says_every_option(standin: StandIn) -> None:
+    """Each option has its place; servers and their secrets go by a file that is gone after."""
+    standin.plays("claude_code/claude-code-mcp-http-tool.jsonl")
+    async with made(
+        *(standin, "claude_code"),
+        model="claude-sonnet-4-5",
+        system="Be brief.",
+        servers=(ECHO, LOCAL),
+        tools=(),
+        allowed_tools=("Read",),
+        disallowed_tools=("Bash",),
+        permission_mode="plan",
+        bare=True,
+        add_directories=("/a",),
+        fallback_model="m2",
+        max_turns=3,
+        max_budget=0.5,
+        json_schema={"type": "object"},
+        extra_args=("--x-option", "1"),
+    ) as agent:
+        await agent.run("Add")
+    argv = argv_of(standin)
+    config = after(argv, "--mcp-config")[0]
+
+    assert ["-p", "--output-format", "stream-json", "--verbose"] == argv[:4]
+    said = {flag: after(argv, flag) for flag in argv if flag.startswith("--")}
+    assert {
+        "--model": ["claude-sonnet-4-5"],
+        "--system-prompt": ["Be brief."],
+        "--allowedTools": ["mcp__echo,Read"],
+        "--disallowedTools": ["Bash"],
+        "--tools": [""],
+        "--permission-mode": ["plan"],
+        "--add-dir": ["/a"],
+        "--fallback-model": ["m2"],
+        "--max-turns": ["3"],
+        "--max-budget-usd": ["0.5"],
+        "--json-schema": ['{"type": "object"}'],
+        "--x-option": ["1"],
+    }.items() <= said.items()
+    assert {"--include-partial-messages", "--bare", "--strict-mcp-config"} <= set(argv)
+    assert "tok-123456" not in " ".join(argv)
+    servers = json.loads(standin.notes[0]["files"][config])["mcpServers"]
+    assert {"Authorization": "Bearer tok-123456"} == servers["echo"]["headers"]
+    assert {"type": "stdio", "command": "serve", "args": ["--x"], "env": {"A": "1"}} == servers[
+        "local"
+    ]
+    assert config not in standin.left()
+
+
+@pytest.mark.asyncio
+async def test_codex_says_every_option(standin: StandIn) -> None:
+    """Each option has its place, on resume in the words that resume has."""
+    standin.plays("codex/codex-exec-session-first-turn.jsonl")
+    options: dict[str, Any] = {
+        "model": "gpt-x",
+        "system": 'Say "hi"',
+        "servers": (ECHO, LOCAL),
+        "sandbox": "workspace-write",
+        "profile": "p",
+        "ignore_rules": True,
+        "endpoint": "http://127.0.0.1:1/v1",
+        "auto_compact_token_limit": 5,
+        "config": {"a.b": True},
+        "extra_args": ("--color", "never"),
+    }
+    async with made(standin, "codex", **options) as agent:
+        talk = agent.converse()
+        await talk.run("one")
+        first = argv_of(standin)
+        await talk.run("two")
+        second = argv_of(standin)
+    config = dict(each.split("=", 1) for each in after(first, "-c"))
+
+    assert ["exec", "--json", "--skip-git-repo-check", "--ignore-rules"] == first[:4]
+    assert (["workspace-write"], ["p"], ["gpt-x"]) == tuple(
+        after(first, f) for f in ("-s", "-p", "-m")
+    )
+    assert {
+        "developer_instructions": '"Say \\"hi\\""',
+        "model_auto_compact_token_limit": "5",
+        "model_provider": '"penstock"',
+        "model_providers.penstock.base_url": '"http://127.0.0.1:1/v1"',
+        "model_providers.penstock.request_max_retries": "0",
+        "model_providers.penstock.stream_max_retries": "0",
+        "mcp_servers.echo.default_tools_approval_mode": '"approve"',
+        "mcp_servers.echo.required": "true",
+        "mcp_servers.echo.bearer_token_env_var": '"PENSTOCK_MCP_TOKEN_0"',
+        "mcp_servers.local.command": '"serve"',
+        "mcp_servers.local.args": '["--x"]',
+        "mcp_servers.local.env": '{"A" = "1"}',
+        "a.b": "true",
+    }.items() <= config.items()
+    assert "mcp_servers.local.default_tools_approval_mode" not in config
+    assert "tok-123456" == standin.notes[0]["environment"]["PENSTOCK_MCP_TOKEN_0"]
+    assert "tok-123456" not in " ".join(first)
+    assert "-" == first[-1]
+    assert ["exec", "resume"] == second[:2]
+    assert talk.session is not None
+    assert [talk.session.id, "-"] == second[-2:]
+    assert not {"-s", "-p"} & set(second)
+    assert 'sandbox_mode="workspace-write"' in second
+
+
+@pytest.mark.asyncio
+async def test_opencode_says_every_option(standin: StandIn) -> None:
+    """Each option has its place: most of them in the configuration, which is a variable."""
+    standin.plays("opencode/opencode-run-success.jsonl")
+    async with made(
+        *(standin, "opencode"),
+        model="mock/m",
+        system="Be brief.",
+        servers=(ECHO, LOCAL),
+        config={"small_model": "mock/m"},
+        project_config=False,
+    ) as agent:
+        await agent.run("Hi")
+    argv, environment = argv_of(standin), standin.notes[0]["environment"]
+    config = json.loads(environment["OPENCODE_CONFIG_CONTENT"])
+
+    assert ["run", "--format", "json", "--title", "penstock"] == argv[:5]
+    assert (["mock/m"], ["penstock"]) == (after(argv, "--model"), after(argv, "--agent"))
+    assert "--auto" not in argv
+    assert {"deny"} == set(config["permission"].values())
+    assert "Be brief." == config["agent"]["penstock"]["prompt"]
+    assert ("remote", "local") == tuple(config["mcp"][n]["type"] for n in ("echo", "local"))
+    assert "mock/m" == config["small_model"]
+    assert "1" == environment["OPENCODE_DISABLE_PROJECT_CONFIG"]
+
+
+@pytest.mark.asyncio
+async def test_antigravity_says_every_option(standin: StandIn) -> None:
+    """``agy`` is a stand-in in any case; its prompt has the system's words before it."""
+    result = {"status": "SUCCESS", "response": "Hi", "conversation_id": "c-1", "usage": {}}
+    wire = standin.folder / "wire"
+    wire.write_text(json.dumps({"event": "result", "result": result}) + "\n")
+    standin.plays(str(wire))
+    async with antigravity(
+        **standin.options(model="g", system="Be brief.", servers=(ECHO,), sandbox=True, mode="plan")
+    ) as agent:
+        answer = await agent.run("Hello")
+    argv = argv_of(standin)
+    servers = json.loads(standin.kept(".gemini/config/mcp_config.json"))
+
+    assert "Hi" == answer.text
+    assert "Be brief.\n\nHello" == standin.notes[0]["stdin"]
+    assert (["605s"], ["g"]) == (after(argv, "--print-timeout"), after(argv, "--model"))
+    assert "--sandbox" in argv
+    assert "serverUrl" in servers["mcpServers"]["echo"]
+    with pytest.raises(ConfigurationError, match="home="):
+        antigravity(servers=(ECHO,))
+
+
+@pytest.mark.parametrize("make", [claude_code, codex, opencode, antigravity])
+def test_nothing_is_bypassed_unless_asked_for(make: Any) -> None:
+    """Permissions and sandboxes hold by default, and a bypass has a name."""
+    from penstock.agents.cli.backend import Turn
+    from penstock.agents.cli.surroundings import Scratch
+
+    turn = Turn(prompt="x")
+    argv = make().backend.command(turn, Scratch()).argv
+    bypass = {
+        "--dangerously-skip-permissions",
+        "--dangerously-bypass-approvals-and-sandbox",
+        "--auto",
+    }
+    asked = {
+        claude_code: {"bypass_permissions": True},
+        codex: {"bypass_approvals_and_sandbox": True},
+        opencode: {"auto_approve": True},
+        antigravity: {"bypass_permissions": True},
+    }
+    assert set() == bypass & set(argv)
+    assert bypass & set(make(**asked[make]).backend.command(turn, Scratch()).argv)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("name", "wire", "code", "kind"),
+    [
+        ("claude_code", "claude-code-auth-401.jsonl", 1, AuthenticationError),
+        ("claude_code", "claude-code-usage-limit-429-subscription.jsonl", 1, RateLimitError),
+        ("claude_code", "claude-code-killed-by-sigterm.jsonl", 143, TruncatedError),
+        ("claude_code", "claude-code-max-output-tokens.jsonl", 1, OutputTruncatedError),
+        ("codex", "codex-exec-server-error-500.jsonl", 1, ServerError),
+        ("opencode", "opencode-run-max-output-tokens.jsonl", 0, OutputTruncatedError),
+    ],
+)
+async def test_failed_turn_keeps_its_session(
+    standin: StandIn, name: str, wire: str, code: int, kind: type[Exception]
+) -> None:
+    """The error is the dialect's, with the agent's name and what came; the session is known."""
+    standin.plays(f"{name}/{wire}", code=code)
+    async with made(standin, name) as agent:
+        talk = agent.converse()
+        with pytest.raises(kind) as caught:
+            await talk.run("Hello there, who are you?")
+
+    error: Any = caught.value
+    assert name == error.provider
+    assert talk.session is not None
+    assert talk.session.id
+    if kind is OutputTruncatedError:
+        assert error.partial.text.startswith("Hello from the mock model")
+
+
+@pytest.mark.asyncio
+async def test_bad_arguments_are_the_callers(standin: StandIn) -> None:
+    """A child that prints to stderr alone refuses its arguments."""
+    standin.plays("", code=1, stderr="error: unknown option '--nope'\n")
+    async with made(standin, "claude_code", extra_args=("--nope",)) as agent:
+        with pytest.raises(InvalidRequestError, match="unknown option"):
+            await agent.run("Hi")
+
+
+@pytest.mark.asyncio
+async def test_sessions_travel(standin: StandIn, tmp_path: Path) -> None:
+    """A session is captured, pickled, and restored in another home before it is resumed."""
+    kept = f".claude/projects/-p/{CLAUDE_ID}.jsonl"
+    standin.plays("claude_code/claude-code-success.jsonl", files={kept: '{"turn":1}\n'})
+    async with made(standin, "claude_code") as agent:
+        first = (await agent.run("one")).session
+    other = tmp_path / "other"
+    other.mkdir()
+    moved = pickle.loads(pickle.dumps(first))
+    async with claude_code(**{**standin.options(), "home": str(other)}) as agent:
+        await agent.run("two", session=moved)
+    resumed = after(argv_of(standin), "--resume")[0]
+
+    assert first is not None
+    assert {f"{CLAUDE_ID}.jsonl": b'{"turn":1}\n'} == dict(first.files)
+    assert {"claude_code": "2.1.329"} == dict(first.versions)
+    assert first == Session.from_json(first.to_json())
+    assert resumed.startswith(str(other))
+    assert '{"turn":1}\n' == standin.notes[-1]["files"][resumed]
+
+
+@pytest.mark.asyncio
+async def test_codex_sessions_travel(standin: StandIn, tmp_path: Path) -> None:
+    """The rollout goes to its own path in another home, and the thread's tokens go with it."""
+    id = "01a1fb38-475e-7d30-ae1b-1e8764a24302"
+    kept = f".codex/sessions/2026/11/20/rollout-2026-11-20T23-09-00-{id}.jsonl"
+    standin.plays("codex/codex-exec-session-first-turn.jsonl", files={kept: "line\n"})
+    async with made(standin, "codex") as agent:
+        first = (await agent.run("one")).session
+    other = tmp_path / "other"
+    other.mkdir()
+    standin.plays("codex/codex-exec-session-resumed.jsonl")
+    async with codex(**{**standin.options(), "home": str(other)}) as agent:
+        second = await agent.run("two", session=first)
+
+    assert first is not None
+    assert id == first.id
+    assert "line\n" == (other / kept).read_text()
+    assert second.reply.usage is not None
+    assert (120, 30) == (second.reply.usage.input_tokens, second.reply.usage.output_tokens)
+
+
+@pytest.mark.asyncio
+async def test_opencode_sessions_travel(standin: StandIn) -> None:
+    """The export is captured through a file, and imported before the session is resumed."""
+    standin.plays("opencode/opencode-run-session-first-turn.jsonl")
+    async with made(standin, "opencode") as agent:
+        first = (await agent.run("one")).session
+        assert first is not None
+        await agent.run("two", session=first)
+
+    assert {"info": {"id": first.id}} == json.loads(first.files["export.json"])
+    assert first.files["export.json"] == (standin.folder / "imported.json").read_bytes()
+    assert [first.id] == after(argv_of(standin), "--session")
+
+
+def test_sessions_write_nowhere_else(tmp_path: Path) -> None:
+    """A session from elsewhere names no file outside of its place, and takes no newer one away."""
+    from penstock.agents.cli.session import write_files
+
+    for name in ("../x", "/x", "a/../../x", "a\\b", "c:x"):
+        with pytest.raises(ConversationError):
+            write_files(tmp_path, {name: b"x"})
+    write_files(tmp_path, {"a/b": b"one"})
+    write_files(tmp_path, {"a/b": b"one two"})
+    with pytest.raises(ConversationError, match="gone on"):
+        write_files(tmp_path, {"a/b": b"one"})
+    with pytest.raises(ConversationError, match="no session"):
+        Session.from_json(b'{"agent": 5}')
+    assert b"one two" == (tmp_path / "a" / "b").read_bytes()
+
+
+@pytest.mark.asyncio
+async def test_silent_child_meets_the_deadline(standin: StandIn) -> None:
+    """``total`` holds whatever the agent does; a tool at work stops the clocks of silence only."""
+    standin.plays("", sleep=30)
+    async with made(standin, "claude_code") as agent:
+        with pytest.raises(DeadlineError) as caught:
+            await agent.run("Hi", timeouts=Timeouts(total=0.5))
+    assert ("total", "claude_code") == (caught.value.phase, caught.value.provider)
+
+
+@pytest.mark.asyncio
+async def test_cancelled_turn_leaves_no_child(standin: StandIn) -> None:
+    """Who is cancelled is free at once, and the child is ended after."""
+    standin.plays("", sleep=30)
+    agent = made(standin, "codex")
+    running = asyncio.ensure_future(agent.run("Hi"))
+    for _ in range(500):
+        if (standin.folder / "notes.jsonl").exists():
+            break
+        await asyncio.sleep(0.02)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    await asyncio.wait_for(agent.aclose(), 10)
+
+
+@pytest.mark.asyncio
+async def test_agent_is_a_provider(standin: StandIn) -> None:
+    """`open` answers a chat; its reply's state makes the next request go on in the session."""
+    standin.plays("claude_code/claude-code-success.jsonl")
+    async with made(standin, "claude_code") as agent:
+        messages: list[Any] = [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": [{"type": "text", "text": "one"}]},
+        ]
+        stream = await agent.open(ChatRequest(model="claude-code/m9", messages=messages))
+        fold, events = Fold(), []
+        while batch := await stream.read():
+            fold.add(batch)
+            events += [each.name for each in batch if isinstance(each, ProviderEvent)]
+        await stream.aclose()
+        messages += [fold.reply(stream.record).message, {"role": "user", "content": "two"}]
+        again = await agent.open(
+            ChatRequest(model="claude-code", messages=messages, params={"temperature": 1})
+        )
+        await again.aclose()
+        with pytest.raises(UnsupportedFeatureError, match="MCP"):
+            await agent.open(ChatRequest(model="x", messages="x", tools=({"type": "function"},)))
+    first, second = (note["argv"] for note in standin.notes)
+
+    assert HELLO == fold.text
+    assert ["init", "result", "final_text"] == events
+    assert (["m9"], ["Be brief."]) == (after(first, "--model"), after(first, "--system-prompt"))
+    assert [CLAUDE_ID] == after(second, "--resume")
+    assert ["one", "two"] == [note["stdin"] for note in standin.notes]
+    assert ["temperature"] == again.record.dropped
+
+
+@pytest.mark.asyncio
+async def test_retries_follow_the_seeds_rules(
+    standin: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failing server is asked again, a wrong key never."""
+    monkeypatch.setattr("penstock.agents.cli.policy._LONGEST", 0.0)
+    async with made(standin, "codex") as agent:
+        standin.plays("codex/codex-exec-server-error-500.jsonl", code=1)
+        with pytest.raises(ServerError):
+            await agent.run("Hi", retries=Retries(retries=2))
+        asked = len(standin.notes)
+        standin.plays("codex/codex-exec-auth-401.jsonl", code=1)
+        with pytest.raises(AuthenticationError):
+            await agent.run("Hi", retries=Retries(retries=2))
+
+    assert (3, 4) == (asked, len(standin.notes))
+
+
+def test_retry_rules() -> None:
+    """Each kind of error has its rule."""
+    rules = Retries(retries=3, wait_for_reset=100)
+
+    assert [1.0, 2.0, 4.0, None] == [
+        rules.delay(ServerError(), tried=n, now=0) for n in (1, 2, 3, 4)
+    ]
+    assert [0.0, None] == [rules.delay(OutputTruncatedError(), tried=n, now=0) for n in (1, 2)]
+    assert 51.0 == rules.delay(RateLimitError(reset_at=150), tried=1, now=100)
+    assert None is rules.delay(RateLimitError(reset_at=300), tried=1, now=100)
+    assert None is rules.delay(RateLimitError(), tried=1, now=0)
+    assert None is Retries(retries=3).delay(RateLimitError(retry_after=1), tried=1, now=0)
+    assert None is rules.delay(AuthenticationError(), tried=1, now=0)
+    assert None is Retries().delay(ServerError(), tried=1, now=0)
+
+
+def test_options_are_checked() -> None:
+    """An unknown option is refused with the nearest; values that no agent takes are, too."""
+    with pytest.raises(ConfigurationError, match="did you mean 'sandbox'"):
+        codex(sandbx="read-only")
+    with pytest.raises(ConfigurationError, match="no sandbox"):
+        codex(sandbox="none")
+    with pytest.raises(ConfigurationError, match="url= or a command="):
+        Server(name="x")
+    with pytest.raises(ConfigurationError, match="no name"):
+        Server(name="a b", url="http://x")
+
+
+def test_agents_pickle(standin: StandIn) -> None:
+    """An agent travels as what it was told."""
+    agent = made(standin, "codex", servers=(ECHO,))
+
+    assert agent.backend == pickle.loads(pickle.dumps(agent)).backend
