@@ -180,6 +180,7 @@ CLASSIFICATION = {
     "OverloadedError": (True, True, True),
     "OutputTruncatedError": (False, False, False),
     "StructuredOutputError": (False, False, False),
+    "ToolCrashedError": (False, False, False),
     "AllProvidersFailedError": (False, False, False),
     "InternalError": (False, False, False),
 }

@@ -11,6 +11,9 @@ from penstock._version import VERSION as __version__
 
 if TYPE_CHECKING:
     from penstock import (
+        agents as agents,
+    )
+    from penstock import (
         decoders as decoders,
     )
     from penstock import (
@@ -168,7 +171,10 @@ __all__ = [
 
 # Modules that are used by their full names: ``penstock.sse.encode(...)``.
 _MODULES = frozenset(
-    {"decoders", "encoders", "errors", "interfaces", "pipeline", "simulator", "sse", "testing"}
+    {
+        *["agents", "decoders", "encoders", "errors", "interfaces", "pipeline", "simulator"],
+        *["sse", "testing"],
+    }
 )
 
 

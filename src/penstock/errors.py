@@ -34,6 +34,7 @@
     │       └── OverloadedError         529
     ├── OutputTruncatedError            the answer ended at its token limit, and that was refused
     ├── StructuredOutputError           the answer does not fit the asked-for schema
+    ├── ToolCrashedError                a tool of an agent's raised, or its server is gone
     ├── AllProvidersFailedError         every deployment of the plan failed
     └── InternalError                   a fault of penstock's own; please report it
 
@@ -83,6 +84,7 @@ __all__ = [
     "ServerError",
     "StreamClosedError",
     "StructuredOutputError",
+    "ToolCrashedError",
     "TransportError",
     "TruncatedError",
     "UnavailableError",
@@ -464,6 +466,15 @@ class StructuredOutputError(PenstockError):
         super().__init__(message, **fields)
         self.text = text
         self.problems = [dict(problem) for problem in problems]
+
+
+class ToolCrashedError(PenstockError):
+    """A tool raised what it did not announce, or its server is gone.
+
+    ``code`` is the tool's name. ``__cause__``, the exception itself, does not travel in a pickle.
+    """
+
+    kind = "tool_crashed"
 
 
 class AllProvidersFailedError(PenstockError):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from inspect import Parameter, cleandoc, signature
-from typing import Any, TypeAlias, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeAlias, get_type_hints
 
 from penstock.errors import ConfigurationError
 
-__all__ = ["Tool", "tool_schema", "tool_schemas"]
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+__all__ = ["Tool", "parameters_model", "tool_schema", "tool_schemas"]
 
 Tool: TypeAlias = "Mapping[str, Any] | Callable[..., Any]"
 """A dict of the OpenAI shape, or a Python callable. Any: JSON, and whatever the callable takes."""
@@ -45,7 +48,16 @@ def tool_schema(tool: object, at: int = 0) -> Mapping[str, Any]:
     )
 
 
-def _of_callable(tool: Callable[..., Any], at: int) -> dict[str, Any]:
+def parameters_model(tool: Callable[..., Any], at: int = 0) -> type[BaseModel]:
+    """Return the pydantic model of a callable's parameters, which validates a call's arguments.
+
+    Args:
+        tool: The callable.
+        at: Its place among the tools, for the error.
+
+    Raises:
+        ConfigurationError: It has no name, or a parameter that cannot be passed by name.
+    """
     from pydantic import create_model  # slow to import, and only callables need it
 
     name = getattr(tool, "__name__", "")
@@ -61,9 +73,18 @@ def _of_callable(tool: Callable[..., Any], at: int) -> dict[str, Any]:
         if parameter.kind is not Parameter.VAR_KEYWORD:
             default = ... if parameter.default is Parameter.empty else parameter.default
             fields[parameter.name] = (hints.get(parameter.name, Any), default)
-    schema = create_model(name, **fields).model_json_schema()
+    return create_model(name, **fields)
+
+
+def _of_callable(tool: Callable[..., Any], at: int) -> dict[str, Any]:
+    model = parameters_model(tool, at)
+    schema = model.model_json_schema()
     schema.pop("title", None)
-    function = {"name": name, "description": cleandoc(tool.__doc__ or ""), "parameters": schema}
+    function = {
+        "name": model.__name__,
+        "description": cleandoc(tool.__doc__ or ""),
+        "parameters": schema,
+    }
     if not function["description"]:
         del function["description"]
     return {"type": "function", "function": function}
