@@ -181,7 +181,7 @@ async def test_a_tool_that_is_not_there_is_a_result() -> None:
 
 async def test_a_crash_is_an_error_to_the_caller() -> None:
     """The exception is the cause; what other calls gave is kept, and the others are cancelled."""
-    ended = asyncio.Event()
+    ended, added = asyncio.Event(), asyncio.Event()
 
     async def waits() -> None:
         """Wait."""
@@ -192,12 +192,17 @@ async def test_a_crash_is_an_error_to_the_caller() -> None:
 
     async def crashes() -> None:
         """Crash, when the first result is there."""
-        while await run.conversation.length() < 3:  # noqa: ASYNC110  # it tells nobody
-            await asyncio.sleep(0)
+        await added.wait()
         raise KeyError("oh")
 
-    client = ScriptedClient(calls(("add", {"a": 1}), ("crashes", {}), ("waits", {})), says("done"))
-    run = ToolLoop(client, tools=[add, crashes, waits]).run("go")  # type: ignore[arg-type]
+    async def adds() -> str:
+        """Add, and be done when the crash comes."""
+        asyncio.get_running_loop().call_later(0.01, added.set)
+        return "3"
+
+    wanted = calls(("adds", {}), ("crashes", {}), ("waits", {}), ("adds", {}))
+    client = ScriptedClient(wanted, says("done"))
+    run = ToolLoop(client, tools=[adds, crashes, waits]).run("go")  # type: ignore[arg-type]
 
     with pytest.raises(ToolCrashedError, match="the tool 'crashes' crashed: KeyError") as caught:
         await run.collect()
@@ -205,7 +210,8 @@ async def test_a_crash_is_an_error_to_the_caller() -> None:
     assert isinstance(caught.value.__cause__, KeyError)
     assert caught.value.partial is not None
     assert ended.is_set()
-    assert ["user", "assistant", "tool"] == [m["role"] async for m in run.conversation]
+    kept = [m["tool_call_id"] async for m in run.conversation if m["role"] == "tool"]
+    assert ["call_0", "call_3"] == kept
 
 
 async def test_calls_run_at_once_and_answer_in_order() -> None:

@@ -106,6 +106,16 @@ class Calls:
                 self._leave(left)
                 raise
             self._leave(stuck)
+        await self._keep_rest()
+
+    async def _keep_rest(self) -> None:
+        """Keep the results that are there behind one that will not come."""
+        for at in range(self._at, len(self._tasks)):
+            if _gave(self._tasks[at]):
+                (result, _, _), _ = self._tasks[at].result()
+                call = self._pending[at].call
+                await self._history.answer(call, result.content, is_error=result.is_error)
+        self._at = len(self._tasks)
 
     def _leave(self, tasks: Any) -> None:  # Any: a list or a set of tasks
         for task in tasks:

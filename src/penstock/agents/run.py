@@ -192,6 +192,8 @@ class Repeats:
 
 async def _events(job: Job) -> AsyncGenerator[LoopEvent, None]:
     """Yield what happens; whatever is open at any point is closed when this is."""
+    if asyncio._get_running_loop() is None:
+        raise UsageError("a tool loop needs asyncio")
     job.started = asyncio.get_running_loop().time()
     try:
         await _in_time(job, _begin(job))

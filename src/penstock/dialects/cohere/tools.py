@@ -26,8 +26,8 @@ _SUBSET = Subset(
     additional="dropped",
 )
 """What structured outputs take: docs.cohere.com/docs/structured-outputs, "Unsupported schema
-features", and the examples of /docs/parameter-types-in-json. Patterns are taken without ``^``, ``$``
-and lookaheads only, which few are written without: they are left out with a report."""
+features", and the examples of /docs/parameter-types-in-json. Patterns are taken without ``^``,
+``$`` and lookaheads only, which few are written without: they are left out with a report."""
 _EMPTY = {"type": "object", "properties": {}}
 
 
