@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.agents.cli.conftest import StandIn
+from tests.agents.cli.conftest import VECTORS, StandIn
 
 from penstock.agents.cli import (
     Agent,
@@ -525,3 +525,25 @@ def test_agents_pickle(standin: StandIn) -> None:
     agent = made(standin, "codex", servers=(ECHO,))
 
     assert agent.backend == pickle.loads(pickle.dumps(agent)).backend
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("name", "wire"),
+    [
+        ("claude_code", "claude_code/claude-code-success.jsonl"),
+        ("codex", "codex/codex-exec-success.jsonl"),
+        ("opencode", "opencode/opencode-run-success.jsonl"),
+    ],
+)
+async def test_half_a_line_and_exit_code_0_is_torn(standin: StandIn, name: str, wire: str) -> None:
+    """A child that ends inside its last line has not answered, whatever its exit code."""
+    whole = (VECTORS / wire).read_text()
+    half = standin.folder / "half"
+    half.write_text(whole[: whole.rstrip().rfind("\n") + 200 if name != "codex" else -20])
+    standin.plays(str(half), code=0, stderr="last words\n")
+    async with made(standin, name) as agent:
+        with pytest.raises(TruncatedError, match="last words") as caught:
+            await agent.run("Hi")
+    assert caught.value.partial is not None
+    assert caught.value.partial.text.startswith("Hello from the mock model.")
