@@ -198,15 +198,18 @@ async def test_row_40_a_model_id_stays_in_its_place(model: str) -> None:
 async def test_row_40_control_characters_meet_no_socket(road: Road, value: str, place: str) -> None:
     """Row 40: a header that would break its line is refused before anything is sent."""
     header = {"x-mine": value}
-    deployment = road.deployment(
-        api_key=value if place == "key" else KEY,
-        headers=header if place == "deployment" else None,
-    )
-    client = road.client(
-        deployments={"d": deployment}, headers=header if place == "client" else None
-    )
 
-    error = await fails(client.chat("d", "hi", extra_headers=header if place == "call" else None))
+    async def call() -> None:
+        deployment = road.deployment(
+            api_key=value if place == "key" else KEY,
+            headers=header if place == "deployment" else None,
+        )
+        client = road.client(
+            deployments={"d": deployment}, headers=header if place == "client" else None
+        )
+        await client.chat("d", "hi", extra_headers=header if place == "call" else None)
+
+    error = await fails(call())
 
     assert isinstance(error, InvalidHeaderError)
     assert 0 == road.sim.connections.total
