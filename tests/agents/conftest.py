@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
 from penstock.agents import MCPServer
 from penstock.calls import chat_request
@@ -69,6 +68,7 @@ def stdio(**options: Any) -> MCPServer:
 @asynccontextmanager
 async def serving(port: int = 0, *, stateless: bool = False) -> AsyncIterator[tuple[str, Any]]:
     """The test's MCP server over streamable HTTP, in a thread: its URL, and the server."""
+    import uvicorn
     from tests.agents.mcp_server import made
 
     app = made().streamable_http_app(stateless_http=stateless)

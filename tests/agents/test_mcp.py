@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import mcp  # noqa: F401  # without it these tests are left out
 import pytest
 from tests.agents.conftest import ScriptedClient, calls, says, serving, stdio
 
