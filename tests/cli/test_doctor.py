@@ -177,6 +177,32 @@ async def test_a_key_that_no_header_may_have_is_said(
     assert KEY not in printed
 
 
+async def test_what_a_file_supplied_is_said_with_the_file(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The key by its end, the address, and which of the files they are from."""
+    mine, theirs = tmp_path / "mine", tmp_path / "theirs" / "penstock"
+    for folder in (mine, theirs):
+        folder.mkdir(parents=True)
+    (theirs / "penstock.toml").write_text(f'[keys]\ngroq = "{KEY}"\n')
+    (mine / "penstock.toml").write_text(
+        '[deployments."own/x"]\nbase_url = "http://127.0.0.1:1/v1"\napi_key = "env:OWN_KEY"\n'
+    )
+    monkeypatch.delenv("PENSTOCK_CONFIG")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "theirs"))
+    monkeypatch.setenv("OWN_KEY", KEY)
+    monkeypatch.setenv("GROQ_BASE_URL", "http://127.0.0.1:1")
+    monkeypatch.chdir(mine)
+
+    _, groq, printed = await report(capsys, "groq")
+    _, own, more = await report(capsys, "own/x")
+
+    assert f"***cdef ({theirs / 'penstock.toml'})" == groq["key"]["found"]
+    assert "$OWN_KEY ***cdef" == own["key"]["found"]
+    assert "http://127.0.0.1:1/v1 (./penstock.toml)" in own["address"]["found"]
+    assert KEY not in printed + more
+
+
 async def test_nothing_configured_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 1 and one line that says how to begin."""
     assert 1 == await examine(None, False, None, as_json=False)

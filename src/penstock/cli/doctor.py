@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.cli.providers import known_row
 from penstock.cli.reach import Step, proxy_for, steps_to
-from penstock.cli.settings import configured, key_variable, masked_key
+from penstock.cli.settings import configured, key_variable, masked_key, said_where
 from penstock.config import client_arguments, load_config
 from penstock.errors import PenstockError
 from penstock.limits import Timeouts
@@ -21,6 +21,7 @@ from penstock.providers.catalogue import catalogue
 
 if TYPE_CHECKING:
     from penstock.client import Client
+    from penstock.config import Configuration
     from penstock.providers.catalogue import ProviderRow
     from penstock.providers.knock import Knock
     from penstock.providers.resolve import Resolved
@@ -113,11 +114,18 @@ async def _steps(
     except PenstockError as error:
         yield Step("address", False, "not known", error.message)
         return
-    yield _key(place)
+    config = load_config()
+    yield _key(place, name, config)
     url = place.deployment.base_url
     said = place.said_by.get("base_url", "penstock.toml")
     if said == "catalogue" and name.removesuffix("/*") in _own(arguments):
         said = "penstock.toml"
+    if said == "penstock.toml":
+        own = name.removesuffix("/*")
+        found_in = said_where(
+            config, ("deployments", name, "base_url"), ("providers", own, "base_url")
+        )
+        said = said if found_in is None else found_in[1]
     yield Step("address", True, f"{url} ({said}), {place.deployment.dialect}")
     proxy = proxy_for(url, arguments.get("proxy"))
     if proxy is not None:
@@ -137,9 +145,9 @@ async def _steps(
         yield await _probe(client, name, model or (found.models[0] if found.models else None))
 
 
-def _key(place: Resolved) -> Step:
+def _key(place: Resolved, name: str, config: Configuration) -> Step:
     secret, kind = place.deployment.api_key, place.auth
-    variable = next((name for name in secret.variables if os.environ.get(name)), None)
+    variable = next((each for each in secret.variables if os.environ.get(each)), None)
     if variable is not None:
         key = os.environ[variable]
         found = f"${variable} {masked_key(key)}"
@@ -147,7 +155,11 @@ def _key(place: Resolved) -> Step:
             return Step("key", False, found, f"{_ODD}: set {variable} again, without it")
         return Step("key", True, found)
     if secret.given:
-        return Step("key", True, "given in penstock.toml")
+        own = name.removesuffix("/*")
+        places = (("deployments", name, "api_key"), ("providers", own, "api_key"), ("keys", own))
+        said = said_where(config, *places, ("keys", place.provider))
+        shown = "given" if said is None else f"{said[0]} ({said[1]})"
+        return Step("key", True, shown)
     if (
         secret.present
         and secret.variables

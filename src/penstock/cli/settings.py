@@ -25,6 +25,7 @@ __all__ = [
     "default_model",
     "key_variable",
     "masked_key",
+    "said_where",
     "settings",
     "show_config",
 ]
@@ -143,6 +144,14 @@ def _is_overruled(name: str) -> bool:
     """Whether the environment has the key of a provider, which comes before a file's."""
     row = find_row(name)
     return row is not None and key_variable(row) is not None
+
+
+def said_where(config: Configuration, *paths: tuple[str, ...]) -> tuple[Any, str] | None:
+    """Return the first of `paths` that the files say, as it may be shown, and the file."""
+    for path in paths:
+        if path in config.origins:
+            return _masked(path, _at(config.values, path)), _where(config.origins[path])
+    return None
 
 
 def masked_key(key: str) -> str:
