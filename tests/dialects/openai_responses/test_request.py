@@ -23,6 +23,8 @@ from penstock.request import ChatRequest
 STREAMED = TypeAdapter(list[ResponseCreateParamsStreaming], config=ConfigDict(extra="forbid"))
 WHOLE = TypeAdapter(list[ResponseCreateParamsNonStreaming], config=ConfigDict(extra="forbid"))
 ENCRYPTED = "reasoning.encrypted_content"
+CLOSED = {"type": "object", "additionalProperties": False}
+"""A schema of the subset that strict ones have."""
 WEATHER = {
     "name": "weather",
     "description": "The weather.",
@@ -152,7 +154,7 @@ def test_every_parameter_at_once_is_what_the_sdk_takes() -> None:
         tools=({"type": "function", "function": WEATHER},),
         response_format={
             "type": "json_schema",
-            "json_schema": {"name": "a", "strict": True, "schema": {"type": "object"}},
+            "json_schema": {"name": "a", "strict": True, "schema": CLOSED},
         },
         extra_body={"reasoning": {"summary": "auto"}, "truncation": "auto", "max_tool_calls": 3},
         strict=True,
@@ -168,7 +170,7 @@ def test_every_parameter_at_once_is_what_the_sdk_takes() -> None:
             "type": "json_schema",
             "name": "a",
             "strict": True,
-            "schema": {"type": "object"},
+            "schema": CLOSED,
         },
     } == body["text"]
     assert {"include_obfuscation": False} == body["stream_options"]
@@ -193,8 +195,8 @@ TOOLS: list[tuple[Any, Any]] = [
         },
     ),
     (
-        {"type": "function", "function": {**WEATHER, "strict": True}},
-        {"type": "function", **WEATHER, "strict": True},
+        {"type": "function", "function": {**WEATHER, "parameters": CLOSED, "strict": True}},
+        {"type": "function", **WEATHER, "parameters": CLOSED, "strict": True},
     ),
     (
         {"type": "function", **WEATHER, "strict": None, "defer_loading": True},

@@ -12,6 +12,7 @@ from penstock.dialects.openai_chat.messages import conversation
 from penstock.dialects.openai_chat.parameters import PARAMETERS
 from penstock.dialects.places import Losses
 from penstock.dialects.shapes import check_shapes
+from penstock.dialects.strict_schemas import with_strict_schemas
 from penstock.errors import ConfigurationError, UnsupportedFeatureError, UsageError
 from penstock.interfaces import Outgoing
 
@@ -37,6 +38,8 @@ def encode(request: ChatRequest, target: Target, dialect: str, dropped: list[str
         UnsupportedFeatureError: The request is strict, and something would be dropped.
     """
     losses = Losses(dialect, dropped, strict=request.strict)
+    if request.tools or request.response_format is not None:
+        request = with_strict_schemas(request, losses)
     fields = _worded(_said(request, target), request, target.quirks, losses)
     for extra, source in (
         (target.extra_body, ConfigurationError),

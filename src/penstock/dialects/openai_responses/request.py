@@ -26,6 +26,7 @@ from penstock.dialects.openai_responses.tools import (
 )
 from penstock.dialects.places import Losses
 from penstock.dialects.shapes import check_shapes
+from penstock.dialects.strict_schemas import with_strict_schemas
 from penstock.errors import UnsupportedFeatureError, UsageError
 from penstock.interfaces import Outgoing
 
@@ -54,6 +55,8 @@ def encode(request: ChatRequest, target: Target, dialect: str, dropped: list[str
             for what would make another answer.
     """
     losses = Losses(dialect, dropped, strict=request.strict)
+    if request.tools or request.response_format is not None:
+        request = with_strict_schemas(request, losses)
     extra = {**target.extra_body, **request.extra_body}
     fields: dict[str, Json] = {"model": target.model, "stream": request.stream}
     if _left_unsaid("store", request, target, extra) and not any(map(extra.get, STATEFUL)):
