@@ -207,7 +207,7 @@ async def test_a_run_goes_on_after_a_crash(tmp_path: Path, suffix: str) -> None:
             "go", conversation=conversation
         )
     )
-    while made != ["pay", "read"]:  # noqa: ASYNC110  # the next line is where it stays
+    while sorted(made) != ["pay", "read"]:  # noqa: ASYNC110  # the next line is where it stays
         await asyncio.sleep(0.001)
     first.cancel()
     await asyncio.wait([first])
@@ -221,7 +221,7 @@ async def test_a_run_goes_on_after_a_crash(tmp_path: Path, suffix: str) -> None:
     results = {e.name: e.content for e in found if isinstance(e, ToolResultEvent)}
     assert "may or may not have taken effect" in str(results.pop("pay"))
     assert {"read": "read", "look": "seen 0"} == results
-    assert ["pay", "read", "read"] == made
+    assert ["pay", "read", "read"] == sorted(made)
     assert ["user", "assistant", "tool", "tool", "tool", "user", "assistant"] == roles
 
 
