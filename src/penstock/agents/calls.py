@@ -263,7 +263,7 @@ def _arguments(call: ToolCall) -> Json:
         return {}
     try:
         arguments = msgspec.json.decode(call.arguments)
-    except (ValueError, RecursionError) as fault:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as fault:
         raise ToolError(f"the arguments are not valid JSON: {fault}") from None
     if not isinstance(arguments, dict):
         raise ToolError("the arguments must be a JSON object")

@@ -428,7 +428,7 @@ def _canonical(arguments: str) -> str:
     """Return arguments so that the same ones are the same text, however they are spelt."""
     try:
         return msgspec.json.encode(msgspec.json.decode(arguments), order="deterministic").decode()
-    except (ValueError, RecursionError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return arguments
 
 
