@@ -40,6 +40,9 @@ from penstock.errors import (
 )
 from penstock.simulator.wires.event_stream import message
 
+# botocore leaves the connection of a stream that failed to the collector, which tells of it then.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 SAID: list[Any] = [{"role": "user", "content": "one two three"}]
 THEIRS: list[Any] = [{"role": "user", "content": [{"text": "one two three"}]}]
 SCHEMA = {
