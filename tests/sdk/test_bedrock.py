@@ -7,6 +7,7 @@ their call, as Bedrock does, so that a turn which loses something of the one bef
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import Iterator
 from contextlib import suppress
@@ -42,6 +43,14 @@ from penstock.simulator.wires.event_stream import message
 
 # botocore leaves the connection of a stream that failed to the collector, which tells of it then.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def collected() -> Iterator[None]:
+    """Collect what is left here, and not in another module's test."""
+    yield
+    gc.collect()
+
 
 SAID: list[Any] = [{"role": "user", "content": "one two three"}]
 THEIRS: list[Any] = [{"role": "user", "content": [{"text": "one two three"}]}]
