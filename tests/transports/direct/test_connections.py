@@ -35,7 +35,8 @@ pytestmark = pytest.mark.asyncio
 
 async def test_idle_connections_are_closed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a burst opened is closed when it has been idle for long."""
-    monkeypatch.setattr("penstock.transports.direct.pool.KEEPALIVE", 2.0)  # longer than a burst takes on a busy machine
+    # Longer than a burst takes on a busy machine.
+    monkeypatch.setattr("penstock.transports.direct.pool.KEEPALIVE", 2.0)
     peer = await stage.peer(always(answer(b"ok")))
     transport = own(stage)
     wires = await asyncio.gather(*(transport.open(call_to(peer.url)) for _ in range(20)))
