@@ -23,7 +23,7 @@ from penstock.transports.watchdog import Watchdog
 
 pytestmark = [
     pytest.mark.asyncio,
-    pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX"),
+    pytest.mark.skipif(sys.platform == "win32", reason="platform: process groups are POSIX"),
 ]
 
 CHILD = str(Path(__file__).parent / "child.py")
