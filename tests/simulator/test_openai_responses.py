@@ -205,3 +205,17 @@ async def test_a_body_above_the_bound_is_known_by_its_ends() -> None:
     ask = read(intake({"model": "m", "stream": True, "input": [*filler, user]}))
     assert ("m", True, "user", "the end") == (ask.model, ask.stream, ask.last_role, ask.text)
     assert "tool" == read(intake({"model": "m", "input": [*filler, user, result]})).last_role
+
+
+async def test_tools_in_a_namespace_are_called_with_it(client: openai.AsyncOpenAI) -> None:
+    """Codex has an MCP server's tools in one; ``tool`` says which of all tools is called."""
+    function: Any = {"type": "function", "name": "f", "strict": False, "parameters": {}}
+    inner: Any = [{**function, "name": "add"}, {**function, "name": "big"}]
+    space: Any = {"type": "namespace", "name": "mcp__x", "description": "", "tools": inner}
+    tools: Any = [function, space]
+    called = []
+    for model in ("tools", "tools?tool=big", "tools?tool=nothing"):
+        response = await client.responses.create(model=model, input="x", tools=tools)
+        called += [(i.name, i.namespace) for i in response.output if i.type == "function_call"]
+
+    assert [("f", None), ("big", "mcp__x"), ("f", None)] == called

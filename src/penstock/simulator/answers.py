@@ -218,7 +218,8 @@ def _tools(ask: Ask, behavior: Behavior, choice: int) -> Answer:
     if ask.last_role in ("tool", "function"):
         return _text(ask, behavior, choice)
     known = json.loads(ask.tools) if ask.tools else []
-    tools = known or [{"name": "get_weather", "schema": _WEATHER}]
+    wanted = [each for each in known if each["name"].endswith(behavior.tool or "")]
+    tools = wanted or known or [{"name": "get_weather", "schema": _WEATHER}]
     count = 1 if behavior.calls is None else behavior.calls
     calls = [
         _call(tools[number % len(tools)], behavior, choice * count + number)

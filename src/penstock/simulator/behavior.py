@@ -63,6 +63,7 @@ class Behavior:
     alphabet: str = _doc("ascii", "ascii, latin, greek, cjk or emoji: the letters of the text")
     reasoning: int | None = _doc(None, "reasoning chunks before the text")
     calls: int | None = _doc(None, "tool calls in the answer")
+    tool: str | None = _doc(None, "only tools whose names end so are called, where there are any")
     finish: str | None = _doc(None, "the finish reason, whatever the answer; `none` leaves it out")
     concurrency: int | None = _doc(None, "429 when more requests than this are being answered")
     status: int | None = _doc(None, "answer with this status and a vendor's error body")

@@ -56,13 +56,9 @@ def _items(said: Answer, ask: Ask, behavior: Behavior) -> Iterator[Iterator[Part
     refusal = said.refusal or (["I will not."] if "refusal" in behavior.shape else ())
     if refusal:
         yield _message(refusal, "refusal", behavior)
-    custom = {
-        tool["name"]
-        for tool in (json.loads(ask.tools) if ask.tools else ())
-        if tool.get("kind") == "custom"
-    }
+    tools = {tool["name"]: tool for tool in (json.loads(ask.tools) if ask.tools else ())}
     for call in said.calls:
-        yield _call(call, custom=call.name in custom)
+        yield _call(call, tools.get(call.name, {}))
 
 
 def _any(pieces: Iterable[str]) -> bool:
@@ -153,10 +149,13 @@ def _citation(text: str) -> Object:
     return {"type": "url_citation", **spot, "title": "Penstock", "url": _URL}
 
 
-def _call(call: Call, *, custom: bool) -> Iterator[Part]:
+def _call(call: Call, tool: Object) -> Iterator[Part]:
+    custom = tool.get("kind") == "custom"
     kind, field = ("custom_tool_call", "input") if custom else ("function_call", "arguments")
     name = f"{'ctc' if custom else 'fc'}_{call.id}"
     item = {"id": name, "type": kind, "call_id": call.id, "name": call.name}
+    if tool.get("namespace"):
+        item["namespace"] = tool["namespace"]
     if not custom:
         item["status"] = "in_progress"
     yield _added({**item, field: ""})

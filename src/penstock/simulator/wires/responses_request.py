@@ -7,7 +7,7 @@ only both ends are there, as in `penstock.simulator.wires.openai_request`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -62,11 +62,7 @@ def read(body: Intake) -> Ask:
     except msgspec.MsgspecError as exc:
         raise ValueError(f"The body is not a request for a response: {exc}") from exc
     role, text = _last(request.input)
-    named = [
-        {"name": tool["name"], "schema": tool.get("parameters") or {}, "kind": tool.get("type")}
-        for tool in request.tools or ()
-        if tool.get("type") in ("function", "custom") and isinstance(tool.get("name"), str)
-    ]
+    named = list(_named(request.tools or ()))
     return Ask(
         model=request.model,
         stream=bool(request.stream),
@@ -79,6 +75,19 @@ def read(body: Intake) -> Ask:
         input_tokens=max(body.length // 4, 1),
         background=bool(request.background),
     )
+
+
+def _named(tools: Iterable[dict[str, Any]], namespace: str = "") -> Iterator[dict[str, Any]]:
+    """Produce the tools that can be called, those in namespaces with its name."""
+    for tool in tools:
+        kind, name = tool.get("type"), tool.get("name")
+        if not isinstance(name, str):
+            continue
+        if kind == "namespace":
+            yield from _named(tool.get("tools") or (), name)
+        elif kind in ("function", "custom"):
+            schema = tool.get("parameters") or {}
+            yield {"name": name, "schema": schema, "kind": kind, "namespace": namespace}
 
 
 def _salvaged(body: Intake) -> Ask:
