@@ -255,6 +255,29 @@ def bench(frames: int, rounds: int) -> None:
         measure(name, wire, len(make(1)), count, one, rounds)
 
 
+def long_strings(sizes: tuple[int, ...], rounds: int) -> None:
+    """Print what one element with one long string costs in small reads: it should not grow."""
+    runs = {
+        "penstock": ours(JSONArrayDecoder),
+        "ijson yajl2_c": ready(partial(ijson_peer, "yajl2_c")),
+    }
+    print("\nJSON array, one string in reads of 1024 bytes, ms of CPU for each MiB")
+    for peer, run in runs.items():
+        if run is None:
+            continue
+        costs = []
+        for size in sizes:
+            wire = b'[{"data":"' + b"iVBORw0KGgoA" * (size // 12) + b'"}]'
+            reads = [wire[start : start + KIB] for start in range(0, len(wire), KIB)]
+            times = []
+            for _ in range(rounds):
+                begun = time.process_time()
+                assert run(reads) == 1, f"{peer} found no element"
+                times.append(time.process_time() - begun)
+            costs.append(f"{size // KIB} KiB {median(times) * 1e3 * KIB * KIB / size:.1f}")
+        print(f"  {peer:<28} {', '.join(costs)}")
+
+
 def damaged(source: random.Random) -> Iterator[tuple[Callable[[], Any], bytes]]:
     """Yield decoders with wires that are almost right."""
     for make, unit in (
@@ -316,11 +339,13 @@ def main() -> None:
     print(setting())
     if options.smoke:
         bench(frames=200, rounds=1)
+        long_strings((16 * KIB, 64 * KIB), rounds=1)
         fuzz(1, options.seed)
     elif options.fuzz:
         fuzz(options.fuzz, options.seed)
     else:
         bench(options.frames, options.rounds)
+        long_strings((256 * KIB, 1024 * KIB, 4096 * KIB), options.rounds)
 
 
 if __name__ == "__main__":
