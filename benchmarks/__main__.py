@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-_NOT_SCRIPTS = {"__main__", "fresh", "floor"}
+_NOT_SCRIPTS = {"__main__", "environments", "floor", "fresh", "peers", "rounds"}
 
 
 def main() -> int:

@@ -4,28 +4,37 @@
 fresh processes. CPU is the client's per chunk; memory is the growth of the resident size from
 before the streams to its peak, per stream; the slowest stream says whether anybody starved.
 
-Not shown: TLS. On two cores the simulator takes one of them.
+Not shown: TLS. On two cores the simulator takes one of them, and what a client cannot keep up with
+comes late, in larger reads, so that a slow client looks cheaper per chunk than it is.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any
 
-from benchmarks.fresh import fresh, installed, rss, setting, simulator
+from benchmarks.fresh import fresh, rss, setting, simulator
+from benchmarks.peers import CLIENTS, OPEN, Once
+from benchmarks.rounds import Case, Peer, Report, options, paired, present
 
-__all__ = ["main"]
+__all__ = ["main", "measure"]
 
-PROMPT = [{"role": "user", "content": "hi"}]
 TOKENS, RATE = 50, 100
 MODEL = f"text?tokens={TOKENS}&rate={RATE}"
+_UNITS = {
+    "cpu": "µs CPU a chunk",
+    "memory": "KiB a stream",
+    "slowest": "s for the slowest stream",
+}
 
 
-async def _run(once: Callable[[], Awaitable[int]], streams: int) -> dict[str, float]:
+async def measure(peer: str, url: str, streams: int) -> dict[str, float]:
+    """Return the figures of one peer, by the names of `_UNITS`."""
+    async with OPEN[peer](url, MODEL) as once:
+        return await _run(once, streams)
+
+
+async def _run(once: Once, streams: int) -> dict[str, float]:
     await once()
     before, peak, slowest = rss(), 0, 0.0
 
@@ -43,113 +52,44 @@ async def _run(once: Callable[[], Awaitable[int]], streams: int) -> dict[str, fl
             await asyncio.sleep(0.05)
 
     watcher = asyncio.create_task(watch())
-    cpu, wall = time.process_time(), time.perf_counter()
+    cpu = time.process_time()
     counts = await asyncio.gather(*(one() for _ in range(streams)))
-    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    cpu = time.process_time() - cpu
     watcher.cancel()
     assert min(counts) >= TOKENS, min(counts)
+    memory = max(peak, rss()) - before
     return {
         "cpu": cpu / sum(counts) * 1e6,
-        "wall": wall,
+        "memory": memory / streams / 1024,
         "slowest": slowest,
-        "memory": (peak - before) / streams / 1024,
     }
 
 
-async def direct(url: str, streams: int) -> dict[str, float]:
-    """Measure the public API over connections of its own."""
-    return await penstock(url, streams, transport="direct")
-
-
-async def penstock(url: str, streams: int, transport: str = "httpx") -> dict[str, float]:
-    """Measure the public API."""
-    import penstock as ps
-
-    limits = ps.Limits(max_connections=streams)
-    timeouts = ps.Timeouts(connect=60, total=None)
-    deployments = {"d": ps.Deployment(f"{url}/v1", model=MODEL)}
-    async with ps.Client(
-        deployments=deployments, limits=limits, timeouts=timeouts, transport=transport
-    ) as client:
-
-        async def once() -> int:
-            count = 0
-            async with client.stream("d", PROMPT) as stream:
-                async for _ in stream:
-                    count += 1
-            return count
-
-        return await _run(once, streams)
-
-
-async def bare(url: str, streams: int) -> dict[str, float]:
-    """Measure a loop over httpx by hand."""
-    import httpx
-
-    request = {"model": MODEL, "messages": PROMPT, "stream": True}
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-    async with httpx.AsyncClient(limits=limits, timeout=120) as client:
-
-        async def once() -> int:
-            count, rest = 0, b""
-            async with client.stream("POST", f"{url}/v1/chat/completions", json=request) as answer:
-                async for data in answer.aiter_raw():
-                    *events, rest = (rest + data).split(b"\n\n")
-                    for event in events:
-                        if event != b"data: [DONE]":
-                            json.loads(event[6:])
-                            count += 1
-            return count
-
-        return await _run(once, streams)
-
-
-async def openai_sdk(url: str, streams: int) -> dict[str, float]:
-    """Measure ``openai.AsyncOpenAI`` with its pool made as large as the number of streams."""
-    import httpx
-    import openai
-
-    http: Any = httpx.AsyncClient(
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=None), timeout=120
-    )
-    async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="none", http_client=http) as client:
-
-        async def once() -> int:
-            count = 0
-            async for _ in await client.chat.completions.create(
-                model=MODEL, messages=PROMPT, stream=True
-            ):
-                count += 1
-            return count
-
-        return await _run(once, streams)
-
-
-PEERS = {
-    "bare": "httpx",
-    "direct": "httptools",
-    "penstock": "penstock",
-    "openai_sdk": "openai",
-}
-
-
 def main() -> None:
-    """Measure every peer that is installed."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--smoke", action="store_true", help="a small, quick run")
-    counts = (20,) if parser.parse_args().smoke else (500, 2000)
-    print(f"{TOKENS} chunks a stream at {RATE} a second. {setting()}")
+    """Measure every peer, and print ratios to the floor."""
+    chosen = options(__doc__, rounds=3)
+    report = Report("concurrency", __doc__ or "")
+    peers = present(CLIENTS, chosen, report)
+    print(f"{TOKENS} chunks a stream at {RATE} a second, {chosen.rounds} rounds. {setting()}")
     with simulator() as url:
-        for streams in counts:
-            for name, module in PEERS.items():
-                if not installed(module):
-                    continue
-                found = fresh("benchmarks.concurrency", name, url=url, streams=streams)
-                print(
-                    f"{streams:5} streams  {name:12} {found['cpu']:7.1f} µs CPU a chunk  "
-                    f"{found['memory']:6.0f} KiB a stream  {found['wall']:6.1f} s, "
-                    f"slowest stream {found['slowest']:.1f} s"
+        for streams in (20,) if chosen.smoke else (500, 2000):
+
+            def once(peer: Peer, streams: int = streams) -> dict[str, float]:
+                found: dict[str, float] = fresh(
+                    "benchmarks.concurrency",
+                    "measure",
+                    python=peer.python,
+                    peer=peer.name,
+                    url=url,
+                    streams=streams,
                 )
+                return found
+
+            rows = paired(peers, chosen.rounds, once, report)
+            for kind, unit in _UNITS.items():
+                found = {name: [each[kind] for each in values] for name, values in rows.items()}
+                report.add(Case(f"{streams:,} streams", unit, "floor", found))
+    report.finish(chosen.json)
 
 
 if __name__ == "__main__":

@@ -71,6 +71,10 @@ class Floor(asyncio.BufferedProtocol):
         await self._done
         return self._count
 
+    def close(self) -> None:
+        """End the connection."""
+        self._transport.abort()
+
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the next bytes go."""
         return self._buffer

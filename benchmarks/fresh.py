@@ -23,18 +23,26 @@ from typing import Any
 
 __all__ = ["fresh", "installed", "median", "rss", "setting", "simulator"]
 
-_SOURCE = Path(__file__).parents[1] / "src"
+_ROOT = Path(__file__).parents[1]
+_SOURCE = _ROOT / "src"
 _MARK = "@@result "
 
 
-def fresh(module: str, function: str, *, seconds: float = 600.0, **arguments: Any) -> Any:
-    """Return what ``module.function(**arguments)`` returns in a new process.
+def fresh(
+    module: str,
+    function: str,
+    *,
+    seconds: float = 600.0,
+    python: str = sys.executable,
+    **arguments: Any,
+) -> Any:
+    """Return what ``module.function(**arguments)`` returns in a new process, of `python`.
 
     Raises:
         RuntimeError: It failed; the message has the end of its traceback.
     """
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.fresh", module, function, json.dumps(arguments)],
+        [python, "-m", "benchmarks.fresh", module, function, json.dumps(arguments)],
         capture_output=True,
         text=True,
         timeout=seconds,
@@ -92,8 +100,9 @@ def setting() -> str:
 
 
 def _environment() -> dict[str, str]:
-    path = os.pathsep.join(filter(None, [str(_SOURCE), os.environ.get("PYTHONPATH")]))
-    return os.environ | {"PYTHONPATH": path} if _SOURCE.is_dir() else dict(os.environ)
+    own = [str(_SOURCE), str(_ROOT)] if _SOURCE.is_dir() else []
+    path = os.pathsep.join(filter(None, [*own, os.environ.get("PYTHONPATH")]))
+    return os.environ | {"PYTHONPATH": path} if path else dict(os.environ)
 
 
 def _main() -> None:

@@ -1,0 +1,185 @@
+"""Paired rounds: every peer once in each, so that what changes on the machine meets all of them.
+
+A ratio is taken within a round and the median over the rounds, with the lowest and the highest
+beside it: a figure whose spread is as large as its distance from one says nothing.
+
+A `Report` is what a script found. It prints as a table, and ``--json FILE`` keeps it, values and
+all, for the page of figures (``docs/benchmarks.py``) and for whoever wants to compute otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import datetime
+import json
+import re
+import statistics
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.environments import here, python_of, versions
+from benchmarks.fresh import setting
+
+__all__ = ["Case", "Peer", "Report", "options", "paired", "present"]
+
+SCHEMA = 1
+"""The version of the JSON form."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Somebody who is measured."""
+
+    name: str
+    """What it is called in the tables."""
+    environment: str
+    """What it is installed in, a name of `ENVIRONMENTS`."""
+    python: str = sys.executable
+    """The interpreter to measure it with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One comparison: what was measured of each peer, a figure for each round."""
+
+    name: str
+    unit: str
+    reference: str
+    """The peer whom the ratios are to."""
+    found: dict[str, list[float]]
+
+    def ratios(self, peer: str) -> list[float]:
+        """Return the ratio of `peer` to the reference in each round."""
+        pairs = zip(self.found[peer], self.found[self.reference], strict=True)
+        return [value / other if other else float("nan") for value, other in pairs]
+
+    def lines(self) -> list[str]:
+        """Return the table, a line a peer."""
+        lines = [f"{self.name}  ({self.unit})"]
+        for peer, values in self.found.items():
+            line = f"  {peer:22} {statistics.median(values):10.2f}"
+            if self.reference in self.found:
+                ratios = self.ratios(peer)
+                line += f" {statistics.median(ratios):8.2f} x {self.reference}"
+                line += f"  ({min(ratios):.2f} to {max(ratios):.2f})"
+            lines.append(line)
+        return lines
+
+
+@dataclass(slots=True)
+class Report:
+    """What a script found.
+
+    Args:
+        question: The script's name.
+        about: Its docstring: the first line is the question, the paragraph that begins with
+            ``Not shown`` what the figures hide.
+    """
+
+    question: str
+    about: str = field(repr=False)
+    cases: list[Case] = field(default_factory=list)
+    versions: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+    """Peers that could not be measured, and why."""
+
+    def add(self, case: Case) -> None:
+        """Keep `case`, and print it."""
+        self.cases.append(case)
+        print("\n".join(case.lines()), flush=True)
+
+    def finish(self, path: str | None) -> None:
+        """Write the JSON form to `path`, if there is one, and leave with 1 if a peer is missing."""
+        if path is not None:
+            self._save(path)
+        for name, why in self.missing.items():
+            print(f"{name} could not be measured: {why}", file=sys.stderr)
+        if self.missing:
+            raise SystemExit(1)
+
+    def _save(self, path: str) -> None:
+        title, _, rest = self.about.partition("\n")
+        hides = re.search(r"^Not shown: (.*?)(?:\n\n|\Z)", rest, re.DOTALL | re.MULTILINE)
+        kept = {
+            "schema": SCHEMA,
+            "question": self.question,
+            "title": title,
+            "hides": " ".join(hides[1].split()) if hides else "",
+            "taken": datetime.date.today().isoformat(),
+            "setting": setting(),
+            "versions": self.versions,
+            "missing": self.missing,
+            "cases": [dataclasses.asdict(case) for case in self.cases],
+        }
+        Path(path).write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+def options(about: str | None, *, rounds: int = 5) -> argparse.Namespace:
+    """Return what the command line of a script says."""
+    parser = argparse.ArgumentParser(description=(about or "").partition("\n")[0])
+    parser.add_argument("--smoke", action="store_true", help="a small, quick run, as --here")
+    parser.add_argument("--json", metavar="FILE", help="keep what was found")
+    parser.add_argument("--rounds", type=int, default=rounds, help="default: %(default)s")
+    parser.add_argument(
+        "--here", action="store_true", help="only the peers that this interpreter has"
+    )
+    parser.add_argument("--peers", help="only these, by name, with commas between")
+    found = parser.parse_args()
+    if found.smoke:
+        found.rounds, found.here = 1, True
+    return found
+
+
+def present(
+    peers: Mapping[str, str], chosen: argparse.Namespace, report: Report | None = None
+) -> list[Peer]:
+    """Return those of `peers` (name to environment) that can be measured, each with its Python."""
+    names = chosen.peers.split(",") if chosen.peers else list(peers)
+    found = []
+    for name in names:
+        environment = peers[name]
+        if chosen.here:
+            if here(environment):
+                found.append(Peer(name, environment))
+            continue
+        peer = Peer(name, environment, python_of(environment))
+        found.append(peer)
+        if report is not None:
+            _note_versions(report, peer)
+    return found
+
+
+_SHOWN = {"any-llm": "any-llm-sdk", "pydantic-ai": "pydantic-ai-slim"}
+_SHOWN |= {"exoclaw": "exoclaw-provider-openai"}
+
+
+def _note_versions(report: Report, peer: Peer) -> None:
+    package = _SHOWN.get(peer.environment, peer.environment)
+    if package != "penstock" and package not in report.versions:
+        report.versions[package] = versions(peer.python)[package]
+
+
+def paired(
+    peers: Iterable[Peer], rounds: int, measure: Callable[[Peer], Any], report: Report
+) -> dict[str, list[Any]]:  # Any: whatever `measure` returns
+    """Return what `measure` says of each peer, a value for each round.
+
+    Every other round goes backwards, so that a machine that warms or tires favours nobody. Who
+    fails is noted in the report, and is left out.
+    """
+    found: dict[str, list[Any]] = {}
+    left = list(peers)
+    for at in range(rounds):
+        for peer in left if at % 2 == 0 else left[::-1]:
+            try:
+                found.setdefault(peer.name, []).append(measure(peer))
+            except RuntimeError as error:
+                report.missing[peer.name] = str(error).strip().rpartition("\n")[2][:200]
+        for name in report.missing:
+            found.pop(name, None)
+        left = [peer for peer in left if peer.name not in report.missing]
+    return {peer.name: found[peer.name] for peer in left}
