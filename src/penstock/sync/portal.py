@@ -46,7 +46,6 @@ Gate: TypeAlias = "asyncio.Future[None]"
 _CLEANUP_TIMEOUT = 2.0
 """Seconds that a cancelled call, or the interpreter's exit, waits for clean-up (fault matrix)."""
 
-
 _LONGEST_WAIT = 1.0
 """Seconds; `next_of` has the reason. Waking up once in that time costs 5 us."""
 
@@ -129,6 +128,16 @@ class Portal:
         thread.start()
         return Job(thread, main, lost)
 
+    def post(self, function: Callable[[], Awaitable[object]]) -> None:
+        """Have `function` awaited on the loop, and wait for nothing: for finalizers.
+
+        Where no loop runs in this process it is not called. What it raises is logged.
+        """
+        thread = self._threads.get(os.getpid())
+        if thread is not None and thread.loop is not None:
+            with suppress(RuntimeError):  # it has ended
+                thread.loop.call_soon_threadsafe(thread.aside, function)
+
     def close(self, *args: object) -> None:
         """End the loop: await ``closing(*args)``, cancel what is left, wait for the thread.
 
@@ -175,14 +184,14 @@ class Portal:
         thread = self._threads.get(os.getpid())
         if thread is not None and thread.loop is loop:
             raise UsageError(
-                "a SyncClient was called on its own event loop, which would wait for itself: "
+                "a blocking call was made on its own event loop, which would wait for itself: "
                 "use penstock.Client there"
             )
         if not self._warned:
             self._warned = True
             _log.warning(
-                "SyncClient blocks the event loop of this thread while it waits; "
-                "penstock.Client is the same with await"
+                "a blocking call stops the event loop of this thread while it waits; "
+                "penstock.Client has the same with await"
             )
 
 
@@ -258,6 +267,7 @@ class _LoopThread:
         self._stopped = False
         self._over = False
         self._jobs: set[Job] = set()
+        self._asides: set[asyncio.Task[None]] = set()
         self._failure: BaseException | None = None
 
     @property
@@ -312,6 +322,12 @@ class _LoopThread:
         """Note that `job` is done."""
         self._jobs.discard(job)
 
+    def aside(self, function: Callable[[], Awaitable[object]]) -> None:
+        """Begin a call that nobody waits for; on the loop only."""
+        task = asyncio.ensure_future(_logged(function))
+        self._asides.add(task)
+        task.add_done_callback(self._asides.discard)
+
     def stop(self, *args: object) -> None:
         """Ask the loop to end; from any thread, and from a finalizer."""
         atexit.unregister(self._at_exit)
@@ -356,6 +372,7 @@ class _LoopThread:
             self._stop.set()
         self._tell()
         await self._stop.wait()
+        await asyncio.gather(*self._asides)
         await self._closing(*self._arguments)
 
 
@@ -425,6 +442,13 @@ class _Desk:
             if item is _END:
                 return
             yield cast("T", item)
+
+
+async def _logged(function: Callable[[], Awaitable[object]]) -> None:
+    try:
+        await function()
+    except Exception:  # nobody waits who could be told
+        _log.exception("what a collected object held cannot be closed")
 
 
 async def _next(items: AsyncIterator[object]) -> object:

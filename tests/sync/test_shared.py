@@ -1,0 +1,110 @@
+"""The portal that shims share, and what they hold on it."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+import threading
+from queue import SimpleQueue
+
+import pytest
+
+from penstock.sync.portal import Portal
+from penstock.sync.shared import hold, shared_portal
+
+
+class Owner:
+    """A shim, as far as its end goes."""
+
+
+def current() -> str:
+    """The thread that runs this."""
+    return threading.current_thread().name
+
+
+def test_a_process_has_one() -> None:
+    """Whoever asks gets the same portal, and calls run on its thread."""
+    assert shared_portal() is shared_portal()
+    assert "penstock-portal" == shared_portal().call(current)
+
+
+def test_what_an_owner_held_is_closed_when_it_is_gone() -> None:
+    """On the loop, and nobody waits for it."""
+    closed: SimpleQueue[str] = SimpleQueue()
+
+    async def close() -> None:
+        closed.put(current())
+
+    owner = Owner()
+    hold(owner, close)
+    shared_portal().call(current)
+    assert closed.empty()
+    del owner
+    gc.collect()
+
+    assert "penstock-portal" == closed.get(timeout=10)
+
+
+def test_a_call_that_nobody_waits_for_is_waited_for_at_the_end() -> None:
+    """Closing a portal lets what was posted come to its end; what that raises is logged."""
+    done: list[str] = []
+
+    async def work() -> None:
+        done.append("begun")
+
+    async def fail() -> None:
+        raise ValueError("not closed")
+
+    async def nothing() -> None:
+        done.append("closing")
+
+    portal = Portal(nothing)
+    portal.post(work)  # no loop yet: nothing was opened on it
+    portal.call(current)
+    portal.post(work)
+    portal.post(fail)
+    portal.close()
+
+    assert ["begun", "closing"] == done
+
+
+EXIT = """
+from penstock.sync.shared import hold, shared_portal
+
+class Owner: pass
+
+async def close():
+    print("closed", flush=True)
+
+owner = Owner()
+hold(owner, close)
+shared_portal().call(int)
+"""
+
+
+def test_the_interpreters_end_closes_what_is_held() -> None:
+    """A program that forgets its shims leaves nothing behind."""
+    done = subprocess.run(
+        [sys.executable, "-c", EXIT], capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert "closed\n" == done.stdout
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="platform: no fork")
+def test_a_forked_child_has_its_own_loop() -> None:
+    """The parent's thread is not there; the child's calls start another."""
+    shared_portal().call(current)
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(writer, shared_portal().call(current).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as said:
+        assert "penstock-portal" == said.read()
+    assert 0 == os.waitpid(child, 0)[1]
