@@ -443,6 +443,51 @@ async def test_cancelled_turn_leaves_no_child(standin: StandIn) -> None:
 
 
 @pytest.mark.asyncio
+async def test_cancelled_turn_can_be_gone_on_with(standin: StandIn) -> None:
+    """What it left is taken in once the child has ended, for those who have the time."""
+    wire = "claude_code/claude-code-killed-by-sigterm.jsonl"
+    id = json.loads((VECTORS / wire).read_text().splitlines()[0])["session_id"]
+    standin.plays(wire, sleep=30, files={f".claude/projects/-x/{id}.jsonl": "kept\n"})
+    agent, heard = made(standin, "claude_code"), asyncio.Event()
+    talk = agent.converse()
+    running = asyncio.ensure_future(talk.run("Hi", on_chunk=lambda _: heard.set()))
+    running.add_done_callback(lambda _: heard.set())
+    await heard.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    before = talk.session
+    await agent.aclose()
+    session = await talk.recover()
+
+    assert before is None
+    assert session is not None
+    assert (id, {f"{id}.jsonl": b"kept\n"}) == (session.id, session.files)
+    assert session is await talk.recover()
+
+
+@pytest.mark.asyncio
+async def test_tool_at_work_is_seen_at_once(standin: StandIn, tmp_path: Path) -> None:
+    """A turn that begins with a tool says so while the tool runs, before there is any text."""
+    wire = (VECTORS / "codex/codex-exec-mcp-http-tool.jsonl").read_text().splitlines(keepends=True)
+    begun = next(at for at, line in enumerate(wire) if '"item.started"' in line)
+    (tmp_path / "begun.jsonl").write_text("".join(wire[: begun + 1]))
+    standin.plays(str(tmp_path / "begun.jsonl"), sleep=30)
+    agent, seen = made(standin, "codex"), asyncio.Event()
+
+    def look(chunk: object) -> None:
+        if isinstance(chunk, ProviderEvent) and chunk.name == "tool_call":
+            seen.set()
+
+    running = asyncio.ensure_future(agent.run("Hi", on_chunk=look))
+    await seen.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    await agent.aclose()
+
+
+@pytest.mark.asyncio
 async def test_agent_is_a_provider(standin: StandIn) -> None:
     """`open` answers a chat; its reply's state makes the next request go on in the session."""
     standin.plays("claude_code/claude-code-success.jsonl")

@@ -259,6 +259,7 @@ class Conversation:
         self._agent = agent
         self._restored = session is None
         self._file: str | None = None
+        self._unseen: _Heard | None = None
 
     async def run(
         self,
@@ -284,6 +285,15 @@ class Conversation:
                     raise
             await asyncio.sleep(wait)
 
+    async def recover(self) -> Session | None:
+        """Return where it stands after a turn that was cancelled; first await `Agent.aclose`.
+
+        Whoever cancels a turn is free at once, and its session has not been looked at.
+        """
+        if self._unseen is not None:
+            await self._capture(self._unseen)
+        return self.session
+
     async def _turn(
         self,
         prompt: str,
@@ -298,7 +308,7 @@ class Conversation:
             session_file=self._file,
             totals={} if session is None else session.totals,
         )
-        heard = _Heard(Fold(self._agent.backend.options.limits), on_chunk)
+        heard = self._unseen = _Heard(Fold(self._agent.backend.options.limits), on_chunk)
         try:
             stream = await self._agent.begin(turn, timeouts=timeouts, state=heard.state)
         except PenstockError:
@@ -329,6 +339,7 @@ class Conversation:
             self._restored = True
 
     async def _capture(self, heard: _Heard) -> None:
+        self._unseen = None
         id = heard.state.get("session_id") or (self.session and self.session.id)
         if not id:
             return
@@ -421,7 +432,9 @@ class _Alive:
 
 
 def _ends_the_wait(chunk: Chunk) -> bool:
-    return chunk.content or isinstance(chunk, Finish)
+    """Content, or a tool at work: it may have had effects, and nobody else begins after it."""
+    working = isinstance(chunk, ProviderEvent) and chunk.name == "tool_call"
+    return working or chunk.content or isinstance(chunk, Finish)
 
 
 def _texts(prompt: str, system: str | None) -> list[str]:
