@@ -1,28 +1,35 @@
 """What does ``import`` cost? CPU and resident memory of a fresh interpreter.
 
-For each statement the CPU of the whole process and its peak resident size, and both above an
-interpreter that does nothing; the best of several, as imports only ever get slower by accident.
+For each statement the CPU of the whole process and its resident size, less those of an interpreter
+that does nothing, in an environment that has only that client; the best of several, as imports only
+ever get slower by accident.
+
+Not shown: the first import after an installation, which compiles, and what a client imports later,
+with its first call.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
-import sys
 
-from benchmarks.fresh import _environment, installed, setting
+from benchmarks.fresh import _environment, setting
+from benchmarks.rounds import Case, Peer, Report, options, paired, present
 
 __all__ = ["main"]
 
 STATEMENTS = {
-    "nothing": "pass",
-    "asyncio, ssl": "import asyncio, ssl",
-    "penstock": "import penstock",
-    "penstock.Client": "import penstock; penstock.Client",
-    "openai": "import openai",
-    "litellm": "import litellm",
+    "asyncio and ssl": ("penstock", "import asyncio, ssl"),
+    "penstock": ("penstock", "import penstock"),
+    "penstock.Client": ("penstock", "import penstock; penstock.Client"),
+    "httpx": ("httpx", "import httpx"),
+    "openai": ("openai", "import openai"),
+    "liter-llm": ("liter-llm", "import liter_llm"),
+    "any-llm": ("any-llm", "import any_llm"),
+    "pydantic-ai": ("pydantic-ai", "import pydantic_ai.models.openai"),
+    "litellm": ("litellm", "import litellm"),
 }
+"""The environment and the statement of each."""
 # Not ru_maxrss: it survives exec(2), so a child begins with its parent's.
 _REPORT = """
 import time
@@ -32,12 +39,12 @@ print(cpu, status.partition("VmRSS:")[2].split()[0])
 """
 
 
-def measure(statement: str, repeats: int) -> tuple[float, float]:
+def measure(python: str, statement: str, repeats: int) -> tuple[float, float]:
     """Return milliseconds of CPU and MiB resident of a process that runs `statement`."""
     found = []
     for _ in range(repeats):
         done = subprocess.run(
-            [sys.executable, "-I", "-c", f"{_paths()}{statement}{_REPORT}"],
+            [python, "-I", "-c", f"{_paths()}{statement}{_REPORT}"],
             capture_output=True,
             text=True,
             check=True,
@@ -53,21 +60,23 @@ def _paths() -> str:
 
 
 def main() -> None:
-    """Measure every statement whose package is installed."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--smoke", action="store_true", help="a small, quick run")
-    repeats = 2 if parser.parse_args().smoke else 10
-    print(f"Whole process, best of {repeats}. {setting()}")
-    idle: tuple[float, float] | None = None
-    for name, statement in STATEMENTS.items():
-        if name in ("openai", "litellm") and not installed(name):
-            continue
-        cpu, mib = measure(statement, repeats)
-        idle = idle or (cpu, mib)
-        print(
-            f"{name:16} {cpu:7.0f} ms CPU (+{cpu - idle[0]:.0f})  "
-            f"{mib:6.1f} MiB (+{mib - idle[1]:.1f})"
-        )
+    """Measure every statement, and print ratios to asyncio and ssl."""
+    chosen = options(__doc__, rounds=3)
+    repeats = 2 if chosen.smoke else 10
+    report = Report("import_time", __doc__ or "")
+    peers = present({name: where for name, (where, _) in STATEMENTS.items()}, chosen, report)
+    print(f"Best of {repeats}, {chosen.rounds} rounds. {setting()}")
+
+    def once(peer: Peer) -> tuple[float, float]:
+        idle = measure(peer.python, "pass", repeats)
+        cpu, mib = measure(peer.python, STATEMENTS[peer.name][1], repeats)
+        return cpu - idle[0], mib - idle[1]
+
+    rows = paired(peers, chosen.rounds, once, report)
+    for at, unit in enumerate(("ms CPU", "MiB resident")):
+        found = {name: [values[at] for values in row] for name, row in rows.items()}
+        report.add(Case(f"import, {unit}", unit, "asyncio and ssl", found))
+    report.finish(chosen.json)
 
 
 if __name__ == "__main__":

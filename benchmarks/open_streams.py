@@ -2,15 +2,15 @@
 
 Each peer opens so many streams to one server, reads the first chunk of each and holds them; printed
 is the growth of the resident size per stream, after a first few that warm everything up, in a fresh
-process each. penstock is measured through its public API (`direct` and `httpx` are its transports);
-the peers are ``httpx`` by hand and ``asyncio.open_connection``, whose TLS is asyncio's own.
+process each. penstock is measured through its public API, over its own connections and over httpx;
+the peers are ``httpx`` and ``asyncio.open_connection`` by hand, whose TLS is asyncio's own, and the
+openai SDK.
 
 Not shown: the kernel's socket buffers, and what a stream holds while more arrives than is read.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import gc
 import ssl
@@ -22,7 +22,8 @@ from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.fresh import fresh, installed, median, rss, setting
+from benchmarks.fresh import fresh, rss, setting
+from benchmarks.rounds import Case, Peer, Report, options, paired, present
 
 __all__ = ["main"]
 
@@ -80,7 +81,7 @@ def servers() -> Iterator[tuple[str, dict[str, str]]]:
             process.wait()
 
 
-async def _held(open_one: Callable[[AsyncExitStack], Awaitable[None]], streams: int) -> list[float]:
+async def _held(open_one: Callable[[AsyncExitStack], Awaitable[None]], streams: int) -> float:
     """Return KiB per stream."""
     async with AsyncExitStack() as stack:
         for _ in range(WARM):
@@ -91,15 +92,15 @@ async def _held(open_one: Callable[[AsyncExitStack], Awaitable[None]], streams: 
             await asyncio.gather(*(open_one(stack) for _ in range(min(50, streams - start))))
         gc.collect()
         grown = rss() - before
-    return [grown / streams / 1024]
+    return grown / streams / 1024
 
 
-async def direct(url: str, ca: str, streams: int) -> list[float]:
-    """Measure the public API over connections of its own."""
-    return await httpx(url, ca, streams, transport="direct")
+async def penstock_httpx(url: str, ca: str, streams: int) -> float:
+    """Measure the public API over httpx."""
+    return await penstock(url, ca, streams, transport="httpx")
 
 
-async def httpx(url: str, ca: str, streams: int, transport: str = "httpx") -> list[float]:
+async def penstock(url: str, ca: str, streams: int, transport: str = "direct") -> float:
     """Measure the public API."""
     import penstock as ps
 
@@ -115,7 +116,7 @@ async def httpx(url: str, ca: str, streams: int, transport: str = "httpx") -> li
         return await _held(open_one, streams)
 
 
-async def bare_httpx(url: str, ca: str, streams: int) -> list[float]:
+async def bare_httpx(url: str, ca: str, streams: int) -> float:
     """Measure ``httpx`` by hand."""
     import httpx as peer
 
@@ -130,7 +131,26 @@ async def bare_httpx(url: str, ca: str, streams: int) -> list[float]:
         return await _held(open_one, streams)
 
 
-async def bare_asyncio(url: str, ca: str, streams: int) -> list[float]:
+async def openai(url: str, ca: str, streams: int) -> float:
+    """Measure ``openai.AsyncOpenAI``."""
+    import openai as sdk
+
+    verify = ssl.create_default_context(cafile=ca)
+    limits = type(sdk.DEFAULT_CONNECTION_LIMITS)(max_connections=None)
+    http = sdk.DefaultAsyncHttpxClient(timeout=None, limits=limits, verify=verify)
+    async with sdk.AsyncOpenAI(base_url=url, api_key="none", http_client=http) as client:
+
+        async def open_one(stack: AsyncExitStack) -> None:
+            messages: Any = [{"role": "user", "content": "hi"}]
+            create = client.chat.completions.create
+            stream = await create(model="m", messages=messages, stream=True)
+            stack.push_async_callback(stream.close)
+            await anext(aiter(stream))
+
+        return await _held(open_one, streams)
+
+
+async def bare_asyncio(url: str, ca: str, streams: int) -> float:
     """Measure ``asyncio.open_connection``."""
     scheme, _, place = url.partition("://")
     host, _, port = place.partition(":")
@@ -145,35 +165,43 @@ async def bare_asyncio(url: str, ca: str, streams: int) -> list[float]:
     return await _held(open_one, streams)
 
 
-PEERS: dict[str, Any] = {  # Any: what has to be installed for each
-    "direct": "httptools",
-    "httpx": "httpx",
-    "bare_httpx": "httpx",
-    "bare_asyncio": "asyncio",
+PEERS = {
+    "penstock": "penstock",
+    "penstock over httpx": "penstock",
+    "bare httpx": "httpx",
+    "bare asyncio": "penstock",
+    "openai": "openai",
 }
+_FUNCTIONS = {name: name.replace(" over ", "_").replace(" ", "_") for name in PEERS}
 
 
 def main() -> None:
     """Print KiB per stream for each peer."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--smoke", action="store_true", help="a small, quick run")
-    parser.add_argument("--serve", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.serve:
-        asyncio.run(serve(options.serve))
+    if sys.argv[1:2] == ["--serve"]:
+        asyncio.run(serve(sys.argv[2]))
         return
-    streams, rounds = (40, 1) if options.smoke else (300, 3)
-    print(f"KiB per open stream, {streams} streams, median of {rounds} rounds. {setting()}")
+    chosen = options(__doc__, rounds=3)
+    streams = 40 if chosen.smoke else 300
+    report = Report("open_streams", __doc__ or "")
+    peers = present(PEERS, chosen, report)
+    print(f"{streams} streams, {chosen.rounds} rounds. {setting()}")
     with servers() as (ca, urls):
         for kind, url in urls.items():
-            for name in [each for each, package in PEERS.items() if installed(package)]:
-                values: list[float] = []
-                for _ in range(rounds):
-                    values += fresh(
-                        "benchmarks.open_streams", name, url=url, ca=ca, streams=streams
-                    )
-                middle, spread = median(values)
-                print(f"{kind:6} {name:14} {middle:7.1f} KiB  (spread {spread:.0%})")
+
+            def once(peer: Peer, url: str = url) -> float:
+                found: float = fresh(
+                    "benchmarks.open_streams",
+                    _FUNCTIONS[peer.name],
+                    python=peer.python,
+                    url=url,
+                    ca=ca,
+                    streams=streams,
+                )
+                return found
+
+            found = paired(peers, chosen.rounds, once, report)
+            report.add(Case(kind, "KiB an open stream", "penstock", found))
+    report.finish(chosen.json)
 
 
 if __name__ == "__main__":
