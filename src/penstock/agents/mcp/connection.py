@@ -22,15 +22,16 @@ from penstock.errors import (
     MissingExtraError,
     PenstockError,
     ToolCrashedError,
+    TransportError,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
     from penstock.agents.limits import LoopLimits
     from penstock.agents.mcp.server import MCPServer
 
-__all__ = ["Connection"]
+__all__ = ["Connection", "UnansweredError"]
 
 # The SDK's types: it is loaded with the first server.
 SDK: TypeAlias = Any
@@ -38,6 +39,21 @@ SDK: TypeAlias = Any
 _END = 8.0
 """Seconds for an owner to close: what a child's end may take, and a little (see `stdio`)."""
 _PAGES = 1000
+
+
+class UnansweredError(ToolError):
+    """The server lives, and gives no result: its answer is an error of the protocol.
+
+    Args:
+        message: What it says, and who it is.
+        code: JSON-RPC's code of it.
+        data: What else it says.
+    """
+
+    def __init__(self, message: str, code: int = 0, data: SDK = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.data = data
 
 
 class Connection:
@@ -53,6 +69,8 @@ class Connection:
         """Where it is."""
         self.stale = True
         """Whether its tools are to be listed again."""
+        self.on_garbled: Callable[[Exception], None] | None = None
+        """Told of what comes and is no message."""
         self._limits = limits
         self._owner: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
@@ -122,6 +140,40 @@ class Connection:
             self._failures = 0
             return result_of(answer)
 
+    async def ask(self, name: str, arguments: SDK, progress: OnProgress) -> SDK:
+        """Call a tool once, for what may not be done twice, and return the server's own answer.
+
+        A server that is gone is started by the next call.
+
+        Raises:
+            UnansweredError: The server says that it has no result.
+            TransportError: It ended before it answered.
+            ToolCrashedError: It cannot be reached, or what it says is no answer.
+        """
+        self._failures = 0  # every call has its own starts
+        while True:
+            client = await self._ready()
+            try:
+                return await self._answered(client, name, arguments, progress)
+            except _LostError as lost:
+                self.stale = True
+                self._failures += 1
+                if not lost.unheard:
+                    raise TransportError(
+                        self._words("it ended before it answered"), code=self.server.name
+                    ) from None
+
+    async def renew(self, within: float) -> None:
+        """End a server that does not list its tools `within` so many seconds: it hangs."""
+        client = self._client
+        if client is None:
+            return
+        with suppress(Exception):
+            async with asyncio.timeout(within):
+                await self._with(client.list_tools())
+                return
+        await self._drop(client)
+
     async def aclose(self) -> None:
         """End the connection, and a child with all that it started; idempotent."""
         owner, self._owner, self._client = self._owner, None, None
@@ -157,7 +209,7 @@ class Connection:
                     # At the very first a server that does not start is a mistake, not bad luck.
                     self._failures += 1
                     if self._failures == 1 or self._failures > self.server.restarts:
-                        raise self._crash(_words(error)) from error
+                        raise self._crash(_said(error)) from error
                 await asyncio.sleep(min(0.05 * 2**self._failures, 2.0))
 
     async def _start(self) -> SDK:
@@ -230,6 +282,8 @@ class Connection:
             await stack.enter_async_context(client.listen(tools_list_changed=True))
 
     async def _heard(self, message: SDK) -> None:
+        if isinstance(message, Exception) and self.on_garbled is not None:
+            self.on_garbled(message)
         if getattr(message, "method", "") == "notifications/tools/list_changed":
             self.stale = True
 
@@ -245,7 +299,7 @@ class Connection:
                 await self._drop(client)
                 raise _LostError(unheard=True) from None
             self._failures += 1
-            raise self._crash(f"it does not list its tools: {_words(error)}") from error
+            raise self._crash(f"it does not list its tools: {_said(error)}") from error
 
     async def _answered(self, client: SDK, name: str, arguments: SDK, progress: OnProgress) -> SDK:
         from mcp.shared.exceptions import MCPError
@@ -265,13 +319,15 @@ class Connection:
                 await self._drop(client)
                 raise _LostError() from None
             # The server lives, and says what is wrong: a failure, as its isError is.
-            raise ToolError(
-                f"the server {self.server.name!r} gives no result: {error.message}"
+            raise UnansweredError(
+                f"the server {self.server.name!r} gives no result: {error.message}",
+                error.code,
+                error.error.data,
             ) from None
         except (_LostError, ToolError, PenstockError):
             raise
         except Exception as error:
-            raise self._crash(f"its answer to {name!r} is none: {_words(error)}") from error
+            raise self._crash(f"its answer to {name!r} is none: {_said(error)}") from error
 
     async def _with(self, waiting: Awaitable[SDK]) -> SDK:
         """Wait for an answer, or for the connection's end."""
@@ -302,12 +358,12 @@ class Connection:
             )
 
     def _crash(self, why: str) -> ToolCrashedError:
+        return ToolCrashedError(self._words(why), code=self.server.name)
+
+    def _words(self, why: str) -> str:
         said = self._stderr.tail()
-        return ToolCrashedError(
-            f"the MCP server {self.server.name!r} is of no use: {why}"
-            + (f"; it said: {said}" if said else ""),
-            code=self.server.name,
-        )
+        words = f"the MCP server {self.server.name!r} is of no use: {why}"
+        return f"{words}; it said: {said}" if said else words
 
 
 class _LostError(Exception):
@@ -357,6 +413,6 @@ def _first(error: BaseException) -> BaseException:
     return error
 
 
-def _words(error: BaseException) -> str:
+def _said(error: BaseException) -> str:
     first = _first(error)
     return f"{type(first).__name__}: {first}" if str(first) else type(first).__name__

@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
     from penstock.agents.mcp.server import MCPServer
 
-__all__ = ["Ring", "stdio_transport"]
+__all__ = ["NO_JSON", "TOO_LONG", "Garbled", "Ring", "stdio_transport"]
+
+TOO_LONG = "penstock: too long"
+NO_JSON = "penstock: no JSON"
+"""What the error that stands in the place of an answer says in its ``data``, before a line break
+and the beginning of what came."""
 
 _GRACE = 2.0
 """Seconds between closing stdin, TERM and KILL (fault matrix, "child process")."""
@@ -30,6 +35,20 @@ _READ = 64 * 1024
 _HEAD = 4096
 """How much of a line that is too long is kept, to find out whose answer it is."""
 _ID = re.compile(rb'"id"\s*:\s*(\d+)')
+_EXCERPT = 512
+
+
+class Garbled(ValueError):
+    """A line on stdout that is no message, and does not say whose answer it might be.
+
+    Args:
+        message: What it is.
+        line: How it begins.
+    """
+
+    def __init__(self, message: str, line: str = "") -> None:
+        super().__init__(message)
+        self.line = line
 
 
 class Ring:
@@ -165,25 +184,26 @@ class _Lines:
 
         line = b"".join(self._pieces)
         if self._size > self._max_read:
-            return self._refusal(line[:_HEAD])
+            return _refusal(line, TOO_LONG, f"the answer exceeds {self._max_read} bytes")
         if not line.strip():
             return None
         try:
             return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
-        except ValueError as fault:
-            return fault
+        except ValueError:
+            return _refusal(line, NO_JSON, "what it wrote on stdout is no JSON-RPC message")
 
-    def _refusal(self, head: bytes) -> Any:
-        """Return the error that stands in the place of an answer that is too long."""
-        from mcp.shared.message import SessionMessage
-        from mcp_types import INTERNAL_ERROR, ErrorData, JSONRPCError
 
-        words = f"the answer exceeds {self._max_read} bytes"
-        found = _ID.search(head)
-        if found is None:
-            return ValueError(words)
-        error = ErrorData(code=INTERNAL_ERROR, message=words)
-        return SessionMessage(JSONRPCError(jsonrpc="2.0", id=int(found[1]), error=error))
+def _refusal(line: bytes, why: str, words: str) -> Any:
+    """Return the error that stands in the place of an answer that cannot be taken."""
+    from mcp.shared.message import SessionMessage
+    from mcp_types import INTERNAL_ERROR, ErrorData, JSONRPCError
+
+    start = line[:_EXCERPT].decode("utf-8", "replace")
+    found = _ID.search(line[:_HEAD]) if line.lstrip().startswith(b"{") else None
+    if found is None:
+        return Garbled(words, start)
+    error = ErrorData(code=INTERNAL_ERROR, message=words, data=f"{why}\n{start}")
+    return SessionMessage(JSONRPCError(jsonrpc="2.0", id=int(found[1]), error=error))
 
 
 async def _end(process: Process) -> None:
