@@ -1,0 +1,138 @@
+"""A whole run: its loads one after the other, or a sweep to the knee."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from penstock import __version__
+from penstock.bench.calls import Caller
+from penstock.bench.health import HealthWatch
+from penstock.bench.results import Point, Result
+from penstock.bench.run import Run
+from penstock.bench.sweep import knee, next_load
+from penstock.bench.workload import Conversation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from penstock.bench.results import Load, RequestRecord, Settings
+    from penstock.client import Client
+
+__all__ = ["Bench", "Source"]
+
+Source: TypeAlias = Callable[[int], Iterator[Conversation]]
+"""Makes the conversations of a load, told its place: each load asks something else, so that no
+cache helps the later ones."""
+
+
+class Bench:
+    """Measures one model through a client; run it once, on an asyncio loop.
+
+    Args:
+        client: Sends everything. Its retries and fallbacks are those of the run.
+        settings: What is run.
+        source: What is asked.
+        options: More arguments of `penstock.Client.stream`, on every request.
+        on_record: Told each request as it ends, warm-up among them.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        settings: Settings,
+        source: Source,
+        *,
+        options: Mapping[str, Any] | None = None,  # Any: arguments of the client
+        on_record: Callable[[RequestRecord], None] | None = None,
+    ) -> None:
+        self.settings = settings
+        """What is run."""
+        self.points: list[Point] = []
+        """The loads that have ended."""
+        self.run_now: Run | None = None
+        """The load under way."""
+        self._client = client
+        self._source = source
+        self._options = dict(options or {})
+        self._on_record = on_record
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Begin no more requests, drop those under way, and let `run` return what there is."""
+        self._stopped = True
+        if self.run_now is not None:
+            self.run_now.stop()
+
+    async def run(self) -> Result:
+        """Run every load and return the figures.
+
+        Raises:
+            UsageError: The requests cannot be sent; nothing more was.
+        """
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        for load in self._loads():
+            await self._run(load)
+        return Result(
+            penstock=__version__,
+            python=f"{platform.python_implementation()} {platform.python_version()}",
+            platform=f"{sys.platform} {platform.machine()}",
+            started=started,
+            settings=self.settings,
+            points=tuple(self.points),
+            knee=knee(self.points),
+            interrupted=self._stopped,
+            warnings=tuple(self._warnings()),
+        )
+
+    def _loads(self) -> Iterator[Load]:
+        for load in self.settings.loads:
+            if self._stopped:
+                return
+            yield load
+        while self.settings.sweep and not self._stopped:
+            following = next_load(self.points)
+            if following is None:
+                return
+            yield following
+
+    async def _run(self, load: Load) -> None:
+        place = len(self.points)
+        caller = Caller(
+            self._client,
+            self.settings.model,
+            options=self._options,
+            bounds=self.settings.goodput,
+            point=place,
+        )
+        run = self.run_now = Run(
+            caller,
+            self.settings,
+            load=load,
+            conversations=self._source(place),
+            on_record=self._on_record,
+        )
+        watch = HealthWatch()
+        async with watch:
+            await run.run()
+        summary = run.collector.summary(run.peak)
+        capped = load.open_loop and load.concurrency is not None
+        health = watch.judge(summary, capped=capped, seed=self.settings.seed)
+        self.points.append(Point(load=load, summary=summary, health=health))
+        self.run_now = None
+
+    def _warnings(self) -> Iterator[str]:
+        summaries = [point.summary for point in self.points]
+        if any(each.tokens.uncounted for each in summaries):
+            yield (
+                "the provider did not count the tokens of "
+                f"{sum(each.tokens.uncounted for each in summaries)} answers: a chunk stands for "
+                "a token there, which a server that bundles them makes wrong"
+            )
+        if self._client.locate(self.settings.model).provider == "sim":
+            yield "the simulator ran in this process and took CPU from the client"
+        if any(not each.succeeded for each in summaries):
+            yield "no request of a load was answered: there is nothing to report of it"

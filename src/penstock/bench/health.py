@@ -1,0 +1,131 @@
+"""What measuring costs the client: CPU, memory, and how late its event loop is."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from time import perf_counter, process_time, thread_time
+from typing import TYPE_CHECKING, Self
+
+from penstock.bench.distribution import Sample
+from penstock.bench.results import Health
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from penstock.bench.results import Metric, Summary
+
+__all__ = ["HealthWatch", "resident"]
+
+_INTERVAL = 0.02
+# A core that is this busy queues what comes: at 0.8 an event waits four times its own work (M/M/1).
+_BUSY = 0.8
+# What is later than this changes a time between tokens, which are 5 to 50 ms.
+_LATE = 0.01
+
+
+class HealthWatch:
+    """Watches the client from entering to leaving; both on the loop that does the work.
+
+    The loop's lag is the lateness of a timer every 20 ms. Its precision is the event loop's: epoll
+    counts in milliseconds.
+    """
+
+    def __init__(self) -> None:
+        self._lag = Sample()
+        self._timer: asyncio.TimerHandle | None = None
+        self._began = self._thread = self._process = 0.0
+        self._wall = self._cpu = self._process_cpu = 0.0
+        self._before = self._after = None  # type: int | None
+
+    async def __aenter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        self._before = resident()
+        self._began, self._thread, self._process = perf_counter(), thread_time(), process_time()
+        self._timer = loop.call_later(_INTERVAL, self._tick, loop.time() + _INTERVAL)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._wall = max(perf_counter() - self._began, 1e-9)
+        self._cpu = (thread_time() - self._thread) / self._wall
+        self._process_cpu = (process_time() - self._process) / self._wall
+        self._after = resident()
+
+    def judge(self, summary: Summary, *, capped: bool, seed: int = 0) -> Health:
+        """Return what was seen, and whether the client was the limit of what `summary` says.
+
+        Args:
+            summary: The load's figures.
+            capped: Whether a bound on concurrency holds requests of an open loop back: then their
+                late start is what the user asked for.
+            seed: What the resampling is drawn from.
+        """
+        lag = self._lag.metric("s", seed)
+        warnings = tuple(self._warnings(lag, summary, capped=capped))
+        return Health(
+            cpu=self._cpu,
+            process_cpu=self._process_cpu,
+            loop_lag=lag,
+            memory=self._after,
+            memory_growth=_difference(self._before, self._after),
+            limited=bool(warnings),
+            warnings=warnings,
+        )
+
+    def _warnings(self, lag: Metric | None, summary: Summary, *, capped: bool) -> Iterator[str]:
+        if self._cpu > _BUSY:
+            yield (
+                f"the client was the limit: its core was busy {self._cpu:.0%} of the time. Use "
+                "fewer users for each process, or several processes"
+            )
+        elif lag is not None and lag.percentiles["p99"] > _LATE:
+            late = lag.percentiles["p99"] * 1000
+            yield (
+                f"the client was the limit: its event loop came {late:.0f} ms late (p99), and so "
+                "did every time that it read. Other work on this machine may be the cause"
+            )
+        delay = summary.metrics.get("start_delay")
+        if delay is not None and not capped and delay.percentiles["p99"] > _LATE:
+            late = delay.percentiles["p99"] * 1000
+            yield f"requests were sent up to {late:.0f} ms after they were due (p99)"
+        if summary.errors.get("pool"):
+            yield f"{summary.errors['pool']} requests got no connection from the client's own pool"
+
+    def _tick(self, due: float) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        self._lag.add(max(now - due, 0.0))
+        # From now on, not from when it was due: a stall is one late timer, not a queue of them.
+        self._timer = loop.call_at(now + _INTERVAL, self._tick, now + _INTERVAL)
+
+
+def _difference(before: int | None, after: int | None) -> int | None:
+    return None if before is None or after is None else after - before
+
+
+def resident() -> int | None:
+    """Return the process's resident memory in bytes, or None where the system does not say.
+
+    Source: proc(5), ``/proc/self/statm``, field 2, in pages; elsewhere getrusage(2), whose
+    ``ru_maxrss`` is the peak, in bytes on macOS.
+    """
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            pages = int(file.read().split()[1])
+    except OSError:
+        if sys.platform == "win32":
+            return None
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    from resource import getpagesize
+
+    return pages * getpagesize()

@@ -1,0 +1,253 @@
+"""One load, run: users of a closed loop, or requests of an open one when they are due."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from penstock.bench.calls import Place
+from penstock.bench.collect import Collector
+from penstock.bench.schedule import arrivals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator
+
+    from penstock.bench.calls import Caller
+    from penstock.bench.results import Load, RequestRecord, Settings
+    from penstock.bench.workload import Ask, Conversation, Message
+
+__all__ = ["Run"]
+
+_RECENT = 200
+# What an assistant "said" that gave no text, as the next turn needs something there.
+_NO_TEXT = "(no text)"
+# How many warm up at once what has a timetable of its own.
+_WARMING = 4
+
+
+class Run:
+    """Runs one load to its end: so many requests, so much time, or the workload's own end.
+
+    Warm-up requests are the first ones, so that the first measured one finds the server at work;
+    ramps and traces, which have a timetable, begin it when the warm-up is over. No request begins
+    after the end, and those under way are waited for.
+
+    Args:
+        caller: Sends the requests.
+        settings: How many, how long, and what seed.
+        load: How they are begun.
+        conversations: What is asked.
+        on_record: Told each request as it ends.
+    """
+
+    def __init__(
+        self,
+        caller: Caller,
+        settings: Settings,
+        *,
+        load: Load,
+        conversations: Iterator[Conversation],
+        on_record: Callable[[RequestRecord], None] | None = None,
+    ) -> None:
+        self.load = load
+        """How requests are begun."""
+        self.collector = Collector(settings.goodput, seed=settings.seed)
+        """The figures so far."""
+        self.active = self.peak = 0
+        """Requests under way, and the most of them."""
+        self.sent = 0
+        """Requests that were begun, warm-up among them."""
+        self.done = 0
+        """Measured requests that have ended."""
+        self.recent: deque[RequestRecord] = deque(maxlen=_RECENT)
+        """The last requests that ended."""
+        self._settings = settings
+        self._conversations = enumerate(conversations)
+        self._on_record = on_record
+        self._unsent = caller
+        self._begin()
+        self._deadline: float | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        bound = load.concurrency if load.open_loop else None
+        self._places = asyncio.Semaphore(bound) if bound else None
+        self._failure: BaseException | None = None
+        self._stopped = False
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the load began."""
+        return perf_counter() - self._origin
+
+    @property
+    def limit(self) -> int | None:
+        """Measured requests that were asked for; None where only time bounds them."""
+        return self._settings.requests
+
+    def stop(self) -> None:
+        """Begin no more requests, and drop those under way."""
+        self._stopped = True
+        for task in self._tasks:
+            task.cancel()
+
+    async def run(self) -> None:
+        """Run it.
+
+        Raises:
+            UsageError: The requests cannot be sent.
+        """
+        try:
+            if self.load.kind in ("ramp", "trace") and self._settings.warmup:
+                self._users(min(self._settings.warmup, _WARMING), until=self._warm)
+                await self._idle()
+                self._begin()
+            if self.load.open_loop:
+                self._spawn(self._open())
+            else:
+                self._users(self.load.concurrency or 1, until=self._over)
+            await self._idle()
+        finally:
+            self.stop()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._failure is not None:
+            raise self._failure
+
+    def _begin(self) -> None:
+        """Let the time count from now on."""
+        self._origin = perf_counter()
+        self._caller = replace(self._unsent, origin=self._origin)
+
+    def _users(self, count: int, *, until: Callable[[], bool]) -> None:
+        """Begin a closed loop; `Load.ramp_up` spreads its beginning."""
+        step = (self.load.ramp_up or 0.0) / count
+        for number in range(count):
+            self._spawn(self._user(number * step, until))
+
+    async def _user(self, after: float, until: Callable[[], bool]) -> None:
+        """Hold conversations one after the other."""
+        if after:
+            await asyncio.sleep(after)
+        while not until():
+            number, conversation = next(self._conversations, (0, None))
+            if conversation is None:
+                return
+            await self._hold(number, conversation, due=None, until=until)
+
+    async def _open(self) -> None:
+        """Begin each conversation when it is due."""
+        times = None
+        if self.load.kind != "trace":
+            duration = self._settings.duration
+            times = arrivals(self.load, seed=self._settings.seed, duration=duration)
+        for number, conversation in self._conversations:
+            after = (conversation.due or 0.0) if times is None else next(times)
+            due = self._origin + after / (self.load.speed or 1.0)
+            if self._over(due):
+                return
+            await _sleep_until(due)
+            if self._over(due):
+                return
+            self._spawn(self._hold(number, conversation, due=due, until=self._over))
+
+    async def _hold(
+        self,
+        number: int,
+        conversation: Conversation,
+        *,
+        due: float | None,
+        until: Callable[[], bool],
+    ) -> None:
+        """Hold one conversation, as long as it is answered."""
+        history: list[Message] = []
+        asks = iter(conversation.asks)
+        ask, turn = next(asks, None), 0
+        while ask is not None and not until():
+            following = next(asks, None)
+            history += ask.messages
+            place = self._take(number, turn, due)
+            text = await self._ask(ask, history, place, keep_text=following is not None)
+            if text is None or following is None:
+                return
+            history.append({"role": "assistant", "content": text or _NO_TEXT})
+            ask, turn = following, turn + 1
+            next_due = perf_counter() + ask.delay / (self.load.speed or 1.0)
+            due = None if due is None else next_due
+            if ask.delay:
+                await _sleep_until(next_due)
+
+    async def _ask(
+        self, ask: Ask, history: list[Message], place: Place, *, keep_text: bool
+    ) -> str | None:
+        """Send one request and note what came of it; return its text, None where it failed."""
+        async with AsyncExitStack() as held:
+            if self._places is not None:
+                await held.enter_async_context(self._places)
+            self.active += 1
+            self.peak = max(self.peak, self.active)
+            if not place.warmup:
+                self.collector.timeline.began(self.elapsed, self.active)
+            try:
+                record, measured = await self._caller.send(ask, history, place, keep_text=keep_text)
+            finally:
+                self.active -= 1
+        if not place.warmup:
+            self.done += 1
+            self.collector.take(record, measured.gaps, measured.streamed_tokens)
+        self.recent.append(record)
+        if self._on_record is not None:
+            self._on_record(record)
+        return measured.text if record.error is None else None
+
+    def _take(self, conversation: int, turn: int, due: float | None) -> Place:
+        """Count one request, which begins now."""
+        warmup = self._warm_left > 0
+        if not warmup and self._deadline is None and self._settings.duration is not None:
+            begins = perf_counter() if due is None else due
+            self._deadline = begins + self._settings.duration
+        place = Place(
+            number=self.sent, conversation=conversation, turn=turn, warmup=warmup, due=due
+        )
+        self.sent += 1
+        return place
+
+    @property
+    def _warm_left(self) -> int:
+        return self._settings.warmup - self.sent
+
+    def _warm(self) -> bool:
+        return self._stopped or self._warm_left <= 0
+
+    def _over(self, due: float | None = None) -> bool:
+        """Tell whether no request begins any more, or none at `due`."""
+        limit, now = self._settings.requests, perf_counter() if due is None else due
+        return (
+            self._stopped
+            or (limit is not None and self.sent >= limit + self._settings.warmup)
+            or (self._deadline is not None and now >= self._deadline)
+        )
+
+    async def _idle(self) -> None:
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        if self._failure is None:
+            self._failure = error
+        self.stop()
+
+
+async def _sleep_until(moment: float) -> None:
+    wait = moment - perf_counter()
+    if wait > 0:
+        await asyncio.sleep(wait)
