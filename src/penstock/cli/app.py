@@ -186,6 +186,44 @@ def simulate(
     raise typer.Exit(guarded(run, host, port, tuple(replay or ())))
 
 
+@app.command(epilog=EPILOG)
+def mcp(
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help="The model of calls that name none; as for chat."),
+    ] = None,
+    http: Annotated[
+        bool, typer.Option("--http", help="Serve over streamable HTTP instead of stdio.")
+    ] = False,
+    host: Annotated[
+        str,
+        typer.Option(help="With --http: the address. Others than 127.0.0.1 need a token."),
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(help="With --http: the port; 0 takes a free one.", min=0, max=65535)
+    ] = 0,
+    concurrency: Annotated[
+        int, typer.Option(help="Calls that run at once; more wait.", min=1)
+    ] = 100,
+) -> None:
+    """Serve models as tools to MCP clients: 'chat' asks one, 'models' lists them.
+
+    A client starts it and speaks to it over stdin and stdout:
+
+        {"mcpServers": {"models": {"command": "penstock", "args": ["mcp", "-m", "openai/gpt-5.4"]}}}
+
+    Keys are the environment's, and penstock.toml's. The model 'sim/echo' needs none, so that
+    'penstock mcp -m sim/echo' works at once. With OPENAI_CHATGPT_LOGIN_MODE=true OpenAI's models
+    are asked through the Codex CLI, by the subscription that it is signed in to.
+
+    With --http the first line printed is the server's URL. Where PENSTOCK_MCP_TOKEN is set,
+    clients have to send it: 'authorization: Bearer TOKEN'.
+    """
+    from penstock.cli.mcp import run
+
+    raise typer.Exit(guarded(run, model, http, host, port, concurrency))
+
+
 conversations = typer.Typer(no_args_is_help=True, help="Look at, move and sum up conversations.")
 app.add_typer(conversations, name="conversation")
 

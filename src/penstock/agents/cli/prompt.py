@@ -15,7 +15,7 @@ from penstock.fields import Lines, Raw, Run
 if TYPE_CHECKING:
     from penstock.request import ChatRequest
 
-__all__ = ["turn_of"]
+__all__ = ["messages_of", "turn_of"]
 
 # Messages of the OpenAI shape.
 Json: TypeAlias = Any
@@ -43,7 +43,7 @@ async def turn_of(request: ChatRequest, *, agent: str, dropped: list[str]) -> Tu
     said: list[tuple[str, str]] = []
     state: Mapping[str, Json] = {}
     place = 0
-    async for message in _messages(request.messages):
+    async for message in messages_of(request.messages):
         role = message.get("role")
         text = _text(message.get("content"), f"messages[{place}].content", request, dropped)
         if role in ("system", "developer"):
@@ -103,8 +103,12 @@ def _text(content: Json, where: str, request: ChatRequest, dropped: list[str]) -
     return "\n\n".join(texts)
 
 
-async def _messages(source: Json) -> AsyncIterator[Mapping[str, Json]]:
-    """The messages, whatever holds them."""
+async def messages_of(source: Json) -> AsyncIterator[Mapping[str, Json]]:
+    """Yield the messages, whatever holds them, as dicts of the OpenAI shape.
+
+    Raises:
+        EncodeError: There are none, or one is none.
+    """
     if isinstance(source, str):
         source = [{"role": "user", "content": source}]
     if callable(source):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -80,6 +81,11 @@ class Connection:
         self._forgotten = False
         self._stderr = Ring()
 
+    @property
+    def live(self) -> bool:
+        """Whether the server has been reached, and has not ended."""
+        return self._client is not None and self._owner is not None and not self._owner.done()
+
     async def tools(self) -> list[SDK]:
         """Return what tools the server has now.
 
@@ -140,10 +146,18 @@ class Connection:
             self._failures = 0
             return result_of(answer)
 
-    async def ask(self, name: str, arguments: SDK, progress: OnProgress) -> SDK:
+    async def ask(
+        self, name: str, arguments: SDK, progress: OnProgress, *, listed: bool = True
+    ) -> SDK:
         """Call a tool once, for what may not be done twice, and return the server's own answer.
 
         A server that is gone is started by the next call.
+
+        Args:
+            name: The server's own name for the tool.
+            arguments: A dict of them.
+            progress: Told what the server says meanwhile.
+            listed: Whether the server can list its tools; one that cannot promises no shape.
 
         Raises:
             UnansweredError: The server says that it has no result.
@@ -154,7 +168,7 @@ class Connection:
         while True:
             client = await self._ready()
             try:
-                return await self._answered(client, name, arguments, progress)
+                return await self._answered(client, name, arguments, progress, listed=listed)
             except _LostError as lost:
                 self.stale = True
                 self._failures += 1
@@ -197,7 +211,7 @@ class Connection:
     async def _ready(self) -> SDK:
         """Return the client, of a server that is started if there is none."""
         async with self._lock:
-            if self._owner is not None and not self._owner.done() and self._client is not None:
+            if self.live:
                 return self._client
             while True:
                 await self.aclose()
@@ -301,16 +315,17 @@ class Connection:
             self._failures += 1
             raise self._crash(f"it does not list its tools: {_said(error)}") from error
 
-    async def _answered(self, client: SDK, name: str, arguments: SDK, progress: OnProgress) -> SDK:
+    async def _answered(
+        self, client: SDK, name: str, arguments: SDK, progress: OnProgress, *, listed: bool = True
+    ) -> SDK:
         from mcp.shared.exceptions import MCPError
 
         async def on_progress(done: float, total: float | None, words: str | None) -> None:
             progress(done, total, words)
 
+        call = client.call_tool if listed else partial(_call_unlisted, client)
         try:
-            return await self._with(
-                client.call_tool(name, arguments, progress_callback=on_progress)
-            )
+            return await self._with(call(name, arguments, progress_callback=on_progress))
         except MCPError as error:
             if self._forgotten:  # the server knows no such session: it was not heard
                 await self._drop(client)
@@ -387,6 +402,16 @@ def _load() -> None:
         raise MissingExtraError(
             "MCP servers need the official package: pip install 'penstock[mcp]'"
         ) from error
+
+
+async def _call_unlisted(client: SDK, name: str, arguments: SDK, *, progress_callback: SDK) -> SDK:
+    """Call a tool without what the SDK's own call does besides: to list the tools."""
+    from mcp_types import CallToolRequest, CallToolRequestParams, CallToolResult
+
+    request = CallToolRequest(params=CallToolRequestParams(name=name, arguments=arguments))
+    return await client.session.send_request(
+        request, CallToolResult, progress_callback=progress_callback
+    )
 
 
 def _is_closed(error: Exception) -> bool:
