@@ -101,6 +101,89 @@ def chat(
 
 
 @app.command(epilog=EPILOG)
+def agent(
+    prompt: Annotated[
+        str | None,
+        typer.Argument(
+            help="The task; '-' or nothing reads standard input to its end.", show_default=False
+        ),
+    ] = None,
+    backend: Annotated[
+        str | None,
+        typer.Option(
+            "--backend",
+            "-b",
+            help="claude-code, codex, opencode, antigravity, or any provider/model.",
+        ),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="The coding agent's model.")
+    ] = None,
+    mcp: Annotated[
+        list[str] | None,
+        typer.Option(help="An MCP server: its URL, or a command to run. Can be repeated."),
+    ] = None,
+    session: Annotated[
+        str | None,
+        typer.Option(help="Go on with, or begin, FILE (.jsonl or .db; .json for coding agents)."),
+    ] = None,
+    system: Annotated[
+        str | None, typer.Option("--system", "-s", help="What the model is told first.")
+    ] = None,
+    cwd: Annotated[
+        str | None, typer.Option(help="The folder that agents and commands work in.")
+    ] = None,
+    max_steps: Annotated[
+        int | None, typer.Option(help="How often the model may be asked.", min=1)
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(help="Seconds for the whole run; 600 by default.", min=0.001)
+    ] = None,
+    allow: Annotated[
+        bool, typer.Option("--allow", help="Allow every call of the tools of --mcp, unasked.")
+    ] = False,
+    as_json: Annotated[
+        bool | None,
+        typer.Option(
+            "--json/--text",
+            help="Print events, one JSON object a line; the default where stdout is no terminal.",
+            show_default=False,
+        ),
+    ] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print nothing but the answer, or the events.")
+    ] = False,
+) -> None:
+    """Let a model with tools, or a coding agent, work on a task, and watch it.
+
+    A model gets the tools of the MCP servers; without --backend it is chosen as for 'chat', and the
+    built-in simulator, where nothing else is at hand, calls whatever tools there are.
+
+    Each call is asked for on a terminal, and denied where nobody can be asked. What a coding agent
+    may do besides is its own rules' matter, which are never bypassed here.
+
+    With --session a run that broke off, by Ctrl-C too, goes on; a model's without a prompt.
+    """
+    from penstock.cli.agent import AgentOptions, act
+
+    options = AgentOptions(
+        prompt=prompt,
+        backend=backend,
+        model=model,
+        mcp=tuple(mcp or ()),
+        session=session,
+        system=system,
+        cwd=cwd,
+        max_steps=max_steps,
+        timeout=timeout,
+        allow=allow,
+        as_json=as_json,
+        quiet=quiet,
+    )
+    raise typer.Exit(guarded(act, options))
+
+
+@app.command(epilog=EPILOG)
 def models(
     provider: Annotated[
         str | None, typer.Argument(help="Only this provider.", show_default=False)
@@ -222,6 +305,17 @@ def mcp(
     from penstock.cli.mcp import run
 
     raise typer.Exit(guarded(run, model, http, host, port, concurrency))
+
+
+@app.command(
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def bench(context: typer.Context) -> None:
+    """Measure how fast a model answers: latencies, throughput, goodput, and the client's part."""
+    from penstock.cli.bench import main
+
+    raise typer.Exit(main(context.args))
 
 
 conversations = typer.Typer(no_args_is_help=True, help="Look at, move and sum up conversations.")

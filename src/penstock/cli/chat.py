@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from penstock.cli.console import ask, pending
+from penstock.cli.console import ask, dumped, spoken
 from penstock.cli.exits import interrupted
 from penstock.cli.measure import Meter
 from penstock.cli.pick import announce, pick
@@ -46,7 +46,7 @@ class Options:
 async def converse(options: Options) -> int:
     """Answer the prompt, or hold a conversation on a terminal; return the exit code."""
     interactive = options.prompt is None and sys.stdin.isatty() and not options.dry_run
-    prompt = None if interactive else _prompt(options.prompt, quiet=options.quiet)
+    prompt = None if interactive else spoken(options.prompt, quiet=options.quiet)
     picked = await pick(options.model)
     if not options.quiet:
         announce(picked)
@@ -104,20 +104,6 @@ async def _dry_run(client: Client, kept: Conversation, prompt: str) -> int:
     return 0
 
 
-def _prompt(given: str | None, *, quiet: bool) -> str:
-    """Return the prompt: the argument, standard input, or both, the argument first."""
-    piped = ""
-    if given in (None, "-") or pending():
-        piped = sys.stdin.read().strip()
-    elif not (quiet or sys.stdin.isatty()):
-        sys.stderr.write("penstock: standard input is open but silent, and is not read\n")
-    spoken = "" if given in (None, "-") else given
-    prompt = "\n\n".join(part for part in (spoken, piped) if part)
-    if not prompt:
-        raise UsageError("nothing to say: give a prompt, or pipe one in")
-    return prompt
-
-
 async def _answer(client: Client, messages: Conversation, *, quiet: bool) -> Message:
     """Stream one answer to stdout; return it as a message."""
     meter = Meter()
@@ -160,14 +146,8 @@ async def _as_json(client: Client, messages: Conversation) -> Message:
         "attempts": len(reply.attempts),
         "cost": reply.cost,
     }
-    sys.stdout.write(_dumped(answer) + "\n")
+    sys.stdout.write(dumped(answer) + "\n")
     return reply.message
-
-
-def _dumped(value: object, indent: int | None = None) -> str:
-    """Return JSON in the characters that stdout has: escapes lose nothing, question marks do."""
-    escaped = sys.stdout.encoding.lower() != "utf-8"
-    return json.dumps(value, ensure_ascii=escaped, indent=indent)
 
 
 def _show(preview: Preview) -> None:
@@ -176,7 +156,7 @@ def _show(preview: Preview) -> None:
         sys.stdout.write(f"{name}: {value}\n")
     sys.stdout.write(f"\n{preview.size} bytes of body\n")
     if preview.body is not None:
-        sys.stdout.write(_dumped(json.loads(preview.body), indent=2) + "\n")
+        sys.stdout.write(dumped(json.loads(preview.body), indent=2) + "\n")
     for path in preview.dropped:
         sys.stderr.write(f"penstock: {path} cannot be said there\n")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import signal
@@ -9,7 +10,9 @@ import stat
 import sys
 from io import TextIOWrapper
 
-__all__ = ["ask", "mend", "pending"]
+from penstock.errors import UsageError
+
+__all__ = ["ask", "dumped", "mend", "pending", "spoken"]
 
 # How long a pipe beside a prompt may be silent, in seconds. What `git diff |` takes to begin has
 # mostly passed while Python started; a cron job whose standard input stays open loses this much.
@@ -50,6 +53,30 @@ def pending() -> bool:
         return bool(select.select([sys.stdin], [], [], _PATIENCE)[0])
     except (OSError, ValueError):  # no descriptor behind it, or one that cannot be waited for
         return False
+
+
+def spoken(given: str | None, *, quiet: bool) -> str:
+    """Return the prompt: the argument, standard input, or both, the argument first.
+
+    Raises:
+        UsageError: Neither says anything.
+    """
+    piped = ""
+    if given in (None, "-") or pending():
+        piped = sys.stdin.read().strip()
+    elif not (quiet or sys.stdin.isatty()):
+        sys.stderr.write("penstock: standard input is open but silent, and is not read\n")
+    said = "" if given in (None, "-") else given
+    prompt = "\n\n".join(part for part in (said, piped) if part)
+    if not prompt:
+        raise UsageError("nothing to say: give a prompt, or pipe one in")
+    return prompt
+
+
+def dumped(value: object, indent: int | None = None) -> str:
+    """Return JSON in the characters that stdout has: escapes lose nothing, question marks do."""
+    escaped = sys.stdout.encoding.lower() != "utf-8"
+    return json.dumps(value, ensure_ascii=escaped, indent=indent)
 
 
 async def ask(prompt: str) -> str:

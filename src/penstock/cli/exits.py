@@ -17,7 +17,7 @@ from penstock.errors import (
     UsageError,
 )
 
-__all__ = ["EPILOG", "exit_code", "guarded", "interrupted"]
+__all__ = ["EPILOG", "INTERRUPTED", "exit_code", "guarded", "interrupted"]
 
 EPILOG = (
     "Exit codes: 0 answered; 1 the provider failed; 2 a mistake in the call; 3 credentials; "
@@ -26,8 +26,8 @@ EPILOG = (
 
 ArgsT = TypeVarTuple("ArgsT")
 
-# 128 + SIGINT, as shells have it.
-_INTERRUPTED = 130
+INTERRUPTED = 130
+"""128 + SIGINT, as shells have it."""
 
 
 def exit_code(error: PenstockError) -> int:
@@ -43,6 +43,16 @@ def exit_code(error: PenstockError) -> int:
             return 5
         case _:
             return 1
+
+
+def kind_code(kind: str) -> int:
+    """Return the exit code of errors of that `kind`."""
+    classes = [PenstockError]
+    for each in classes:  # it grows while it is walked
+        if each.kind == kind:
+            return exit_code(each())
+        classes += each.__subclasses__()
+    return 1
 
 
 def guarded(command: Callable[[Unpack[ArgsT]], Awaitable[int]], *arguments: *ArgsT) -> int:
@@ -69,7 +79,7 @@ def interrupted() -> int:
     """Return the exit code after Ctrl-C; a second one ends the process, without a traceback."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.stderr.write("\n")
-    return _INTERRUPTED
+    return INTERRUPTED
 
 
 def _complain(error: PenstockError) -> None:

@@ -16,7 +16,7 @@ LOCAL = ("ollama", "llamacpp", "vllm")
 """Providers that listen on this machine, in the order they are asked."""
 
 _OPENAI = "openai/gpt-5.4-mini"
-_SIMULATED = "sim/echo?rate=30"
+_ECHO = "sim/echo?rate=30"
 # A local server answers in milliseconds, or is not there.
 _PATIENCE = Timeouts(connect=0.3, response=0.7, ttft=None, total=1.0)
 
@@ -29,8 +29,13 @@ class Picked:
     why: str
 
 
-async def pick(named: str | None) -> Picked:
-    """Return the model to ask: the one that was named, or what is at hand."""
+async def pick(named: str | None, *, simulated: str = _ECHO) -> Picked:
+    """Return the model to ask: the one that was named, or what is at hand.
+
+    Args:
+        named: What the user named.
+        simulated: The simulator's model, where nothing else is at hand.
+    """
     if named:
         return Picked(named, "")
     default = default_model()
@@ -42,7 +47,8 @@ async def pick(named: str | None) -> Picked:
         served = await local_models(provider)
         if served:
             return Picked(f"{provider}/{served[0]}", f"a local {provider} answers")
-    return Picked(_SIMULATED, "no key and no local server: the built-in simulator echoes")
+    does = "echoes" if simulated == _ECHO else "answers"
+    return Picked(simulated, f"no key and no local server: the built-in simulator {does}")
 
 
 async def local_models(provider: str) -> list[str]:
