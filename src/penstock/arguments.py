@@ -21,10 +21,10 @@ def check_call(options: Mapping[str, Any]) -> None:  # Any: whatever the caller 
     Raises:
         UsageError: The message has the option's name, and what it must be.
     """
-    for name, (fits, wanted) in _CALL.items():
-        value = options.get(name)
-        if value is not None and not fits(value):
-            raise UsageError(f"{name} must be {wanted}, not {_shown(name, value)}", param=name)
+    for name, value in options.items():
+        rule = _CALL.get(name)
+        if rule is not None and value is not None and not rule[0](value):
+            raise UsageError(f"{name} must be {rule[1]}, not {_shown(name, value)}", param=name)
 
 
 def check_client(arguments: Mapping[str, Any]) -> None:  # Any: whatever the caller wrote

@@ -87,6 +87,8 @@ def chat_request(
     """
     if not model:
         raise UsageError("no model: name one as 'provider/model', or set default_model=")
+    if not options:  # what most calls say beside their messages, without a look at each rule
+        return ChatRequest(model=model, messages=_conversation(messages, spool=False)), None
     unknown = options.keys() - _NAMES
     if unknown:
         raise UsageError(_complaint(sorted(unknown)[0]), param=sorted(unknown)[0])

@@ -109,13 +109,26 @@ class Secret:
         """
         if callable(self._source):
             return await _supplied(self._source, deployment)
+        return self.known(deployment)
+
+    @property
+    def supplied(self) -> bool:
+        """Whether a function supplies it, which may take its time."""
+        return callable(self._source)
+
+    def known(self, deployment: str) -> str | None:
+        """Return the key, which no function has to be asked for; None where none is needed.
+
+        Raises:
+            MissingCredentialsError: The environment should hold one and does not.
+        """
         if self._lost:
             raise MissingCredentialsError(
                 f"{deployment} had its key in the program, and a pickle takes no key along: "
                 f"name a variable that holds it, api_key='env:NAME'",
                 deployment=deployment,
             )
-        key = self._source
+        key = self._source if isinstance(self._source, str) else None
         if key is None:
             key = next((environ[name] for name in self._variable if environ.get(name)), None)
         if key is None and self._variable and not self._optional:

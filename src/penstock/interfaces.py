@@ -433,7 +433,8 @@ class HttpCall:
 
     method: str
     url: str
-    headers: list[tuple[str, str]] = field(repr=False)
+    headers: Sequence[tuple[str, str]] = field(repr=False)
+    """A tuple says that other calls have the same ones."""
     body: BodySource | None
     watch: Watch
     limits: Limits

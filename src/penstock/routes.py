@@ -92,9 +92,9 @@ class Routes:
         provider = self._route(request.model).provider
         prepared = await provider.prepare(request, dropped=[])
         return Preview(
-            method=prepared.method,
-            url=prepared.url,
-            headers={name: masked(name, value) for name, value in prepared.headers},
+            method=prepared.head.method,
+            url=prepared.head.url,
+            headers={name: masked(name, value) for name, value in prepared.head.headers},
             size=await prepared.body.length(),
             body=prepared.body.small,
             dropped=tuple(prepared.dropped),

@@ -72,16 +72,12 @@ class OpenStreams:
             for gone in [each for each in self._loops if each is not None and each.is_closed()]:
                 self._loops.pop(gone, None)
             here = self._loops[loop] = _Loop(loop)
-        here.streams.add(stream)
+        here.add(stream)
 
     def discard(self, stream: ChatStream) -> None:
         """Note that `stream` has ended."""
-        for loop, here in list(self._loops.items()):
-            if stream in here.streams:
-                here.streams.discard(stream)
-                if not here.streams:
-                    here.stop()
-                    self._loops.pop(loop, None)
+        for here in tuple(self._loops.values()):
+            here.streams.discard(stream)
 
     def refuse(self) -> None:
         """Let no new stream begin."""
@@ -90,7 +86,7 @@ class OpenStreams:
     async def drain(self, grace: float, sleep: Callable[[float], Awaitable[None]]) -> None:
         """Wait up to `grace` seconds for the streams to end, those of other loops too."""
         waited = 0.0
-        while self._loops and waited < grace:
+        while any(here.streams for here in self._loops.values()) and waited < grace:
             await sleep(min(_POLL, grace - waited))
             waited += _POLL
 
@@ -104,7 +100,8 @@ class OpenStreams:
             elif loop is not None and loop.is_running():
                 for stream in list(here.streams):
                     run_coroutine_threadsafe(stream.aclose(), loop)
-        self._loops.pop(mine, None)
+        if mine in self._loops:
+            self._loops.pop(mine).stop()
 
     def stats(self, connections: Connections) -> ClientStats:
         """Return the present state."""
@@ -114,37 +111,45 @@ class OpenStreams:
             open_streams=len(streams),
             bytes_buffered=sum(stream.buffered for stream in streams),
             connections=connections.count(),
-            loop_lag=None if here is None or here.lag is None else here.lag.seconds,
+            loop_lag=None if here is None or not here.streams else here.lag,
         )
 
 
 class _Loop:
-    """What is open on one loop, and how late its timers come."""
+    """What is open on one loop, and how late its timers come, four times a second.
+
+    The timer outlives the last stream until it next fires: setting it costs more than a short call
+    may take for all its bookkeeping.
+    """
 
     def __init__(self, loop: AbstractEventLoop | None) -> None:
         self.streams: set[ChatStream] = set()
-        self.lag = None if loop is None else _Lag(loop)
-
-    def stop(self) -> None:
-        if self.lag is not None:
-            self.lag.stop()
-
-
-class _Lag:
-    """Four times a second, by how much a timer comes late; only while streams are open."""
-
-    def __init__(self, loop: AbstractEventLoop) -> None:
-        self.seconds: float | None = None
+        self.lag: float | None = None
+        """By how many seconds the last timer came late."""
         self._loop = loop
-        self._timer: TimerHandle = loop.call_later(_SAMPLE, self._tick, loop.time() + _SAMPLE)
+        self._timer: TimerHandle | None = None
+
+    def add(self, stream: ChatStream) -> None:
+        """Note a stream, and watch the loop while there is any."""
+        self.streams.add(stream)
+        if self._timer is None and self._loop is not None:
+            self._wait(self._loop)
 
     def stop(self) -> None:
-        self._timer.cancel()
+        """Watch the loop no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
-    def _tick(self, due: float) -> None:
-        now = self._loop.time()
-        self.seconds = max(0.0, now - due)
-        self._timer = self._loop.call_at(now + _SAMPLE, self._tick, now + _SAMPLE)
+    def _wait(self, loop: AbstractEventLoop) -> None:
+        due = loop.time() + _SAMPLE
+        self._timer = loop.call_at(due, self._tick, loop, due)
+
+    def _tick(self, loop: AbstractEventLoop, due: float) -> None:
+        self._timer, self.lag = None, None
+        if self.streams:
+            self.lag = max(0.0, loop.time() - due)
+            self._wait(loop)
 
 
 def _running_loop() -> AbstractEventLoop | None:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from penstock import logs
 from penstock.chunks import TextDelta
+from penstock.cutting import cut
 from penstock.errors import PenstockError, StreamClosedError, UsageError
 from penstock.facts import AnswerFacts
 from penstock.interfaces import CallRecord
@@ -26,9 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
     from types import TracebackType
 
-    from anyio import CancelScope
-
     from penstock.chunks import Chunk
+    from penstock.cutting import Cut
     from penstock.interfaces import Provider, Stage, Stream
     from penstock.limits import Limits
     from penstock.pipeline.composition import Pipeline
@@ -59,6 +59,9 @@ class ChatStream(AnswerFacts):
         collect: Whether the answer is folded; without it the stream holds one network read.
     """
 
+    __slots__ = ("_next",)
+    _next: Callable[[], Awaitable[Chunk]]
+
     def __init__(
         self,
         provider: Provider,
@@ -82,12 +85,14 @@ class ChatStream(AnswerFacts):
         self._stream: Stream[Chunk] | None = None
         self._edge: Edge | None = None
         self._chunks: AsyncGenerator[Chunk, None] | None = None
-        self._next: Callable[[], Awaitable[Chunk]] = self._refuse
-        self._why: BaseException = UsageError(
-            "open the stream first: async with client.stream(...) as stream"
-        )
+        # Not begun to be read: `collect` then needs no generator.
+        self._unread: Stream[Chunk] | None = None
+        # What reads the next chunk, for now and between reads. It never raises itself:
+        # `anext(stream, None)` of CPython 3.11 crashes the interpreter then.
+        self._next = self._more = self._refuse
+        self._why: Exception | None = None
         self._entered = self._ended = self._closed = False
-        self._opening: CancelScope | None = None
+        self._opening: Cut | None = None
         self._parsed: Any = None
 
     async def __aenter__(self) -> Self:
@@ -95,11 +100,10 @@ class ChatStream(AnswerFacts):
             raise UsageError("this stream was opened before: make a new one for another call")
         self._entered = True
         self._opened.add(self)
-        from anyio import CancelScope  # what an `aclose` from another task cuts the opening with
-
-        failure: PenstockError = StreamClosedError("the stream was closed")
+        self._opening = cut()  # by an `aclose` from another task
+        failure: PenstockError | None = None
         try:
-            with CancelScope() as self._opening:
+            with self._opening:
                 await self._open()
                 return self
         except PenstockError as error:
@@ -108,6 +112,7 @@ class ChatStream(AnswerFacts):
             self._let_go()
             raise
         self._let_go()
+        failure = failure or StreamClosedError("the stream was closed")
         failure.metadata = failure.metadata or dict(self._record.metadata) or None
         raise presented(failure) from failure.__cause__
 
@@ -123,10 +128,6 @@ class ChatStream(AnswerFacts):
         return self
 
     def __anext__(self) -> Awaitable[Chunk]:
-        # No coroutine of its own: that would cost as much as the chunk. Nor does it raise itself:
-        # `anext(stream, None)` of CPython 3.11 crashes the interpreter then.
-        if getattr(self._chunks, "ag_running", False):  # typeshed has it for the native type only
-            return _raise(UsageError("two tasks read one stream; use penstock.pipeline.tee"))
         return self._next()
 
     async def text(self) -> AsyncGenerator[str, None]:
@@ -144,8 +145,11 @@ class ChatStream(AnswerFacts):
         """
         if self._fold is None:
             raise UsageError("this stream keeps nothing: it was opened with collect=False")
-        async for _ in self:
-            pass
+        if self._unread is not None:
+            await self._drain()
+        else:
+            async for _ in self:
+                pass
         if self._model_class is not None and self._parsed is None:
             try:
                 self._parsed = parse(self.response, self._model_class)
@@ -237,15 +241,18 @@ class ChatStream(AnswerFacts):
             self._edge = pipeline.edge(_items(stream))
             self._chunks = self._by_item(self._edge.chunks)
         else:
+            self._unread = stream
             self._chunks = self._by_batch(stream)
         self._stream = stream
-        self._next = self._chunks.__anext__
+        self._next = self._more = self._chunks.__anext__
 
     async def _by_batch(self, stream: Stream[Chunk]) -> AsyncGenerator[Chunk, None]:
         """Yield the chunks of a stream on which nothing is done item by item."""
+        self._unread = None
         failure: BaseException | None = None
         while failure is None:
             batch: list[Chunk] = []
+            self._next = _second_reader
             try:
                 batch = await stream.read()
                 self._take(batch)
@@ -255,14 +262,32 @@ class ChatStream(AnswerFacts):
                 if not batch:
                     self._end(None)
                     return
+            self._read_on()
             # Also where it was too much to fold: what is complete is not lost with the error.
             for chunk in batch:
                 yield chunk
         raise self._failed(failure) from failure.__cause__
 
+    async def _drain(self) -> None:
+        """Read all of a stream that nobody has begun to read, with nothing done item by item."""
+        stream, self._unread = self._unread, None
+        assert stream is not None
+        self._next = _second_reader
+        failure: BaseException
+        try:
+            while batch := await stream.read():
+                self._take(batch)
+        except BaseException as error:  # as above
+            failure = error
+        else:
+            self._end(None)
+            return
+        raise self._failed(failure) from failure.__cause__
+
     async def _by_item(self, chunks: AsyncGenerator[Chunk, None]) -> AsyncGenerator[Chunk, None]:
         """Yield the chunks that come out of asynchronous middleware."""
         while True:
+            self._next = _second_reader
             try:
                 chunk = await anext(chunks, None)
                 if chunk is not None:
@@ -273,6 +298,7 @@ class ChatStream(AnswerFacts):
             if chunk is None:
                 self._end(None)
                 return
+            self._read_on()
             yield chunk
         raise self._failed(failure) from failure.__cause__
 
@@ -302,14 +328,24 @@ class ChatStream(AnswerFacts):
     def _end(self, why: Exception | None) -> None:
         """Note that no more chunks come: at the answer's end, or as every later read will say."""
         self._ended = True
-        if why is not None:
+        if why is None:
+            self._next = self._more
+        else:
             self._why, self._next = why, self._refuse
         if self._partial is not None:
             self._partial.finish()
         self._let_go()
 
     def _refuse(self) -> Awaitable[Chunk]:
-        return _raise(self._why)
+        why = self._why or UsageError(
+            "open the stream first: async with client.stream(...) as stream"
+        )
+        return _raise(why)
+
+    def _read_on(self) -> None:
+        """Let the next read come, unless the stream was closed in the meantime."""
+        if not self._ended:
+            self._next = self._more
 
     async def _close_generators(self) -> None:
         try:
@@ -328,8 +364,17 @@ class ChatStream(AnswerFacts):
             self._spool = None
 
 
+# A call of ours for each chunk would cost a fifth of the chunk. So the interpreter, which looks on
+# the type for ``__anext__``, finds the slot there, and calls what is in it.
+ChatStream.__anext__ = ChatStream.__dict__["_next"]  # type: ignore[method-assign]
+
+
 async def _raise(error: BaseException) -> Chunk:
     raise error
+
+
+def _second_reader() -> Awaitable[Chunk]:
+    return _raise(UsageError("two tasks read one stream; use penstock.pipeline.tee"))
 
 
 async def _items(stream: Stream[Chunk]) -> AsyncGenerator[Chunk, None]:

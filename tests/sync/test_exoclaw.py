@@ -187,8 +187,8 @@ async def test_each_model_goes_where_its_author_means(
         ps.request.ChatRequest(model=model, messages=HELLO), dropped=[]
     )
 
-    assert (url, wire) == (prepared.url, json.loads(prepared.body.small)["model"])
-    assert f"Bearer sk-{key}" == dict(prepared.headers)["authorization"]
+    assert (url, wire) == (prepared.head.url, json.loads(prepared.body.small)["model"])
+    assert f"Bearer sk-{key}" == dict(prepared.head.headers)["authorization"]
     await provider.close()
 
 

@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib import import_module
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, runtime_checkable
 
 from penstock.errors import InvalidHeaderError
 from penstock.providers.headers import check_headers
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from penstock.interfaces import Target, Transport
     from penstock.limits import Limits, Timeouts
 
-__all__ = ["Grant", "Keyring", "Reach", "Scheme", "Unsigned", "auth_kind", "scheme_of"]
+__all__ = ["Grant", "Keyring", "Reach", "Ready", "Scheme", "Unsigned", "auth_kind", "scheme_of"]
 
 _log = logging.getLogger("penstock.providers")
 
@@ -123,6 +123,21 @@ class Scheme(Protocol):
         ...
 
 
+@runtime_checkable
+class Ready(Protocol):
+    """A scheme that mostly has what it gives, so that nothing need be awaited for it."""
+
+    def at_hand(self, target: Target) -> Grant | None:
+        """Return what one request to `target` needs; None where that has to be waited for.
+
+        Where nothing has changed it is the same object again.
+
+        Raises:
+            MissingCredentialsError: There is no credential to be had; it says what to do.
+        """
+        ...
+
+
 class Sockets(Protocol):
     """Whoever has the transport."""
 
@@ -175,6 +190,17 @@ class KeyHeader:
         self._name = name.lower()
         self._prefix = prefix
         self._key = key
+        self._last: tuple[str | None, Grant] = None, Grant()
+
+    def at_hand(self, target: Target) -> Grant | None:
+        """Return the header, unless a function supplies the key.
+
+        Raises:
+            MissingCredentialsError: The environment should hold a key, and does not.
+            InvalidHeaderError: The key has signs that no header may have.
+        """
+        key = self._key
+        return None if key.supplied else self._granted(key.known(target.deployment), target)
 
     async def grant(self, target: Target) -> Grant:
         """Return the header.
@@ -183,7 +209,12 @@ class KeyHeader:
             MissingCredentialsError: The environment should hold a key, and does not.
             InvalidHeaderError: The key has signs that no header may have.
         """
-        key = await self._key.reveal(target.deployment)
+        return self._granted(await self._key.reveal(target.deployment), target)
+
+    def _granted(self, key: str | None, target: Target) -> Grant:
+        last, granted = self._last
+        if key == last:
+            return granted
         if key and (key != key.strip() or not (key.isascii() and key.isprintable())):
             where = " or ".join(self._key.variables) or "api_key"
             raise InvalidHeaderError(
@@ -191,7 +222,9 @@ class KeyHeader:
                 "it or another sign that no header may have",
                 deployment=target.deployment,
             )
-        return Grant({self._name: f"{self._prefix}{key}"}, (key,)) if key else Grant()
+        granted = Grant({self._name: f"{self._prefix}{key}"}, (key,)) if key else Grant()
+        self._last = key, granted
+        return granted
 
 
 def auth_kind(
@@ -244,9 +277,16 @@ def scheme_of(kind: str, key: Secret, reach: Reach, *, deployment: str) -> Schem
 class Nothing:
     """No credential at all."""
 
+    def __init__(self) -> None:
+        self._grant = Grant()
+
+    def at_hand(self, target: Target) -> Grant:
+        """Return nothing."""
+        return self._grant
+
     async def grant(self, target: Target) -> Grant:
         """Return nothing."""
-        return Grant()
+        return self._grant
 
 
 async def given_token(key: Secret, deployment: str) -> Grant | None:

@@ -16,7 +16,7 @@ from penstock.providers.headers import selected
 from penstock.providers.redact import masked
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from io import TextIOWrapper
 
     from penstock.errors import PenstockError
@@ -75,7 +75,7 @@ class Capture:
         *,
         method: str,
         url: str,
-        headers: list[tuple[str, str]],
+        headers: Sequence[tuple[str, str]],
     ) -> None:
         self.status = wire.status
         self.headers: Mapping[str, str] = wire.headers

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from penstock.errors import InvalidHeaderError
@@ -56,12 +57,20 @@ def check_headers(headers: Iterable[tuple[str, str]]) -> None:
 
 def selected(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the headers that say something about the answer, without cookies and the like."""
-    return {name: value for name, value in headers.items() if _KEPT.fullmatch(name)}
+    return {name: value for name, value in headers.items() if _is_kept(name)}
+
+
+@lru_cache(maxsize=512)
+def _is_kept(name: str) -> bool:
+    return _KEPT.fullmatch(name) is not None
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
     """Return the peer's name for the request, or None."""
-    return next((headers[name] for name in _REQUEST_IDS if headers.get(name)), None)
+    for name in _REQUEST_IDS:
+        if found := headers.get(name):
+            return found
+    return None
 
 
 def rate_limit(headers: Mapping[str, str], *, now: float | None = None) -> RateLimit | None:
@@ -75,6 +84,8 @@ def rate_limit(headers: Mapping[str, str], *, now: float | None = None) -> RateL
         now: Unix time in seconds for Anthropic's times; default the system's.
     """
     prefix = "x-ratelimit-"
+    if "ratelimit-" not in " ".join(headers):
+        return None
     if not any(name.startswith(prefix) for name in headers):
         return _anthropic(headers, now)
     return RateLimit(

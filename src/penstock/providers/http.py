@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import logging
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from shlex import quote
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 
 from msgspec import DecodeError as NotJson
@@ -31,14 +30,14 @@ from penstock.errors import (
 from penstock.interfaces import CallRecord, HttpCall, Recalls
 from penstock.limits import media_limits
 from penstock.pipeline.stream import BatchStream
-from penstock.providers.auth import Grant, Keyring, Reach, Unsigned, scheme_of
+from penstock.providers.auth import Grant, Keyring, Reach, Ready, Unsigned, scheme_of
 from penstock.providers.blame import Blame
 from penstock.providers.capture import Capture, Recording
 from penstock.providers.echo import spoken
-from penstock.providers.headers import check_headers, rate_limit, request_id, selected
+from penstock.providers.headers import rate_limit, request_id, selected
 from penstock.providers.listing import check_listed, ids_of, models_url
+from penstock.providers.prepared import Head, Prepared
 from penstock.providers.ready import ReadyBody
-from penstock.providers.redact import masked, secrets_of
 from penstock.providers.source import HttpSource, decoder_for
 from penstock.request import ChatRequest, RecallRequest
 from penstock.transports.dates import retry_after
@@ -50,40 +49,23 @@ if TYPE_CHECKING:
     from penstock.chunks import Chunk
     from penstock.interfaces import Dialect, Outgoing, Stream, Target, Transport, Watch, Wire
     from penstock.limits import Limits, Timeouts
+    from penstock.providers.auth import Signable
     from penstock.providers.resolve import Resolved
     from penstock.request import ItemT, Request
 
-__all__ = ["HttpProvider", "Prepared"]
+__all__ = ["HttpProvider"]
 
 _log = logging.getLogger("penstock.providers")
 
+T = TypeVar("T")
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A request as it goes out, before it does."""
 
-    method: str
-    url: str
-    headers: list[tuple[str, str]] = field(repr=False)
-    """With the credential; see `command` for a form that can be shown."""
-    body: Body | ReadyBody = field(repr=False)
-    dropped: list[str]
-    """What the dialect could not say, as paths."""
-    secrets: tuple[str, ...] = field(repr=False)
-    """What must appear in no error and no log."""
+class Wait(Protocol):
+    """Awaits something, perhaps not for ever."""
 
-    def command(self, *, body: bool = True) -> str:
-        """Return the request as a ``curl`` command: secrets as ``***``, quoted for a shell.
-
-        The body is in it with `body` and where it fits in one buffer, else it is ``request.json``.
-        """
-        words = [f"curl -N -X {self.method} {quote(self.url)}"]
-        words += [f"-H {quote(f'{name}: {masked(name, value)}')}" for name, value in self.headers]
-        if self.method == "GET":
-            return " \\\n  ".join(words)
-        small = self.body.small if body else None
-        data = "@request.json" if small is None else quote(small.decode("utf-8"))
-        return " \\\n  ".join([*words, f"--data-binary {data}"])
+    async def __call__(self, waiting: Awaitable[T], /) -> T:
+        """Return what `waiting` returns."""
+        ...
 
 
 class Sockets(Protocol):
@@ -135,6 +117,11 @@ class HttpProvider:
             Reach(connections, limits, timeouts, keyring or Keyring()),
             deployment=resolved.key,
         )
+        ready = isinstance(self._scheme, Ready)
+        self._at_hand = cast("Ready", self._scheme).at_hand if ready else lambda _: None
+        self._home = resolved.target
+        # The head that most calls share, and what it was made from.
+        self._shared: tuple[Grant, tuple[object, ...], Head] | None = None
 
     async def open(self, request: Request[ItemT]) -> Stream[ItemT]:
         """Send a chat; return when the first content is in hand.
@@ -145,8 +132,9 @@ class HttpProvider:
         chat = cast("ChatRequest", request)  # the only kind of request that is routed here
         record = self._record(chat)
         watch = self._watchdog(chat)
-        prepared = await self._prepared(chat, record, watch)
-        blame = Blame(record, prepared.secrets, partial(spoken, chat, prepared.body.small))
+        in_time = partial(self._in_time, chat.timeouts, record, watch)
+        prepared = await self.prepare(chat, dropped=record.dropped, wait=in_time)
+        blame = Blame(record, prepared.head.secrets, partial(spoken, chat, prepared.body.small))
         try:
             stream = await self._exchange(chat, prepared, record, watch, blame)
         except PenstockError as error:
@@ -157,15 +145,15 @@ class HttpProvider:
             raise
         return cast("Stream[ItemT]", stream)
 
-    async def _prepared(
-        self, request: ChatRequest, record: CallRecord, watch: Watchdog
-    ) -> Prepared:
-        """Prepare `request` under the ``total`` clock: a key or a message may keep us waiting."""
+    async def _in_time(
+        self, own: Timeouts | None, record: CallRecord, watch: Watchdog, waiting: Awaitable[T]
+    ) -> T:
+        """Await `waiting` under the ``total`` clock: a key or a message may take its time."""
         from anyio import move_on_after
 
-        total = self._timeouts.override(request.timeouts).total
+        total = self._timeouts.override(own).total
         with move_on_after(None if total is None else max(0.0, total - watch.elapsed())):
-            return await self.prepare(request, dropped=record.dropped)
+            return await waiting
         raise DeadlineError(
             f"total: the call took longer than {total:g} s; its request was not ready",
             phase="total",
@@ -177,24 +165,26 @@ class HttpProvider:
             peer_fault=False,
         )
 
-    async def prepare(self, request: ChatRequest, *, dropped: list[str]) -> Prepared:
+    async def prepare(
+        self, request: ChatRequest, *, dropped: list[str], wait: Wait | None = None
+    ) -> Prepared:
         """Return `request` as it would go out; nothing is sent.
+
+        Args:
+            request: The request.
+            dropped: Takes what the dialect cannot say.
+            wait: Awaits what is not at hand, each for itself; by default for as long as it takes.
 
         Raises:
             UsageError: It cannot be said, or a credential is missing.
         """
-        target = await self._target()
+        wait = wait or _as_long_as_it_takes
+        target = self._home if self._locate is None else await wait(self._target())
         outgoing = self._outgoing(request, target, dropped)
-        _check_home(outgoing.url, target)
-        grant = await self._scheme.grant(target)
-        accept = "text/event-stream, application/json" if request.stream else "application/json"
-        pairs = self._pairs(
-            grant,
-            {"content-type": "application/json", "accept": accept},
-            outgoing.headers,
-            target.headers,
-            request.extra_headers,
-        )
+        grant = self._at_hand(target)
+        if grant is None:
+            grant = await wait(self._scheme.grant(target))
+        head = self._head(request, outgoing, target, grant)
         body: Body | ReadyBody
         if request.body is not None:
             body = ReadyBody(request.body)
@@ -204,10 +194,33 @@ class HttpProvider:
                 buffer_size=self._limits.body_buffer,
                 max_depth=self._limits.max_json_depth,
             )
-            await body.prepare()
-        pairs = await _signed(grant, Unsigned(outgoing.method, outgoing.url, pairs, body))
-        secrets = secrets_of(pairs, *grant.secrets)
-        return Prepared(outgoing.method, outgoing.url, pairs, body, dropped, secrets)
+            if body.small is None:
+                await wait(body.prepare())
+        if grant.sign is not None:
+            head = await wait(_signed(grant, head, body))
+        return Prepared(head, body, dropped)
+
+    def _head(self, request: ChatRequest, outgoing: Outgoing, target: Target, grant: Grant) -> Head:
+        """Return the head of `request`: made anew only where it is not what the last one was."""
+        own = bool(request.extra_headers) or grant.sign is not None
+        said = outgoing.method, outgoing.url, outgoing.headers, request.stream
+        shared = self._shared
+        if not own and shared is not None and shared[0] is grant and shared[1] == said:
+            return shared[2]
+        _check_home(outgoing.url, target)
+        accept = "text/event-stream, application/json" if request.stream else "application/json"
+        pairs = self._pairs(
+            grant,
+            {"content-type": "application/json", "accept": accept},
+            outgoing.headers,
+            target.headers,
+            request.extra_headers,
+        )
+        if own:
+            return Head(outgoing.method, outgoing.url, pairs, secrets=grant.secrets)
+        head = Head(outgoing.method, outgoing.url, tuple(pairs), secrets=grant.secrets)
+        self._shared = grant, said, head
+        return head
 
     def _outgoing(self, request: ChatRequest, target: Target, dropped: list[str]) -> Outgoing:
         if not isinstance(request, RecallRequest):
@@ -256,11 +269,11 @@ class HttpProvider:
         more = {} if row is None else row.models_headers
         pairs = self._pairs(grant, {"accept": "application/json"}, more, target.headers)
         url = models_url(self._resolved, target.base_url)
-        pairs = await _signed(grant, Unsigned("GET", url, pairs))
+        head = await _signed(grant, Head("GET", url, pairs, secrets=grant.secrets), None)
         call = HttpCall(
             method="GET",
-            url=url,
-            headers=pairs,
+            url=head.url,
+            headers=head.headers,
             body=None,
             watch=Watchdog(self._timeouts, limits=self._limits),
             limits=self._limits,
@@ -275,26 +288,20 @@ class HttpProvider:
             finally:
                 await wire.aclose()
         except PenstockError as error:
-            raise Blame(record, secrets_of(pairs, *grant.secrets))(error) from error.__cause__
+            raise Blame(record, head.secrets)(error) from error.__cause__
         finally:
             call.watch.stop()
 
     def _pairs(self, grant: Grant, *layers: Mapping[str, str]) -> list[tuple[str, str]]:
-        """Return the headers of a request: ours, `grant`'s, and `layers`, the last the strongest.
-
-        Raises:
-            InvalidHeaderError: One of them would break out of its line.
-        """
+        """Return a request's headers: ours, `grant`'s, and `layers`, the last the strongest."""
         headers = {"user-agent": USER_AGENT} | dict(grant.headers)
         for layer in (self._headers, *layers):
             headers.update((name.lower(), value) for name, value in layer.items())
-        pairs = list(headers.items())
-        check_headers(pairs)
-        return pairs
+        return list(headers.items())
 
     async def _target(self) -> Target:
-        target = self._resolved.target
-        return target if self._locate is None else replace(target, base_url=await self._locate())
+        home = self._home
+        return home if self._locate is None else replace(home, base_url=await self._locate())
 
     def _watchdog(self, request: ChatRequest) -> Watchdog:
         clock = running_clock()
@@ -314,11 +321,12 @@ class HttpProvider:
         watch: Watch,
         blame: Blame,
     ) -> BatchStream[Chunk]:
+        head = prepared.head
         call = HttpCall(
-            method=prepared.method,
-            url=prepared.url,
-            headers=prepared.headers,
-            body=None if prepared.method == "GET" else prepared.body,
+            method=head.method,
+            url=head.url,
+            headers=head.headers,
+            body=None if head.method == "GET" else prepared.body,
             watch=watch,
             limits=self._limits,
             framing=self._resolved.deployment.body_framing,
@@ -336,9 +344,9 @@ class HttpProvider:
             wire = Capture(
                 wire,
                 record_to,
-                method=prepared.method,
-                url=prepared.url,
-                headers=prepared.headers,
+                method=head.method,
+                url=head.url,
+                headers=head.headers,
             )
         try:
             _note(record, wire)
@@ -347,7 +355,7 @@ class HttpProvider:
             # The body is with the peer: nothing of it is kept while the answer is read.
             call.body = None
             stream = self._stream(request, wire, record, watch, blame)
-            record.command = prepared.command(body=False)
+            record.command = head.command
             await stream.prime(_ends_the_wait)
             blame.forget_body()
         except BaseException as error:
@@ -370,9 +378,7 @@ class HttpProvider:
         source = HttpSource(
             wire,
             decoder=decoder_for(self._dialect.framing(content_type), limits),
-            answer=self._dialect.answer(
-                request, content_type, limits, origin=self._resolved.target.origin
-            ),
+            answer=self._dialect.answer(request, content_type, limits, origin=self._home.origin),
             watch=watch,
             timings=record.timings,
             blame=blame,
@@ -396,7 +402,7 @@ class HttpProvider:
         return rejection
 
     def _record(self, request: ChatRequest) -> CallRecord:
-        target = self._resolved.target
+        target = self._home
         return CallRecord(
             model=request.model,
             provider=target.provider,
@@ -409,17 +415,21 @@ class HttpProvider:
         )
 
 
-async def _signed(grant: Grant, request: Unsigned) -> list[tuple[str, str]]:
-    """Return the headers of `request` with its signature, where its scheme makes one.
+async def _as_long_as_it_takes(waiting: Awaitable[T]) -> T:
+    return await waiting
+
+
+async def _signed(grant: Grant, head: Head, body: Signable | None) -> Head:
+    """Return `head` with its signature, where its scheme makes one.
 
     An ``authorization`` of the caller's own stands.
     """
-    names = {name for name, _ in request.headers}
+    names = {name for name, _ in head.headers}
     if grant.sign is None or "authorization" in names:
-        return request.headers
-    pairs = [*request.headers, *(await grant.sign(request)).items()]
-    check_headers(pairs)
-    return pairs
+        return head
+    more = await grant.sign(Unsigned(head.method, head.url, list(head.headers), body))
+    pairs = [*head.headers, *more.items()]
+    return Head(head.method, head.url, pairs, secrets=grant.secrets)
 
 
 def _check_home(url: str, target: Target) -> None:

@@ -60,12 +60,14 @@ def received(raw: Iterable[tuple[bytes, bytes]], limits: Limits) -> dict[str, st
     """
     headers: dict[str, str] = {}
     size = 0
+    most, most_bytes = limits.max_response_header_count, limits.max_response_headers
     for count, (name, value) in enumerate(raw, 1):
         length = len(name) + len(value) + 4
         size += length
-        _within("max_response_header_count", count, limits.max_response_header_count)
-        _within("response header field", length, _MAX_FIELD)
-        _within("max_response_headers", size, limits.max_response_headers)
+        if count > most or length > _MAX_FIELD or size > most_bytes:
+            _within("max_response_header_count", count, most)
+            _within("response header field", length, _MAX_FIELD)
+            _within("max_response_headers", size, most_bytes)
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
         headers[key] = f"{headers[key]}, {text}" if key in headers else text
     return headers

@@ -9,7 +9,7 @@ from penstock.chunks import Chunk, ProviderEvent, ReasoningDelta, TextDelta
 from penstock.dialects.errors import event_error
 from penstock.dialects.openai_chat.events import Events
 from penstock.dialects.openai_chat.request import choices_asked, usage_asked
-from penstock.dialects.openai_chat.wire import PlainChoice, plain
+from penstock.dialects.openai_chat.wire import PlainChoice, plain, usual
 from penstock.dialects.reading import UNREADABLE, excerpt, parse
 from penstock.errors import ProtocolError, TruncatedError
 
@@ -154,7 +154,8 @@ class ChatAnswer:
                     continue
                 if self._read_plain(choice, into):
                     continue
-            self._read(frame, data, into)
+            if not self._read_usual(frame, data, into):
+                self._read(frame, data, into)
             if self.complete:
                 return
             id, model, fingerprint, tier, provider, dated = self._last
@@ -201,6 +202,30 @@ class ChatAnswer:
         details = delta.reasoning_details or ()
         spelling = "reasoning_content" if content else "reasoning"
         into.append(ReasoningDelta(content or thought or "", index, spelling, details))
+        return True
+
+    def _read_usual(self, frame: Frame, data: bytes | str, into: list[Chunk]) -> bool:
+        """Read an event that begins or ends an answer as most do; False for any other."""
+        events = self._events
+        if data == _DONE or self._whole or events.thinking:
+            return False
+        if type(frame) is not bytes and frame.event != "message":
+            return False
+        try:
+            event = usual(data)
+        except UNREADABLE:
+            return False
+        self._read_any = True
+        counted = events.read_usual(event, into)
+        self._last = (
+            event.id,
+            event.model,
+            event.system_fingerprint,
+            event.service_tier,
+            None,
+            "created" in events.meta,
+        )
+        self._settle(counted=counted, into=into)
         return True
 
     def _read(self, frame: Frame, data: bytes | str, into: list[Chunk]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from penstock.chunks import Chunk, LogProbs, Meta, ProviderEvent
+from penstock.chunks import Chunk, LogProbs, Meta, ProviderEvent, TextDelta
 from penstock.dialects.errors import event_error
 from penstock.dialects.faults import failure
 from penstock.dialects.openai_chat.calls import Calls
@@ -19,6 +19,7 @@ from penstock.dialects.tally import Tally
 from penstock.errors import ProtocolError
 
 if TYPE_CHECKING:
+    from penstock.dialects.openai_chat.wire import UsualEvent
     from penstock.limits import Limits
 
 __all__ = ["Events", "ReadDelta"]
@@ -32,6 +33,7 @@ _MOST_NOTED = 64
 """Names of fields whose last value is kept, so that a peer cannot make it grow."""
 
 _META = ("id", "model", "system_fingerprint", "service_tier")
+_SAID = (*_META, "created")
 _CHUNK = frozenset({*_META, *NOISE, "created", "choices", "usage", "error"})
 _CHOICE = frozenset({"index", "delta", "message", "finish_reason", "logprobs", "usage", "error"})
 _SAME = frozenset({"native_finish_reason", "stop_reason", "content_filter_results"})
@@ -112,6 +114,21 @@ class Events:
             self._introduce(event, None, 0, into)
         counted |= self._count(event.get("usage"), into)
         return self._read_rest(event, into) or counted
+
+    def read_usual(self, event: UsualEvent, into: list[Chunk]) -> bool:
+        """Do what `read` does to an event that has only what such an event may have."""
+        said = {name: getattr(event, name) for name in _SAID}
+        for place, choice in enumerate(event.choices):
+            delta, word = choice.delta, choice.finish_reason
+            index = self._index(choice.index, place)
+            self._introduce(said, delta.role, index, into)
+            if delta.content:
+                into.append(TextDelta(delta.content, index))
+            if word and self.finished.get(index) != word:
+                self._end(index, word, into)
+        if not event.choices:
+            self._introduce(said, None, 0, into)
+        return self._count(event.usage, into)
 
     def end(self, into: list[Chunk]) -> None:
         """Append the end of every choice that has none, as ``[DONE]`` without a reason means."""

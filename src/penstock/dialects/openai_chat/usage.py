@@ -73,7 +73,7 @@ def _details(raw: dict[str, Json], *names: str) -> dict[str, Json]:
 
 
 def _first(source: dict[str, Json], *names: str) -> int | None:
-    for name in names:
+    for name in names if source else ():
         value = source.get(name)
         if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e18:
             return int(value)

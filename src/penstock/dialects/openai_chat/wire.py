@@ -7,9 +7,11 @@ of it is lost.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
-__all__ = ["PlainChoice", "plain"]
+__all__ = ["PlainChoice", "UsualEvent", "plain", "usual"]
 
 
 class PlainFunction(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -81,3 +83,42 @@ class PlainEvent(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 plain = msgspec.json.Decoder(PlainEvent).decode
 """Decode a plain event; raises `msgspec.DecodeError` for any other."""
+
+
+class UsualDelta(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """What a first or last event says: mostly a role, or nothing."""
+
+    role: str | None = None
+    content: str | None = None
+    refusal: None = None
+    function_call: None = None
+    tool_calls: None = None
+    reasoning_content: None = None
+    reasoning: None = None
+
+
+class UsualChoice(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """A choice that begins or ends."""
+
+    delta: UsualDelta
+    index: int = 0
+    finish_reason: str | None = None
+    logprobs: None = None
+
+
+class UsualEvent(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """A ``chat.completion.chunk`` at the begin or the end of an answer, as nearly all have them."""
+
+    choices: list[UsualChoice]
+    id: str | None = None
+    model: str | None = None
+    system_fingerprint: str | None = None
+    service_tier: str | None = None
+    created: int = 0
+    object: Literal["chat.completion.chunk"] | None = None
+    usage: dict[str, int | float | dict[str, int | float | None] | None] | None = None
+    obfuscation: str | None = None
+
+
+usual = msgspec.json.Decoder(UsualEvent).decode
+"""Decode such an event; raises `msgspec.DecodeError` for any other."""

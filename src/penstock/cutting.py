@@ -1,0 +1,75 @@
+"""How one task cuts short what another one is doing, and nothing else of what that task does."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol, Self
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+__all__ = ["Cut", "cut"]
+
+
+class Cut(Protocol):
+    """A ``with`` block whose end `cancel` brings about; an `anyio.CancelScope` is one."""
+
+    def cancel(self) -> None:
+        """End the block where it waits; idempotent."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> bool | None: ...
+
+
+def cut() -> Cut:
+    """Return a block of the running task's."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # trio
+        task = None
+    if task is not None:
+        return _TaskCut(task)
+    from anyio import CancelScope
+
+    return CancelScope()
+
+
+class _TaskCut:
+    """A block in a task of asyncio, by the rules of `asyncio.timeout`.
+
+    An `anyio.CancelScope` would do. It costs as much as a tenth of a short call.
+    """
+
+    __slots__ = ("_cancelling", "_done", "_task")
+
+    def __init__(self, task: asyncio.Task[object]) -> None:
+        self._task = task
+        self._cancelling = task.cancelling()
+        self._done = False
+
+    def cancel(self) -> None:
+        if not self._done and asyncio.current_task() is not self._task:
+            self._done = True
+            self._task.cancel()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        if not self._done:
+            self._done = True
+            return False
+        return self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError
