@@ -10,13 +10,14 @@ import sys
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 PAGE = Path(__file__).with_suffix(".md")
 sys.path.insert(0, str(PAGE.parents[1] / "src"))
 
 if TYPE_CHECKING:
     from penstock.dialects.fates import Fate, Fates
+    from penstock.dialects.schema_subset import Subset
 
 HEAD = """\
 # Parameters
@@ -69,6 +70,18 @@ as a chunk of its own kind, or as a `ProviderEvent`.
 | --- | --- |
 """
 
+SCHEMAS_HEAD = """
+## JSON Schemas
+
+What each dialect takes of a schema, and who says so.
+The rest is said in other words where there are any (`const` as an `enum` of one, `allOf` merged, \
+references replaced by what they refer to), or left out and named on `dropped`: \
+also what a vendor would take and ignore.
+
+| dialect | where | keywords | source |
+| --- | --- | --- | --- |
+"""
+
 FLAGS_HEAD = """
 ### What its providers differ in
 
@@ -95,20 +108,20 @@ def tables() -> dict[str, Fates]:
 def page() -> str:
     """Return the page."""
     found = tables()
-    sections = [HEAD, *_matrix(found), OPENAI_HEAD, *_openai()]
+    sections = [HEAD, *_matrix(found), SCHEMAS_HEAD, *_schemas(), OPENAI_HEAD, *_openai()]
     for name, fates in found.items():
         if name != "openai_chat":
             sections += [DIALECT_HEAD.format(name=name), *_rows(fates), *_flags(name)]
     return "".join(sections)
 
 
-def _known(name: str, what: str) -> Mapping[str, Fate]:
+def _known(name: str, what: str) -> Mapping[str, Any]:  # Any: of what each table is made
     """Return a mapping of a dialect's own, from its parameters where they are a room of theirs."""
     try:
         room = import_module(f"penstock.dialects.{name}.parameters")
     except ModuleNotFoundError:
         room = import_module(f"penstock.dialects.{name}")
-    found: Mapping[str, Fate] = getattr(room, what, {})
+    found: Mapping[str, Any] = getattr(room, what, {})
     return found
 
 
@@ -119,6 +132,28 @@ def _matrix(found: Mapping[str, Fates]) -> Iterator[str]:
     for parameter in sorted({each for fates in found.values() for each in fates}):
         words = (_word(fates[parameter]) for fates in found.values())
         yield f"| `{parameter}` | {' | '.join(words)} |\n"
+
+
+def _schemas() -> Iterator[str]:
+    """Say what each dialect takes of a schema, by where it stands."""
+    from penstock.dialects import DIALECTS
+    from penstock.dialects.schema_subset import ALL_KEYWORDS
+
+    for name in DIALECTS:
+        for place, taken in _known(name, "SCHEMAS").items():
+            if isinstance(taken, str):
+                words, source = taken.partition(": ")[::2]
+            else:
+                words = _keywords(taken)
+                for word, below in taken.within.items():
+                    kept = "all" if below.keywords == ALL_KEYWORDS else _keywords(below)
+                    words += f"; below `{word}`: {kept}"
+                source = taken.source
+            yield f"| `{name}` | {place} | {words} | {source.rstrip('.')} |\n"
+
+
+def _keywords(taken: Subset) -> str:
+    return ", ".join(f"`{word}`" for word in sorted(taken.keywords)) + ", `$ref`" * taken.references
 
 
 def _word(fate: Fate) -> str:

@@ -13,11 +13,11 @@ OpenAPI 3.0's ``nullable``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 from penstock.dialects.schema_merge import NOTES, all_merged, exclusive, merged, type_of, types_of
 from penstock.dialects.schema_refs import At, References, joined
+from penstock.dialects.schema_subset import Subset, limited
 from penstock.dialects.schema_words import (
     allows_null,
     alone,
@@ -32,13 +32,10 @@ from penstock.dialects.schema_words import (
 )
 from penstock.errors import EncodeError
 
-__all__ = ["ALL_TYPES", "Subset", "rewritten"]
+__all__ = ["rewritten"]
 
 # A JSON Schema, or any value in one.
 Json: TypeAlias = Any
-
-ALL_TYPES = frozenset({"string", "number", "integer", "boolean", "null", "object", "array"})
-"""The types of JSON Schema."""
 
 _MOST_NODES = 50_000
 """Schemas in a schema; a mapping that holds itself has no end."""
@@ -57,40 +54,6 @@ _ONE |= {"unevaluatedItems", "unevaluatedProperties"}
 _MAPS = frozenset({"properties", "patternProperties", "dependentSchemas"})
 _PLAIN_BOOLS = frozenset({"additionalProperties", "unevaluatedProperties", "unevaluatedItems"})
 _EXCLUSIVE = {"exclusiveMinimum": ("minimum", 1), "exclusiveMaximum": ("maximum", -1)}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subset:
-    """The part of JSON Schema that a provider takes in one of its fields."""
-
-    keywords: frozenset[str]
-    """The keywords that it knows, ``type`` among them. ``$ref``, ``$defs`` and ``nullable`` follow
-    from the fields below."""
-    references: bool = False
-    """Whether ``$ref`` to ``$defs`` of the root may stand; else they are replaced by what they
-    refer to, and recursive ones are cut and reported."""
-    formats: frozenset[str] | None = None
-    """The values of ``format``; None for any."""
-    values: Mapping[str, frozenset[Json]] = field(default_factory=dict)
-    """The values of other keywords that it takes only some of, such as ``minItems`` of 0 and 1."""
-    null: Literal["type", "any_of", "nullable"] = "type"
-    """How null is allowed beside others: ``type: [T, "null"]``, an ``anyOf`` with null, or
-    OpenAPI's ``nullable: true``."""
-    type_lists: bool = True
-    """Whether ``type`` may list several types but null; else they become an ``anyOf``."""
-    any_of_alone: bool = False
-    """Whether nothing may stand beside ``anyOf``; what does goes into its branches."""
-    typed: bool = False
-    """Whether a schema needs a ``type``, which then follows from its other keywords."""
-    additional: Literal["kept", "false", "dropped"] = "kept"
-    """``additionalProperties``: kept, false on each object, or left out."""
-    required: Literal["kept", "known", "all"] = "kept"
-    """``required``: kept; only names that are among ``properties``; or all of them, where those
-    that were not required may be null instead."""
-    enums: frozenset[str] = ALL_TYPES
-    """The types that values of an ``enum`` may have; one with others is left out."""
-    max_depth: int = 64
-    """Schemas within schemas below the root; what is deeper is cut and reported."""
 
 
 def rewritten(schema: Json, subset: Subset, drop: Callable[[str], None], path: str) -> Json:
@@ -143,7 +106,7 @@ class _Rewriter:
         if isinstance(schema, bool):
             if not schema:  # nothing fits: no provider has a word for that
                 self._lose(at)
-            return {}
+            return dict(self._subset.anything)
         if not isinstance(schema, Mapping):
             raise EncodeError(
                 f"{joined(at)}: a JSON Schema is a mapping, not {type(schema).__name__}",
@@ -268,19 +231,26 @@ class _Rewriter:
         elif kinds:
             node["type"] = kinds[0] if len(kinds) == 1 else kinds
         if self._subset.any_of_alone and isinstance(node.get("anyOf"), list):
-            node = alone(node)
+            node = alone(self._known_notes(node, at))
         said = self._keywords(node, at, depth)
         return self._allowing_null(said) if nullable else said
 
     def _referring(self, node: dict[str, Json], at: At) -> dict[str, Json]:
         name = self._references.name(node.pop("$ref"))
-        notes = {word: note for word, note in node.items() if word in self._subset.keywords}
+        notes = self._known_notes(node, at)
         if name is None:
             self._lose(at, "$ref")
             return notes
         reference = {"$ref": f"#/$defs/{name}"}
         # Beside a reference nothing may stand in most subsets; an anyOf of one says the same.
         return {"anyOf": [reference], **notes} if notes else reference
+
+    def _known_notes(self, node: dict[str, Json], at: At) -> dict[str, Json]:
+        """Return `node` without notes that the subset has no word for."""
+        unknown = (node.keys() & NOTES) - self._subset.keywords
+        for word in unknown - _SILENT:
+            self._lose(at, word)
+        return {word: value for word, value in node.items() if word not in unknown}
 
     def _split(self, node: dict[str, Json], kinds: list[str], at: At) -> dict[str, Json]:
         """Return `node`, of several types, as an ``anyOf`` of one for each."""
@@ -311,21 +281,30 @@ class _Rewriter:
                     self._lose(at, word)
             elif word in _MAPS and isinstance(value, Mapping):
                 said[word] = {
-                    name: self._schema(schema, (at, f".{word}.{name}"), depth + 1)
+                    name: self._within(word, schema, (at, f".{word}.{name}"), depth)
                     for name, schema in value.items()
                 }
             elif word in _LISTS and isinstance(value, list):
                 said[word] = [
-                    self._schema(schema, (at, f".{word}[{place}]"), depth + 1)
+                    self._within(word, schema, (at, f".{word}[{place}]"), depth)
                     for place, schema in enumerate(value)
                 ]
             elif word in _ONE and not _is_end(word, value, said):
-                said[word] = self._schema(value, (at, f".{word}"), depth + 1)
+                said[word] = self._within(word, value, (at, f".{word}"), depth)
             elif self._takes(word, value):
                 said[word] = value
             else:
                 self._lose(at, word)
-        return said
+        return limited(said, subset, lambda word: self._lose(at, word))
+
+    def _within(self, word: str, schema: Json, at: At, depth: int) -> dict[str, Json]:
+        """Return a schema that stands below the keyword `word`."""
+        around = self._subset
+        self._subset = around.within.get(word, around)
+        try:
+            return self._schema(schema, at, depth + 1)
+        finally:
+            self._subset = around
 
     def _takes(self, word: str, value: Json) -> bool:
         """Whether the subset takes `value` for the keyword `word`, which it knows."""
@@ -335,7 +314,7 @@ class _Rewriter:
             return all(type_of(each) in self._subset.enums for each in value)
         if word in self._subset.values:
             return value in self._subset.values[word]
-        return True
+        return word not in self._subset.takes or self._subset.takes[word](value)
 
     def _spelled(self, node: dict[str, Json], at: At) -> Iterator[tuple[str, Json]]:
         """Yield the keywords of `node`, in other words where the subset has only those."""

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from msgspec.structs import replace
 
-from penstock.dialects.schemas import Subset, rewritten
+from penstock.dialects.llama_grammar import FLAG, GRAMMAR, TOOL
+from penstock.dialects.schema_subset import Subset
+from penstock.dialects.schemas import rewritten
 
 if TYPE_CHECKING:
     from penstock.dialects.places import Losses
     from penstock.request import ChatRequest
 
-__all__ = ["STRICT", "with_strict_schemas"]
+__all__ = ["ADVICE", "STRICT", "with_strict_schemas"]
 
 # JSON of the OpenAI shape, as the caller gives it.
 Json: TypeAlias = Any
@@ -41,25 +43,40 @@ STRICT = Subset(
     additional="false",
     required="all",
     max_depth=10,
+    source='OpenAI, guides/structured-outputs, "Supported schemas"',
 )
-"""OpenAI, guides/structured-outputs, "Supported schemas"."""
+"""What OpenAI takes of a schema that is to be kept to."""
+ADVICE = (
+    "The whole of JSON Schema, as advice: OpenAI's reference restricts only schemas with `strict`."
+)
+"""Said of schemas without ``strict``: "Only a subset of JSON Schema is supported when strict is
+true" (API reference, ``FunctionDefinition.strict``, ``ResponseFormatJSONSchema.strict``)."""
 _WORDS = STRICT.keywords | {"$ref", "$defs"}
 
 
-def with_strict_schemas(request: ChatRequest, losses: Losses) -> ChatRequest:
+def with_strict_schemas(
+    request: ChatRequest, losses: Losses, flags: frozenset[str] = frozenset()
+) -> ChatRequest:
     """Return `request` with the schemas that are ``strict`` in the subset.
+
+    Args:
+        request: What is asked.
+        losses: Told what a schema loses.
+        flags: The flags of the provider's row: a server that makes a grammar of every schema has a
+            subset of its own.
 
     Raises:
         EncodeError: One of them is no JSON Schema.
         UnsupportedFeatureError: The request is strict itself, and a schema would lose something.
     """
+    of_tools, of_format = (TOOL, GRAMMAR) if FLAG in flags else (None, None)
     tools = tuple(
-        _strict(tool, "function", "parameters", f"tools[{number}]", losses)
+        _said(tool, ("function", "parameters"), f"tools[{number}]", losses, of_tools)
         for number, tool in enumerate(request.tools)
     )
     wanted = request.response_format
     if isinstance(wanted, Mapping):
-        wanted = _strict(wanted, "json_schema", "schema", "response_format", losses)
+        wanted = _said(wanted, ("json_schema", "schema"), "response_format", losses, of_format)
     if wanted is request.response_format and all(
         new is old for new, old in zip(tools, request.tools, strict=True)
     ):
@@ -67,15 +84,18 @@ def with_strict_schemas(request: ChatRequest, losses: Losses) -> ChatRequest:
     return replace(request, tools=tools, response_format=wanted)
 
 
-def _strict(given: Json, key: str, name: str, path: str, losses: Losses) -> Json:
+def _said(
+    given: Json, names: tuple[str, str], path: str, losses: Losses, always: Subset | None
+) -> Json:
     """Return a tool or format with its schema rewritten, or as the object that it is."""
+    key, name = names
     inner = given.get(key) if isinstance(given, Mapping) else None
-    if not isinstance(inner, Mapping) or inner.get("strict") is not True:
+    if not isinstance(inner, Mapping) or not (always or inner.get("strict") is True):
         return given
     schema = inner.get(name)
-    if not isinstance(schema, Mapping) or _fits(schema, STRICT.max_depth):
+    if not isinstance(schema, Mapping) or (not always and _fits(schema, STRICT.max_depth)):
         return given
-    said = rewritten(schema, STRICT, losses.drop, f"{path}.{key}.{name}")
+    said = rewritten(schema, always or STRICT, losses.drop, f"{path}.{key}.{name}")
     return {**given, key: {**inner, name: said}}
 
 

@@ -94,11 +94,24 @@ FORMATS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("given", FORMATS)
 def test_response_formats_are_the_same(given: dict[str, Any]) -> None:
-    """Schema and all."""
+    """A schema is closed, as Mistral's own SDK closes it."""
     said = say("mistral", response_format=given, strict=True, stream=False).body
+    if "json_schema" in given:
+        schema = said["response_format"]["json_schema"]["schema"]
+        assert False is schema.pop("additionalProperties")
 
     assert given == said["response_format"]
     assert ChatCompletionRequest.model_validate(said, extra="forbid")
+
+
+def test_advice_keeps_everything_but_the_names_of_the_schema() -> None:
+    """A tool that is not strict goes as it is, without the ``$id`` that the API was seen refuse."""
+    schema = {"type": "object", "properties": {"a": {"type": "string", "format": "email"}}}
+    function = {"name": "f", "parameters": {"$schema": "x", "$id": "y", **schema}}
+    said = say("mistral", tools=({"type": "function", "function": function},), strict=True)
+
+    assert schema == said.body["tools"][0]["function"]["parameters"]
+    assert [] == said.dropped
 
 
 LOST = [
@@ -132,7 +145,8 @@ def test_tools_are_functions_and_mistrals_own() -> None:
 
     assert ["tools[3]"] == said.dropped
     assert [WEATHER, library] == [said.body["tools"][0], said.body["tools"][2]]
-    assert {"type": "object", "properties": {}} == said.body["tools"][1]["function"]["parameters"]
+    closed = {"type": "object", "properties": {}, "additionalProperties": False}
+    assert closed == said.body["tools"][1]["function"]["parameters"]
     assert ChatCompletionStreamRequest.model_validate(said.body)
 
 

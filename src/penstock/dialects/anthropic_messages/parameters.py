@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
+from penstock.dialects.anthropic_messages.tools import ADVICE, SUBSET
 from penstock.dialects.fates import Fate, Fates
 
-__all__ = ["DEFAULT_MAX_TOKENS", "FATES", "FLAGS", "IDLE"]
+__all__ = ["DEFAULT_MAX_TOKENS", "FATES", "FLAGS", "IDLE", "SCHEMAS"]
 
 # JSON of the OpenAI shape as the caller gives it.
 Json: TypeAlias = Any
@@ -127,3 +128,6 @@ FATES: Fates = {
 }
 """Parameters of Anthropic's own, such as ``top_k``, ``thinking`` or ``betas``, go in
 ``extra_body``."""
+
+SCHEMAS = {"response_format": SUBSET, "tools": ADVICE, "strict tools": SUBSET}
+"""What is taken of a schema, by where it stands."""

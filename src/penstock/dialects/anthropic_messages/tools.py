@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from penstock.dialects.schemas import Subset, rewritten
+from penstock.dialects.schema_subset import Subset
+from penstock.dialects.schemas import rewritten
 from penstock.errors import EncodeError
 
 if TYPE_CHECKING:
     from penstock.dialects.places import Losses
 
-__all__ = ["SUBSET", "choice", "output_format", "tool", "web_search"]
+__all__ = ["ADVICE", "SUBSET", "choice", "output_format", "tool", "web_search"]
 
 # JSON of the OpenAI shape as the caller gives it, or of Anthropic's.
 Json: TypeAlias = Any
@@ -53,9 +54,11 @@ SUBSET = Subset(
     type_lists=False,
     typed=True,
     additional="false",
+    source="anthropic 2.14, `lib/_parse/_transform.py`: what `transform_schema` leaves in a schema",
 )
-"""What structured outputs and strict tools take: what the SDK's ``transform_schema`` leaves in a
-schema (anthropic 2.14, ``lib/_parse/_transform.py``), but for ``allOf``, which is merged."""
+"""What structured outputs and strict tools take, but for ``allOf``, which is merged."""
+ADVICE = "The whole of JSON Schema, as advice: `ToolParam.input_schema` of anthropic 2.14."
+"""Said of tools that are not strict."""
 
 _OWN = (
     "cache_control",

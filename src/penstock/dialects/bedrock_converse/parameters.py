@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
+from penstock.dialects.bedrock_converse.tools import ADVICE, SUBSET
 from penstock.dialects.fates import Fate, Fates
 
-__all__ = ["FATES", "FLAGS", "IDLE"]
+__all__ = ["FATES", "FLAGS", "IDLE", "SCHEMAS"]
 
 # JSON of the OpenAI shape as the caller gives it.
 Json: TypeAlias = Any
@@ -111,3 +112,6 @@ FATES: Fates = {
 }
 """Bedrock's own fields, such as ``guardrailConfig``, ``performanceConfig``, ``requestMetadata``,
 ``promptVariables`` or ``additionalModelRequestFields``, go in ``extra_body``."""
+
+SCHEMAS = {"response_format": SUBSET, "tools": ADVICE, "strict tools": SUBSET}
+"""What is taken of a schema, by where it stands."""

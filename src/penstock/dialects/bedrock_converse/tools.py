@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from penstock.dialects.anthropic_messages.tools import SUBSET
+from penstock.dialects.anthropic_messages.tools import SUBSET as ANTHROPIC
 from penstock.dialects.bedrock_converse.parts import cache_point
 from penstock.dialects.modern import asked_call
 from penstock.dialects.schemas import rewritten
@@ -15,11 +16,19 @@ from penstock.errors import EncodeError
 if TYPE_CHECKING:
     from penstock.dialects.places import Losses
 
-__all__ = ["choice", "text_format", "tools"]
+__all__ = ["ADVICE", "SUBSET", "choice", "text_format", "tools"]
 
 # JSON of the OpenAI shape as the caller gives it, or of Bedrock's.
 Json: TypeAlias = Any
 
+SUBSET = replace(
+    ANTHROPIC,
+    source="docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html",
+)
+"""Bedrock's page leaves out the keywords that Anthropic does: recursion, bounds of numbers and
+texts, ``additionalProperties`` but false. What has them is refused with a 400."""
+ADVICE = "The whole of JSON Schema, as advice: `ToolInputSchema.json` of the service model."
+"""Said of tools that are not strict."""
 _OWN = frozenset({"toolSpec", "systemTool", "cachePoint"})
 """The members of the service model's ``Tool``."""
 
@@ -92,9 +101,6 @@ def choice(given: Json, losses: Losses) -> dict[str, Json] | None:
 
 def text_format(given: Json, losses: Losses) -> dict[str, Json] | None:
     """Return ``outputConfig.textFormat``, None for plain text.
-
-    The subset is Anthropic's: Bedrock's page on structured output leaves out the same keywords
-    (recursion, bounds of numbers and texts, ``additionalProperties`` but false).
 
     Raises:
         EncodeError: It is no format.

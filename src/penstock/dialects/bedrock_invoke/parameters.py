@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 from penstock.dialects.anthropic_messages import parameters
 
-__all__ = ["FATES", "FLAGS"]
+__all__ = ["FATES", "FLAGS", "SCHEMAS"]
 
 FATES = parameters.FATES
+SCHEMAS = parameters.SCHEMAS
 
 FLAGS: Mapping[str, str] = {"late_system": parameters.FLAGS["late_system"]}
 """Those of `penstock.dialects.anthropic_messages` that mean something on Bedrock."""

@@ -6,9 +6,10 @@ The order is the order on the wire. What Cohere has beside these goes in ``extra
 
 from __future__ import annotations
 
+from penstock.dialects.cohere.tools import ADVICE, SUBSET
 from penstock.dialects.fates import Fate, Fates
 
-__all__ = ["FATES"]
+__all__ = ["FATES", "SCHEMAS"]
 
 _NONE = "Cohere's API has nothing like it."
 
@@ -69,3 +70,6 @@ FATES: Fates = {
     "web_search_options": Fate("dropped", note=_NONE),
 }
 """In the order on the wire."""
+
+SCHEMAS = {"response_format": SUBSET, "tools": ADVICE, "strict tools": SUBSET}
+"""What is taken of a schema, by where it stands."""

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from penstock.dialects.schemas import Subset, rewritten
+from penstock.dialects.schema_subset import Subset
+from penstock.dialects.schemas import rewritten
 
 if TYPE_CHECKING:
     from penstock.dialects.places import Losses
 
-__all__ = ["response_format", "tools"]
+__all__ = ["ADVICE", "SUBSET", "response_format", "tools"]
 
 # JSON as the caller gives it, in OpenAI's shape, or of Cohere's.
 Json: TypeAlias = Any
 
-_SUBSET = Subset(
+SUBSET = Subset(
     keywords=frozenset(
         {
             *("type", "properties", "required", "items", "enum", "const", "format"),
@@ -24,10 +25,16 @@ _SUBSET = Subset(
     ),
     formats=frozenset({"date-time", "uuid", "date", "time"}),
     additional="dropped",
+    source="docs.cohere.com/docs/structured-outputs, \"Unsupported schema features\", and the"
+    " examples of docs/parameter-types-in-json",
 )
-"""What structured outputs take: docs.cohere.com/docs/structured-outputs, "Unsupported schema
-features", and the examples of /docs/parameter-types-in-json. Patterns are taken without ``^``,
+"""What structured outputs and strict tools take. Patterns are taken without ``^``,
 ``$`` and lookaheads only, which few are written without: they are left out with a report."""
+ADVICE = (
+    "The whole of JSON Schema, as advice: docs.cohere.com/docs/tool-use-parameter-types says what"
+    " is kept to with `strict_tools` only."
+)
+"""Said of tools that are not strict."""
 _EMPTY = {"type": "object", "properties": {}}
 
 
@@ -47,7 +54,7 @@ def response_format(value: Json, losses: Losses) -> dict[str, Json]:
             return {"response_format": {"type": "json_object"}}
         losses.drop("response_format", "it is text, json_object or json_schema here")
         return {}
-    said = rewritten(schema, _SUBSET, losses.drop, "response_format.json_schema.schema")
+    said = rewritten(schema, SUBSET, losses.drop, "response_format.json_schema.schema")
     return {"response_format": {"type": "json_object", "json_schema": said}}
 
 
@@ -76,7 +83,7 @@ def tools(given: Json, losses: Losses, *, only: str = "") -> dict[str, Json]:
         function = {name: value for name, value in given.items() if name != "strict"}
         schema = function.setdefault("parameters", _EMPTY)
         if strict and schema is not None:
-            function["parameters"] = rewritten(schema, _SUBSET, losses.drop, path)
+            function["parameters"] = rewritten(schema, SUBSET, losses.drop, path)
         kept.append({**tool, "function": function})
     if not kept:
         return {}

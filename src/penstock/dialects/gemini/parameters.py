@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from penstock.dialects.fates import Fate, Fates
+from penstock.dialects.gemini.tools import JSON_SCHEMA, OPENAPI_SCHEMA
 
-__all__ = ["CONFIG", "FATES", "FLAGS", "IDLE"]
+__all__ = ["CONFIG", "FATES", "FLAGS", "IDLE", "SCHEMAS"]
 
 # JSON of the OpenAI shape as the caller gives it.
 Json: TypeAlias = Any
@@ -112,3 +113,11 @@ FATES: Fates = {
 }
 """Parameters of Gemini's own, such as ``topK`` or ``mediaResolution``, go in ``extra_body``, within
 ``generationConfig`` where Gemini has them there."""
+
+SCHEMAS = {
+    "response_format": JSON_SCHEMA,
+    "tools": JSON_SCHEMA,
+    "strict tools": JSON_SCHEMA,
+    "tools or response_format of OpenAPI": OPENAPI_SCHEMA,
+}
+"""What is taken of a schema, by where it stands; that form goes which loses less."""

@@ -11,7 +11,8 @@ from re import compile as pattern
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.dialects.modern import asked_call
-from penstock.dialects.schemas import Subset, rewritten
+from penstock.dialects.schema_subset import Subset
+from penstock.dialects.schemas import rewritten
 from penstock.errors import EncodeError, UsageError
 
 if TYPE_CHECKING:
@@ -32,9 +33,9 @@ JSON_SCHEMA = Subset(
     ),
     references=True,
     enums=frozenset({"string", "number", "integer"}),
+    source="google-genai 3.6, the description of `GenerateContentConfig.response_json_schema`",
 )
-"""What ``responseJsonSchema`` and ``parametersJsonSchema`` take (google-genai 3.6, the description
-of ``GenerateContentConfig.response_json_schema``)."""
+"""What ``responseJsonSchema`` and ``parametersJsonSchema`` take."""
 
 OPENAPI_SCHEMA = Subset(
     keywords=frozenset(
@@ -53,8 +54,9 @@ OPENAPI_SCHEMA = Subset(
     additional="dropped",
     required="known",
     enums=frozenset({"string"}),
+    source="google-genai 3.6, `Schema`",
 )
-"""What ``responseSchema`` and ``parameters`` take (google-genai 3.6, ``Schema``). References and
+"""What ``responseSchema`` and ``parameters`` take. References and
 ``additionalProperties`` are in the type too, and refused by the API of most models, as is anything
 beside ``anyOf`` by Vertex, and a ``format`` of texts but ``enum`` and ``date-time``."""
 

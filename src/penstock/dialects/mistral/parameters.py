@@ -9,8 +9,9 @@ that none is sent on a guess. What it has beside these goes in ``extra_body``: `
 from __future__ import annotations
 
 from penstock.dialects.fates import Fate, Fates
+from penstock.dialects.mistral.schemas import SCHEMAS
 
-__all__ = ["FATES"]
+__all__ = ["FATES", "SCHEMAS"]
 
 _NONE = "Mistral's API has nothing like it."
 
@@ -34,7 +35,7 @@ FATES: Fates = {
         "service_tier",
         "`auto` as it is, `default` is `standard_only`; others are dropped.",
     ),
-    "response_format": Fate("sent", note="The shape is the same."),
+    "response_format": Fate("converted", note="The shape is the same."),
     "tool_choice": Fate(
         "converted",
         "tool_choice",

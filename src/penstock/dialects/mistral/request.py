@@ -9,10 +9,12 @@ from penstock.dialects.extras import add_extras
 from penstock.dialects.fates import said
 from penstock.dialects.mistral.messages import Messages
 from penstock.dialects.mistral.parameters import FATES
+from penstock.dialects.mistral.schemas import STRICT
 from penstock.dialects.modern import asked_call, modern, text_only, usage_only
 from penstock.dialects.one_by_one import one_by_one
 from penstock.dialects.openai_chat.request import address
 from penstock.dialects.places import Losses
+from penstock.dialects.schemas import rewritten
 from penstock.interfaces import Outgoing
 
 if TYPE_CHECKING:
@@ -29,6 +31,9 @@ Json: TypeAlias = Any
 _TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
 """``RequestedServiceTier``."""
 _EMPTY = {"type": "object", "properties": {}}
+_NAMES = frozenset({"$schema", "$id"})
+"""Of a schema itself, which say nothing of a value: the API was seen to refuse them ("failed to
+compile JSON schema", BerriAI/litellm pull request 13389)."""
 
 
 def encode(request: ChatRequest, target: Target, dialect: str, dropped: list[str]) -> Outgoing:
@@ -50,6 +55,7 @@ def encode(request: ChatRequest, target: Target, dialect: str, dropped: list[str
 
 def _converts(losses: Losses) -> dict[str, Callable[[Json], Mapping[str, Json]]]:
     return {
+        "response_format": lambda value: _format(value, losses),
         "prediction": lambda value: _prediction(value, losses),
         "service_tier": lambda value: _tier(value, losses),
         "tool_choice": lambda value: _choice(value, losses),
@@ -57,6 +63,24 @@ def _converts(losses: Losses) -> dict[str, Callable[[Json], Mapping[str, Json]]]
         "stream_options": lambda value: usage_only(value, losses),
         "modalities": lambda value: text_only(value, losses),
     }
+
+
+def _format(value: Json, losses: Losses) -> dict[str, Json]:
+    wrapped = value.get("json_schema") if isinstance(value, Mapping) else None
+    if not isinstance(wrapped, Mapping) or "schema" not in wrapped:
+        return {"response_format": value}
+    said = rewritten(wrapped["schema"], STRICT, losses.drop, "response_format.json_schema.schema")
+    return {"response_format": {**value, "json_schema": {**wrapped, "schema": said}}}
+
+
+def _parameters(function: Mapping[str, Json], path: str, losses: Losses) -> Json:
+    """Return the schema of a function: the whole of it, or what can be kept to."""
+    schema = function["parameters"]
+    if function.get("strict"):
+        return rewritten(schema, STRICT, losses.drop, path)
+    if isinstance(schema, Mapping) and not schema.keys().isdisjoint(_NAMES):
+        return {word: value for word, value in schema.items() if word not in _NAMES}
+    return schema
 
 
 def _prediction(value: Json, losses: Losses) -> dict[str, Json]:
@@ -95,7 +119,10 @@ def _tools(tools: Json, losses: Losses) -> dict[str, Json]:
         function = tool.get("function") if isinstance(tool, Mapping) else None
         if isinstance(function, Mapping):
             # OpenAI may leave them out, the SDK's type may not.
-            kept.append({**tool, "function": {"parameters": _EMPTY, **function}})
+            function = {"parameters": _EMPTY, **function}
+            path = f"tools[{index}].function.parameters"
+            function["parameters"] = _parameters(function, path, losses)
+            kept.append({**tool, "function": function})
         elif isinstance(tool, Mapping) and tool.get("type") not in (None, "custom", "function"):
             kept.append(tool)  # document_library, image_generation, connector
         else:

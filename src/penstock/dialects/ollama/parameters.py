@@ -8,8 +8,9 @@ those that parameters become.
 from __future__ import annotations
 
 from penstock.dialects.fates import Fate, Fates
+from penstock.dialects.ollama.schemas import SCHEMAS
 
-__all__ = ["FATES"]
+__all__ = ["FATES", "SCHEMAS"]
 
 _NONE = "Ollama's API has nothing like it."
 
@@ -23,7 +24,7 @@ FATES: Fates = {
     "response_format": Fate(
         "converted",
         "format",
-        "`json_object` is `json`, a schema stands as it is, `text` is not said.",
+        "`json_object` is `json`, a schema stands alone, `text` is not said.",
     ),
     "logprobs": Fate("sent"),
     "top_logprobs": Fate("sent"),
@@ -45,7 +46,7 @@ FATES: Fates = {
         note="`auto` is what it does anyway; with `none` no tools are sent; a forced call is"
         " dropped.",
     ),
-    "tools": Fate("converted", "tools", "Functions as they are; other tools are dropped."),
+    "tools": Fate("converted", "tools", "Functions; other tools are dropped."),
     "functions": Fate("converted", "tools", "As tools."),
     "function_call": Fate("converted", note="As `tool_choice`."),
     "parallel_tool_calls": Fate("dropped", note=_NONE),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.dialects.extras import add_extras
 from penstock.dialects.fates import said
+from penstock.dialects.llama_grammar import GRAMMAR
 from penstock.dialects.modern import (
     asked_call,
     effort_of,
@@ -20,9 +21,11 @@ from penstock.dialects.modern import (
 )
 from penstock.dialects.ollama.messages import Messages
 from penstock.dialects.ollama.parameters import FATES
+from penstock.dialects.ollama.schemas import TOOL
 from penstock.dialects.one_by_one import one_by_one
 from penstock.dialects.openai_chat.request import address
 from penstock.dialects.places import Losses
+from penstock.dialects.schemas import rewritten
 from penstock.interfaces import Outgoing
 
 if TYPE_CHECKING:
@@ -95,7 +98,8 @@ def _format(value: Json, losses: Losses) -> dict[str, Json]:
     wrapped = value.get("json_schema") if kind == "json_schema" else None
     schema = wrapped.get("schema") if isinstance(wrapped, Mapping) else None
     if isinstance(schema, Mapping):
-        return {"format": schema}
+        path = "response_format.json_schema.schema"
+        return {"format": rewritten(schema, GRAMMAR, losses.drop, path)}
     losses.drop("response_format", "it is text, json_object or json_schema here")
     return {}
 
@@ -108,7 +112,7 @@ def _choice(value: Json, losses: Losses) -> dict[str, Json]:
 
 
 def _tools(tools: Json, losses: Losses) -> dict[str, Json]:
-    """Leave out what is no function, and what OpenAI alone has in one."""
+    """Leave out what is no function, and what Ollama has no field for in one."""
     kept = []
     for index, tool in enumerate(tools):
         function = tool.get("function") if isinstance(tool, Mapping) else None
@@ -119,5 +123,9 @@ def _tools(tools: Json, losses: Losses) -> dict[str, Json]:
             if function["strict"]:
                 losses.drop(f"tools[{index}].function.strict", "arguments are not enforced")
             function = {name: value for name, value in function.items() if name != "strict"}
+        if function.get("parameters") is not None:
+            path = f"tools[{index}].function.parameters"
+            schema = rewritten(function["parameters"], TOOL, losses.drop, path)
+            function = {**function, "parameters": schema}
         kept.append({**tool, "function": function})
     return {"tools": kept} if kept else {}

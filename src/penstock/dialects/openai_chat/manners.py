@@ -14,6 +14,7 @@ from re import compile as pattern
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.dialects.ids import valid_id
+from penstock.dialects.llama_grammar import FLAG
 
 if TYPE_CHECKING:
     from penstock.interfaces import Quirks
@@ -31,6 +32,10 @@ FLAGS: Mapping[str, str] = {
         "With tools, in the request or in the message, every message of the assistant needs its"
         " `reasoning_content`, empty where another model thought: DeepSeek's thinking mode refuses"
         " the request without it, and takes it where it is not needed."
+    ),
+    FLAG: (
+        "The server is built on llama.cpp, which makes a grammar of every schema: formats of an"
+        " answer are said in what a grammar can hold, and tools lose the patterns that it cannot."
     ),
 }
 """Differences of providers that are no rename and no drop, by the names that rows use."""

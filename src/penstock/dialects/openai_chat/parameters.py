@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 from penstock.dialects.fates import Fate, Fates
 from penstock.dialects.openai_chat.manners import FLAGS
+from penstock.dialects.strict_schemas import ADVICE, STRICT
 
-__all__ = ["FATES", "FLAGS", "NOISE", "PARAMETERS", "Parameter"]
+__all__ = ["FATES", "FLAGS", "NOISE", "PARAMETERS", "SCHEMAS", "Parameter"]
 
 
 class Parameter(NamedTuple):
@@ -97,3 +98,11 @@ NOISE: dict[str, str] = {
     "p": "Mistral's random padding, for the same purpose.",
 }
 """Fields of an answer's events that are dropped on purpose, and what they are."""
+
+SCHEMAS = {
+    "response_format": ADVICE,
+    "strict response_format": STRICT,
+    "tools": ADVICE,
+    "strict tools": STRICT,
+}
+"""What is taken of a schema, by where it stands."""

@@ -39,7 +39,7 @@ def encode(request: ChatRequest, target: Target, dialect: str, dropped: list[str
     """
     losses = Losses(dialect, dropped, strict=request.strict)
     if request.tools or request.response_format is not None:
-        request = with_strict_schemas(request, losses)
+        request = with_strict_schemas(request, losses, target.quirks.flags)
     fields = _worded(_said(request, target), request, target.quirks, losses)
     for extra, source in (
         (target.extra_body, ConfigurationError),

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from re import compile as pattern
 
 from penstock.dialects.fates import Fate, Fates
+from penstock.dialects.strict_schemas import ADVICE, STRICT
 
-__all__ = ["ENCRYPTED", "FATES", "FLAGS", "LOGPROBS", "STATEFUL", "thinks"]
+__all__ = ["ENCRYPTED", "FATES", "FLAGS", "LOGPROBS", "SCHEMAS", "STATEFUL", "thinks"]
 
 _NONE = "The Responses have no such parameter"
 
@@ -108,3 +109,12 @@ _THOUGHTLESS = pattern(r"(?:.*/)?(?:ft:)?(?:gpt-3|gpt-4|chatgpt-|gpt-5(?:\.\d+)?
 def thinks(model: str) -> bool:
     """Whether `model` may think, by its name: only OpenAI's own without thinking are known."""
     return not _THOUGHTLESS.fullmatch(model)
+
+
+SCHEMAS = {
+    "response_format": ADVICE,
+    "strict response_format": STRICT,
+    "tools": ADVICE,
+    "strict tools": STRICT,
+}
+"""What is taken of a schema, by where it stands."""

@@ -6,9 +6,11 @@ The order is the order on the wire.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from penstock.dialects.fates import Fate, Fates
 
-__all__ = ["FATES"]
+__all__ = ["FATES", "SCHEMAS"]
 
 _NONE = "TextChatParams has no such parameter"
 
@@ -58,3 +60,10 @@ FATES: Fates = {
     "user": Fate("dropped", note=_NONE),
 }
 """In the order on the wire."""
+
+_WHOLE = (
+    "The whole of JSON Schema: a schema is any object in `vml_v1.ts` of watsonx-ai 1.7.14, and IBM"
+    " names no keyword that it refuses or ignores."
+)
+SCHEMAS: Mapping[str, str] = dict.fromkeys(("response_format", "tools", "strict tools"), _WHOLE)
+"""What is taken of a schema, by where it stands."""
