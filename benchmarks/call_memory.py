@@ -13,17 +13,16 @@ Not shown: kernel socket buffers, which are the same for all.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import gc
-import json
 import threading
 import time
 import tracemalloc
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
-from benchmarks.fresh import fresh, installed, rss, setting, simulator
+from benchmarks.fresh import fresh, rss, setting, simulator
+from benchmarks.rounds import Case, Peer, Report, options, paired, present
 
 __all__ = ["main"]
 
@@ -89,7 +88,7 @@ async def penstock(
     messages = conversation(shape, size)
     deployment = ps.Deployment(f"{url}/v1", model=MODEL, body_framing=framing)
     limits = ps.Limits(body_buffer=16 * KIB)
-    async with ps.Client(deployments={"d": deployment}, limits=limits) as client:
+    async with ps.Client(deployments={"d": deployment}, limits=limits, transport="httpx") as client:
 
         async def call() -> None:
             await asyncio.gather(*(client.chat("d", messages) for _ in range(calls)))
@@ -214,7 +213,7 @@ async def stall(url: str, shape: str, size: int) -> float:
 
     limits = ps.Limits(body_buffer=16 * KIB)
     deployment = ps.Deployment(f"{url}/v1", model=MODEL)
-    async with ps.Client(deployments={"d": deployment}, limits=limits) as client:
+    async with ps.Client(deployments={"d": deployment}, limits=limits, transport="httpx") as client:
         await client.chat("d", messages[:10] if len(messages) > 1 else "hi")
         gc.collect()
         gc.disable()
@@ -223,78 +222,73 @@ async def stall(url: str, shape: str, size: int) -> float:
     return longest
 
 
-_PEERS = {
-    "httpx_json": "httpx",
-    "openai_sdk": "openai",
-    "exoclaw": "exoclaw_provider_openai",
+PEERS = {
+    "penstock": "penstock",
+    "httpx json=": "httpx",
+    "openai": "openai",
+    "exoclaw": "exoclaw",
     "litellm": "litellm",
 }
+_FUNCTIONS = {"httpx json=": "httpx_json", "openai": "openai_sdk"}
 
 
 def main() -> None:
-    """Measure every case, and print bytes."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--smoke", action="store_true", help="a small, quick run")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    options = parser.parse_args()
-    big, image = (4 * MIB, 2 * MIB) if options.smoke else (64 * MIB, 32 * MIB)
+    """Measure every case: what penstock holds, by shape and size, and then its peers."""
+    chosen = options(__doc__, rounds=1)
+    big, image = (4 * MIB, 2 * MIB) if chosen.smoke else (64 * MIB, 32 * MIB)
+    report = Report("call_memory", __doc__ or "")
+    peers = present(PEERS, chosen, report)
+    print(f"Above the caller's messages, buffer 16 KiB. {setting()}")
     with simulator() as url:
-        rows = _ours(url, big, image) | _peers(url, big, image)
-    if options.json:
-        print(json.dumps(rows))
-        return
-    print(f"Memory of one call above the caller's messages, buffer 16 KiB. {setting()}")
-    for name, value in rows.items():
-        text = f"{value:10.2f} ms" if name.endswith("ms") else f"{value / KIB:10.0f} KiB"
-        print(f"{name:60} {text}")
+        for shape, size in (("100", big), ("2048", big), ("string", image), ("image", image)):
+            _compare(report, peers, (url, shape, size), chosen.rounds)
+        for case in _own(url, big, image, chosen.rounds):
+            report.add(case)
+    report.finish(chosen.json)
 
 
-def _ours(url: str, big: int, image: int) -> dict[str, float]:
-    """Return what penstock takes, and httpx alone, by case."""
-    rows: dict[str, float] = {}
+def _compare(report: Report, peers: list[Peer], what: tuple[str, str, int], rounds: int) -> None:
+    url, shape, size = what
 
-    def add(name: str, function: str, **arguments: Any) -> None:
-        rows[name] = fresh("benchmarks.call_memory", function, url=url, **arguments)
+    def once(peer: Peer) -> float:
+        function = _FUNCTIONS.get(peer.name, peer.name)
+        more: dict[str, Any] = {"url": url, "shape": shape, "size": size, "kind": "resident"}
+        found: int = fresh("benchmarks.call_memory", function, python=peer.python, **more)
+        return found / KIB
 
-    def ours(name: str, shape: str, size: int, kind: str, **more: Any) -> None:
-        label = f"penstock {size // MIB} MiB {name}, {kind}"
-        add(label, "penstock", shape=shape, size=size, kind=kind, **more)
+    name = f"{size // MIB} MiB, one {shape}"
+    if shape.isdigit():
+        name = f"{size // MIB} MiB in messages of {shape} B"
+    report.add(Case(name, "KiB resident", "penstock", paired(peers, rounds, once, report)))
 
+
+def _own(url: str, big: int, image: int, rounds: int) -> Iterator[Case]:
+    """Yield what tracemalloc says of penstock and of httpx alone, and the loop's longest stall."""
+
+    def traced(function: str, shape: str, size: int, **more: Any) -> list[float]:
+        arguments = {"url": url, "shape": shape, "size": size, "kind": "traced", **more}
+        return [
+            fresh("benchmarks.call_memory", function, **arguments) / more.get("calls", 1) / KIB
+            for _ in range(rounds)
+        ]
+
+    found = {"httpx alone": traced("transport", "100", big)}
     for shape in ("100", "2048"):
         for size in (MIB, big):
-            ours(f"of {shape} B", shape, size, "traced")
-    ours("of 2048 B", "2048", big, "resident")
-    ours("of 2048 B counted", "2048", big, "traced", framing="length")
-    add(
-        f"transport alone {big // MIB} MiB, traced",
-        "transport",
-        shape="100",
-        size=big,
-        kind="traced",
-    )
+            found[f"{size // MIB} MiB of {shape} B"] = traced("penstock", shape, size)
+    found[f"{big // MIB} MiB counted"] = traced("penstock", "2048", big, framing="length")
     for shape in ("string", "image"):
-        for kind in ("traced", "resident"):
-            ours(shape, shape, image, kind)
-    many = "penstock 32 calls of 8 MiB at once, traced, each"
-    add(many, "penstock", shape="2048", size=big // 8, kind="traced", calls=32)
-    rows[many] /= 32
-    for shape, size in (("100", big), ("2048", big), ("string", image)):
-        stall = f"penstock longest stall, {size // MIB} MiB {shape}, ms"
-        add(stall, "stall", shape=shape, size=size)
-        rows[stall] *= 1000
-    return rows
-
-
-def _peers(url: str, big: int, image: int) -> dict[str, float]:
-    """Return what the peers that are installed take, by case."""
-    return {
-        f"{peer} {size // MIB} MiB {shape}, resident": fresh(
-            "benchmarks.call_memory", peer, url=url, shape=shape, size=size, kind="resident"
-        )
-        for peer, module in _PEERS.items()
-        if installed(module)
-        for shape, size in (("2048", big), ("string", image))
+        found[f"{image // MIB} MiB {shape}"] = traced("penstock", shape, image)
+    found[f"32 x {big // 8 // MIB} MiB, each"] = traced("penstock", "2048", big // 8, calls=32)
+    yield Case("penstock over httpx", "KiB traced", "httpx alone", found)
+    stalls = {
+        f"{size // MIB} MiB, {shape}": [
+            fresh("benchmarks.call_memory", "stall", url=url, shape=shape, size=size) * 1000
+            for _ in range(rounds)
+        ]
+        for shape, size in (("100", big), ("2048", big), ("string", image))
     }
+    yield Case("penstock's longest stall", "ms of the loop", "", stalls)
 
 
 if __name__ == "__main__":

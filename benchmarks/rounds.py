@@ -24,10 +24,15 @@ from typing import Any
 from benchmarks.environments import here, python_of, versions
 from benchmarks.fresh import setting
 
-__all__ = ["Case", "Peer", "Report", "options", "paired", "present"]
+__all__ = ["Case", "Peer", "Report", "options", "paired", "present", "shown"]
 
 SCHEMA = 1
 """The version of the JSON form."""
+
+
+def shown(value: float) -> str:
+    """Return `value` with three digits, or more where it is large."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,7 @@ class Case:
         """Return the table, a line a peer."""
         lines = [f"{self.name}  ({self.unit})"]
         for peer, values in self.found.items():
-            line = f"  {peer:22} {statistics.median(values):10.2f}"
+            line = f"  {peer:22} {shown(statistics.median(values)):>10}"
             if self.reference in self.found:
                 ratios = self.ratios(peer)
                 line += f" {statistics.median(ratios):8.2f} x {self.reference}"
