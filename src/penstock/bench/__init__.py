@@ -40,6 +40,7 @@ from penstock.bench.results import (
     Tick,
     Tokens,
     Workload,
+    encoded,
     load,
     save,
 )
@@ -65,6 +66,7 @@ __all__ = [
     "Tick",
     "Tokens",
     "Workload",
+    "encoded",
     "load",
     "save",
     "synthetic",

@@ -15,6 +15,7 @@ from penstock.bench.results import Point, Result
 from penstock.bench.run import Run
 from penstock.bench.sweep import knee, next_load
 from penstock.bench.workload import Conversation
+from penstock.errors import TransportError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,7 +73,9 @@ class Bench:
 
         Raises:
             UsageError: The requests cannot be sent; nothing more was.
+            TransportError: The model's address cannot be reached, and there is no fallback.
         """
+        await self._prepare()
         started = datetime.now(UTC).isoformat(timespec="seconds")
         for load in self._loads():
             await self._run(load)
@@ -87,6 +90,20 @@ class Bench:
             interrupted=self._stopped,
             warnings=tuple(self._warnings()),
         )
+
+    async def _prepare(self) -> None:
+        """Load what a first request loads, and find out whether anybody listens.
+
+        The list of models is asked for, which costs nothing; loading takes a tenth of a second,
+        which would be the first request's.
+        """
+        model = self.settings.model
+        await self._client.preview(model, "hello", **self._options)
+        try:
+            await self._client.warm(model)
+        except TransportError:
+            if not self.settings.fallbacks:
+                raise
 
     def _loads(self) -> Iterator[Load]:
         for load in self.settings.loads:

@@ -65,6 +65,7 @@ class Collector:
         """Of whole answers."""
         self.errors: Counter[str] = Counter()
         """Failed requests by kind."""
+        self._messages: dict[str, str] = {}
         self._good = self._retries = self._fallbacks = 0
         self._sums: Counter[str] = Counter()
         self._reported: Counter[str] = Counter()
@@ -98,6 +99,7 @@ class Collector:
         if record.error is not None:
             self.failed += 1
             self.errors[record.error] += 1
+            self._messages.setdefault(record.error, record.message)
             return
         self.succeeded += 1
         self._answered(record)
@@ -127,6 +129,7 @@ class Collector:
             metrics=self._metrics(),
             tokens=tokens,
             errors=dict(self.errors.most_common()),
+            messages=self._messages,
             finish_reasons=dict(self._reasons.most_common()),
             retries=self._retries,
             fallbacks=self._fallbacks,

@@ -27,6 +27,7 @@ __all__ = [
     "Goodput",
     "Health",
     "Load",
+    "LoadKind",
     "Metric",
     "Point",
     "RequestRecord",
@@ -36,6 +37,7 @@ __all__ = [
     "Tick",
     "Tokens",
     "Workload",
+    "encoded",
     "load",
     "save",
 ]
@@ -47,6 +49,7 @@ Interval: TypeAlias = tuple[float, float]
 """A 95 % confidence interval: its lower and its upper end."""
 
 LoadKind: TypeAlias = Literal["concurrency", "constant", "poisson", "gamma", "ramp", "trace"]
+"""A closed loop, and the arrivals of open ones."""
 
 
 class Load(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -87,8 +90,10 @@ class Workload(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The distribution of the limits on answers; None leaves them to the model."""
     prefix_tokens: int = 0
     """Words that all prompts begin with."""
-    turns: str = "1"
-    """The distribution of the turns of a conversation."""
+    shuffle: bool = False
+    """Whether a dataset's order is drawn."""
+    turns: str | None = None
+    """The distribution of the turns of a conversation; None is one, of a file as many as it has."""
     turn_delay: float = 0.0
     """Seconds between an answer and the next turn of its conversation."""
 
@@ -296,6 +301,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     tokens: Tokens
     errors: dict[str, int]
     """Failed requests by kind, the most frequent first."""
+    messages: dict[str, str]
+    """What the first error of each kind said."""
     finish_reasons: dict[str, int]
     retries: int
     """Tries after the first, in all."""
@@ -361,13 +368,18 @@ class Result(Struct, frozen=True, kw_only=True):
     """Sentences for the user about the run as a whole."""
 
 
+def encoded(result: Result) -> bytes:
+    """Return `result` as JSON, one line."""
+    return msgspec.json.encode(result) + b"\n"
+
+
 def save(result: Result, path: str | PathLike[str]) -> None:
-    """Write `result` to the file `path`, as one line.
+    """Write `result` to the file `path`, as `encoded`.
 
     Raises:
         OSError: The file cannot be written.
     """
-    Path(path).write_bytes(msgspec.json.encode(result) + b"\n")
+    Path(path).write_bytes(encoded(result))
 
 
 def load(path: str | PathLike[str]) -> Result:

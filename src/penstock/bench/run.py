@@ -173,10 +173,15 @@ class Run:
                 return
             history.append({"role": "assistant", "content": text or _NO_TEXT})
             ask, turn = following, turn + 1
-            next_due = perf_counter() + ask.delay / (self.load.speed or 1.0)
-            due = None if due is None else next_due
-            if ask.delay:
-                await _sleep_until(next_due)
+            moment = self._next(ask)
+            due = None if due is None else moment
+            await _sleep_until(moment)
+
+    def _next(self, ask: Ask) -> float:
+        """Return when a later turn is due, its answer before having come just now."""
+        speed = self.load.speed or 1.0
+        moment = perf_counter() + ask.delay / speed
+        return moment if ask.due is None else max(moment, self._origin + ask.due / speed)
 
     async def _ask(
         self, ask: Ask, history: list[Message], place: Place, *, keep_text: bool

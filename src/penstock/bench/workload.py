@@ -32,6 +32,8 @@ class Ask:
     """The limit on the answer."""
     delay: float = 0.0
     """Seconds from the answer before to this turn."""
+    due: float | None = None
+    """Of a trace's later turns: not before it, seconds from the trace's beginning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ def synthetic(
     turns: Lengths,
     prefix_tokens: int = 0,
     turn_delay: float = 0.0,
-    seed: int = 0,
+    seed: object = 0,
 ) -> Iterator[Conversation]:
     """Yield conversations of drawn words, without end.
 

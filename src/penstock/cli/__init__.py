@@ -1,4 +1,4 @@
-"""The command line: ``penstock chat``, ``models`` and ``simulate``; a product on the public API."""
+"""The command line: ``penstock chat``, ``bench``, ``models``, ``simulate``; on the public API."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command line; the entry point ``penstock``."""
     mend()
+    if sys.argv[1:2] == ["bench"]:  # the base install has it, too
+        from penstock.cli.bench import main as bench
+
+        raise SystemExit(bench(sys.argv[2:]))
     try:
         from penstock.cli.app import app
     except MissingExtraError as exc:

@@ -1,0 +1,168 @@
+"""A file of requests: a JSON object or a prompt a line, indexed so that none is kept in memory."""
+
+from __future__ import annotations
+
+from array import array
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Struct
+
+from penstock.bench.words import words
+from penstock.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from os import PathLike
+
+    from penstock.bench.workload import Message
+
+__all__ = ["Row", "RowFile"]
+
+# Mooncake's traces name the blocks of 512 tokens that a prompt is made of by their hashes.
+_BLOCK = 512
+
+
+class Row(Struct, omit_defaults=True):
+    """A line; fields that are not here are ignored.
+
+    The names are those of other harnesses' files: AIPerf's (``text_input``, ``session_id``,
+    ``delay``), Mooncake's (``timestamp``, ``input_length``, ``output_length``, ``hash_ids``),
+    ShareGPT's (``conversations``), and those of this bench's own records.
+    """
+
+    prompt: str | None = None
+    text_input: str | None = None
+    text: str | None = None
+    messages: list[dict[str, Any]] | None = None  # Any: messages of the OpenAI shape
+    turns: list[str] | None = None
+    conversations: list[dict[str, Any]] | None = None  # Any: of ShareGPT, texts
+    timestamp: float | None = None
+    scheduled: float | None = None
+    session_id: str | int | None = None
+    conversation: int | None = None
+    delay: float | None = None
+    input_length: int | None = None
+    input_tokens: int | None = None
+    output_length: int | None = None
+    output_tokens: int | None = None
+    max_tokens: int | None = None
+    hash_ids: list[int] | None = None
+    warmup: bool = False
+    point: int = 0
+
+    @property
+    def limit(self) -> int | None:
+        """The limit on the answer."""
+        for value in (self.max_tokens, self.output_length, self.output_tokens):
+            if value is not None:
+                return value
+        return None
+
+    @property
+    def size(self) -> int | None:
+        """The length of the prompt, where only that is known."""
+        return self.input_length if self.input_length is not None else self.input_tokens
+
+    @property
+    def due(self) -> float | None:
+        """When it was asked, in seconds: ``timestamp`` is milliseconds, ``scheduled`` seconds."""
+        return self.scheduled if self.timestamp is None else self.timestamp / 1000
+
+    @property
+    def session(self) -> str | int | None:
+        """The conversation that it belongs to; None where it stands alone."""
+        return self.conversation if self.session_id is None else self.session_id
+
+    def prompts(self) -> list[str]:
+        """Return the texts that a user says, one a turn; empty where there are none."""
+        for text in (self.prompt, self.text_input, self.text):
+            if text is not None:
+                return [text]
+        if self.turns is not None:
+            return self.turns
+        said = self.conversations or ()
+        human = [each for each in said if each.get("from") in ("human", "user")]
+        return [str(each.get("value", "")) for each in human]
+
+    def added(self, seed: object) -> list[Message]:
+        """Return the messages of its first turn; words where only their number is known."""
+        if self.messages is not None:
+            return self.messages
+        prompts = self.prompts()
+        text = prompts[0] if prompts else self._drawn(seed)
+        return [{"role": "user", "content": text}]
+
+    def _drawn(self, seed: object) -> str:
+        size = self.size or 1
+        if not self.hash_ids:
+            return words(size, seed=seed)
+        blocks = [words(_BLOCK, seed=f"block/{each}") for each in self.hash_ids]
+        return " ".join(" ".join(blocks).split()[:size])
+
+
+class RowFile:
+    """The lines of a file, by their places; each is read when it is asked for.
+
+    Every line is read once at the beginning, so that a mistake is found before anything is sent.
+    A ``.txt`` file has a prompt a line; any other a JSON object, or a string, a line.
+
+    Args:
+        path: The file.
+        check: Says what a row lacks; None where it is complete.
+
+    Raises:
+        UsageError: The file has no line, or one that is not valid; the message has its number.
+        OSError: The file cannot be read.
+    """
+
+    def __init__(
+        self, path: str | PathLike[str], check: Callable[[Row], str | None] = lambda _: None
+    ) -> None:
+        self.path = Path(path)
+        """The file."""
+        self._plain = self.path.suffix == ".txt"
+        self._starts = array("q")
+        for number, (start, row) in enumerate(self._scan(), 1):
+            lack = check(row)
+            if lack is not None:
+                raise UsageError(f"{self.path.name}, entry {number}: {lack}")
+            self._starts.append(start)
+        if not self._starts:
+            raise UsageError(f"{self.path.name} has no lines")
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __getitem__(self, place: int) -> Row:
+        with self.path.open("rb") as file:
+            file.seek(self._starts[place])
+            return self._row(file.readline())
+
+    def rows(self) -> Iterator[Row]:
+        """Yield all rows in their order."""
+        return (row for _, row in self._scan())
+
+    def _scan(self) -> Iterator[tuple[int, Row]]:
+        start = 0
+        with self.path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield start, self._checked(line, number)
+                start += len(line)
+
+    def _checked(self, line: bytes, number: int) -> Row:
+        try:
+            return self._row(line)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            hint = ""
+            if number == 1 and line.lstrip()[:1] == b"[":
+                hint = ": one object a line is wanted (jq -c '.[]' makes that of an array)"
+            raise UsageError(f"{self.path.name}, line {number}: {error}{hint}") from None
+
+    def _row(self, line: bytes) -> Row:
+        if self._plain:
+            return Row(prompt=line.decode().strip())
+        row = msgspec.json.decode(line, type=Row | str)
+        return Row(prompt=row) if isinstance(row, str) else row

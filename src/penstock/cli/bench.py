@@ -1,0 +1,140 @@
+"""``penstock bench``: one run, from its options to its report."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from penstock.bench import Bench, Lengths, encoded, save, synthetic
+from penstock.bench.files import dataset, trace
+from penstock.bench.records import RecordWriter
+from penstock.bench.text import lines
+from penstock.cli.bench_options import header, parse, settings_of
+from penstock.cli.bench_view import watched
+from penstock.cli.exits import INTERRUPTED, guarded, kind_code
+from penstock.cli.pick import announce, pick
+from penstock.client import Client
+from penstock.config import client_arguments, load_config
+from penstock.deployment import Deployment
+from penstock.limits import Limits, Timeouts
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from penstock.bench import Result, Settings, Source
+
+__all__ = ["main"]
+
+# The client's own bound would be the limit of an open loop; what is left is the system's.
+_CONNECTIONS = 100_000
+# A server under load may be silent for as long as it likes: that is what is measured.
+_PATIENCE = {"pool": None, "response": None, "ttft": None, "idle": None, "progress": None}
+_LONGEST = 600.0
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command with its `arguments`; return the exit code."""
+    return guarded(_main, arguments)
+
+
+async def _main(arguments: Sequence[str]) -> int:
+    options = parse(arguments)
+    picked = await pick(options.model)
+    settings = settings_of(options, picked.model)
+    source = _source(options, settings)
+    if not options.quiet:
+        announce(picked)
+    async with _client(options, picked.model) as client:
+        client.locate(picked.model)
+        with RecordWriter(jsonl=options.jsonl, table=options.csv) as writer:
+            bench = Bench(
+                client,
+                settings,
+                source,
+                options=_calls(options, settings),
+                on_record=writer,
+            )
+            result = await watched(bench, plain=options.plain, quiet=options.quiet)
+    _report(result, options)
+    return _code(result)
+
+
+def _client(options: argparse.Namespace, model: str) -> Client:
+    """Return a client by ``penstock.toml``, bounded by the run alone."""
+    arguments = client_arguments(load_config().values)
+    if options.base_url or options.api_key or options.dialect:
+        deployment = Deployment(
+            options.base_url,
+            options.api_key,
+            dialect=options.dialect,
+            model=model if options.base_url else None,
+        )
+        arguments["deployments"] = {**arguments.get("deployments", {}), model: deployment}
+    limits = arguments.get("limits") or Limits()
+    arguments["limits"] = replace(limits, max_connections=_CONNECTIONS)
+    arguments |= {"max_retries": options.max_retries, "transport": options.transport}
+    return Client(**arguments)
+
+
+def _calls(options: argparse.Namespace, settings: Settings) -> dict[str, Any]:
+    """Return the arguments of each call."""
+    calls: dict[str, Any] = {"timeouts": Timeouts(total=options.timeout or _LONGEST, **_PATIENCE)}
+    if options.header:
+        calls["extra_headers"] = dict(map(header, options.header))
+    if settings.extra_body:
+        calls["extra_body"] = settings.extra_body
+    if settings.fallbacks:
+        calls["fallbacks"] = settings.fallbacks
+    return calls
+
+
+def _source(options: argparse.Namespace, settings: Settings) -> Source:
+    """Return what makes each load's conversations; files are checked here."""
+    work, seed = settings.workload, settings.seed
+    output = None if work.output_tokens is None else Lengths.parse(work.output_tokens)
+    turns = None if work.turns is None else Lengths.parse(work.turns)
+    if options.trace:
+        replayed = trace(options.trace, seed=seed)
+        return lambda _: replayed
+    if options.dataset:
+        # One for all loads: each goes on where the one before it stopped.
+        prompts = dataset(
+            options.dataset,
+            output_tokens=output,
+            turns=turns,
+            turn_delay=work.turn_delay,
+            shuffle=work.shuffle,
+            seed=seed,
+        )
+        return lambda _: prompts
+    return lambda place: synthetic(
+        input_tokens=Lengths.parse(work.input_tokens or "1"),
+        output_tokens=output,
+        turns=turns or Lengths.parse("1"),
+        prefix_tokens=work.prefix_tokens,
+        turn_delay=work.turn_delay,
+        seed=f"{seed}/{place}",
+    )
+
+
+def _report(result: Result, options: argparse.Namespace) -> None:
+    """Print the figures, and write those that a file was named for."""
+    if options.json == "-":
+        sys.stdout.write(encoded(result).decode())
+        return
+    if options.json:
+        save(result, options.json)
+    for line in lines(result):
+        sys.stdout.write(f"{line}\n")
+
+
+def _code(result: Result) -> int:
+    """Return the exit code: what went wrong most often, where nothing went well."""
+    if result.interrupted:
+        return INTERRUPTED
+    if any(point.summary.succeeded for point in result.points):
+        return 0
+    kinds = [kind for point in result.points for kind in point.summary.errors]
+    return kind_code(kinds[0]) if kinds else 1

@@ -1,0 +1,154 @@
+"""How a benchmark is watched: a live table where rich is installed, else a line now and then."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from contextlib import suppress
+from statistics import median
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Protocol
+
+from penstock.bench.text import described, milliseconds
+
+if TYPE_CHECKING:
+    from penstock.bench import Bench, Result
+    from penstock.bench.run import Run
+
+__all__ = ["watched"]
+
+# A table takes the event loop 2 to 4 ms, which the streams wait: twice a second is seldom enough.
+_REFRESH = 0.5
+_SELDOM = 10.0
+
+
+class _View(Protocol):
+    """What shows a run as it goes."""
+
+    def show(self, bench: Bench) -> None:
+        """Show the present state."""
+        ...
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        ...
+
+
+async def watched(bench: Bench, *, plain: bool, quiet: bool) -> Result:
+    """Run `bench` and show how far it is, on stderr; Ctrl-C ends it with what there is by then."""
+    view = None if quiet else _view(plain=plain)
+    loop = asyncio.get_running_loop()
+    with suppress(NotImplementedError):  # Windows: there Ctrl-C ends it without figures
+        loop.add_signal_handler(signal.SIGINT, _stop, bench, loop)
+    showing = None if view is None else loop.create_task(_show(view, bench))
+    try:
+        return await bench.run()
+    finally:
+        with suppress(NotImplementedError):
+            loop.remove_signal_handler(signal.SIGINT)
+        if showing is not None and view is not None:
+            showing.cancel()
+            with suppress(asyncio.CancelledError):
+                await showing
+            view.close()
+
+
+def _stop(bench: Bench, loop: asyncio.AbstractEventLoop) -> None:
+    loop.remove_signal_handler(signal.SIGINT)  # a second one ends the process
+    bench.stop()
+
+
+async def _show(view: _View, bench: Bench) -> None:
+    while True:
+        await asyncio.sleep(_REFRESH)
+        view.show(bench)
+
+
+def _view(*, plain: bool) -> _View:
+    if not plain and sys.stderr.isatty():
+        with suppress(ModuleNotFoundError):
+            return _Table()
+    return _Lines()
+
+
+class _Lines:
+    """One line: written over itself on a terminal, else a new one every ten seconds."""
+
+    def __init__(self) -> None:
+        self._over = sys.stderr.isatty()
+        self._next = monotonic() + _SELDOM
+        self._width = 0
+
+    def show(self, bench: Bench) -> None:
+        run = bench.run_now
+        if run is None or not (self._over or monotonic() >= self._next):
+            return
+        self._next = monotonic() + _SELDOM
+        line = f"penstock: {', '.join(filter(None, _cells(run).values()))}"
+        if self._over:
+            sys.stderr.write(f"\r{line:<{self._width}}")
+            self._width = len(line)
+        else:
+            sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+
+    def close(self) -> None:
+        if self._width:
+            sys.stderr.write(f"\r{'':<{self._width}}\r")
+
+
+class _Table:
+    """A table of the loads that have ended and of the one under way.
+
+    Raises:
+        ModuleNotFoundError: rich is not installed.
+    """
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+        from rich.table import Table
+
+        self._make = Table
+        self._live = Live(
+            console=Console(stderr=True), auto_refresh=False, transient=True, screen=False
+        )
+        self._live.start()
+        self._rows: list[list[str]] = []
+
+    def show(self, bench: Bench) -> None:
+        run = bench.run_now
+        if run is None:
+            return
+        cells = _cells(run)
+        del self._rows[len(bench.points) :]
+        self._rows.append(list(cells.values()))
+        table: Any = self._make(*cells, title=f"penstock bench {bench.settings.model}")
+        for row in self._rows:
+            table.add_row(*row)
+        self._live.update(table, refresh=True)
+
+    def close(self) -> None:
+        self._live.stop()
+
+
+def _cells(run: Run) -> dict[str, str]:
+    """Return what is shown of a load, by its heading; the times are those of the last requests."""
+    collector, elapsed = run.collector, max(run.elapsed, 1e-9)
+    answered = str(collector.succeeded)
+    if run.limit is not None:
+        answered += f" of {run.limit}"
+    cells = {
+        "load": described(run.load),
+        "answered": f"{answered} answered",
+        "failed": f"{collector.failed} failed",
+        "under way": f"{run.active} under way",
+        "requests/s": f"{collector.succeeded / elapsed:.1f}/s",
+        "tokens/s": f"{collector.output_tokens / elapsed:,.0f} tokens/s",
+    }
+    for name, heading in (("ttft", "TTFT"), ("tpot", "TPOT")):
+        found = [value for each in run.recent if (value := getattr(each, name)) is not None]
+        cells[f"{heading} p50"] = f"{heading} {milliseconds(median(found))} ms" if found else ""
+    cells["time"] = f"{elapsed:.0f} s"
+    return cells
