@@ -7,16 +7,28 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from queue import SimpleQueue
 
 import pytest
 
 from penstock.sync.portal import Portal
-from penstock.sync.shared import hold, shared_portal
+from penstock.sync.shared import shared_portal
 
 
 class Owner:
     """A shim, as far as its end goes."""
+
+
+class Held:
+    """What a shim holds: it notes on which thread it was closed."""
+
+    def __init__(self) -> None:
+        self.closed: SimpleQueue[str] = SimpleQueue()
+
+    async def aclose(self) -> None:
+        """Note it."""
+        self.closed.put(current())
 
 
 def current() -> str:
@@ -32,19 +44,27 @@ def test_a_process_has_one() -> None:
 
 def test_what_an_owner_held_is_closed_when_it_is_gone() -> None:
     """On the loop, and nobody waits for it."""
-    closed: SimpleQueue[str] = SimpleQueue()
-
-    async def close() -> None:
-        closed.put(current())
-
-    owner = Owner()
-    hold(owner, close)
+    held, owner = Held(), Owner()
+    shared_portal().hold(held, owner)
     shared_portal().call(current)
-    assert closed.empty()
+    assert held.closed.empty()
     del owner
     gc.collect()
 
-    assert "penstock-portal" == closed.get(timeout=10)
+    assert "penstock-portal" == held.closed.get(timeout=10)
+
+
+def test_what_happens_meanwhile_is_told_in_the_callers_thread() -> None:
+    """In the order in which the loop tells it, before the call's value is returned."""
+    heard: list[tuple[int, str]] = []
+
+    async def count(tell: Callable[[int], None]) -> int:
+        for number in range(3):
+            tell(number)
+        return 3
+
+    assert 3 == shared_portal().listen(count, lambda number: heard.append((number, current())))
+    assert [(number, current()) for number in range(3)] == heard
 
 
 def test_a_call_that_nobody_waits_for_is_waited_for_at_the_end() -> None:
@@ -71,15 +91,14 @@ def test_a_call_that_nobody_waits_for_is_waited_for_at_the_end() -> None:
 
 
 EXIT = """
-from penstock.sync.shared import hold, shared_portal
+from penstock.sync.shared import shared_portal
 
-class Owner: pass
+class Held:
+    async def aclose(self):
+        print("closed", flush=True)
 
-async def close():
-    print("closed", flush=True)
-
-owner = Owner()
-hold(owner, close)
+owner, held = Held(), Held()
+shared_portal().hold(held, owner)
 shared_portal().call(int)
 """
 

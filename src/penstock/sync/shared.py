@@ -1,4 +1,4 @@
-"""The portal that all shims of a process share, and what they hold on its loop.
+"""The portal of all shims with other libraries' names: one thread for the process.
 
 A shim is made and forgotten as its original is: none has a `close`. What it holds (connections, a
 server's process) is closed on the loop when the shim is collected, or with the interpreter.
@@ -7,45 +7,82 @@ server's process) is closed on the loop when the shim is collected, or with the 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Awaitable, Callable
-from itertools import count
+from contextlib import suppress
+from functools import cache
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
-from penstock.sync.portal import Portal
+from penstock.errors import PenstockError
+from penstock.sync.portal import Portal, _Desk, _Errand
 
-__all__ = ["hold", "shared_portal"]
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
 
-_HELD: dict[int, Callable[[], Awaitable[object]]] = {}
-_KEYS = count()
+__all__ = ["Held", "SharedPortal", "shared_portal"]
 
-
-async def _close_all() -> None:
-    for key in list(_HELD):
-        close = _HELD.pop(key, None)
-        if close is not None:
-            await close()
+T = TypeVar("T")
+NewsT = TypeVar("NewsT")
 
 
-_PORTAL = Portal(_close_all)
+class Held(Protocol):
+    """What shims hold: a client, a provider."""
+
+    def aclose(self) -> Awaitable[object]:
+        """Let go of what the running loop has of it."""
+        ...
 
 
-def shared_portal() -> Portal:
-    """Return the one portal of this process; its thread starts with the first call."""
-    return _PORTAL
+class SharedPortal(Portal):
+    """A portal whose calls tell what happens meanwhile, and what is open on it."""
+
+    def __init__(self) -> None:
+        super().__init__(self._end)
+        self._held: weakref.WeakSet[Held] = weakref.WeakSet()
+
+    def listen(
+        self,
+        function: Callable[[Callable[[NewsT], None]], Coroutine[Any, Any, T]],
+        told: Callable[[NewsT], object],
+    ) -> T:
+        """As `call` of ``function(tell)``; what it tells, `told` is called with in this thread."""
+        desk = _Desk()
+
+        def tell(news: NewsT) -> None:
+            desk.inbox.put(_News(lambda: told(news)))
+
+        return cast("T", self._wait(function, tell, desk=desk))
+
+    def hold(self, held: Held, owner: object) -> None:
+        """Close `held` with its `owner`'s end, or the process's; it must not refer to `owner`."""
+        self._held.add(held)
+        weakref.finalize(owner, self.release, held).atexit = False
+
+    def release(self, held: Held) -> None:
+        """Begin to close `held`, without waiting for it; from a finalizer, too."""
+        self._held.discard(held)
+        self.post(held.aclose)
+
+    async def _end(self) -> None:
+        for held in list(self._held):
+            with suppress(PenstockError):  # one that does not close keeps no other open
+                await held.aclose()
 
 
-def hold(owner: object, close: Callable[[], Awaitable[object]]) -> None:
-    """Have `close` called on the shared portal's loop when `owner` is gone, or at the very end.
+class _News(_Errand):
+    """Something that the loop tells the thread that waits for it, and has no answer to."""
 
-    Args:
-        owner: The shim; `close` must not refer to it.
-        close: Lets go of what the running loop holds, and does nothing where that is nothing.
+    def __init__(self, function: Callable[[], object]) -> None:
+        self._function = function
+
+    def run(self) -> None:
+        """Tell it."""
+        self._function()
+
+
+@cache
+def shared_portal() -> SharedPortal:
+    """Return the process's one portal.
+
+    The one thing here that belongs to a process and not to an object of the caller's: shims are
+    made and dropped by the hundred, and a thread for each would be a thread too many.
     """
-    key = next(_KEYS)
-    _HELD[key] = close
-    weakref.finalize(owner, _let_go, key).atexit = False
-
-
-def _let_go(key: int) -> None:
-    close = _HELD.pop(key, None)
-    if close is not None:
-        _PORTAL.post(close)
+    return SharedPortal()
