@@ -58,7 +58,12 @@ def subclasses(cls: type[PenstockError]) -> Iterator[type[PenstockError]]:
     return iter(seen)
 
 
-ALL = sorted(subclasses(PenstockError), key=lambda cls: cls.__qualname__)
+SHIMS = "penstock.sync.chia."
+"""Has constructors that another program's page fixes; tests/sync/chia holds them to their own."""
+ALL = sorted(
+    (cls for cls in subclasses(PenstockError) if not cls.__module__.startswith(SHIMS)),
+    key=lambda cls: cls.__qualname__,
+)
 every_class = pytest.mark.parametrize("cls", ALL, ids=lambda cls: cls.__name__)
 
 

@@ -19,9 +19,11 @@ from collections.abc import Callable, Iterator
 from itertools import takewhile
 from pathlib import Path
 
-__all__ = ["NAMES_FILE", "extract", "find_pages"]
+__all__ = ["NAMES_FILE", "SIGNATURES_FILE", "extract", "find_pages", "signatures"]
 
 NAMES_FILE = Path(__file__).with_name("names.json")
+SIGNATURES_FILE = Path(__file__).with_name("signatures.json")
+"""What chia's page says of the parameters of each name, for the test of the shims."""
 
 Names = dict[str, list[str]]
 """Dotted names by kind."""
@@ -97,6 +99,20 @@ def _chia(text: str) -> Iterator[tuple[str, str]]:
             yield "method", (name := f"{owner}.{name}")
         yield from (("parameter", f"{name}.{each}") for each in _parameters(signature))
     yield from (("variable", name) for name in VARIABLE.findall(text) if name != CODE)
+
+
+def signatures(text: str) -> dict[str, str]:
+    """Return the signature of every entry of chia's page, as Python writes one."""
+    found: dict[str, str] = {}
+    owner = ""
+    for line in text.splitlines():
+        if line.endswith("[source]") and (entry := ENTRY.fullmatch(line.rpartition("- ")[2])):
+            word, name, parameters = entry.groups()
+            owner = name if word else owner
+            back = line.removesuffix("[source]").rpartition(")")[2].strip()
+            whole = name if "." in name else f"{owner}.{name}"
+            found[whole] = f"({parameters})" + (f" -> {back}" if back else "")
+    return dict(sorted(found.items()))
 
 
 def _hillstar(text: str) -> Iterator[tuple[str, str]]:
@@ -214,10 +230,12 @@ def find_pages(folder: Path) -> dict[str, Path]:
 
 
 def main(folder: str) -> None:
-    """Write ``names.json`` from the pages in `folder`."""
+    """Write ``names.json`` and ``signatures.json`` from the pages in `folder`."""
     pages = find_pages(Path(folder))
     names = {page: extract(page, path.read_text("utf-8")) for page, path in pages.items()}
     NAMES_FILE.write_text(json.dumps(names, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    told = signatures(pages["000"].read_text("utf-8"))
+    SIGNATURES_FILE.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", "utf-8")
     print(*(f"{page}: {sum(map(len, kinds.values()))} names" for page, kinds in names.items()))
 
 

@@ -32,6 +32,8 @@ class Retries:
     """Times a turn is asked again."""
     wait_for_reset: float = 0.0
     """Seconds that the reset of a rate limit may be away to be waited for; 0 waits for none."""
+    backoff: float = 1.0
+    """Seconds before the second try; each wait is twice the one before, a minute at most."""
 
     def delay(self, error: PenstockError, *, tried: int, now: float) -> float | None:
         """Return the seconds to wait before the turn is asked again; None where it is not.
@@ -48,7 +50,7 @@ class Retries:
         if isinstance(error, OutputTruncatedError):
             return 0.0 if tried == 1 else None
         again = isinstance(error, (ServerError, TransportError)) or type(error) is ResponseError
-        return min(_LONGEST, 2.0 ** (tried - 1)) if again else None
+        return min(_LONGEST, self.backoff * 2.0 ** (tried - 1)) if again else None
 
     def _until_reset(self, error: RateLimitError, tried: int, now: float) -> float | None:
         wait = error.retry_after

@@ -1,0 +1,165 @@
+"""Prompts to APIs: one run of a tool loop for each try."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from penstock.agents import LoopLimits, ToolLoop
+from penstock.agents.events import FinalEvent, ReasoningEvent, StepEvent, TextEvent
+from penstock.conversations import Conversation
+from penstock.errors import ContentBlockedError, OutputTruncatedError
+from penstock.limits import Timeouts
+from penstock.sync.chia._calls import ChiaTool, LLMCallBase, Said
+
+if TYPE_CHECKING:
+    from penstock.agents.events import LoopEvent
+    from penstock.client import Client
+    from penstock.deployment import Deployment
+    from penstock.response import Reply
+    from penstock.sync.chia._log import News
+    from penstock.sync.chia._options import ClientKwargs
+
+__all__ = ["APITurn", "Ask"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """How a model is asked."""
+
+    model: str
+    """The deployment's key."""
+    deployment: Deployment
+    """Where it is served."""
+    max_tokens: int
+    """Tokens of each answer."""
+    max_steps: int
+    """How often the model is asked in one try."""
+    kwargs: ClientKwargs
+    """What is different for this client."""
+    body: Mapping[str, Any] | None = None  # Any: a vendor's own JSON
+    """More fields of each request."""
+
+    def client(self, shim: LLMCallBase) -> Client:
+        """Return the client of `shim` that asks so."""
+        seconds = float(shim.timeout_seconds)
+        request = seconds if self.kwargs.timeout is None else float(self.kwargs.timeout)
+        return shim.client(
+            {
+                "deployments": {self.model: self.deployment},
+                # The seed has one clock: none of ours may be stricter.
+                "timeouts": Timeouts(
+                    response=request, ttft=request, idle=request, progress=request, total=request
+                ),
+                "headers": self.kwargs.headers,
+                "max_retries": self.kwargs.retries,
+            }
+        )
+
+    def loop(self, shim: LLMCallBase, tools: Sequence[ChiaTool]) -> ToolLoop:
+        """Return the loop of `shim` over `tools`."""
+        seconds = float(shim.timeout_seconds)
+        return ToolLoop(
+            self.client(shim),
+            self.model,
+            tools=tools,
+            limits=LoopLimits(
+                max_steps=self.max_steps,
+                timeout=seconds,
+                tool_timeout=seconds,
+                start_timeout=min(30.0, seconds),
+            ),
+            max_tokens=self.max_tokens,
+            extra_body=self.body,
+        )
+
+
+class APITurn:
+    """One prompt to an API.
+
+    A try goes on where the last one failed: what tools did is not done again.
+
+    Args:
+        shim: Who asks.
+        ask: How.
+        message: The user's words.
+        tools: What `penstock.agents.ToolLoop` takes.
+        earlier: The messages before.
+    """
+
+    def __init__(
+        self,
+        shim: LLMCallBase,
+        ask: Ask,
+        message: str,
+        tools: Sequence[ChiaTool],
+        *,
+        earlier: Sequence[Any] = (),  # Any: messages of the OpenAI shape
+    ) -> None:
+        self.said = Said()
+        self._ask = ask
+        self._loop = ask.loop(shim, tools)
+        system = [{"role": "system", "content": shim.system_message}] if shim.system_message else []
+        self._begin = [*system, *earlier, {"role": "user", "content": message}]
+        self._conversation = Conversation.open()
+        self._events: list[bytes] = []
+        self._text: list[str] = []
+
+    async def run(self, tell: Callable[[News], None]) -> None:
+        """Try once; `said` has the answer, or what there is without one."""
+        self.said = Said(conversation=self._conversation.sync)
+        begin, self._begin = self._begin, []
+        await self._conversation.extend(begin)
+        try:
+            async with self._loop, self._loop.run(conversation=self._conversation) as run:
+                async for event in run:
+                    self._note(event, tell)
+                reply = run.result.reply
+            await self._check(reply)
+        finally:
+            self._text.clear()
+            self.said.stream = b"".join(self._events).decode()
+        self.said.text = reply.text
+
+    async def _check(self, reply: Reply) -> None:
+        """Refuse an answer that is none, and forget it: it is asked for once more.
+
+        Raises:
+            OutputTruncatedError: It ended at its token limit.
+            ContentBlockedError: A filter ended it.
+        """
+        if reply.finish_reason not in ("length", "content_filter"):
+            return
+        await self._conversation.truncate(await self._conversation.length() - 1)
+        where: dict[str, Any] = {"provider": reply.provider, "model": self._ask.deployment.model}
+        if reply.finish_reason == "length":
+            raise OutputTruncatedError(
+                f"the answer ended at max_tokens={self._ask.max_tokens}", partial=reply, **where
+            )
+        raise ContentBlockedError(
+            "a content filter ended the answer",
+            code=reply.choices[0].finish_raw or reply.finish_reason,
+            partial=reply,
+            **where,
+        )
+
+    def _note(self, event: LoopEvent, tell: Callable[[News], None]) -> None:
+        """Keep an event, and tell of it; pieces of text are one."""
+        if isinstance(event, TextEvent):
+            self._text.append(event.text)
+            return
+        if isinstance(event, (FinalEvent, ReasoningEvent)):
+            return
+        if isinstance(event, StepEvent) and self._text:
+            whole = TextEvent(step=event.step, text="".join(self._text))
+            self._text.clear()
+            self._say(whole, tell)
+        self._say(event, tell)
+
+    def _say(self, event: LoopEvent, tell: Callable[[News], None]) -> None:
+        line = msgspec.json.encode(event)
+        self._events.append(line + b"\n")
+        tell((event.type, line.decode()))

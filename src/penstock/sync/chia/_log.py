@@ -1,0 +1,78 @@
+"""What a prompt says of itself: records of a logger of the caller's choice, and of a file."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+__all__ = ["Log", "News"]
+
+# What happened: its kind, and its content in whatever shape it has.
+News: TypeAlias = "tuple[str, Any]"
+
+_LONGEST = 10_000
+"""Characters of one record."""
+_FORMAT = "%(asctime)s %(name)s %(levelname)s %(message)s"
+
+
+class Log:
+    """Records of one prompt.
+
+    What was said stands in DEBUG records only; INFO has what happened, and WARNING what failed.
+
+    Args:
+        name: The logger's name.
+        level: The logger's level.
+        folder: Where a file named like the logger takes the same records; it is for its owner's
+            eyes only. None is no file.
+    """
+
+    def __init__(self, name: str, level: int, folder: str | None) -> None:
+        self._logger = logging.getLogger(name)
+        self._logger.setLevel(level)
+        self._file: logging.FileHandler | None = None
+        if folder is not None:
+            path = Path(folder) / f"{re.sub(r'[^A-Za-z0-9._-]', '_', name)}.log"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
+            # Not a handler of the logger: that has prompts of other threads as well.
+            self._file = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+            self._file.setFormatter(logging.Formatter(_FORMAT))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def news(self, news: News) -> None:
+        """Note what was said."""
+        kind, content = news
+        self.say(logging.DEBUG, "%s: %s", kind, content)
+
+    def say(self, level: int, message: str, *parts: object) -> None:
+        """Note anything."""
+        if not self._logger.isEnabledFor(level):
+            return
+        shown = tuple(part if isinstance(part, (int, float)) else _cut(str(part)) for part in parts)
+        record = self._logger.makeRecord(self._logger.name, level, "", 0, message, shown, None)
+        if self._file is not None:
+            self._file.handle(record)
+        self._logger.handle(record)
+
+
+def _cut(text: str) -> str:
+    left = len(text) - _LONGEST
+    return text if left <= 0 else f"{text[:_LONGEST]}... ({left} more characters)"

@@ -1,0 +1,21 @@
+"""``chia.models.ollama``: `OpenAICompatLLM` at an Ollama server."""
+
+from __future__ import annotations
+
+from penstock.sync.chia._calls import ChiaFunction
+from penstock.sync.chia.openai_compat import OpenAICompatLLM, Preset
+
+__all__ = ["OllamaLLM"]
+
+
+class OllamaLLM(Preset):
+    """A model of an Ollama server, by its tag: at ``OLLAMA_HOST``, or port 11434 of this machine.
+
+    The server asks for no key, and gets a dummy one; other than there, ``OPENAI_API_KEY`` is not
+    sent to it.
+    """
+
+    logging_name = "ollama_llm"
+    provider = "ollama"
+    dummy_key = "ollama"
+    prompt = ChiaFunction(resources={"ollama_creds": 1})(OpenAICompatLLM.prompt)

@@ -1,0 +1,182 @@
+"""``chia.models.vertex``: Google Vertex AI, Gemini and the others, with a tool loop over it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from os import environ
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from penstock import errors
+from penstock.deployment import Deployment
+from penstock.sync.chia._api import APITurn, Ask
+from penstock.sync.chia._calls import ChiaFunction, ChiaTool, LLMCallBase, QueryResult, Turn
+from penstock.sync.chia._errors import (
+    Kinds,
+    StatusError,
+    StatusLimit,
+    StatusTruncated,
+    TypedStatus,
+)
+from penstock.sync.chia._options import ClientKwargs
+from penstock.sync.chia.openai_compat import OpenAICompatLLM
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = [
+    "AuthenticationError",
+    "ContentBlockedError",
+    "InvalidRequestError",
+    "MaxOutputTokensError",
+    "RateLimitError",
+    "ServerError",
+    "UnknownVertexError",
+    "VertexError",
+    "VertexGeminiLLM",
+    "VertexGenericLLM",
+]
+
+
+class VertexError(TypedStatus):
+    """The base of this module's errors."""
+
+
+class RateLimitError(StatusLimit, VertexError, errors.RateLimitError):
+    """HTTP 429, ``RESOURCE_EXHAUSTED``."""
+
+
+class AuthenticationError(StatusError, VertexError, errors.AuthenticationError):
+    """HTTP 401 or 403, or no credentials at all."""
+
+
+class InvalidRequestError(StatusError, VertexError, errors.InvalidRequestError):
+    """HTTP 400 or 404."""
+
+
+class ServerError(StatusError, VertexError, errors.ServerError):
+    """HTTP 5xx, a lost connection, or time that was up; every try."""
+
+
+class MaxOutputTokensError(StatusTruncated, VertexError, errors.OutputTruncatedError):
+    """The answer was cut at ``max_tokens``, twice."""
+
+
+class UnknownVertexError(StatusError, VertexError):
+    """What nothing classifies."""
+
+
+class ContentBlockedError(VertexError, errors.ContentBlockedError):
+    """The prompt or the answer was blocked; it is never asked again."""
+
+    block_reason: str
+    """Google's word for it, such as ``SAFETY``."""
+
+    def __init__(self, node_id: str, block_reason: str = "", raw_message: str = "") -> None:
+        self._set(node_id, raw_message, block_reason=block_reason, status_code=None)
+
+
+@dataclass(eq=False)
+class VertexGeminiLLM(LLMCallBase):
+    """A Gemini model on Vertex AI, and a tool loop over it.
+
+    Credentials are Google's application default ones, which need the extra ``gcp``.
+    """
+
+    model: str
+    """The model's id."""
+    logging_name: str = "vertex_gemini"
+    """The logger's name."""
+    project: str | None = None
+    """The cloud project; None is that of ``GOOGLE_CLOUD_PROJECT``."""
+    location: str | None = None
+    """The location; None is that of ``GOOGLE_CLOUD_LOCATION``, else ``global``."""
+    max_tokens: int = 16000
+    """Tokens of each answer."""
+    max_tool_iterations: int = 100
+    """How often the model is asked in one try."""
+    client_kwargs: Mapping[str, Any] | None = field(default=None, repr=False)
+    """``endpoint``, ``region``, ``timeout``, ``retries`` and ``headers``."""
+
+    kinds: ClassVar[Kinds] = Kinds(
+        UnknownVertexError,
+        *(RateLimitError, AuthenticationError, InvalidRequestError, ServerError),
+        *(MaxOutputTokensError, ContentBlockedError),
+        wires=True,
+    )
+
+    @ChiaFunction(resources={"vertex_creds": 1})
+    def prompt(
+        self,
+        user_message: str,
+        tools: list[ChiaTool] | None = [],  # noqa: B006  # the seed's, and only read
+    ) -> QueryResult:
+        """Ask, call the tools that are asked for, and return the answer.
+
+        Args:
+            user_message: The user's words.
+            tools: MCP servers, which are objects with a name and a url, or Python functions.
+
+        Raises:
+            VertexError: It failed in a way that has a class here.
+            UsageError: It could not be asked.
+        """
+        return self._ask(user_message, tools)
+
+    def _turn(self, message: str, tools: Sequence[ChiaTool]) -> Turn:
+        kwargs = ClientKwargs.of(self.client_kwargs)
+        ask = Ask(
+            model=f"vertex_ai/{self.model}",
+            deployment=Deployment(
+                kwargs.endpoint,
+                model=self.model,
+                dialect="gemini",
+                region=self.location or kwargs.region or environ.get("GOOGLE_CLOUD_LOCATION"),
+                project=self.project or environ.get("GOOGLE_CLOUD_PROJECT"),
+                auth="google_adc",
+            ),
+            max_tokens=self.max_tokens,
+            max_steps=self.max_tool_iterations,
+            kwargs=kwargs,
+        )
+        return APITurn(self, ask, message, tools)
+
+
+class VertexGenericLLM(OpenAICompatLLM):
+    """A model of another family on Vertex AI (Llama, Mistral, ...) by its compatible address.
+
+    The token is ``token_provider``'s where there is one, else of Google's application default
+    credentials, which need the extra ``gcp``. Its errors are those of
+    `penstock.sync.chia.openai_compat`.
+
+    Args:
+        model: The model's id, such as ``meta/llama-3.1-8b-instruct-maas``.
+        project: The cloud project; None is that of ``GOOGLE_CLOUD_PROJECT``.
+        location: The location; None is that of ``GOOGLE_CLOUD_LOCATION``, else ``global``.
+        kwargs: Those of `OpenAICompatLLM`.
+    """
+
+    logging_name = "vertex_generic"
+    provider = "vertex_ai"
+
+    def __init__(
+        self,
+        model: str,
+        project: str | None = None,
+        location: str | None = None,
+        **kwargs: Any,  # Any: by the class above
+    ) -> None:
+        super().__init__(model, **{"logging_name": type(self).logging_name, **kwargs})
+        self.project, self.location = project, location
+
+    prompt = ChiaFunction(resources={"vertex_creds": 1})(OpenAICompatLLM.prompt)
+
+    def _deployment(self, kwargs: ClientKwargs) -> Deployment:
+        return Deployment(
+            self.base_url or kwargs.endpoint,
+            self.token_provider or self.api_key,
+            model=self.model,
+            dialect="openai_chat",
+            region=self.location or kwargs.region,
+            project=self.project,
+            auth="google_adc",
+        )

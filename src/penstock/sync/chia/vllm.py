@@ -1,0 +1,22 @@
+"""``chia.models.vllm``: `OpenAICompatLLM` at a vLLM server."""
+
+from __future__ import annotations
+
+from penstock.sync.chia._calls import ChiaFunction
+from penstock.sync.chia.openai_compat import OpenAICompatLLM, Preset
+
+__all__ = ["VLLMLLM"]
+
+
+class VLLMLLM(Preset):
+    """The model of a vLLM server, by the name that it was started with; on port 8200, as there.
+
+    A server without ``--api-key`` asks for no key, and gets a dummy one; the key of another is that
+    of ``VLLM_API_KEY``. Other than there, ``OPENAI_API_KEY`` is not sent to it.
+    """
+
+    logging_name = "vllm_llm"
+    provider = "vllm"
+    address = "http://localhost:8200/v1"
+    dummy_key = "vllm"
+    prompt = ChiaFunction(resources={"vllm_creds": 1})(OpenAICompatLLM.prompt)
