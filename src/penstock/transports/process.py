@@ -59,6 +59,8 @@ class ProcessCall:
     """The program, and its arguments."""
     stdin: bytes = field(default=b"", repr=False)
     """What it reads; its stdin is closed behind it."""
+    keep_open: bool = False
+    """Whether its stdin stays open, for `ProcessWire.send`."""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Its whole environment: nothing of ours is added."""
     directory: str | None = None
@@ -220,6 +222,8 @@ class ProcessWire:
         self._call.timings.opened = self._call.watch.elapsed()
         if self._error is not None:  # nobody wants it any more
             self._signal(signal.SIGTERM)
+        elif self._call.keep_open:
+            self._call.watch.on_expire(self.abort)
         else:
             self._call.watch.on_expire(self.abort)
             self._call.watch.begin("idle")
@@ -302,6 +306,22 @@ class ProcessWire:
                 await self._news.wait()
             finally:
                 self._call.watch.answered()
+
+    def write(self, data: bytes) -> None:
+        """Write to a stdin that was kept open, and wait for nothing; a child's end says its own."""
+        pipe = self._stdin()
+        if pipe is not None and not pipe.is_closing():
+            pipe.write(data)
+
+    async def send(self, data: bytes, watch: Watch) -> None:
+        """Write to a stdin that was kept open, as fast as it is read; `watch` has the clocks."""
+        watch.begin("write")
+        try:
+            self.write(data)
+            await self.may_write.wait()
+            watch.sent(len(data))
+        finally:
+            watch.end("write")
 
     def abort(self, error: PenstockError | None = None) -> None:
         """End the child's group at once; a pending `read` raises `error`."""

@@ -14,10 +14,11 @@ from dataclasses import fields
 from difflib import get_close_matches
 from typing import Any, TypeAlias
 
-from penstock.agents.cli.agent import Agent, AgentResult, Conversation
+from penstock.agents.cli.agent import Agent
 from penstock.agents.cli.antigravity import Antigravity
 from penstock.agents.cli.claude_code import ClaudeCode
 from penstock.agents.cli.codex import Codex
+from penstock.agents.cli.conversation import AgentResult, Conversation
 from penstock.agents.cli.opencode import OpenCode
 from penstock.agents.cli.options import AGENT_TIMEOUTS, AgentOptions, Server
 from penstock.agents.cli.policy import Retries

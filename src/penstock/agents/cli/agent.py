@@ -1,24 +1,22 @@
-"""An agent as a provider: one child for each turn, put together from the stages."""
+"""An agent as a provider, put together from the stages: a child a turn, or one that stays."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from time import time
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 
-from penstock.agents.cli.backend import Turn
+from penstock.agents.cli.backend import Start
+from penstock.agents.cli.conversation import Conversation
+from penstock.agents.cli.keep import Kept
 from penstock.agents.cli.options import AGENT_TIMEOUTS
-from penstock.agents.cli.policy import Retries
 from penstock.agents.cli.prompt import turn_of
-from penstock.agents.cli.session import Session
 from penstock.agents.cli.surroundings import Scratch, child_environment, secrets_in
 from penstock.chunks import Finish, ProviderEvent, State
 from penstock.errors import ConfigurationError, PenstockError
 from penstock.interfaces import CallRecord
-from penstock.pipeline.fold import Fold
 from penstock.pipeline.stream import BatchStream
 from penstock.providers.blame import Blame
 from penstock.providers.source import HttpSource, decoder_for
@@ -29,31 +27,21 @@ from penstock.transports.watchdog import Watchdog
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from penstock.agents.cli.backend import Backend, Command
+    from penstock.agents.cli.backend import Backend, Command, Turn
+    from penstock.agents.cli.conversation import AgentResult
+    from penstock.agents.cli.policy import Retries
+    from penstock.agents.cli.session import Session
     from penstock.chunks import Chunk
     from penstock.dialects.agents.answer import AgentAnswer
-    from penstock.interfaces import Ending, Stream, Watch
+    from penstock.interfaces import Ending, Stream, Watch, Wire
     from penstock.limits import Timeouts
     from penstock.request import ItemT, Request
-    from penstock.response import Reply
 
-__all__ = ["Agent", "AgentResult", "Conversation"]
+__all__ = ["Agent"]
 
 
 # JSON as an agent printed it.
 Json: TypeAlias = Any
-
-
-@dataclass(frozen=True, slots=True)
-class AgentResult:
-    """What a turn came to."""
-
-    text: str
-    """The last message; `reply` has the text of all of them."""
-    reply: Reply
-    """The whole answer: usage, reasoning, timings."""
-    session: Session | None
-    """Where the conversation stands; None where the agent kept nothing."""
 
 
 class Agent:
@@ -69,6 +57,7 @@ class Agent:
     def __init__(self, backend: Backend, *, transport: ProcessTransport | None = None) -> None:
         self.backend = backend
         self._transport = transport or ProcessTransport()
+        self._kept = Kept(backend.options)
 
     def __repr__(self) -> str:
         return f"Agent({self.backend.name})"
@@ -139,7 +128,13 @@ class Agent:
 
     async def aclose(self) -> None:
         """End the children that are left, and wait for them."""
+        await self._kept.aclose()
         await self._transport.aclose()
+
+    async def capture(self, id: str, environment: Mapping[str, str]) -> dict[str, bytes]:
+        """Return the files of the session of that id, from its child where that is there."""
+        files = await self._kept.capture(id)
+        return await self.backend.capture(id, environment) if files is None else files
 
     def environment(self, command: Command | None = None) -> dict[str, str]:
         """Return a child's whole environment."""
@@ -170,46 +165,50 @@ class Agent:
         scratch = Scratch()
         timeouts = AGENT_TIMEOUTS.override(options.timeouts).override(request.timeouts)
         watch = Watchdog(timeouts, limits=options.limits)
+        start: Start | None = None
         try:
             command = await asyncio.to_thread(self.backend.command, turn, scratch)
             environment = self.environment(command)
             blame = Blame(
                 record, secrets_in(environment), partial(_texts, turn.prompt, turn.system)
             )
+            start = Start(turn, command, environment, scratch, self._transport)
             answer = _Alive(self.backend.answer(turn.totals), watch, {} if state is None else state)
             try:
-                stream = await self._start(command, environment, answer, record, blame)
+                wire = await self._wire(start, record, watch)
+                stream = await self._stream(wire, answer, record, blame)
             except PenstockError as error:
                 raise blame(error) from error.__cause__
         except BaseException:
             watch.stop()
-            scratch.close()
+            scratch.close() if start is None else start.close()
             raise
-        stream.on_close.append(lambda _: scratch.close())
+        stream.on_close.append(lambda _: start.close())
         return stream
 
-    async def _start(
-        self,
-        command: Command,
-        environment: dict[str, str],
-        answer: _Alive,
-        record: CallRecord,
-        blame: Blame,
-    ) -> BatchStream[Chunk]:
+    async def _wire(self, start: Start, record: CallRecord, watch: Watchdog) -> Wire:
+        """A child of the turn's own, or the one that is in its session."""
         options = self.backend.options
+        if options.keep_alive:
+            begin = partial(self.backend.live, start)
+            return await self._kept.open(start.turn, begin, watch=watch, timings=record.timings)
         call = ProcessCall(
-            argv=command.argv,
-            stdin=command.stdin,
-            environment=environment,
+            argv=start.command.argv,
+            stdin=start.command.stdin,
+            environment=start.environment,
             directory=options.directory,
-            watch=answer.watch,
+            watch=watch,
             limits=options.limits,
             timings=record.timings,
         )
-        wire = await self._transport.open(call)
+        return await self._transport.open(call)
+
+    async def _stream(
+        self, wire: Wire, answer: _Alive, record: CallRecord, blame: Blame
+    ) -> BatchStream[Chunk]:
         source = HttpSource(
             wire,
-            decoder=decoder_for("json_lines", options.limits),
+            decoder=decoder_for("json_lines", self.backend.options.limits),
             answer=answer,
             watch=answer.watch,
             timings=record.timings,
@@ -243,155 +242,6 @@ class Agent:
         prefix, _, rest = asked.partition("/")
         named = rest if prefix.replace("-", "_") == self.backend.name else ""
         return named or self.backend.options.model or ""
-
-
-class Conversation:
-    """Turns of one session, one after the other.
-
-    Args:
-        agent: Who answers.
-        session: Where it stands; None begins a new one.
-    """
-
-    def __init__(self, agent: Agent, session: Session | None = None) -> None:
-        self.session = session
-        """Where it stands, after every turn: failed ones too."""
-        self._agent = agent
-        self._restored = session is None
-        self._file: str | None = None
-        self._unseen: _Heard | None = None
-
-    async def run(
-        self,
-        prompt: str,
-        *,
-        timeouts: Timeouts | None = None,
-        retries: Retries | None = None,
-        on_chunk: Callable[[Chunk], object] | None = None,
-    ) -> AgentResult:
-        """Ask, and wait for the end of the turn; see `Agent.run`.
-
-        Raises:
-            PenstockError: The turn failed; ``partial`` has what came.
-        """
-        rules, tried = retries or Retries(), 0
-        while True:
-            tried += 1
-            try:
-                return await self._turn(prompt, timeouts, on_chunk)
-            except PenstockError as error:
-                wait = rules.delay(error, tried=tried, now=time())
-                if wait is None:
-                    raise
-            await asyncio.sleep(wait)
-
-    async def recover(self) -> Session | None:
-        """Return where it stands after a turn that was cancelled; first await `Agent.aclose`.
-
-        Whoever cancels a turn is free at once, and its session has not been looked at.
-        """
-        if self._unseen is not None:
-            await self._capture(self._unseen)
-        return self.session
-
-    async def _turn(
-        self,
-        prompt: str,
-        timeouts: Timeouts | None,
-        on_chunk: Callable[[Chunk], object] | None,
-    ) -> AgentResult:
-        await self._restore()
-        session = self.session
-        turn = Turn(
-            prompt=prompt,
-            session_id=None if session is None else session.id,
-            session_file=self._file,
-            totals={} if session is None else session.totals,
-        )
-        heard = self._unseen = _Heard(Fold(self._agent.backend.options.limits), on_chunk)
-        try:
-            stream = await self._agent.begin(turn, timeouts=timeouts, state=heard.state)
-        except PenstockError:
-            await self._capture(heard)
-            raise
-        try:
-            while batch := await stream.read():
-                heard.take(batch)
-        except PenstockError as error:
-            error.partial = error.partial or heard.fold.reply(stream.record)
-            await self._ended(stream, heard)
-            raise
-        except Exception:  # the caller's own, of `on_chunk`
-            await self._ended(stream, heard)
-            raise
-        # Whoever is cancelled is free at once: the read has ended the child by then.
-        await self._ended(stream, heard)
-        return AgentResult(heard.text(), heard.fold.reply(stream.record), self.session)
-
-    async def _ended(self, stream: BatchStream[Chunk], heard: _Heard) -> None:
-        await stream.aclose()
-        await self._capture(heard)
-
-    async def _restore(self) -> None:
-        if not self._restored and self.session is not None:
-            backend = self._agent.backend
-            self._file = await backend.restore(self.session, self._environment())
-            self._restored = True
-
-    async def _capture(self, heard: _Heard) -> None:
-        self._unseen = None
-        id = heard.state.get("session_id") or (self.session and self.session.id)
-        if not id:
-            return
-        before = self.session
-        same = before is not None and before.id == id
-        files = await self._agent.backend.capture(id, self._environment())
-        totals = heard.state.get("totals") or (before.totals if before and same else {})
-        self.session = Session(
-            agent=self._agent.backend.name,
-            id=id,
-            files=files or (before.files if before and same else {}),
-            totals=totals,
-            versions=heard.versions or (dict(before.versions) if before else {}),
-        )
-
-    def _environment(self) -> dict[str, str]:
-        backend = self._agent.backend
-        scratch = Scratch()
-        try:
-            return self._agent.environment(backend.command(Turn(prompt="-"), scratch))
-        finally:
-            scratch.close()
-
-
-@dataclass(slots=True)
-class _Heard:
-    """What a turn has said so far."""
-
-    fold: Fold
-    tell: Callable[[Chunk], object] | None
-    state: dict[str, Json] = field(default_factory=dict)
-    versions: dict[str, str] = field(default_factory=dict)
-    final: str | None = None
-
-    def take(self, batch: Sequence[Chunk]) -> None:
-        self.fold.add(batch)
-        for chunk in batch:
-            if isinstance(chunk, ProviderEvent):
-                self._note(chunk)
-            if self.tell is not None:
-                self.tell(chunk)
-
-    def text(self) -> str:
-        return self.fold.text if self.final is None else self.final
-
-    def _note(self, event: ProviderEvent) -> None:
-        if event.name == "final_text":
-            self.final = event.data
-        elif event.name == "init" and isinstance(event.data, Mapping):
-            version = event.data.get("claude_code_version")
-            if isinstance(version, str):
-                self.versions["claude_code"] = version
 
 
 class _Alive:

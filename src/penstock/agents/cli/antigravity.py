@@ -16,7 +16,8 @@ from penstock.dialects.agents.antigravity import AntigravityAnswer
 from penstock.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from penstock.agents.cli.backend import Turn
+    from penstock.agents.cli.backend import Start, Turn
+    from penstock.agents.cli.live import Live
     from penstock.agents.cli.session import Session
     from penstock.agents.cli.surroundings import Scratch
     from penstock.dialects.agents.answer import AgentAnswer
@@ -34,7 +35,8 @@ class Antigravity:
     from the home: servers need a ``home=`` of their own.
 
     Raises:
-        ConfigurationError: It has servers, and no home of its own.
+        ConfigurationError: It has servers, and no home of its own; or it is to be kept alive, which
+            `penstock.agents.cli.AntigravitySDK` is.
     """
 
     options: AgentOptions
@@ -54,6 +56,10 @@ class Antigravity:
     )
 
     def __post_init__(self) -> None:
+        if self.options.keep_alive:
+            raise ConfigurationError(
+                "agy has one turn a process: antigravity_sdk() is what stays", param="keep_alive"
+            )
         if self.options.servers and self.options.home is None:
             raise ConfigurationError(
                 "agy reads its MCP servers from the user's own configuration: give it a home="
@@ -90,6 +96,14 @@ class Antigravity:
     def answer(self, totals: Mapping[str, float]) -> AgentAnswer:
         """Return the state of one answer."""
         return AntigravityAnswer(self.options.limits, earlier=totals)
+
+    async def live(self, start: Start) -> Live:
+        """Refuse: it is not kept alive.
+
+        Raises:
+            ConfigurationError: Always.
+        """
+        raise ConfigurationError("agy has one turn a process", param="keep_alive")
 
     async def capture(self, id: str, environment: Mapping[str, str]) -> dict[str, bytes]:
         """Return the conversation's database and its folder."""

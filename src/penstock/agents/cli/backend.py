@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from penstock.agents.cli.live import Live
     from penstock.agents.cli.options import AgentOptions
     from penstock.agents.cli.session import Session
     from penstock.agents.cli.surroundings import Scratch
     from penstock.dialects.agents.answer import AgentAnswer
+    from penstock.transports.process import ProcessTransport
 
 __all__ = ["Backend", "Command", "Turn"]
 
@@ -47,6 +49,25 @@ class Command:
     """Variables that the backend sets."""
 
 
+@dataclass(slots=True)
+class Start:
+    """A turn that is about to start a child."""
+
+    turn: Turn
+    command: Command
+    environment: Mapping[str, str] = field(repr=False)
+    """The child's whole environment."""
+    scratch: Scratch
+    transport: ProcessTransport
+    taken: bool = False
+    """Whether a child that stays has the files of `scratch` by now."""
+
+    def close(self) -> None:
+        """Remove the turn's files, unless they are a child's."""
+        if not self.taken:
+            self.scratch.close()
+
+
 class Backend(Protocol):
     """One agent; values that pickle."""
 
@@ -76,6 +97,14 @@ class Backend(Protocol):
 
     def answer(self, totals: Mapping[str, float]) -> AgentAnswer:
         """Return the state of one answer."""
+        ...
+
+    async def live(self, start: Start) -> Live:
+        """Return a session whose child stays.
+
+        Raises:
+            PenstockError: It cannot be started.
+        """
         ...
 
     async def capture(self, id: str, environment: Mapping[str, str]) -> dict[str, bytes]:

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from penstock.agents.cli.backend import Command
+from penstock.agents.cli.live import talking
 from penstock.agents.cli.options import AgentOptions
 from penstock.agents.cli.session import write_files
 from penstock.dialects.agents.claude_code import ClaudeCodeAnswer
+from penstock.dialects.agents.claude_code_talk import ClaudeCodeTalk
 
 if TYPE_CHECKING:
-    from penstock.agents.cli.backend import Turn
+    from penstock.agents.cli.backend import Start, Turn
+    from penstock.agents.cli.live import Live
     from penstock.agents.cli.options import Server
     from penstock.agents.cli.session import Session
     from penstock.agents.cli.surroundings import Scratch
@@ -99,17 +102,27 @@ class ClaudeCode:
         if self.options.servers:
             argv += ["--mcp-config", scratch.write("mcp.json", _servers(self.options.servers))]
             argv.append("--strict-mcp-config")
+        prompt = turn.prompt.encode("utf-8", "replace")
+        if self.options.keep_alive:
+            prompt = b""
+            argv += ["--input-format", "stream-json"]
+            if self.options.approve is not None:
+                argv += ["--permission-prompt-tool", "stdio"]
         if turn.session_id:
             argv += ["--resume", turn.session_file or _plain(turn.session_id)]
         home = self.options.home
         moved = {} if home is None else {"CLAUDE_CONFIG_DIR": str(Path(home) / ".claude")}
         argv += self.options.extra_args
-        return Command(tuple(argv), turn.prompt.encode("utf-8", "replace"), {**_QUIET, **moved})
+        return Command(tuple(argv), prompt, {**_QUIET, **moved})
 
     def answer(self, totals: Mapping[str, float]) -> AgentAnswer:
         """Return the state of one answer."""
         needed = frozenset(each.name for each in self.options.servers if each.required)
         return ClaudeCodeAnswer(self.options.limits, earlier=totals, servers=needed)
+
+    async def live(self, start: Start) -> Live:
+        """Return a session whose child stays."""
+        return await talking(start, ClaudeCodeTalk(), self.options)
 
     async def capture(self, id: str, environment: Mapping[str, str]) -> dict[str, bytes]:
         """Return the one file of the session, ``<id>.jsonl``."""

@@ -10,13 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penstock.agents.cli.backend import Command
+from penstock.agents.cli.live import talking
 from penstock.agents.cli.options import AgentOptions
 from penstock.agents.cli.session import read_files, write_files
 from penstock.dialects.agents.codex import CodexAnswer
+from penstock.dialects.agents.codex_server import CodexServerAnswer
+from penstock.dialects.agents.codex_talk import CodexTalk
 from penstock.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from penstock.agents.cli.backend import Turn
+    from penstock.agents.cli.backend import Start, Turn
+    from penstock.agents.cli.live import Live
     from penstock.agents.cli.options import Server
     from penstock.agents.cli.session import Session
     from penstock.agents.cli.surroundings import Scratch
@@ -90,6 +94,8 @@ class Codex:
             raise ConfigurationError(
                 f"Codex takes prompts of {MAX_PROMPT} characters; this one has {len(turn.prompt)}"
             )
+        if self.options.keep_alive:
+            return self._server(turn)
         argv = [self.options.program or self.program, "exec"]
         if turn.session_id:
             argv.append("resume")
@@ -109,7 +115,18 @@ class Codex:
 
     def answer(self, totals: Mapping[str, float]) -> AgentAnswer:
         """Return the state of one answer."""
-        return CodexAnswer(self.options.limits, earlier=totals)
+        kind = CodexServerAnswer if self.options.keep_alive else CodexAnswer
+        return kind(self.options.limits, earlier=totals)
+
+    async def live(self, start: Start) -> Live:
+        """Return a session whose child stays."""
+        sandbox, policy = self.sandbox, "never"
+        if self.options.approve is not None:
+            policy = "untrusted"  # ask before whatever is not known to be harmless
+        if self.bypass_approvals_and_sandbox:
+            sandbox, policy = "danger-full-access", "never"
+        settings = {"sandbox": sandbox, "approvalPolicy": policy, "ephemeral": self.ephemeral}
+        return await talking(start, CodexTalk(settings), self.options)
 
     async def capture(self, id: str, environment: Mapping[str, str]) -> dict[str, bytes]:
         """Return the rollout: the one file that is enough to resume.
@@ -131,6 +148,15 @@ class Codex:
             folder = Path(self.options.home) / ".codex"
             folder.mkdir(parents=True, exist_ok=True)  # Codex refuses one that is not there
             yield "CODEX_HOME", str(folder)
+
+    def _server(self, turn: Turn) -> Command:
+        """The server of a thread, which the protocol tells the rest."""
+        environment = dict(self._moved())
+        argv = [self.options.program or self.program, "app-server"]
+        for name, value in self._config(turn, environment):
+            if name != "developer_instructions":  # the thread's
+                argv += ["-c", f"{name}={_toml(value)}"]
+        return Command((*argv, *self.options.extra_args), b"", environment)
 
     def _flags(self) -> list[str]:
         flags = {

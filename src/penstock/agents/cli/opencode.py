@@ -7,16 +7,20 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from secrets import token_urlsafe
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from penstock.agents.cli.backend import Command
 from penstock.agents.cli.errand import run_errand
+from penstock.agents.cli.opencode_server import EXPORT, serving
 from penstock.agents.cli.options import AgentOptions
 from penstock.dialects.agents.opencode import OpenCodeAnswer
+from penstock.dialects.agents.opencode_events import OpenCodeEventsAnswer
 
 if TYPE_CHECKING:
-    from penstock.agents.cli.backend import Turn
+    from penstock.agents.cli.backend import Start, Turn
+    from penstock.agents.cli.live import Live
     from penstock.agents.cli.options import Server
     from penstock.agents.cli.session import Session
     from penstock.agents.cli.surroundings import Scratch
@@ -30,7 +34,7 @@ _QUIET = {
     "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
 }
 _SAFE = dict.fromkeys(("edit", "bash", "webfetch", "external_directory"), "deny")
-_EXPORT = "export.json"
+_PASSWORD = "OPENCODE_SERVER_PASSWORD"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +43,8 @@ class OpenCode:
 
     Its tools that write, run commands or leave the folder are denied unless `permission` allows
     them. It has no option that lowers its own retries (72 s for a 500): ``Timeouts.total`` ends
-    them. A session resumes in the directory that it was restored for, and in no other.
+    them, or `own_retries`. A session resumes in the directory that it was restored for, and in no
+    other.
     """
 
     options: AgentOptions
@@ -50,6 +55,9 @@ class OpenCode:
     """Whether everything that is not denied runs unasked (``--auto``)."""
     thinking: bool = True
     """Whether its thinking is shown."""
+    own_retries: bool = False
+    """Whether, kept alive, it may ask a failing provider again by itself; else the first time that
+    it would is the turn's error."""
     agent: str | None = None
     """An agent of the user's configuration; with a system prompt it is one of ours."""
     config: Mapping[str, Any] = field(default_factory=dict)  # Any: opencode's configuration
@@ -64,12 +72,13 @@ class OpenCode:
 
     def command(self, turn: Turn, scratch: Scratch) -> Command:
         """Return how `turn` is asked."""
+        if self.options.keep_alive:
+            return self._server(turn)
         argv = [self.options.program or self.program, "run", "--format", "json"]
         argv += ["--title", "penstock"]  # saves the request to a model that makes one
         if turn.model:
             argv += ["--model", turn.model]
-        agent = "penstock" if turn.system else self.agent
-        if agent:
+        if agent := self._agent(turn):
             argv += ["--agent", agent]
         if self.thinking:
             argv.append("--thinking")
@@ -78,19 +87,27 @@ class OpenCode:
         if turn.session_id:
             argv += ["--session", turn.session_id]
         argv += self.options.extra_args
-        environment = {**_QUIET, "OPENCODE_CONFIG_CONTENT": json.dumps(self._config(turn))}
-        if not self.project_config:
-            environment["OPENCODE_DISABLE_PROJECT_CONFIG"] = "1"
-        return Command(tuple(argv), turn.prompt.encode("utf-8", "replace"), environment)
+        prompt = turn.prompt.encode("utf-8", "replace")
+        return Command(tuple(argv), prompt, self._environment(turn))
 
     def answer(self, totals: Mapping[str, float]) -> AgentAnswer:
         """Return the state of one answer."""
+        if self.options.keep_alive:
+            return OpenCodeEventsAnswer(
+                self.options.limits, earlier=totals, retries=self.own_retries
+            )
         return OpenCodeAnswer(self.options.limits, earlier=totals)
+
+    async def live(self, start: Start) -> Live:
+        """Return a session whose server stays."""
+        password = start.environment[_PASSWORD]
+        agent = self._agent(start.turn)
+        return await serving(start, self.options, password=password, agent=agent)
 
     async def capture(self, id: str, environment: Mapping[str, str]) -> dict[str, bytes]:
         """Return the session's export, which goes to a file: on a pipe it is cut (1.18)."""
         with TemporaryDirectory(prefix="penstock-") as folder:
-            path = Path(folder) / _EXPORT
+            path = Path(folder) / EXPORT
             done = await run_errand(
                 (self.options.program or self.program, "export", id),
                 {**environment, **_QUIET},
@@ -98,19 +115,35 @@ class OpenCode:
                 output=path,
             )
             content = await asyncio.to_thread(path.read_bytes)
-        return {_EXPORT: content} if done and content.lstrip()[:1] == b"{" else {}
+        return {EXPORT: content} if done and content.lstrip()[:1] == b"{" else {}
 
     async def restore(self, session: Session, environment: Mapping[str, str]) -> str | None:
         """Import the session's export into this home, for this directory."""
         with TemporaryDirectory(prefix="penstock-") as folder:
-            path = Path(folder) / _EXPORT
-            await asyncio.to_thread(path.write_bytes, session.files.get(_EXPORT, b""))
+            path = Path(folder) / EXPORT
+            await asyncio.to_thread(path.write_bytes, session.files.get(EXPORT, b""))
             await run_errand(
                 (self.options.program or self.program, "import", str(path)),
                 {**environment, **_QUIET},
                 directory=self.options.directory,
             )
         return None
+
+    def _server(self, turn: Turn) -> Command:
+        """The server of a session, on a free port of loopback, which asks for a word."""
+        argv = [self.options.program or self.program, "serve"]
+        argv += ["--hostname", "127.0.0.1", "--port", "0", *self.options.extra_args]
+        word = {_PASSWORD: token_urlsafe(24)}
+        return Command(tuple(argv), b"", self._environment(turn) | word)
+
+    def _agent(self, turn: Turn) -> str | None:
+        return "penstock" if turn.system else self.agent
+
+    def _environment(self, turn: Turn) -> dict[str, str]:
+        environment = {**_QUIET, "OPENCODE_CONFIG_CONTENT": json.dumps(self._config(turn))}
+        if not self.project_config:
+            environment["OPENCODE_DISABLE_PROJECT_CONFIG"] = "1"
+        return environment
 
     def _config(self, turn: Turn) -> dict[str, Any]:
         config: dict[str, Any] = {"share": "disabled", "autoupdate": False}

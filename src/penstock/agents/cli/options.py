@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from penstock.agents.tools import Approve
 from penstock.errors import ConfigurationError
 from penstock.limits import Limits, Timeouts
 
@@ -53,7 +54,11 @@ class Server:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentOptions:
-    """What all agents take."""
+    """What all agents take.
+
+    Raises:
+        ConfigurationError: A value is none that an agent takes.
+    """
 
     model: str | None = None
     """The model's id in the agent's own words; None is the agent's default."""
@@ -70,9 +75,26 @@ class AgentOptions:
     home: str | None = None
     """A folder that stands for the user's home: configuration, credentials and sessions are there
     and nowhere else. None is the user's own."""
+    keep_alive: bool = False
+    """Whether a session's child stays between its turns: text comes in deltas where the agent has
+    them, and a turn starts at once. `penstock.agents.cli.Agent.aclose` ends the children."""
+    max_idle: int = 4
+    """How many children may wait for a turn of theirs; the ones that waited longest are ended."""
+    approve: Approve | None = field(default=None, repr=False)
+    """Decides on tools that the agent may not run unasked; needs `keep_alive`. Without it they are
+    denied."""
     program: str | None = None
     """The program, by name or path; None is the agent's usual one."""
     timeouts: Timeouts = field(default_factory=Timeouts)
     """Clocks that differ from `AGENT_TIMEOUTS`."""
     limits: Limits = field(default_factory=Limits)
     """Bounds in bytes."""
+
+    def __post_init__(self) -> None:
+        if self.approve is not None and not self.keep_alive:
+            raise ConfigurationError(
+                "approve= needs keep_alive=True: a child that is asked once cannot ask back",
+                param="approve",
+            )
+        if self.max_idle < 0:
+            raise ConfigurationError("max_idle is a number of children", param="max_idle")

@@ -6,15 +6,14 @@ dialect must read text: the agent's own, of ``turn.failed``, never a model's.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, tzinfo
-from re import IGNORECASE
+from datetime import tzinfo
 from re import compile as pattern
 from time import time
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.chunks import Finish, Meta, ProviderEvent, State, Usage
+from penstock.dialects.agents.codex_faults import NAME, turn_failure
 from penstock.dialects.agents.events import (
     Speech,
     number,
@@ -23,23 +22,10 @@ from penstock.dialects.agents.events import (
     tool_call,
     tool_result,
 )
-from penstock.dialects.agents.failures import by_status, failure, unfinished
+from penstock.dialects.agents.failures import failure, unfinished
 from penstock.dialects.agents.resets import parse_rate_limit_reset
-from penstock.dialects.errors import event_error
 from penstock.dialects.reading import lenient
-from penstock.errors import (
-    AuthenticationError,
-    BillingError,
-    ContentBlockedError,
-    ContextLengthError,
-    InvalidRequestError,
-    NotFoundError,
-    OutputTruncatedError,
-    PenstockError,
-    RateLimitError,
-    ResponseError,
-    ServerError,
-)
+from penstock.errors import InvalidRequestError
 from penstock.limits import Limits
 
 if TYPE_CHECKING:
@@ -51,34 +37,9 @@ __all__ = ["CodexAnswer", "parse_rate_limit_reset", "parse_session_id"]
 # JSON as the agent printed it.
 Json: TypeAlias = Any
 
-NAME = "Codex"
 _TOOLS = frozenset({"command_execution", "mcp_tool_call", "web_search", "file_change"})
 _COUNTS: tuple[str, ...] = ("input_tokens", "cached_input_tokens", "cache_write_input_tokens")
 _COUNTS += ("output_tokens", "reasoning_output_tokens")
-_STATUS = pattern(r"^(?:unexpected|exceeded retry limit, last) status:? (\d{3})\b")
-
-# The agent's sentences, the most special first; its apostrophes are typographic or not.
-_SENTENCES: tuple[tuple[Any, type[PenstockError], str], ...] = (
-    (pattern(r"^Quota exceeded\b"), BillingError, "insufficient_quota"),
-    (pattern(r"^You.{1,2}ve hit your usage limit"), RateLimitError, "usage_limit_reached"),
-    (pattern(r"^rate limit exceeded\b", IGNORECASE), RateLimitError, "rate_limit_exceeded"),
-    (pattern(r"^Codex ran out of room in the model"), ContextLengthError, "context_window"),
-    (
-        pattern(r"^Incomplete response returned, reason: max_output_tokens"),
-        OutputTruncatedError,
-        "max_output_tokens",
-    ),
-    (
-        pattern(r"^Incomplete response returned, reason: content_filter"),
-        ContentBlockedError,
-        "content_filter",
-    ),
-    (pattern(r"^Missing environment variable: "), AuthenticationError, "missing_key"),
-    (pattern(r"^The model .{1,200} does not exist"), NotFoundError, "model_not_found"),
-    (pattern(r"^We.{1,2}re currently experiencing high demand"), ServerError, "server_error"),
-    (pattern(r"^stream disconnected before completion"), ServerError, "stream_disconnected"),
-    (pattern(r"^Selected model is at capacity"), ServerError, "at_capacity"),
-)
 # stderr of a child that printed nothing, or no more than the id of its thread.
 _USAGE = pattern(r"^(?:error|Error): |^Not inside a trusted directory|^CODEX_HOME points", 8)
 _NO_SESSION = pattern(r"no rollout found for thread id")
@@ -183,7 +144,8 @@ class CodexAnswer:
                 self._running.clear()
                 into.append(ProviderEvent(kind, event))
                 fault = event.get("error")
-                raise self._failure(text_of(fault.get("message") if fault else ""))
+                said = text_of(fault.get("message") if fault else "")
+                raise turn_failure(said, now=self._now(), zone=self._zone)
             case _:
                 into.append(ProviderEvent(kind or "event", event))
 
@@ -243,26 +205,6 @@ class CodexAnswer:
             raw=raw,
         )
 
-    def _failure(self, said: str) -> PenstockError:
-        now = self._now()
-        if said.lstrip().startswith("{"):
-            return _of_body(said)
-        kind: type[PenstockError] = ResponseError
-        code: str | None = None
-        if found := _STATUS.search(said):
-            status = int(found[1])
-            return failure(by_status(status), NAME, said, status=status)
-        for sentence, its_kind, its_code in _SENTENCES:
-            if sentence.search(said):
-                kind, code = its_kind, its_code
-                break
-        reset = None
-        if kind is RateLimitError:
-            reset = parse_rate_limit_reset(
-                said, now=datetime.fromtimestamp(now, UTC), zone=self._zone
-            )
-        return failure(kind, NAME, said, code=code, reset=reset, now=now)
-
 
 def _called(item: dict[str, Json]) -> tuple[str, Json]:
     match item.get("type"):
@@ -273,14 +215,3 @@ def _called(item: dict[str, Json]) -> tuple[str, Json]:
         case other:
             rest = {n: v for n, v in item.items() if n not in ("id", "type", "status")}
             return text_of(other), rest
-
-
-def _of_body(said: str) -> PenstockError:
-    """A 400 of the model's endpoint, whose whole body is the message."""
-    try:
-        body = json.loads(said)
-    except ValueError:
-        return failure(InvalidRequestError, NAME, said, status=400)
-    error = event_error(body)
-    kind = InvalidRequestError if type(error) in (ServerError, ResponseError) else type(error)
-    return failure(kind, NAME, error.body or said, status=400, code=error.code, param=error.param)

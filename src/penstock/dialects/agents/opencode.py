@@ -7,36 +7,24 @@ exit is the end, and the last ``step_finish`` with the errors before it say what
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from re import compile as pattern
 from time import time
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from penstock.chunks import Finish, Meta, ProviderEvent, State, Usage
+from penstock.chunks import Meta, ProviderEvent, State
 from penstock.dialects.agents.events import (
     Speech,
-    number,
     read_line,
     text_of,
     tool_call,
     tool_result,
 )
-from penstock.dialects.agents.failures import by_status, failure, unfinished
-from penstock.dialects.errors import response_error
+from penstock.dialects.agents.failures import failure, unfinished
+from penstock.dialects.agents.opencode_turn import NAME, finished, steps_usage, turn_fault
 from penstock.dialects.reading import lenient
 from penstock.errors import (
-    AuthenticationError,
-    BillingError,
-    ContentBlockedError,
-    ContextLengthError,
     InvalidRequestError,
-    NotFoundError,
-    OutputTruncatedError,
     PenstockError,
-    PermissionDeniedError,
-    RateLimitError,
-    ResponseError,
-    TruncatedError,
 )
 from penstock.limits import Limits
 
@@ -49,16 +37,7 @@ __all__ = ["OpenCodeAnswer", "parse_run_error", "parse_session_id"]
 # JSON as the agent printed it.
 Json: TypeAlias = Any
 
-NAME = "opencode"
 _SESSION = pattern(r"\bses_[A-Za-z0-9]{10,64}\b")
-_NO_MODEL = pattern(r"ModelNotFoundError|Model not found")
-_NAMED: dict[str, type[PenstockError]] = {
-    "ContextOverflowError": ContextLengthError,
-    "ContentFilterError": ContentBlockedError,
-    "ProviderAuthError": AuthenticationError,
-    "MessageOutputLengthError": OutputTruncatedError,
-    "MessageAbortedError": TruncatedError,
-}
 
 
 def parse_session_id(stdout: str) -> str | None:
@@ -136,29 +115,14 @@ class OpenCodeAnswer:
         if self._fault is None and (self._open or not self._steps):
             raise self._unfinished(ending)
         if self._steps:
-            into.append(self._usage())
+            into.append(steps_usage(self._steps))
         if self._fault is not None:
-            raise self._failure(self._fault, ending)
+            raise turn_fault(
+                self._fault, asked=bool(self._steps), stderr=ending.stderr, now=self._now()
+            )
         if (ending.exit_code or 0) != 0 or (not ending.clean and ending.exit_code is None):
             raise unfinished(NAME, ending, spoke=True)
-        self._finish(text_of(self._steps[-1].get("reason")), into)
-
-    def _finish(self, reason: str, into: list[Chunk]) -> None:
-        if reason == "tool-calls":
-            raise failure(
-                PermissionDeniedError,
-                NAME,
-                "the turn ended behind a tool call, without an answer: a permission was rejected",
-                code="permission_rejected",
-            )
-        if reason == "length":
-            raise failure(
-                OutputTruncatedError, NAME, "the answer ended at the output limit", code=reason
-            )
-        if reason == "content-filter":
-            raise failure(ContentBlockedError, NAME, "a content filter stopped it", code=reason)
-        into.append(ProviderEvent("final_text", "".join(self._text.last)))
-        into.append(Finish("stop" if reason == "stop" else "other", raw=reason))
+        into += finished(text_of(self._steps[-1].get("reason")), "".join(self._text.last))
         self.complete = True
 
     def _unfinished(self, ending: Ending) -> PenstockError:
@@ -207,68 +171,6 @@ class OpenCodeAnswer:
             case _:
                 into.append(ProviderEvent(kind or "event", part))
 
-    def _usage(self) -> Usage:
-        """The sum of all steps: ``input`` is without cached tokens, ``output`` without thinking."""
-        counts = [step.get("tokens") or {} for step in self._steps]
-        caches = [each.get("cache") or {} for each in counts]
-        read = sum(number(each.get("read")) for each in caches)
-        written = sum(number(each.get("write")) for each in caches)
-        thought = sum(number(each.get("reasoning")) for each in counts)
-        sent = sum(number(each.get("input")) for each in counts) + read + written
-        made = sum(number(each.get("output")) for each in counts) + thought
-        costs = [step.get("cost") for step in self._steps]
-        known = [cost for cost in costs if isinstance(cost, (int, float))]
-        return Usage(
-            input_tokens=sent,
-            output_tokens=made,
-            total_tokens=sent + made,
-            cached_tokens=read,
-            cache_write_tokens=written,
-            reasoning_tokens=thought,
-            cost=sum(known) if known else None,
-            raw=counts,
-        )
-
-    def _failure(self, fault: dict[str, Json], ending: Ending) -> PenstockError:
-        name = text_of(fault.get("name"))
-        data = fault.get("data")
-        data = data if isinstance(data, dict) else {}
-        said = text_of(data.get("message"))
-        if name == "APIError":
-            return self._api_error(data, said)
-        kind = _NAMED.get(name, ResponseError)
-        if kind is ResponseError and (_NO_MODEL.search(said) or _NO_MODEL.search(ending.stderr)):
-            return failure(NotFoundError, NAME, said, code="model_not_found")
-        if (
-            name == "UnknownError"
-            and not self._steps
-            and said.startswith("Unexpected server error")
-        ):
-            # What 1.18 says of a model or provider that its configuration does not have: the cause
-            # stands in its log only.
-            said += " (is the model in opencode's configuration?)"
-        return failure(kind, NAME, said or name, code=name)
-
-    def _api_error(self, data: dict[str, Json], said: str) -> PenstockError:
-        status = data.get("statusCode")
-        status = status if isinstance(status, int) and not isinstance(status, bool) else None
-        headers = data.get("responseHeaders")
-        headers = headers if isinstance(headers, dict) else {}
-        body = text_of(data.get("responseBody")).encode("utf-8", "replace")
-        told = response_error(status or 500, {}, body)
-        kind: type[PenstockError] = by_status(status)
-        if isinstance(told, (BillingError, ContextLengthError, ContentBlockedError)):
-            kind = type(told)
-        fields: dict[str, Json] = {"status": status, "code": told.code, "param": told.param}
-        if kind is RateLimitError:
-            wait = _seconds(headers.get("retry-after"))
-            wait = told.retry_after if wait is None else wait
-            if wait is not None:
-                now = self._now()
-                fields |= {"reset": datetime.fromtimestamp(now + wait, UTC), "now": now}
-                fields["retry_after"] = wait
-        return failure(kind, NAME, said, **fields)
-
 
 def _tool(part: dict[str, Json]) -> list[Chunk]:
     id, state = text_of(part.get("callID")), part.get("state")
@@ -279,10 +181,3 @@ def _tool(part: dict[str, Json]) -> list[Chunk]:
         tool_call(id, text_of(part.get("tool")), state.get("input")),
         tool_result(id, content, is_error=failed, metadata=state.get("metadata")),
     ]
-
-
-def _seconds(value: Json) -> float | None:
-    try:
-        return max(0.0, float(value))
-    except (TypeError, ValueError):
-        return None

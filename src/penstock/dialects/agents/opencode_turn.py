@@ -1,0 +1,167 @@
+"""What a turn of opencode comes to, in a child of its own or on its server: an end or a fault."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from re import IGNORECASE
+from re import compile as pattern
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from penstock.chunks import Finish, ProviderEvent, Usage
+from penstock.dialects.agents.events import number, text_of
+from penstock.dialects.agents.failures import by_status, failure
+from penstock.dialects.errors import response_error
+from penstock.errors import (
+    AuthenticationError,
+    BillingError,
+    ContentBlockedError,
+    ContextLengthError,
+    NotFoundError,
+    OutputTruncatedError,
+    OverloadedError,
+    PenstockError,
+    PermissionDeniedError,
+    RateLimitError,
+    ResponseError,
+    ServerError,
+    TruncatedError,
+)
+
+if TYPE_CHECKING:
+    from penstock.chunks import Chunk
+
+__all__ = ["NAME", "finished", "retried", "steps_usage", "turn_fault"]
+
+# JSON as the agent printed it.
+Json: TypeAlias = Any
+
+NAME = "opencode"
+_NO_MODEL = pattern(r"ModelNotFoundError|Model not found")
+_NAMED: dict[str, type[PenstockError]] = {
+    "ContextOverflowError": ContextLengthError,
+    "ContentFilterError": ContentBlockedError,
+    "ProviderAuthError": AuthenticationError,
+    "MessageOutputLengthError": OutputTruncatedError,
+    "MessageAbortedError": TruncatedError,
+}
+# What a provider says of a request that opencode would make again by itself: those it says nothing
+# else of are servers that failed.
+_RETRIED: tuple[tuple[Any, type[PenstockError]], ...] = (
+    (pattern(r"rate.?limit|too many requests|quota", IGNORECASE), RateLimitError),
+    (pattern(r"overloaded", IGNORECASE), OverloadedError),
+)
+
+
+def finished(reason: str, last: str) -> list[Chunk]:
+    """Return the end of a turn whose last step gave `reason`; `last` is its last message.
+
+    Raises:
+        PenstockError: That is no end of an answer.
+    """
+    if reason == "tool-calls":
+        raise failure(
+            PermissionDeniedError,
+            NAME,
+            "the turn ended behind a tool call, without an answer: a permission was rejected",
+            code="permission_rejected",
+        )
+    if reason == "length":
+        raise failure(
+            OutputTruncatedError, NAME, "the answer ended at the output limit", code=reason
+        )
+    if reason == "content-filter":
+        raise failure(ContentBlockedError, NAME, "a content filter stopped it", code=reason)
+    end = Finish("stop" if reason == "stop" else "other", raw=reason)
+    return [ProviderEvent("final_text", last), end]
+
+
+def steps_usage(steps: Sequence[dict[str, Json]]) -> Usage:
+    """Return the sum of all: ``input`` is without cached tokens, ``output`` without thinking."""
+    counts = [step.get("tokens") or {} for step in steps]
+    caches = [each.get("cache") or {} for each in counts]
+    read = sum(number(each.get("read")) for each in caches)
+    written = sum(number(each.get("write")) for each in caches)
+    thought = sum(number(each.get("reasoning")) for each in counts)
+    sent = sum(number(each.get("input")) for each in counts) + read + written
+    made = sum(number(each.get("output")) for each in counts) + thought
+    costs = [step.get("cost") for step in steps]
+    known = [cost for cost in costs if isinstance(cost, (int, float))]
+    return Usage(
+        input_tokens=sent,
+        output_tokens=made,
+        total_tokens=sent + made,
+        cached_tokens=read,
+        cache_write_tokens=written,
+        reasoning_tokens=thought,
+        cost=sum(known) if known else None,
+        raw=counts,
+    )
+
+
+def turn_fault(
+    fault: dict[str, Json], *, asked: bool, stderr: str = "", now: float
+) -> PenstockError:
+    """Return the error that ``error.name`` and ``error.data`` amount to.
+
+    Args:
+        fault: The error of opencode's.
+        asked: Whether a model had answered anything before it.
+        stderr: The end of what the child said there.
+        now: The present, Unix time in seconds.
+    """
+    name = text_of(fault.get("name"))
+    data = fault.get("data")
+    data = data if isinstance(data, dict) else {}
+    said = text_of(data.get("message"))
+    if name == "APIError":
+        return _api_error(data, said, now)
+    kind = _NAMED.get(name, ResponseError)
+    if kind is ResponseError and (_NO_MODEL.search(said) or _NO_MODEL.search(stderr)):
+        return failure(NotFoundError, NAME, said, code="model_not_found")
+    if name == "UnknownError" and not asked and said.startswith("Unexpected server error"):
+        # What 1.18 says of a model or provider that its configuration does not have: the cause
+        # stands in its log only.
+        said += " (is the model in opencode's configuration?)"
+    return failure(kind, NAME, said or name, code=name)
+
+
+def retried(status: dict[str, Json], now: float) -> PenstockError:
+    """Return the error that opencode is about to ask again for: ``session.status`` of ``retry``.
+
+    It says no status: the provider's own words are all there is.
+    """
+    said = text_of(status.get("message"))
+    kind = next((kind for words, kind in _RETRIED if words.search(said)), ServerError)
+    later = status.get("next")
+    fields: dict[str, Json] = {"code": "retry"}
+    if isinstance(later, (int, float)) and issubclass(kind, RateLimitError):
+        fields |= {"reset": datetime.fromtimestamp(later / 1000, UTC), "now": now}
+    return failure(kind, NAME, said, **fields)
+
+
+def _api_error(data: dict[str, Json], said: str, now: float) -> PenstockError:
+    status = data.get("statusCode")
+    status = status if isinstance(status, int) and not isinstance(status, bool) else None
+    headers = data.get("responseHeaders")
+    headers = headers if isinstance(headers, dict) else {}
+    body = text_of(data.get("responseBody")).encode("utf-8", "replace")
+    told = response_error(status or 500, {}, body)
+    kind: type[PenstockError] = by_status(status)
+    if isinstance(told, (BillingError, ContextLengthError, ContentBlockedError)):
+        kind = type(told)
+    fields: dict[str, Json] = {"status": status, "code": told.code, "param": told.param}
+    if kind is RateLimitError:
+        wait = _seconds(headers.get("retry-after"))
+        wait = told.retry_after if wait is None else wait
+        if wait is not None:
+            fields |= {"reset": datetime.fromtimestamp(now + wait, UTC), "now": now}
+            fields["retry_after"] = wait
+    return failure(kind, NAME, said, **fields)
+
+
+def _seconds(value: Json) -> float | None:
+    try:
+        return max(0.0, float(value))
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,219 @@
+"""Stage 3 of 6, for agents that stay: one reader for a child, and one bounded queue for each turn.
+
+A long-lived child answers many turns over one pipe. Whoever knows its words says whose a line is;
+here is what reads them (`Channel`) and where they wait (`TurnWire`), which a provider reads like
+the output of a child of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from penstock.errors import DecodeError, LimitExceededError, PenstockError, StreamClosedError
+from penstock.interfaces import Ending
+from penstock.transports.process import GRACE
+from penstock.transports.spool import MAX_SPOOL, Spool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from penstock.interfaces import Decoder, Watch, Wire
+    from penstock.response import Timings
+
+__all__ = ["Channel", "TurnWire"]
+
+
+class Channel:
+    """Reads frames from a wire for as long as it has any, whoever they are for.
+
+    Args:
+        wire: The bytes.
+        decoder: Bytes to frames.
+        hear: Is told each frame.
+        lost: Is told how it ended, once: after the last frame, or when a frame was none.
+    """
+
+    def __init__(
+        self,
+        wire: Wire,
+        decoder: Decoder[Any],  # Any: whatever its frames are
+        *,
+        hear: Callable[[Any], None],
+        lost: Callable[[Ending], None],
+    ) -> None:
+        self.wire = wire
+        self.alive = True
+        """Whether more frames may come."""
+        self._decoder = decoder
+        self._hear = hear
+        self._lost = lost
+        self._reading = asyncio.ensure_future(self._read())
+
+    async def aclose(self) -> None:
+        """End the wire, and the reader with it; idempotent."""
+        self.wire.abort()
+        await self.wire.aclose()
+        await asyncio.wait([self._reading])
+
+    async def _read(self) -> None:
+        detail = ""
+        try:
+            while data := await self.wire.read():
+                for frame in self._decoder.decode(data):
+                    self._hear(frame)
+        except (DecodeError, LimitExceededError) as error:
+            for frame in error.frames:
+                self._hear(frame)
+            detail = error.message
+        except PenstockError as error:
+            detail = error.message
+        finally:
+            self.alive = False
+            ending = self.wire.ending or Ending(False, detail)
+            self._lost(ending if not detail else Ending(False, detail, stderr=ending.stderr))
+            self.wire.abort()
+
+
+class TurnWire:
+    """What a long-lived child says in one turn, as a wire.
+
+    Its turn ends with `finish`, or with the child. Cut before that (a clock, the consumer), it asks
+    politely, and uses force if there is no end within `grace`.
+
+    Args:
+        watch: The clocks of the call.
+        timings: Where it is noted when things happened.
+        memory: Bytes that wait in memory; more go to a file.
+        interrupt: Asks for the turn's end; the child goes on.
+        kill: Ends the child.
+        grace: Seconds between the two.
+        limit: Bytes that may wait altogether.
+    """
+
+    status: int | None = None
+
+    def __init__(
+        self,
+        watch: Watch,
+        timings: Timings,
+        *,
+        memory: int,
+        interrupt: Callable[[], None],
+        kill: Callable[[], None],
+        grace: float = GRACE,
+        limit: int = MAX_SPOOL,
+    ) -> None:
+        self.headers: Mapping[str, str] = {}
+        self.on_end: Callable[[], None] = _ignore
+        self.watch = watch
+        self._timings = timings
+        self._spool = Spool(memory=memory, limit=limit)
+        self._interrupt, self._kill, self._grace = interrupt, kill, grace
+        self._ending: Ending | None = None
+        self._error: PenstockError | None = None
+        self._muted = False
+        self._news = asyncio.Event()
+        self._over = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+
+    # --- what the child's session tells
+
+    def begin(self) -> None:
+        """Start the clocks of the answer: the turn is under way."""
+        self._timings.opened = self.watch.elapsed()
+        self.watch.on_expire(self.abort)
+        self.watch.begin("idle")
+        self.watch.begin("ttft")
+
+    def put(self, line: bytes) -> None:
+        """Keep a line of the turn, and wake its reader."""
+        if self._muted or self._over.is_set():
+            return
+        self.watch.received(len(line))
+        self._timings.bytes_received += len(line)
+        if self._timings.first_byte is None:
+            self._timings.first_byte = self.watch.elapsed()
+        try:
+            self._spool.put(line + b"\n")
+        except LimitExceededError as error:
+            self.abort(error)
+        self._news.set()
+
+    def finish(self, ending: Ending | None = None) -> None:
+        """Note that the turn is over, by its last line or by the child's end; idempotent."""
+        if self._over.is_set():
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._ending = ending or Ending(True)
+        self._over.set()
+        self._news.set()
+        self.on_end()
+
+    @property
+    def over(self) -> bool:
+        """Whether the turn has ended."""
+        return self._over.is_set()
+
+    # --- what the provider asks
+
+    @property
+    def ending(self) -> Ending | None:
+        """How it ended, once `read` has returned ``b""``."""
+        return None if self._spool.size else self._ending
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that were received and not yet read."""
+        return self._spool.size
+
+    async def read(self) -> bytes:
+        """Return the next lines; ``b""`` once the turn is over and all is read.
+
+        Raises:
+            PenstockError: The wire was aborted: a clock, a bound or the consumer.
+        """
+        while True:
+            if self._error is not None:
+                raise self._error
+            if data := self._spool.take():
+                return data
+            if self._ending is not None:
+                return b""
+            self._news.clear()
+            self.watch.asking()
+            try:
+                await self._news.wait()
+            finally:
+                self.watch.answered()
+
+    def abort(self, error: PenstockError | None = None) -> None:
+        """End the turn, politely first; a pending `read` raises `error`."""
+        if self._over.is_set() and error is None:
+            return
+        if self._error is None:
+            self._error = error or StreamClosedError("the stream was closed")
+        self._mute()
+        self._news.set()
+        self._end()
+
+    async def aclose(self, *, reuse: bool = False) -> None:
+        """Wait for the turn's end; without it, ask for it."""
+        self._end()
+        self._mute()
+        await self._over.wait()
+
+    def _end(self) -> None:
+        if self._timer is None and not self._over.is_set():
+            self._timer = asyncio.get_running_loop().call_later(self._grace, self._kill)
+            self._interrupt()
+
+    def _mute(self) -> None:
+        """Nobody reads on: what comes is not kept."""
+        self._muted = True
+        self._spool.clear()
+
+
+def _ignore() -> None:
+    """Nobody asks for the end."""
