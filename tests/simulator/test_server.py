@@ -278,6 +278,23 @@ async def test_a_record_hides_bodies_and_headers_from_logs(sim: Simulator) -> No
     assert "content" not in repr(sim.requests[0])
 
 
+@pytest.mark.asyncio
+async def test_a_record_keeps_when_content_was_sent_where_asked() -> None:
+    """One time for each content chunk of a paced answer, in order, none for the role."""
+    body = BODY | {"model": "text?rate=500&tokens=4&reasoning=2", "stream": True}
+    async with Simulator(keep_times=True) as simulator, httpx.AsyncClient() as client:
+        await client.post(f"{simulator.url}/chat/completions", json=body)
+        await simulator.idle()
+    record = simulator.requests[0]
+
+    assert 6 == len(record.content_at)
+    assert sorted(record.content_at) == record.content_at
+    assert record.received is not None
+    assert record.ended is not None
+    assert record.received <= record.content_at[0]
+    assert record.content_at[-1] <= record.ended
+
+
 RETRY = {
     # the setting: the header
     "retry-after=2": ("retry-after", "2"),

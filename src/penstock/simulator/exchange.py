@@ -183,14 +183,13 @@ class Exchange:
         size = 0
         for step in steps:
             if isinstance(step, (Event, Raw)):
-                if (
-                    isinstance(step, Event)
-                    and step.content
-                    and (wait := pace.due(step.content, monotonic()))
-                ):
-                    await self._write(held)
-                    held, size = [], 0
-                    await asyncio.sleep(wait)
+                if isinstance(step, Event) and step.content:
+                    if wait := pace.due(step.content, monotonic()):
+                        await self._write(held)
+                        held, size = [], 0
+                        await asyncio.sleep(wait)
+                    if self._hub.keep_times:  # what is held is written before the next wait
+                        self._record.content_at += [monotonic()] * step.content
                 held.append(step.data)
                 size += len(step.data)
                 if size < BLOCK:

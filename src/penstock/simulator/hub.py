@@ -25,11 +25,16 @@ class Hub:
     Args:
         keep_requests: Records that are kept.
         keep_body: Bytes of each body that its record keeps; None keeps all.
+        keep_times: Whether records keep when each content chunk was sent.
     """
 
-    def __init__(self, *, keep_requests: int, keep_body: int | None) -> None:
+    def __init__(
+        self, *, keep_requests: int, keep_body: int | None, keep_times: bool = False
+    ) -> None:
         self.keep_body = keep_body
         """Bytes of each body that its record keeps."""
+        self.keep_times = keep_times
+        """Whether records keep when each content chunk was sent."""
         self.requests: deque[RequestRecord] = deque(maxlen=keep_requests)
         """The last requests, oldest first."""
         self.counts = Counts()

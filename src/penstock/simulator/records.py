@@ -50,6 +50,9 @@ class RequestRecord:
     first, also while a fault was silent) or ``"closed"`` (the simulator was)."""
     sent: int = 0
     """Bytes of the answer given to the connection."""
+    content_at: list[float] = field(default_factory=list, repr=False)
+    """When each content chunk of a paced answer was given to the connection, as `started`; only
+    where the simulator was told to keep the times."""
 
 
 @dataclass(frozen=True, slots=True)

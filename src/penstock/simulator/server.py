@@ -41,6 +41,7 @@ class Simulator:
         concurrency: How many requests may be answered at once; more get a 429.
         keep_requests: Records kept in `requests`; the oldest are forgotten.
         keep_body: Bytes of each request body kept in its record; None keeps all of it.
+        keep_times: Whether a record keeps when each content chunk of a paced answer was sent.
         unix: A path for a unix socket, instead of host and port.
         ssl_context: Serves TLS with this context.
 
@@ -59,6 +60,7 @@ class Simulator:
         concurrency: int | None = None,
         keep_requests: int = 1000,
         keep_body: int | None = 64 * 1024,
+        keep_times: bool = False,
         unix: str | Path | None = None,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
@@ -71,7 +73,7 @@ class Simulator:
         self._rules = Rules(
             models=models or {}, default=default, recordings=loaded, concurrency=concurrency
         )
-        self._hub = Hub(keep_requests=keep_requests, keep_body=keep_body)
+        self._hub = Hub(keep_requests=keep_requests, keep_body=keep_body, keep_times=keep_times)
         self._cache = StepCache()
         self._server: asyncio.Server | None = None
 
