@@ -24,7 +24,8 @@ __all__ = ["COUNTS", "FIELDS", "chunks_of", "error_of", "fields_of", "unanswered
 # JSON, and the SDK's types.
 Json: TypeAlias = Any
 
-FIELDS = ("status", "code", "retry_after", "reset_at", "param", "phase", "limit", "elapsed")
+_WORDS = ("provider", "deployment", "code", "param", "phase")
+FIELDS = (*_WORDS, "status", "retry_after", "reset_at", "limit", "elapsed")
 """What of an error travels, beside its kind, its message and what may be done about it."""
 _FATES = ("retryable", "elsewhere", "peer_fault")
 
@@ -37,8 +38,13 @@ COUNTS = (*_SURE, *_MAYBE)
 _OURS = frozenset({"internal", "stream_closed", "missing_extra", "unknown"})
 
 
-def chunks_of(result: Json, *, streamed: str) -> list[Chunk]:
+def chunks_of(result: Json, *, streamed: str, place: str) -> list[Chunk]:
     """Return the chunks of a result, without the text that was `streamed` before.
+
+    Args:
+        result: What the tool gave.
+        streamed: The text that came while it worked.
+        place: Where an error was that does not say so itself.
 
     Raises:
         ProtocolError: What was streamed is not how the text begins.
@@ -47,7 +53,7 @@ def chunks_of(result: Json, *, streamed: str) -> list[Chunk]:
     told = _told(result)
     content = result_of(result).content
     if result.is_error:
-        raise error_of(told, content if isinstance(content, str) else "")
+        raise error_of(told, content if isinstance(content, str) else "", place=place)
     parts: list[Json] = content if isinstance(content, list) else [_text(content)]
     text = "".join(part["text"] for part in parts if part["type"] == "text")
     if not text.startswith(streamed):
@@ -69,14 +75,18 @@ def fields_of(error: PenstockError) -> dict[str, Json]:
     return {name: value for name, value in said.items() if value is not None}
 
 
-def error_of(told: Mapping[str, Json], text: str) -> PenstockError:
-    """Return the error that a server speaks of; one that names no kind is a `ResponseError`."""
+def error_of(told: Mapping[str, Json], text: str, *, place: str) -> PenstockError:
+    """Return the error that a server speaks of; one that names no kind is a `ResponseError`.
+
+    Its ``deployment`` is what the server says, or `place`: never the server itself.
+    """
     said = told.get("error")
     if not isinstance(said, Mapping):
-        return ResponseError(text or "the server says that the call failed, and not why")
+        words = text or "the server says that the call failed, and not why"
+        return ResponseError(words, deployment=place)
     kind = _kinds().get(str(said.get("kind")), ResponseError)
     known = {name: said[name] for name in (*FIELDS, *_FATES) if _fits(name, said.get(name))}
-    return kind(str(said.get("message") or text), **known)
+    return kind(str(said.get("message") or text), **({"deployment": place} | known))
 
 
 def unanswered(error: UnansweredError) -> PenstockError:
@@ -119,7 +129,7 @@ def _usage(said: Json) -> list[Chunk]:
 def _fits(name: str, value: Json) -> bool:
     if name in _FATES:
         return isinstance(value, bool)
-    if name in ("code", "param", "phase"):
+    if name in _WORDS:
         return isinstance(value, str)
     if name == "status":
         return isinstance(value, int)

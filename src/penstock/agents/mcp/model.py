@@ -157,7 +157,8 @@ class ModelOverMCP:
                 raise unanswered(error) from None
             except ToolCrashedError as error:
                 raise _of_use(error, calling, live=line.connection.live) from error.__cause__
-        return chunks_of(result, streamed=calling.streamed)
+        place = f"{self.name}/{tool.name}"
+        return chunks_of(result, streamed=calling.streamed, place=place)
 
     def _line(self) -> _Line:
         loop = asyncio.get_running_loop()

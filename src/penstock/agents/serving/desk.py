@@ -13,18 +13,16 @@ import anyio
 
 from penstock.agents.serving.offers import ChatArguments, ModelsArguments, parsed, said
 from penstock.agents.serving.sign_in import LOGIN_MODE, Subscription
-from penstock.calls import chat_request
+from penstock.agents.streaming import stream_of
 from penstock.errors import InvalidRequestError, PenstockError
-from penstock.limits import Limits, Timeouts
-from penstock.pipeline.composition import compose
+from penstock.limits import Timeouts
 from penstock.providers.catalogue import catalogue
-from penstock.stats import OpenStreams
-from penstock.stream import ChatStream
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from penstock.client import Client
+    from penstock.stream import ChatStream
 
 __all__ = ["DEFAULT_MODEL", "Answered", "Desk", "Say"]
 
@@ -130,14 +128,12 @@ class Desk:
         )
 
     def _by_subscription(self, model: str, asked: ChatArguments) -> ChatStream:
-        name = f"codex/{self._client.locate(model).model}"
-        options = {**asked.parameters, "timeouts": _clock(asked)}
-        return ChatStream(
+        return stream_of(
             self._subscription.agent(),
-            lambda: chat_request(name, asked.conversation, options),
-            pipeline=compose,
-            limits=Limits(),
-            opened=OpenStreams(),
+            f"codex/{self._client.locate(model).model}",
+            asked.conversation,
+            timeouts=_clock(asked),
+            **asked.parameters,
         )
 
     async def _models(self, asked: ModelsArguments) -> Answered:

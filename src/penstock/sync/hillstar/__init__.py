@@ -1,0 +1,73 @@
+"""hillstar's models by their own names: ``models.AnthropicModel`` is here, and so are all others.
+
+======== ========================================================================================
+module   what it has
+======== ========================================================================================
+models   the models behind HTTP, a class for each provider that hillstar's page lists
+mcp      the models behind an MCP server: a script of yours, or penstock's own
+contract what a call returns, what failures come to, what is not as it is there
+calling  one call, and the answer as a dict
+======== ========================================================================================
+
+``call(prompt, max_tokens, temperature, system)`` returns a dict of hillstar's keys; it is a
+`CallResult`, whose ``reply`` has everything else. `FAILURES` says what each failure comes to, and
+`DEPARTURES` what is different.
+"""
+
+from __future__ import annotations
+
+from penstock.sync.hillstar.contract import (
+    DEPARTURES,
+    FAILURES,
+    CallResult,
+    ComplianceError,
+    Failure,
+)
+from penstock.sync.hillstar.mcp import (
+    AnthropicMCPModel,
+    MCPModel,
+    MistralMCPModel,
+    OllamaMCPModel,
+    OpenAIMCPModel,
+)
+from penstock.sync.hillstar.models import (
+    AnthropicModel,
+    AnthropicOllamaAPIModel,
+    DevstralLocalModel,
+    GoogleAIStudioModel,
+    MistralAPIModel,
+    OllamaAPIModel,
+    OpenAIModel,
+)
+
+__all__ = [
+    "DEPARTURES",
+    "FAILURES",
+    "PROVIDERS",
+    "AnthropicMCPModel",
+    "AnthropicModel",
+    "AnthropicOllamaAPIModel",
+    "CallResult",
+    "ComplianceError",
+    "DevstralLocalModel",
+    "Failure",
+    "GoogleAIStudioModel",
+    "MCPModel",
+    "MistralAPIModel",
+    "MistralMCPModel",
+    "OllamaAPIModel",
+    "OllamaMCPModel",
+    "OpenAIMCPModel",
+    "OpenAIModel",
+]
+
+PROVIDERS = {
+    "anthropic": AnthropicModel,
+    "anthropic_ollama": AnthropicOllamaAPIModel,
+    "devstral_local": DevstralLocalModel,
+    "google_ai_studio": GoogleAIStudioModel,
+    "mistral": MistralAPIModel,
+    "ollama": OllamaAPIModel,
+    "openai": OpenAIModel,
+}
+"""The class of each provider, by hillstar's names."""

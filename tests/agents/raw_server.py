@@ -1,0 +1,106 @@
+"""An MCP server in forty lines, without the SDK: it answers prompts, well or badly, on demand.
+
+As hillstar's servers do it has one tool, ``execute_task``; unlike them it answers when it likes.
+``python raw_server.py MODE...``: ``unlisted`` has no ``tools/list``, ``banner`` prints words before
+it speaks the protocol, ``mute`` says nothing at all, ``babble`` answers in no JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from typing import Any
+
+MODES = frozenset(sys.argv[1:])
+TAKES = ["prompt", "model", *(["system", "temperature"] if "wide" in MODES else [])]
+LISTED = {
+    "name": "execute_task",
+    "inputSchema": {"type": "object", "properties": {name: {} for name in TAKES}},
+}
+held: list[tuple[int, str]] = []
+
+
+def write(line: str) -> None:
+    """Write a line on stdout."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def say(id: int, **body: Any) -> None:
+    """Write a message."""
+    write(json.dumps({"jsonrpc": "2.0", "id": id, **body}))
+
+
+def answer(id: int, text: str, *, failed: bool = False) -> None:
+    """Give a tool's result."""
+    say(id, result={"content": [{"type": "text", "text": text}], "isError": failed})
+
+
+def called(id: int, arguments: dict[str, Any]) -> None:  # noqa: C901  # a list of deeds
+    """Do what the prompt says."""
+    deed, _, rest = arguments["prompt"].partition(":")
+    match deed:
+        case "die":
+            sys.stderr.write("the boiler burst\n")
+            os._exit(3)
+        case "hang":
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            time.sleep(600)
+        case "noise":
+            write("no JSON at all")
+        case "noise, then":
+            write("no JSON at all")
+            answer(id, "after all")
+        case "torn":
+            write(f'{{"jsonrpc": "2.0", "id": {id}, "result": {{')
+        case "flood":
+            sys.stderr.write("x" * int(rest))
+            answer(id, "flooded")
+        case "big":
+            answer(id, "x" * int(rest))
+        case "refuse":
+            answer(id, rest, failed=True)
+        case "error":
+            say(id, error={"code": int(rest), "message": "no such thing"})
+        case "pid":
+            answer(id, str(os.getpid()))
+        case "environment":
+            answer(id, str(os.environ.get(rest)))
+        case "gather":
+            # Nobody is answered before all are here, and then the last first.
+            held.append((id, arguments["prompt"]))
+            if len(held) == int(rest.split(",")[0]):
+                while held:
+                    answer(*held.pop())
+        case _:
+            answer(id, json.dumps(arguments))
+
+
+def main() -> None:
+    """Serve until stdin ends."""
+    if "banner" in MODES:
+        write("welcome\n{to the server}")
+    for line in sys.stdin:
+        message = json.loads(line)
+        id, method = message.get("id"), message["method"]
+        if id is None or "mute" in MODES:
+            continue
+        if "babble" in MODES:
+            write("hello")
+        elif method == "initialize":
+            info = {"name": "raw", "version": "1"}
+            tools: dict[str, Any] = {"capabilities": {"tools": {}}, "serverInfo": info}
+            say(id, result={"protocolVersion": "2024-11-05", **tools})
+        elif method == "tools/list" and "unlisted" not in MODES:
+            say(id, result={"tools": [LISTED]})
+        elif method == "tools/call":
+            called(id, message["params"]["arguments"])
+        else:
+            say(id, error={"code": -32601, "message": f"Method not found: {method}"})
+
+
+if __name__ == "__main__":
+    main()
