@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
@@ -12,9 +13,15 @@ from typing import Any
 import pytest
 import trustme
 
+from penstock.cli.providers import list_providers
 from penstock.client import Client
 from penstock.config import client_arguments, config_files, load_config
-from penstock.errors import ConfigurationError, DeadlineError, TransportError
+from penstock.errors import (
+    ConfigurationError,
+    DeadlineError,
+    InvalidRequestError,
+    TransportError,
+)
 from penstock.preview import Preview
 from penstock.simulator import Simulator
 from penstock.testing.scripted_transport import ScriptedTransport
@@ -23,6 +30,7 @@ pytestmark = pytest.mark.asyncio
 
 KEY = "sk-canary-0123456789abcdef"
 FAR = "https://far.example/v1"
+OWN = '[aliases]\nm = "own/x"'
 
 
 def from_text(text: str, tmp_path: Path, **options: Any) -> Client:
@@ -85,6 +93,38 @@ SHOWN = {
         "url",
         "https://x.example/p1/",
     ),
+    "providers.base_url": (f'[providers.own]\nbase_url = "{FAR}"\n{OWN}', "url", FAR),
+    "providers.auth_header": (
+        f'[providers.own]\nbase_url = "{FAR}"\nauth_header = "header:x-own"\n{OWN}',
+        "headers",
+        "x-own",
+    ),
+    "providers.model_prefixes": (
+        f'[providers.own]\nbase_url = "{FAR}"\nmodel_prefixes = ["mine-"]\n[aliases]\nm = "mine-1"',
+        "url",
+        FAR,
+    ),
+    "providers.dialect": (
+        f'[providers.own]\nbase_url = "{FAR}"\ndialect = "anthropic_messages"\n{OWN}',
+        "url",
+        f"{FAR}/messages",
+    ),
+    "providers.headers": (
+        f'[providers.own]\nbase_url = "{FAR}"\nheaders = {{ x-team = "a" }}\n{OWN}',
+        "headers",
+        "x-team",
+    ),
+    "providers.param_mappings": (
+        f'[providers.own]\nbase_url = "{FAR}"\nparam_mappings = {{ seed = "dice" }}\n{OWN}',
+        "body",
+        '"dice":7',
+    ),
+    "providers.slashed_ids": (
+        f'[providers.own]\nbase_url = "{FAR}"\nslashed_ids = true\n'
+        f'[deployments."x/m"]\nbase_url = "{FAR}"\n[aliases]\nm = "x/m"',
+        "body",
+        '"model":"x/m"',
+    ),
     "deployments.api_version": (
         '[deployments.m]\nbase_url = "https://x.openai.azure.com/openai"\nauth = "none"\n'
         'api_version = "2030-01-01"',
@@ -101,6 +141,8 @@ SHOWN = {
 HAPPENS = {
     *["cert", "fallbacks", "limits", "max_retries", "proxy", "timeouts", "verify"],
     *["deployments.body_framing", "deployments.timeouts"],
+    *["providers.api_key", "providers.capabilities", "providers.display_name"],
+    *["providers.drops", "providers.key_env"],
 }
 
 
@@ -115,7 +157,7 @@ async def test_a_key_shows_in_the_request(
     model = None if key == "default_model" else "m"
     client = from_text(text, tmp_path, transport=ScriptedTransport([]))
 
-    preview = await client.preview(model, "hi")
+    preview = await client.preview(model, "hi", seed=7)
 
     said: Mapping[str, str] = {
         "url": preview.url,
@@ -136,7 +178,116 @@ async def test_every_key_has_a_case() -> None:
         f"deployments.{name}" for name in caught.value.message.partition("it has ")[2].split(", ")
     }
 
+    with pytest.raises(ConfigurationError) as caught:
+        client_arguments({"providers": {"own": {"?": 1}}})
+    accepted |= {
+        f"providers.{name}" for name in caught.value.message.partition("it has ")[2].split(", ")
+    }
+
     assert accepted == set(SHOWN) | HAPPENS
+
+
+@pytest.mark.parametrize("key", ['api_key = "env:ANOTHER"', 'key_env = ["ANOTHER"]'])
+async def test_the_key_of_an_own_provider(
+    key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is sent from where the file says that it is."""
+    monkeypatch.setenv("ANOTHER", KEY)
+    async with Simulator() as sim:
+        text = f'[providers.own]\nbase_url = "{sim.url}/v1"\n{key}'
+        async with from_text(text, tmp_path) as client:
+            await client.chat("own/echo", "hi")
+
+        assert f"Bearer {KEY}" == sim.requests[0].headers["authorization"]
+
+
+async def test_what_an_own_provider_refuses(tmp_path: Path) -> None:
+    """A parameter among its ``drops`` stays here."""
+    text = f'[providers.own]\nbase_url = "{FAR}"\nauth_header = "none"\ndrops = ["seed"]'
+    client = from_text(text, tmp_path, transport=ScriptedTransport([]))
+    preview = await client.preview("own/x", "hi", seed=7, temperature=0)
+
+    assert b"seed" not in (preview.body or b"")
+    assert ("seed",) == tuple(preview.dropped)
+
+
+async def test_what_is_shown_of_an_own_provider(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``penstock providers`` has its name for people and what its models can do."""
+    path = tmp_path / "penstock.toml"
+    path.write_text(
+        f'[providers.own]\nbase_url = "{FAR}"\ndisplay_name = "Ours"\ncapabilities = ["vision"]'
+    )
+    monkeypatch.setenv("PENSTOCK_CONFIG", str(path))
+    await list_providers("own", ready=False, as_json=True)
+    (shown,) = json.loads(capsys.readouterr().out)
+
+    assert "Ours" == shown["display_name"]
+    assert ["vision"] == [name for name, can in shown["capabilities"].items() if can]
+
+
+IDLE: dict[str, tuple[str, str]] = {
+    "no regions": ('[deployments."groq/x"]\nregion = "eu"', "region"),
+    "not this region": ('[deployments."moonshot/x"]\nregion = "mars"', "region"),
+    "an address says where it is": (
+        '[deployments.m]\nbase_url = "https://api.moonshot.ai/v1"\nregion = "cn"',
+        "region",
+    ),
+    "no projects": ('[deployments."openai/x"]\nproject = "p1"', "project"),
+    "no projects, in a dialect that knows them": (
+        '[deployments."gemini/x"]\nproject = "p1"',
+        "project",
+    ),
+    "no versions": ('[deployments."openai/x"]\napi_version = "2025-01-01"', "api_version"),
+    "nothing of it": (f'[deployments.m]\nbase_url = "{FAR}"\nproject = "p1"', "project"),
+    "a version in the address": (
+        '[deployments.m]\nbase_url = "https://x.openai.azure.com/openai/v1"\napi_version = "3"',
+        "api_version",
+    ),
+    "a whole provider": ('[deployments."mistral/*"]\nregion = "eu"', "region"),
+}
+
+
+@pytest.mark.parametrize(("text", "key"), IDLE.values(), ids=IDLE)
+async def test_a_place_that_changes_nothing_is_refused(text: str, key: str, tmp_path: Path) -> None:
+    """The client is not made; the error names the key and the deployment, and who has one."""
+    with pytest.raises(ConfigurationError) as caught:
+        from_text(text, tmp_path)
+    name = text.partition("deployments.")[2].partition("]")[0].strip('"')
+
+    assert key == caught.value.param
+    assert f"deployments[{name!r}]" in caught.value.message
+    assert key in caught.value.message
+
+
+HEARD = {
+    "AWS": '[deployments."bedrock/x"]\nregion = "eu-west-1"',
+    "AWS, signed for another region than the address says": (
+        '[deployments.m]\nbase_url = "https://vpce.example"\ndialect = "bedrock_converse"\n'
+        'region = "eu-west-1"'
+    ),
+    "the same as the address": (
+        '[deployments.m]\nbase_url = "https://bedrock-runtime.eu-west-1.amazonaws.com"\n'
+        'dialect = "bedrock_converse"\napi_key = "k"\nregion = "eu-west-1"'
+    ),
+    "Google": '[deployments."vertex_ai/x"]\nregion = "us-east5"\nproject = "p1"',
+    "Claude on Google": (
+        '[deployments."vertex_ai/x"]\ndialect = "anthropic_messages"\nregion = "us-east5"\n'
+        'project = "p1"'
+    ),
+    "IBM": (
+        '[deployments."watsonx/x"]\nregion = "eu-de"\nproject = "p1"\napi_version = "2025-01-01"'
+    ),
+    "Anthropic": '[deployments."anthropic/x"]\napi_version = "2023-06-02"',
+    "vendors with several addresses": '[deployments."moonshot/x"]\nregion = "cn"',
+}
+
+
+@pytest.mark.parametrize("text", HEARD.values(), ids=HEARD)
+async def test_a_place_that_means_something_is_taken(text: str, tmp_path: Path) -> None:
+    """Who has regions, projects or versions is configured by them."""
+    from_text(text, tmp_path)
 
 
 async def test_limits_and_body_framing(tmp_path: Path) -> None:
@@ -157,6 +308,32 @@ async def test_limits_and_body_framing(tmp_path: Path) -> None:
         chunked, counted = (request.headers for request in sim.requests)
         assert "chunked" == chunked["transfer-encoding"]
         assert int(counted["content-length"]) > 5000
+
+
+@pytest.mark.parametrize(("bound", "told"), [(100, False), (4096, True)])
+async def test_how_much_of_an_error_is_read(bound: int, told: bool, tmp_path: Path) -> None:
+    """What comes behind ``limits.max_error_body`` is not waited for."""
+    body = json.dumps({"error": {"pad": "x" * 500, "message": "the vendor's own words"}}).encode()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 400 No\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        await writer.drain()
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    text = f"""
+        limits.max_error_body = {bound}
+        deployments.m.base_url = "http://127.0.0.1:{port}/v1"
+    """
+    async with server, from_text(text, tmp_path) as client:
+        with pytest.raises(InvalidRequestError) as caught:
+            await client.chat("m", "hi")
+
+    assert told == ("the vendor's own words" in str(caught.value))
 
 
 async def test_retries_and_fallbacks(tmp_path: Path) -> None:

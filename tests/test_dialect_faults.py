@@ -40,7 +40,7 @@ def client_of(road: Road, dialect: str, model: str, **more: Any) -> ps.Client:
             KEY,
             dialect=dialect,
             model=name,
-            region="us-east-1",
+            region="us-east-1" if dialect.startswith("bedrock") else None,
             auth="bearer",
         )
 

@@ -30,8 +30,9 @@ PAIRS = list(zip(NAMES, [*NAMES[1:], NAMES[0]], strict=True))
 
 def deployment(road: Road, name: str, model: str) -> Deployment:
     """A place at the simulator where `name` is spoken."""
+    region = "us-east-1" if name.startswith("bedrock") else None
     return Deployment(
-        f"{road.sim.url}/v1", KEY, dialect=name, model=model, region="us-east-1", auth="bearer"
+        f"{road.sim.url}/v1", KEY, dialect=name, model=model, region=region, auth="bearer"
     )
 
 

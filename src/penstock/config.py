@@ -48,7 +48,7 @@ _CLIENT = frozenset(
 )
 _TIMEOUTS = frozenset(field.name for field in fields(Timeouts)) - {"given"}
 _LIMITS = frozenset(field.name for field in fields(Limits))
-_DEPLOYMENT = frozenset(field.name for field in fields(Deployment))
+_DEPLOYMENT = frozenset(field.name for field in fields(Deployment) if field.init)
 _PROVIDER = frozenset(field.name for field in fields(CustomProviderConfig)) - {"name"}
 
 

@@ -201,7 +201,9 @@ class Deployment:
         timeouts: Clocks that differ from the client's.
         region: The cloud region; it fills ``{region}`` in `base_url`, and AWS signs for it.
         project: The cloud project or account; it fills ``{project}`` in `base_url`.
-        api_version: The version of the API, where an address or a header names one.
+        api_version: The version of the API, where an address or a header names one. A region, a
+            project or a version that would change nothing, as the provider has none, is refused
+            when a client is made.
         auth: How the key is sent, or where a token comes from: ``"bearer"``, ``"none"``,
             ``"header:<name>[:<prefix>]"``, ``"api_key"`` (an ``x-api-key``), ``"google_adc"``,
             ``"aws_sigv4[:<profile>]"``, ``"azure_entra[:<scope>]"`` or ``"ibm_iam[:<url>]"``. By
@@ -236,6 +238,8 @@ class Deployment:
     """The version of the API."""
     auth: str | None
     """The scheme that says who sends a request; None follows from provider and dialect."""
+    filled: frozenset[str] = field(init=False, repr=False, compare=False)
+    """Which of region, project and API version `base_url` left open."""
 
     def __init__(
         self,
@@ -281,6 +285,7 @@ class Deployment:
             "body_framing": body_framing,
             "timeouts": timeouts,
             "auth": auth,
+            "filled": frozenset(name for name in places if f"{{{name}}}" in (base_url or "")),
             **places,
         }
         for name, value in values.items():

@@ -205,7 +205,9 @@ def test_an_address_is_filled_in() -> None:
 
 def test_a_target_has_what_its_deployment_says() -> None:
     """Region, project and version reach the dialect; a key does not."""
-    made = Deployment("https://host", "k", region="r-1", project="p", api_version="v2")
+    made = Deployment(
+        "https://host", "k", dialect="gemini", region="r-1", project="p", api_version="v2"
+    )
     target = Resolver({"m": made}).resolve("m").target
 
     assert ("r-1", "p", "v2") == (target.region, target.project, target.api_version)
@@ -317,6 +319,7 @@ def test_configuration_has_the_keys(tmp_path: Any) -> None:
     table = {
         "base_url": "https://{region}.host",
         "api_key": "k",
+        "dialect": "gemini",
         "region": "eu-1",
         "project": "p",
         "api_version": "v",

@@ -14,8 +14,9 @@ from penstock.errors import UnsupportedFeatureError, UsageError
 
 if TYPE_CHECKING:
     from penstock.dialects.places import Losses
+    from penstock.interfaces import Quirks
 
-__all__ = ["Convert", "Fate", "Fates", "put", "said"]
+__all__ = ["Convert", "Fate", "Fates", "at_provider", "put", "said"]
 
 # JSON of the OpenAI shape as the caller gives it, or of the vendor's.
 Json: TypeAlias = Any
@@ -74,6 +75,22 @@ def said(
                 param=name,
             )
     return fields
+
+
+def at_provider(
+    params: Mapping[str, Json], fates: Fates, quirks: Quirks, losses: Losses
+) -> tuple[dict[str, Json], Fates]:
+    """Return `params` and `fates` as one provider has them: without what it refuses, renamed.
+
+    Raises:
+        UnsupportedFeatureError: The request is strict, and the provider refuses a parameter.
+    """
+    kept = dict(params)
+    for name in quirks.drops & kept.keys():
+        if kept.pop(name) is not None:
+            losses.drop(name, "this provider refuses it")
+    names = quirks.renames
+    return kept, {n: Fate("renamed", names[n]) if n in names else f for n, f in fates.items()}
 
 
 def put(fields: dict[str, Json], path: str, value: Json) -> None:

@@ -19,6 +19,7 @@ from penstock.providers.auth import auth_kind
 from penstock.providers.catalogue import catalogue, find_row
 from penstock.providers.custom import CustomProviderConfig, custom_providers, registrations
 from penstock.providers.headers import check_headers
+from penstock.providers.idle import check_places
 from penstock.providers.names import SHORT_NAMES
 
 if TYPE_CHECKING:
@@ -118,6 +119,7 @@ class Resolver:
             check_headers(deployment.headers.items())
             if not deployment.base_url:
                 self._provider_of(key)
+            check_places(key, deployment, self._deployed)
 
     def _check_keys(self) -> None:
         """Refuse a key that no call would send."""

@@ -9,7 +9,7 @@ from penstock.dialects.cohere.messages import Messages
 from penstock.dialects.cohere.parameters import FATES
 from penstock.dialects.cohere.tools import response_format, tools
 from penstock.dialects.extras import add_extras
-from penstock.dialects.fates import said
+from penstock.dialects.fates import at_provider, said
 from penstock.dialects.modern import (
     asked_call,
     effort_of,
@@ -54,7 +54,8 @@ def encode(request: ChatRequest, target: Target, dialect: str, dropped: list[str
         one_choice(given.pop("n"), dialect)
     fields = {"model": target.model, "stream": request.stream}
     convert = _converts(losses, given.get("tool_choice"))
-    fields |= said(given, FATES, losses, dialect=dialect, convert=convert)
+    given, fates = at_provider(given, FATES, target.quirks, losses)
+    fields |= said(given, fates, losses, dialect=dialect, convert=convert)
     add_extras(fields, request, target)
     messages = Messages(dialect, target.origin)
     fields["messages"] = one_by_one(request.messages, messages.translate, losses)

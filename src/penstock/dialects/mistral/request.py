@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.dialects.extras import add_extras
-from penstock.dialects.fates import said
+from penstock.dialects.fates import at_provider, said
 from penstock.dialects.mistral.messages import Messages
 from penstock.dialects.mistral.parameters import FATES
 from penstock.dialects.mistral.schemas import STRICT
@@ -46,7 +46,8 @@ def encode(request: ChatRequest, target: Target, dialect: str, dropped: list[str
     losses = Losses(dialect, dropped, strict=request.strict)
     given = modern(request, losses)
     fields = {"model": target.model, "stream": request.stream}
-    fields |= said(given, FATES, losses, dialect=dialect, convert=_converts(losses))
+    given, fates = at_provider(given, FATES, target.quirks, losses)
+    fields |= said(given, fates, losses, dialect=dialect, convert=_converts(losses))
     add_extras(fields, request, target)
     messages = Messages(dialect, target.origin)
     fields["messages"] = one_by_one(request.messages, messages.translate, losses)

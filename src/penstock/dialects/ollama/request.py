@@ -8,7 +8,7 @@ from re import compile as pattern
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.dialects.extras import add_extras
-from penstock.dialects.fates import said
+from penstock.dialects.fates import at_provider, said
 from penstock.dialects.llama_grammar import GRAMMAR
 from penstock.dialects.modern import (
     asked_call,
@@ -63,7 +63,8 @@ def encode(request: ChatRequest, target: Target, dialect: str, dropped: list[str
     if given.get("tool_choice") == "none":
         given.pop("tools", None)
     fields = {"model": target.model, "stream": request.stream}
-    fields |= said(given, FATES, losses, dialect=dialect, convert=_converts(losses))
+    given, fates = at_provider(given, FATES, target.quirks, losses)
+    fields |= said(given, fates, losses, dialect=dialect, convert=_converts(losses))
     add_extras(fields, request, target, merged=("options",))
     messages = Messages(dialect, target.origin)
     fields["messages"] = one_by_one(request.messages, messages.translate, losses)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.dialects.extras import add_extras
-from penstock.dialects.fates import said
+from penstock.dialects.fates import at_provider, said
 from penstock.dialects.modern import asked_call, modern, stops, text_only
 from penstock.dialects.openai_chat.messages import conversation
 from penstock.dialects.openai_chat.request import address
@@ -42,9 +42,8 @@ def encode(request: ChatRequest, target: Target, dialect: str, dropped: list[str
     """
     losses = Losses(dialect, dropped, strict=request.strict)
     fields = _placed(request, target)
-    fields |= said(
-        modern(request, losses), FATES, losses, dialect=dialect, convert=_conversions(losses)
-    )
+    given, fates = at_provider(modern(request, losses), FATES, target.quirks, losses)
+    fields |= said(given, fates, losses, dialect=dialect, convert=_conversions(losses))
     # Which path it is says whether the answer is streamed.
     add_extras(fields, request, target, ours=("messages", "stream"))
     quirks = target.quirks
