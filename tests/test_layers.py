@@ -114,7 +114,7 @@ TABLE = {
     "routes": Row(STAGES | {"connections", "preview", "providers"}, ANYIO),
     "client": Row(CORE, ANYIO | PYDANTIC),
     # what is built on it
-    "agents": Row(CORE, ANYIO | PYDANTIC | MCP),
+    "agents": Row(CORE, ANYIO | PYDANTIC | MCP | {"google"}),
     "sync": Row(CORE | {"agents"}, PYDANTIC),
     "simulator": Row(PUBLIC, ANYIO | {"h11"}),
     "testing": Row(PUBLIC, ANYIO),

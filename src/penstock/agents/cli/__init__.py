@@ -1,4 +1,4 @@
-"""Coding agents on the command line as providers: one child for each turn.
+"""Coding agents as providers: a child for each turn, or one that stays with its session.
 
 They take the road of every other provider: process transport, JSON-lines decoder, a dialect of
 their own. Permissions are never bypassed unless that is asked for by name.
@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 
 from penstock.agents.cli.agent import Agent
 from penstock.agents.cli.antigravity import Antigravity
+from penstock.agents.cli.antigravity_sdk import AntigravitySDK
 from penstock.agents.cli.claude_code import ClaudeCode
 from penstock.agents.cli.codex import Codex
 from penstock.agents.cli.conversation import AgentResult, Conversation
@@ -31,6 +32,7 @@ __all__ = [
     "AgentOptions",
     "AgentResult",
     "Antigravity",
+    "AntigravitySDK",
     "ClaudeCode",
     "Codex",
     "Conversation",
@@ -39,6 +41,7 @@ __all__ = [
     "Server",
     "Session",
     "antigravity",
+    "antigravity_sdk",
     "claude_code",
     "codex",
     "opencode",
@@ -86,8 +89,18 @@ def antigravity(**options: Option) -> Agent:
     return _agent(Antigravity, options)
 
 
+def antigravity_sdk(**options: Option) -> Agent:
+    """Return Antigravity by its SDK; `options` are those of `AgentOptions` and `AntigravitySDK`.
+
+    Raises:
+        ConfigurationError: There is no such option; the message has the nearest.
+    """
+    return _agent(AntigravitySDK, {"keep_alive": True, **options})
+
+
 def _agent(
-    kind: type[ClaudeCode | Codex | OpenCode | Antigravity], options: dict[str, Option]
+    kind: type[ClaudeCode | Codex | OpenCode | Antigravity | AntigravitySDK],
+    options: dict[str, Option],
 ) -> Agent:
     own = {each.name for each in fields(kind) if each.init} - {"options"}
     for name in options:

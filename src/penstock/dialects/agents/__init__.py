@@ -9,15 +9,20 @@ ask the caller to run them, but `ProviderEvent`: ``tool_call`` with ``id``, ``na
 Success is what the terminal event says, never an exit code; and no heuristic ever looks at what a
 model wrote: an answer that says "rate limit" is an answer.
 
-============= ====================================================================
-module        what it reads
-============= ====================================================================
-claude_code   ``claude -p --output-format stream-json --verbose``
-codex         ``codex exec --json``
-opencode      ``opencode run --format json``
-antigravity   ``agy --output-format stream-json``
-events        what they share: lines, texts in several messages, ends without an end
-failures      errors of the one tree
-resets        when a limit is lifted, in the words that people read
-============= ====================================================================
+================== ===============================================================
+module             what it reads
+================== ===============================================================
+claude_code        ``claude -p --output-format stream-json --verbose``
+codex              ``codex exec --json``
+codex_server       ``codex app-server``
+opencode           ``opencode run --format json``
+opencode_events    ``opencode serve``
+antigravity        ``agy --output-format stream-json``
+antigravity_steps  Antigravity's Python SDK
+talk               what is said to a child that stays; ``…_talk`` for each that is
+                   talked to in lines
+events             what they share: lines, texts in several messages
+failures           errors of the one tree
+resets             when a limit is lifted, in the words that people read
+================== ===============================================================
 """

@@ -62,21 +62,21 @@ _SENTENCES: tuple[tuple[Any, type[PenstockError], str], ...] = (
 
 # ``codexErrorInfo`` of the server's schema (0.169.0). ``usageLimitExceeded`` and ``other`` say too
 # little: there the sentence decides.
-_KINDS: dict[str, type[PenstockError]] = {
-    "badRequest": InvalidRequestError,
-    "contextWindowExceeded": ContextLengthError,
-    "cyberPolicy": ContentBlockedError,
-    "flexUnavailable": UnavailableError,
-    "inferenceHookDenied": PermissionDeniedError,
-    "internalServerError": ServerError,
-    "misalignmentPolicyViolation": ContentBlockedError,
-    "modelNotFound": NotFoundError,
-    "policyCapacityUnavailable": UnavailableError,
-    "rateLimitExceeded": RateLimitError,
-    "serverOverloaded": OverloadedError,
-    "sessionBudgetExceeded": LimitExceededError,
-    "tooManyDenials": PermissionDeniedError,
-    "unauthorized": AuthenticationError,
+_KINDS: dict[str, tuple[type[PenstockError], str]] = {
+    "badRequest": (InvalidRequestError, "bad_request"),
+    "contextWindowExceeded": (ContextLengthError, "context_window"),
+    "cyberPolicy": (ContentBlockedError, "cyber_policy"),
+    "flexUnavailable": (UnavailableError, "flex_unavailable"),
+    "inferenceHookDenied": (PermissionDeniedError, "inference_hook_denied"),
+    "internalServerError": (ServerError, "server_error"),
+    "misalignmentPolicyViolation": (ContentBlockedError, "misalignment_policy"),
+    "modelNotFound": (NotFoundError, "model_not_found"),
+    "policyCapacityUnavailable": (UnavailableError, "policy_capacity"),
+    "rateLimitExceeded": (RateLimitError, "rate_limit_exceeded"),
+    "serverOverloaded": (OverloadedError, "overloaded"),
+    "sessionBudgetExceeded": (LimitExceededError, "session_budget"),
+    "tooManyDenials": (PermissionDeniedError, "too_many_denials"),
+    "unauthorized": (AuthenticationError, "unauthorized"),
 }
 
 
@@ -107,7 +107,7 @@ def _kind(
     said: str, word: str | None, status: int | None
 ) -> tuple[type[PenstockError], str | None]:
     if word in _KINDS:
-        return _KINDS[word], word
+        return _KINDS[word]
     if status is not None:
         return by_status(status), None
     for sentence, kind, code in _SENTENCES:

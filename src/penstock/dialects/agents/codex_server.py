@@ -107,7 +107,7 @@ class CodexServerAnswer:
             if self.complete:
                 return
             event = read_line(line, self._depth, into)
-            if event is None or "client" in event:
+            if event is None:
                 continue
             method, params = text_of(event.get("method")), event.get("params")
             take = self._take.get(method)
@@ -134,11 +134,13 @@ class CodexServerAnswer:
             said = text_of(fault.get("message"))
             code = "session_not_found" if "no rollout found" in said else "usage"
             raise failure(InvalidRequestError, NAME, said, code=code)
-        if isinstance(result, dict):
-            self._started(result, into)
-            turn = result.get("turn")
-            if isinstance(turn, dict):
-                self._turn = text_of(turn.get("id"))
+        if not isinstance(result, dict):
+            into.append(ProviderEvent(text_of(event.get("type")) or "event", event))
+            return
+        self._started(result, into)
+        turn = result.get("turn")
+        if isinstance(turn, dict):
+            self._turn = text_of(turn.get("id"))
 
     def _started(self, params: dict[str, Json], into: list[Chunk]) -> None:
         thread = params.get("thread")

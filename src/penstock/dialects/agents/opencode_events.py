@@ -100,6 +100,8 @@ class OpenCodeEventsAnswer:
             if isinstance(properties, dict) and kind in self._take:
                 self._known(text_of(properties.get("sessionID")), into)
                 self._take[kind](properties, into)
+            else:
+                into.append(ProviderEvent(kind or "event", event))
 
     def finish(self, ending: Ending, into: list[Chunk]) -> None:
         """Judge a server that ended amid the turn.
