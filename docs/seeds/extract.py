@@ -19,10 +19,19 @@ from collections.abc import Callable, Iterator
 from itertools import takewhile
 from pathlib import Path
 
-__all__ = ["NAMES_FILE", "SIGNATURES_FILE", "extract", "find_pages", "signatures"]
+__all__ = [
+    "HILLSTAR_FILE",
+    "NAMES_FILE",
+    "SIGNATURES_FILE",
+    "extract",
+    "find_pages",
+    "hillstar_signatures",
+    "signatures",
+]
 
 NAMES_FILE = Path(__file__).with_name("names.json")
 SIGNATURES_FILE = Path(__file__).with_name("signatures.json")
+HILLSTAR_FILE = Path(__file__).with_name("hillstar.json")
 """What chia's page says of the parameters of each name, for the test of the shims."""
 
 Names = dict[str, list[str]]
@@ -112,6 +121,21 @@ def signatures(text: str) -> dict[str, str]:
             back = line.removesuffix("[source]").rpartition(")")[2].strip()
             whole = name if "." in name else f"{owner}.{name}"
             found[whole] = f"({parameters})" + (f" -> {back}" if back else "")
+    return dict(sorted(found.items()))
+
+
+def hillstar_signatures(text: str) -> dict[str, str]:
+    """Return the signatures of hillstar's page as Python writes them, and the constants' values."""
+    found: dict[str, str] = {}
+    owner = ""
+    for line in text.splitlines():
+        if entry := re.match(r"^- class ([\w.]+)\[source\]¶$", line):
+            owner = entry[1]
+        elif method := re.match(r"^- (\w+)\((.*)\)\[source\]¶$", line):
+            name = owner if method[1] == "__init__" else f"{owner}.{method[1]}"
+            found[name] = f"({method[2]})"
+        elif constant := re.match(r"^- ([A-Z_]+) = (.*)¶$", line):
+            found[f"{owner}.{constant[1]}"] = constant[2]
     return dict(sorted(found.items()))
 
 
@@ -230,12 +254,16 @@ def find_pages(folder: Path) -> dict[str, Path]:
 
 
 def main(folder: str) -> None:
-    """Write ``names.json`` and ``signatures.json`` from the pages in `folder`."""
+    """Write ``names.json`` and the two files of signatures from the pages in `folder`."""
     pages = find_pages(Path(folder))
     names = {page: extract(page, path.read_text("utf-8")) for page, path in pages.items()}
     NAMES_FILE.write_text(json.dumps(names, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    told = signatures(pages["000"].read_text("utf-8"))
-    SIGNATURES_FILE.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    for page, read, file in (
+        ("000", signatures, SIGNATURES_FILE),
+        ("004", hillstar_signatures, HILLSTAR_FILE),
+    ):
+        told = read(pages[page].read_text("utf-8"))
+        file.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", "utf-8")
     print(*(f"{page}: {sum(map(len, kinds.values()))} names" for page, kinds in names.items()))
 
 

@@ -2,7 +2,8 @@
 
 As hillstar's servers do it has one tool, ``execute_task``; unlike them it answers when it likes.
 ``python raw_server.py MODE...``: ``unlisted`` has no ``tools/list``, ``banner`` prints words before
-it speaks the protocol, ``mute`` says nothing at all, ``babble`` answers in no JSON.
+it speaks the protocol, ``mute`` says nothing at all, ``babble`` answers in no JSON; with ``wide``
+and ``full`` its tool takes more.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import time
 from typing import Any
 
 MODES = frozenset(sys.argv[1:])
-TAKES = ["prompt", "model", *(["system", "temperature"] if "wide" in MODES else [])]
+MORE = {"wide": ["system", "temperature"], "full": ["system", "temperature", "max_tokens"]}
+TAKES = ["prompt", "model", *(name for mode in MODES for name in MORE.get(mode, []))]
 LISTED = {
     "name": "execute_task",
     "inputSchema": {"type": "object", "properties": {name: {} for name in TAKES}},
@@ -62,7 +64,7 @@ def called(id: int, arguments: dict[str, Any]) -> None:  # noqa: C901  # a list 
         case "big":
             answer(id, "x" * int(rest))
         case "refuse":
-            answer(id, rest, failed=True)
+            answer(id, "out of coal", failed=True)
         case "error":
             say(id, error={"code": int(rest), "message": "no such thing"})
         case "pid":

@@ -139,7 +139,7 @@ async def test_what_cannot_be_said_is_refused() -> None:
         ("die", TransportError, "it ended before it answered; it said: the boiler burst"),
         ("torn", ProtocolError, "is no JSON-RPC message"),
         ("noise", ProtocolError, "no answer: 'no JSON at all'"),
-        ("refuse:not today", ResponseError, "not today"),
+        ("refuse", ResponseError, "out of coal"),
         ("error:-32602", InvalidRequestError, "no such thing"),
         ("error:-32000", ServerError, "no such thing"),
         ("big:2000000", LimitExceededError, "exceeds 1000000 bytes"),
