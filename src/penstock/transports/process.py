@@ -83,8 +83,9 @@ class ProcessTransport:
     def __init__(
         self, *, max_spool: int = MAX_SPOOL, grace: float = GRACE, linger: float = LINGER
     ) -> None:
+        self.grace = grace
+        """Seconds between the steps of ending a child."""
         self._max_spool = max_spool
-        self._grace = grace
         self._linger = linger
         self._alive: set[ProcessWire] = set()
 
@@ -97,7 +98,7 @@ class ProcessTransport:
         """
         loop = asyncio.get_running_loop()
         spool = Spool(memory=call.limits.max_queue_bytes, limit=self._max_spool)
-        wire = ProcessWire(call, spool, grace=self._grace, linger=self._linger)
+        wire = ProcessWire(call, spool, grace=self.grace, linger=self._linger)
         wire.on_end = self._alive.discard
         self._alive.add(wire)
         starting = asyncio.ensure_future(_start(loop, wire, call))

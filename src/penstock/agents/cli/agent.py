@@ -57,7 +57,7 @@ class Agent:
     def __init__(self, backend: Backend, *, transport: ProcessTransport | None = None) -> None:
         self.backend = backend
         self._transport = transport or ProcessTransport()
-        self._kept = Kept(backend.options)
+        self._kept = Kept(backend.options, grace=self._transport.grace)
 
     def __repr__(self) -> str:
         return f"Agent({self.backend.name})"

@@ -16,6 +16,8 @@ import os
 import sys
 from typing import Any
 
+__all__ = ["Worker", "main"]
+
 # JSON on both ways, and the SDK's own objects.
 Json = Any
 

@@ -42,7 +42,8 @@ class Codex:
     server's ``allow``.
 
     Raises:
-        ConfigurationError: There is no such sandbox.
+        ConfigurationError: There is no such sandbox, or the server of `keep_alive` has no such
+            option.
     """
 
     options: AgentOptions
@@ -78,6 +79,11 @@ class Codex:
                 f"no sandbox is called {self.sandbox!r}; there is {', '.join(_SANDBOXES)}",
                 param="sandbox",
             )
+        for name in ("profile", "ignore_rules", "ignore_user_config"):
+            if self.options.keep_alive and getattr(self, name):
+                raise ConfigurationError(
+                    f"codex app-server has no {name}: leave it out, or keep_alive=", param=name
+                )
 
     @property
     def credentials(self) -> frozenset[str]:

@@ -44,10 +44,12 @@ class Kept:
 
     Args:
         options: The agent's: where it works, how many children may wait for a turn.
+        grace: Seconds in which a turn that is to end does so by itself, before its child is ended.
     """
 
-    def __init__(self, options: AgentOptions) -> None:
+    def __init__(self, options: AgentOptions, *, grace: float) -> None:
         self._options = options
+        self._grace = grace
         self._by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, _Places] = WeakKeyDictionary()
 
     async def open(self, turn: Turn, start: Starter, *, watch: Watch, timings: Timings) -> TurnWire:
@@ -77,6 +79,7 @@ class Kept:
             memory=self._options.limits.max_queue_bytes,
             interrupt=live.interrupt,
             kill=live.kill,
+            grace=self._grace,
         )
         wire.on_end = partial(places.release, place)
         try:
