@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["check_places"]
 
 _PLACES = ("region", "project", "api_version")
+_ANOTHER = {"region": "another-1", "project": "another-project", "api_version": "1970-01-01"}
+"""Places that nobody means, to see whether a place is heard of at all."""
 
 
 def check_places(
@@ -53,8 +55,10 @@ def check_places(
                     f"deployments[{key!r}]: {error.message}", param=name
                 ) from None
             return  # what is wrong with it is said by the call that finds it wrong
-        if not _has_none(found.row, name) and _differs(
-            usual, key, _without(deployment, name), resolved
+        if not _has_none(found.row, name) and any(
+            _differs(usual, key, _with(deployment, name, other), resolved)
+            # Both: a variable may say the same as the deployment, or another place be unheard of.
+            for other in (None, _ANOTHER[name])
         ):
             continue
         raise ConfigurationError(
@@ -64,8 +68,8 @@ def check_places(
         )
 
 
-def _without(deployment: Deployment, name: str) -> Deployment:
-    places: dict[str, Any] = {name: None}  # Any: replace() takes every field
+def _with(deployment: Deployment, name: str, value: str | None) -> Deployment:
+    places: dict[str, Any] = {name: value}  # Any: replace() takes every field
     return replace(deployment, **{"base_url": deployment.base_url or None, **places})
 
 
