@@ -56,6 +56,8 @@ class Retries:
         wait = error.retry_after
         if error.reset_at is not None:
             wait = max(0.0, error.reset_at - now)
-        if wait is None or wait > self.wait_for_reset or tried > max(1, self.retries):
+        if wait is None or not self.wait_for_reset or wait > self.wait_for_reset:
+            return None
+        if tried > max(1, self.retries):
             return None
         return wait + _SLACK

@@ -106,7 +106,9 @@ class _Recorder(ProcessTransport):
         ending = self._tee.ending
         code = None if ending is None else ending.exit_code
         setting = Setting(
-            exit_code=-1 if code is None else code, stderr="" if ending is None else ending.stderr
+            # Below zero is a signal, ours: a turn that has failed is not waited for.
+            exit_code=-1 if code is None or code < 0 else code,
+            stderr="" if ending is None else ending.stderr,
         )
         return Said(stream=self._tee.text(), setting=setting)
 

@@ -87,7 +87,7 @@ class TypedExit(ChiaError):
     """The base of a module for a program."""
 
     exit_code: int
-    """How the program exited, -1 where it did not."""
+    """How the program exited, -1 where it did not by itself."""
 
     def __init__(
         self, node_id: str, error_type: str, exit_code: int = -1, raw_message: str = ""
@@ -99,7 +99,7 @@ class ExitError(ChiaError):
     """An error of a program."""
 
     exit_code: int
-    """How the program exited, -1 where it did not."""
+    """How the program exited, -1 where it did not by itself."""
 
     def __init__(self, node_id: str, exit_code: int = -1, raw_message: str = "") -> None:
         self._set(node_id, raw_message, exit_code=exit_code)
@@ -237,7 +237,7 @@ class Setting:
     """Where an error happened, beyond what it says itself."""
 
     exit_code: int = -1
-    """How the program exited, -1 where it did not or there is none."""
+    """How the program exited, -1 where it did not by itself or there is none."""
     stderr: str = ""
     """The end of what it said there."""
 
@@ -314,7 +314,8 @@ def _made(kind: type[ChiaError], error: PenstockError, setting: Setting) -> Chia
     if issubclass(kind, Worded):
         wanted["status_code"] = error.code or str(error.status or "")
     made = kind(**wanted)
-    made.__dict__ |= {**error.__dict__, **{n: made.__dict__[n] for n in (*wanted, "error_type")}}
+    own = {name: made.__dict__[name] for name in (*wanted, "error_type")}
+    made.__dict__ |= error.__dict__ | own
     made.args = (error.message,)
     return made
 

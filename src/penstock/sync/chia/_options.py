@@ -9,7 +9,7 @@ from typing import Any
 from penstock.credentials import Headers
 from penstock.errors import ConfigurationError
 
-__all__ = ["CLIENT_KWARGS", "ELSEWHERE", "ClientKwargs"]
+__all__ = ["CLIENT_KWARGS", "ELSEWHERE", "ClientKwargs", "checked"]
 
 CLIENT_KWARGS: Mapping[str, str] = {
     "endpoint": "endpoint",
@@ -83,3 +83,17 @@ class ClientKwargs:
                 )
             said[name] = Headers(value) if name == "headers" else value
         return cls(**said)
+
+
+def checked(given: Mapping[str, Any] | None) -> dict[str, Any] | None:  # Any: as above
+    """Return `given`, its headers out of sight.
+
+    Raises:
+        ConfigurationError: A key is not in the table, or says the same as another.
+    """
+    if given is None:
+        return None
+    headers = ClientKwargs.of(given).headers
+    return {
+        key: headers if CLIENT_KWARGS[key] == "headers" else value for key, value in given.items()
+    }

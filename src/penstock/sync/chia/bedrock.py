@@ -11,7 +11,7 @@ from penstock.deployment import Deployment
 from penstock.sync.chia._api import APITurn, Ask
 from penstock.sync.chia._calls import ChiaFunction, ChiaTool, LLMCallBase, QueryResult, Turn
 from penstock.sync.chia._errors import Kinds, Worded
-from penstock.sync.chia._options import ClientKwargs
+from penstock.sync.chia._options import ClientKwargs, checked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -113,6 +113,10 @@ class BedrockLLM(LLMCallBase):
         MaxOutputTokensError,
         wires=True,
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.client_kwargs = checked(self.client_kwargs)
 
     @ChiaFunction(resources={"bedrock_creds": 1})
     def prompt(

@@ -19,7 +19,7 @@ from penstock.sync.chia._errors import (
     StatusTruncated,
     TypedStatus,
 )
-from penstock.sync.chia._options import ClientKwargs
+from penstock.sync.chia._options import ClientKwargs, checked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -116,6 +116,7 @@ class OpenAICompatLLM(LLMCallBase):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.api_key = None if self.api_key is None else Secret(self.api_key)
+        self.client_kwargs = checked(self.client_kwargs)
 
     @ChiaFunction(resources={"openai_compat_creds": 1})
     def prompt(

@@ -17,7 +17,7 @@ from penstock.sync.chia._errors import (
     StatusTruncated,
     TypedStatus,
 )
-from penstock.sync.chia._options import ClientKwargs
+from penstock.sync.chia._options import ClientKwargs, checked
 from penstock.sync.chia.openai_compat import OpenAICompatLLM
 
 if TYPE_CHECKING:
@@ -104,6 +104,10 @@ class VertexGeminiLLM(LLMCallBase):
         wires=True,
     )
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.client_kwargs = checked(self.client_kwargs)
+
     @ChiaFunction(resources={"vertex_creds": 1})
     def prompt(
         self,
@@ -124,14 +128,16 @@ class VertexGeminiLLM(LLMCallBase):
 
     def _turn(self, message: str, tools: Sequence[ChiaTool]) -> Turn:
         kwargs = ClientKwargs.of(self.client_kwargs)
+        # Google's own address is filled from the environment; another one is not.
+        said = environ if kwargs.endpoint else {}
         ask = Ask(
             model=f"vertex_ai/{self.model}",
             deployment=Deployment(
                 kwargs.endpoint,
                 model=self.model,
                 dialect="gemini",
-                region=self.location or kwargs.region or environ.get("GOOGLE_CLOUD_LOCATION"),
-                project=self.project or environ.get("GOOGLE_CLOUD_PROJECT"),
+                region=self.location or kwargs.region or said.get("GOOGLE_CLOUD_LOCATION"),
+                project=self.project or said.get("GOOGLE_CLOUD_PROJECT"),
                 auth="google_adc",
             ),
             max_tokens=self.max_tokens,

@@ -1,0 +1,302 @@
+"""What a prompt comes to: answers, errors that are raised, failures that are returned."""
+
+from __future__ import annotations
+
+import json
+import logging
+import pickle
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from tests.agents.cli.conftest import VECTORS
+from tests.sync.chia.conftest import APIS, MODULES, PROGRAMS, WIRES, Stage
+from tests.sync.chia.effects import asked
+
+from penstock.errors import (
+    ConfigurationError,
+    ConversationError,
+    LimitExceededError,
+    UsageError,
+)
+from penstock.simulator.behavior import Behavior, parse
+from penstock.simulator.rules import Rules
+from penstock.sync.chia import QueryResult
+from penstock.sync.chia.claude import ClaudeCodeLLM, ClaudeCodeQueryResult
+from penstock.sync.chia.codex import CodexLLM, CodexQueryResult
+from penstock.sync.chia.openai_compat import OpenAICompatLLM
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="platform: a script as a program")
+
+RESULTS = {"ClaudeCodeLLM": ClaudeCodeQueryResult, "CodexLLM": CodexQueryResult}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_an_answer_is_a_result(stage: Stage, name: str) -> None:
+    """Its text, code 0, success, no error; in the class that the seed says."""
+    result = stage.ask(name).result
+
+    assert RESULTS.get(name, QueryResult) is type(result)
+    assert (0, True, None) == (result.returncode, result.success, result.error)
+    if name in APIS:
+        assert ("one two", "") == (result.result, result.stderr)
+        assert "one two" == json.loads(result.stream_result.splitlines()[0])["text"]
+    else:
+        assert "Hello" in result.result
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_what_a_program_printed_is_all_there(stage: Stage, name: str) -> None:
+    """``stream_result`` is its output, byte for byte; ``stderr`` the end of what it said there."""
+    wire = WIRES[name]
+    printed = (stage.folder if name == "AntigravityLLM" else VECTORS) / wire
+    seen = stage.ask(name, plays={"wire": wire, "stderr": "a warning\n"})
+
+    assert printed.read_text() == seen.result.stream_result
+    assert "a warning\n" == seen.result.stderr
+
+
+def test_claude_codes_transcript_comes_back(stage: Stage) -> None:
+    """And Codex' state: the files that a session needs to go on elsewhere."""
+    rollout = "sessions/2026/11/28/rollout-x-01a1fb35-f9ca-7522-ba00-64494f37e62b.jsonl"
+    plays = {"wire": WIRES["CodexLLM"], "files": {f".codex/{rollout}": "{}\n"}}
+    result = stage.ask("CodexLLM", plays=plays).result
+
+    assert "01a1fb35-f9ca-7522-ba00-64494f37e62b" == result.session_id
+    assert ({rollout: b"{}\n"}, (rollout,)) == (result.session_state, result.session_state_paths)
+
+
+def test_codex_goes_on_from_a_result(stage: Stage) -> None:
+    """On another machine: the state is put where Codex finds it, and the thread is resumed."""
+    rollout = "sessions/2026/11/28/rollout-y-01a1fb35-f9ca-7522-ba00-64494f37e62b.jsonl"
+    result = CodexQueryResult(
+        *("", 0, "", ""),
+        session_id="01a1fb35-f9ca-7522-ba00-64494f37e62b",
+        session_state={rollout: b"[]\n"},
+        session_state_paths=(rollout,),
+    )
+    llm = CodexLLM(resume_session=True)
+    llm.restore(result)
+    stage.plays(WIRES["CodexLLM"])
+    seen = stage.seen(llm, "two", [])
+
+    assert ["exec", "resume"] == seen.argv[:2]
+    assert b"[]\n" == (stage.home / ".codex" / rollout).read_bytes()
+
+
+def test_the_api_goes_on_from_a_result_too(stage: Stage) -> None:
+    """``backend="api"`` has a conversation for a session, which travels in the transcript."""
+    first = ClaudeCodeLLM("echo", "Brief.", backend="api", resume_session=True)
+    answered = first.prompt("one")
+    second = ClaudeCodeLLM("echo", "Brief.", backend="api", resume_session=True)
+    second.restore(pickle.loads(pickle.dumps(answered)))
+    seen = stage.seen(second, "two", [])
+    said = [(each["role"], each["content"][0]["text"]) for each in seen.body["messages"]]
+
+    assert [("user", "one"), ("assistant", "one"), ("user", "two")] == said
+    assert 3 == len(stage.seen(first, "two", []).body["messages"])
+    first.close()
+    second.close()
+
+
+@pytest.mark.parametrize("kind", [ClaudeCodeLLM, CodexLLM])
+def test_only_a_resuming_shim_takes_a_session(kind: type[ClaudeCodeLLM | CodexLLM]) -> None:
+    """One that begins anew with each prompt says so, and one without a session is none."""
+    result: Any = ClaudeCodeQueryResult("", 0, "", "", session_transcript=b"{}")
+    empty: Any = ClaudeCodeQueryResult("", 0, "", "")
+    if kind is CodexLLM:
+        result = CodexQueryResult("", 0, "", "", session_id="1", session_state={"a": b""})
+        empty = CodexQueryResult("", 0, "", "")
+
+    with pytest.raises(ConfigurationError, match="resume_session=True"):
+        kind().restore(result)
+    with pytest.raises(ConversationError, match="no session"):
+        kind(resume_session=True).restore(empty)
+
+
+CAPTURES = [
+    ("ClaudeCodeLLM", "claude_code/claude-code-auth-401.jsonl", "AuthenticationError", 1),
+    ("ClaudeCodeLLM", "claude_code/claude-code-not-logged-in.jsonl", "AuthenticationError", 1),
+    ("ClaudeCodeLLM", "claude_code/claude-code-billing-402.jsonl", "BillingError", 1),
+    ("ClaudeCodeLLM", "claude_code/claude-code-unknown-model-404.jsonl", "InvalidRequestError", 1),
+    ("ClaudeCodeLLM", "claude_code/claude-code-refusal.jsonl", "InvalidRequestError", 1),
+    ("ClaudeCodeLLM", "claude_code/claude-code-rate-limit-429-api-key.jsonl", "RateLimitError", 1),
+    ("ClaudeCodeLLM", "claude_code/claude-code-overloaded-529.jsonl", "ServerError", 3),
+    ("ClaudeCodeLLM", "claude_code/claude-code-max-output-tokens.jsonl", "MaxOutputTokensError", 2),
+    ("CodexLLM", "codex/codex-exec-auth-401.jsonl", "AuthenticationError", 1),
+    ("CodexLLM", "codex/codex-exec-quota-429-insufficient-quota.jsonl", "BillingError", 1),
+    ("CodexLLM", "codex/codex-exec-context-window-400.jsonl", "InvalidRequestError", 1),
+    ("CodexLLM", "codex/codex-exec-rate-limit-429.jsonl", "RateLimitError", 1),
+    ("CodexLLM", "codex/codex-exec-server-error-503.jsonl", "ServerError", 3),
+    ("CodexLLM", "codex/codex-exec-max-output-tokens.jsonl", "MaxOutputTokensError", 2),
+    ("OpenCodeLLM", "opencode/opencode-run-auth-401.jsonl", "AuthenticationError", 1),
+    ("OpenCodeLLM", "opencode/opencode-run-payment-402.jsonl", "BillingError", 1),
+    ("OpenCodeLLM", "opencode/opencode-run-content-filter.jsonl", "InvalidRequestError", 1),
+    ("OpenCodeLLM", "opencode/opencode-run-rate-limit-429.jsonl", "RateLimitError", 1),
+    ("OpenCodeLLM", "opencode/opencode-run-max-output-tokens.jsonl", "MaxOutputTokensError", 2),
+]
+
+
+@pytest.mark.parametrize(("name", "wire", "kind", "times"), CAPTURES)
+def test_what_is_classified_is_raised(
+    stage: Stage, name: str, wire: str, kind: str, times: int
+) -> None:
+    """At once, a server's failure after every try, a cut answer after one more."""
+    code = 0 if "opencode-run-max" in wire else 1
+    seen = stage.ask(name, plays={"wire": wire, "code": code}, retries=2)
+
+    assert (kind, times) == (type(seen.result).__name__, asked(seen))
+    assert MODULES[name] == type(seen.result).__module__.rpartition(".")[2]
+    assert seen.result.exit_code in (code, -1)  # where it had not exited yet, it was ended
+
+
+AGY = [
+    ("error: You are not logged into Antigravity", 1, "AuthenticationError", 1),
+    ("error: Your AI credits balance is too low", 1, "BillingError", 1),
+    ('AGY_ERROR: {"short_error":"busy","http_code":503}', 3, "ServerError", 2),
+    ("error: Individual quota reached. Resets in 2h0m0s.", 1, "RateLimitError", 1),
+]
+
+
+@pytest.mark.parametrize(("stderr", "code", "kind", "times"), AGY)
+def test_agys_words_are_classified(
+    stage: Stage, stderr: str, code: int, kind: str, times: int
+) -> None:
+    """By the lines of stderr that speak of the turn."""
+    plays = {"wire": "", "stderr": f"{stderr}\n", "code": code}
+    seen = stage.ask("AntigravityLLM", plays=plays, retries=1)
+
+    assert (kind, times) == (type(seen.result).__name__, asked(seen))
+
+
+def test_a_limit_says_when_it_is_lifted(stage: Stage) -> None:
+    """By the event that Claude Code prints, and by an API's header."""
+    wire = "claude_code/claude-code-usage-limit-429-subscription.jsonl"
+    error = stage.ask("ClaudeCodeLLM", plays={"wire": wire, "code": 1}).result
+    line = next(each for each in (VECTORS / wire).read_text().splitlines() if "resetsAt" in each)
+    resets = json.loads(line)["rate_limit_info"]["resetsAt"]
+    limited = stage.ask("GroqLLM", model="echo?fault=rate-limit&retry-after=7").result
+
+    assert datetime.fromtimestamp(resets, UTC) == error.reset_time
+    assert 1 == asked(stage.ask("ClaudeCodeLLM", plays={"wire": wire, "code": 1}))
+    assert 429 == limited.status_code
+    assert 7.0 == limited.retry_after
+
+
+def test_a_cut_answer_has_what_came(stage: Stage) -> None:
+    """``partial_text``; it is asked for twice, and the first half is not in the conversation."""
+    seen = stage.ask("OpenAICompatLLM", model="text?tokens=2&finish=length", retries=3)
+
+    assert "MaxOutputTokensError" == type(seen.result).__name__
+    assert seen.result.partial_text == seen.result.partial.text != ""
+    assert [["user"]] * 2 == [
+        [each["role"] for each in json.loads(request.body)["messages"]] for request in seen.requests
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "kind"),
+    [
+        ("OpenAICompatLLM", "echo?fault=context-length", "ContextLengthExceededError"),
+        ("OpenAICompatLLM", "echo?fault=insufficient-quota", "BillingError"),
+        ("OpenAICompatLLM", "echo?fault=invalid-key", "AuthenticationError"),
+        ("OpenAICompatLLM", "nonsense", "InvalidRequestError"),
+        ("OpenAICompatLLM", "echo?finish=content_filter", "InvalidRequestError"),
+        ("VertexGeminiLLM", "echo?fault=content-filter-finish", "ContentBlockedError"),
+        ("VertexGeminiLLM", "echo?status=403", "AuthenticationError"),
+        ("BedrockLLM", "echo?status=429", "RateLimitError"),
+    ],
+)
+def test_an_apis_errors_are_raised_at_once(stage: Stage, name: str, model: str, kind: str) -> None:
+    """Asking again helps none of them."""
+    seen = stage.ask(name, model=model)
+
+    assert (kind, 1) == (type(seen.result).__name__, asked(seen))
+
+
+@pytest.mark.parametrize("name", ["OpenAICompatLLM", *PROGRAMS])
+def test_what_nothing_classifies_is_returned(stage: Stage, name: str) -> None:
+    """After every try: no text, code -1, no success, and the last error."""
+    given: dict[str, Any] = {"plays": {"wire": "", "code": 0}}
+    if name not in PROGRAMS:
+        given = {"model": "echo?fault=bad-json"}
+    seen = stage.ask(name, retries=2, **given)
+    result = seen.result
+
+    assert 3 == asked(seen)
+    assert ("", -1, False) == (result.result, result.returncode, result.success)
+    assert type(result.error).__name__.startswith("Unknown")
+    assert pickle.loads(pickle.dumps(result)).error.__dict__ == result.error.__dict__
+
+
+def test_opencodes_code_is_its_own(stage: Stage) -> None:
+    """``returncode`` is the program's, as the seed says of it."""
+    plays = {"wire": "opencode/opencode-run-model-not-in-config.jsonl", "code": 1}
+    result = stage.ask("OpenCodeLLM", plays=plays, retries=0).result
+
+    assert (False, 1) == (result.success, result.returncode)
+
+
+def test_a_bound_of_ours_is_not_tried_again(stage: Stage) -> None:
+    """A run of too many steps would only be as long once more."""
+    seen = stage.ask("OpenAICompatLLM", model="tools", max_tool_iterations=2, retries=3)
+    tools = [each for each in seen.records if "tool_result" in each.getMessage()]
+
+    assert (True, 2) == (seen.result.success, asked(seen))
+    again = stage.ask("OpenAICompatLLM", model="tools", max_tool_iterations=1, retries=3)
+    assert isinstance(again.result.error.__cause__, LimitExceededError)
+    assert 1 == asked(again)
+    assert tools
+
+
+def test_an_answer_about_a_limit_is_an_answer(stage: Stage) -> None:
+    """Nothing looks at what a model wrote."""
+    said = "You've hit your limit: rate limit exceeded, 429"
+
+    assert said == stage.ask("OpenAICompatLLM", said).result.result
+
+
+def test_a_retry_goes_on_where_the_last_try_was(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a tool has done is not done again."""
+
+    def resolve(*_: object) -> Behavior:
+        second = len(stage.simulator.requests) - before == 2
+        return parse("tools?status=500" if second else "tools")
+
+    before, called = len(stage.simulator.requests), list[int]()
+    monkeypatch.setattr(Rules, "resolve", resolve)
+
+    def act(x: int) -> str:
+        """Do it once."""
+        called.append(x)
+        return "done"
+
+    llm = OpenAICompatLLM("any", base_url=f"{stage.url}/v1", api_key="k")
+    seen = stage.seen(llm, "act", [act])
+    llm.close()
+
+    assert (True, 3, 1) == (seen.result.success, asked(seen), len(called))
+
+
+def test_a_wrong_prompt_is_said_at_once() -> None:
+    """A prompt is a str, a backend one of two, a program must be there."""
+    with pytest.raises(UsageError, match="a prompt is a str, not list"):
+        OpenAICompatLLM("m").prompt(["x"])  # type: ignore[arg-type]  # that is what is tested
+    with pytest.raises(ConfigurationError, match='"cli" or "api"'):
+        ClaudeCodeLLM(backend="sdk")
+    with pytest.raises(ConfigurationError, match="cannot start"):
+        CodexLLM(codex_bin="no-such-program").prompt("x")
+
+
+def test_what_is_retried_is_logged(stage: Stage) -> None:
+    """A warning for each try that failed, without what was said."""
+    seen = stage.ask("OpenAICompatLLM", model="echo?status=500", retries=1)
+    warned = [r.getMessage() for r in seen.records if r.levelno == logging.WARNING]
+
+    assert [
+        "try 1: ServerError; once more in 0.000 s",
+        "try 2: ServerError; no more tries",
+    ] == warned
