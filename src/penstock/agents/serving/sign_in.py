@@ -53,7 +53,8 @@ class Subscription:
             self._agent = codex(
                 directory=self._folder.name,
                 ephemeral=True,
-                environment=dict(self._home()),
+                # A key of Codex' own would come before the subscription; an empty one is none.
+                environment={"CODEX_API_KEY": "", **self._home()},
             )
         return self._agent
 
