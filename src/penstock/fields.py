@@ -60,7 +60,7 @@ class Lines:
     """Messages as a conversation keeps them: the JSON of each on a line of its own."""
 
     data: bytes = field(repr=False)
-    """Whole lines, each with its newline; checked when they were kept."""
+    """Whole lines, a newline between each two; checked when they were kept."""
 
 
 @dataclass(frozen=True, slots=True)

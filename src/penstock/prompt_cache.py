@@ -148,7 +148,7 @@ class _Kept(_Async):
         take = _taking(self)
         async for block in self._messages.blocks():
             if isinstance(block, Lines):
-                for line in block.data[:-1].split(b"\n"):
+                for line in block.data.split(b"\n"):
                     take(line)
             elif not isinstance(block, Streamed):
                 take(_json_of(block))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -259,10 +260,32 @@ def test_a_later_form_is_refused(tmp_path: Path, name: str) -> None:
         SyncConversation.open(path)
 
 
-def test_the_files_are_the_owners_only(tmp_path: Path) -> None:
-    """A conversation is private."""
-    path = tmp_path / "chat.jsonl"
+@posix
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_the_files_are_the_owners_only(tmp_path: Path, suffix: str) -> None:
+    """A conversation is private, with all that is kept beside it, and stays so when rewritten."""
+    path = tmp_path / f"chat{suffix}"
     with SyncConversation.open(path) as kept:
-        kept.append(say(0))
+        kept.extend([say(0), say(1)])
+        kept.note(title="secret")
+        kept.redact(0)
+        kept.delete(1)
+        modes = {file.name: oct(file.stat().st_mode & 0o777) for file in tmp_path.iterdir()}
 
-    assert "0o600" == oct(os.stat(path).st_mode & 0o777)
+    assert {"0o600"} == {*modes.values()}, modes
+
+
+def test_many_may_make_one_sqlite_file_at_once(tmp_path: Path) -> None:
+    """Whoever comes first makes it; the others wait, and find it made."""
+    for number in range(4):
+        path = tmp_path / f"{number}.db"
+        ready = threading.Barrier(6)
+
+        def make(path: Path = path, ready: threading.Barrier = ready) -> int:
+            ready.wait(timeout=20)
+            with SyncConversation.open(path) as kept:
+                return kept.append(say(0))
+
+        with ThreadPoolExecutor(6) as pool:
+            made = [pool.submit(make) for _ in range(6)]
+        assert [0, 1, 2, 3, 4, 5] == sorted(each.result() for each in made)

@@ -99,7 +99,7 @@ def test_a_pass_over_messages_that_are_taken_out_is_an_error(tmp_path: Path, nam
         next(messages)
         kept.truncate(100)
 
-        with pytest.raises(ConversationError, match="truncated while") as caught:
+        with pytest.raises(ConversationError, match="while it was read") as caught:
             list(messages)
         assert "changed" == caught.value.code
 

@@ -125,7 +125,7 @@ def test_messages_may_be_typed_or_ready(reopen: Open) -> None:
     kept.append(Raw(b'{ "role": "user",\n "content": "b\\n" }'))
 
     assert [{"role": "user", "content": "a"}, {"role": "user", "content": "b\n"}] == list(kept)
-    assert [b'{"role":"user","content":"b\\n"}\n'] == [
+    assert [b'{"role":"user","content":"b\\n"}'] == [
         block.data for block in kept.kept(1) if isinstance(block, Lines)
     ]
 

@@ -139,7 +139,7 @@ class Told:
 @pytest.mark.asyncio
 async def test_only_a_role_and_a_text_is_told_unopened(line: bytes, plain: bool) -> None:
     """Whatever else a line may be."""
-    (found,) = [each async for each in grouped(Told(line + b"\n"))]
+    (found,) = [each async for each in grouped(Told(line))]
 
     assert plain == isinstance(found, Texts)
     assert json.loads(line) == (found.pop() if isinstance(found, Texts) else found)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from penstock.conversations.canonical import Message as Kept
-    from penstock.conversations.stores import Large, Metadata, Store
+    from penstock.conversations.stores import Blocks, Metadata, Store
     from penstock.conversations.tokens import TokenCounter
     from penstock.conversations.windows import Window
     from penstock.fields import Lines, Streamed
@@ -167,7 +167,7 @@ class SyncConversation:
         """Return one pass over the messages as they are kept: what the encoder sends."""
         return sent(self.store, self.store.whole)
 
-    def kept(self, start: int = 0, stop: int | None = None) -> Iterator[Lines | Large]:
+    def kept(self, start: int = 0, stop: int | None = None) -> Blocks:
         """Return the messages as they are kept, as many at once as fit a block."""
         if start == 0 and stop is None:
             return self.store.whole()

@@ -98,7 +98,7 @@ def whole_lines(
     """
     for block in blocks:
         if isinstance(block, Lines) and not is_referring(block.data):
-            yield [block.data], block.data.count(b"\n")
+            yield [block.data, b"\n"], block.data.count(b"\n") + 1
             continue
         if not isinstance(block, Lines) and not is_referring(next(block.pieces())):
             yield chain(block.pieces(), [b"\n"]), 1

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from penstock.conversations.stores import Chained
+
 if TYPE_CHECKING:
-    from penstock.conversations.lines import Blocks, LineFile
-    from penstock.conversations.stores import Large
-    from penstock.fields import Lines
+    from penstock.conversations.lines import LineFile
 
 __all__ = ["Chain"]
 
@@ -38,11 +38,11 @@ class Chain:
         """Return how many lines there are."""
         return sum(file.count() for file in self.files)
 
-    def whole(self) -> ChainBlocks:
+    def whole(self) -> Chained:
         """Return every line; unlike `blocks` it counts none of them."""
-        return ChainBlocks([file.blocks(0, file.end) for file in self.files])
+        return Chained([file.blocks(0, file.end) for file in self.files])
 
-    def blocks(self, start: int, stop: int) -> ChainBlocks:
+    def blocks(self, start: int, stop: int) -> Chained:
         """Return the lines from number `start` to before `stop`."""
         found = []
         for file in self.files:
@@ -51,7 +51,7 @@ class Chain:
             if first < last:
                 found.append(file.blocks(file.offset(first), file.offset(last)))
             start, stop = start - count, stop - count
-        return ChainBlocks(found)
+        return Chained(found)
 
     def backwards(self, stop: int) -> Iterator[bytes]:
         """Return the lines before number `stop`, the last first."""
@@ -69,24 +69,3 @@ class Chain:
             if count > 0:
                 yield file, file.offset(count)
             index -= count
-
-
-class ChainBlocks:
-    """The blocks of several files, one behind the other."""
-
-    def __init__(self, blocks: Sequence[Blocks]) -> None:
-        self._left = list(reversed(blocks))
-
-    def __iter__(self) -> Iterator[Lines | Large]:
-        return self
-
-    def __next__(self) -> Lines | Large:
-        while self._left:
-            for block in self._left[-1]:
-                return block
-            self._left.pop()
-        raise StopIteration
-
-    def ready(self) -> bool:
-        """Whether the next block can be had without waiting for a disk."""
-        return not self._left or self._left[-1].ready()

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from penstock.conversations.canonical import BLOCK
-from penstock.conversations.handles import Handle
+from penstock.conversations.handles import Handle, private
 from penstock.conversations.locks import try_lock
 from penstock.conversations.stores import failed
 from penstock.errors import ConversationError
@@ -124,10 +124,12 @@ class MessageFile:
         """
         fresh = self.path.with_name(f"{self.path.name}.{os.getpid()}.new")
         try:
-            with fresh.open("wb") as file:
+            with open(fresh, "wb", opener=private) as file:
                 write(file.write)
                 file.flush()
                 os.fsync(file.fileno())
+            if self.handle.number >= 0:
+                fresh.chmod(os.fstat(self.handle.number).st_mode & 0o777)
             descriptor = os.open(fresh, os.O_RDWR | _FLAGS)
             try_lock(descriptor)  # before anybody else can open it by its name
             fresh.replace(self.path)
@@ -180,7 +182,7 @@ class MessageFile:
         aside = self.path.with_name(self.path.name + ".torn")
         left = self.torn
         try:
-            with aside.open("ab") as file:
+            with open(aside, "ab", opener=private) as file:
                 while left > 0:
                     at = self.end + self.torn - left
                     data = self.handle.read(at, min(BLOCK, left))

@@ -7,7 +7,12 @@ import os
 from penstock.conversations.stores import failed
 from penstock.errors import ConversationError
 
-__all__ = ["Handle"]
+__all__ = ["Handle", "private"]
+
+
+def private(path: str, flags: int) -> int:
+    """Open a file that, where it is made, is its owner's only: an ``opener`` for `open`."""
+    return os.open(path, flags, 0o600)
 
 
 class Handle:

@@ -28,7 +28,7 @@ from penstock.fields import Lines
 
 if TYPE_CHECKING:
     from penstock.conversations.canonical import Message
-    from penstock.conversations.stores import Large, Metadata
+    from penstock.conversations.stores import Chained, Metadata
 
 __all__ = ["JSONLStore"]
 
@@ -101,7 +101,7 @@ class JSONLStore:
                 self._dirty = True
             return self._chain.shared + first
 
-    def blocks(self, start: int, stop: int) -> Iterator[Lines | Large]:
+    def blocks(self, start: int, stop: int) -> Chained:
         """Return the messages from `start` to before `stop`, as many at once as fit a block.
 
         Raises:
@@ -111,7 +111,7 @@ class JSONLStore:
             self._vouch()
             return self._chain.blocks(start, stop)
 
-    def whole(self) -> Iterator[Lines | Large]:
+    def whole(self) -> Chained:
         """Return all messages; unlike `blocks` it counts none of them."""
         with self._lock:
             self._vouch()
@@ -269,7 +269,7 @@ class JSONLStore:
         if at == self._lines.end:
             return
         for block in self._lines.blocks(at, self._lines.end):
-            whole = block.data[:-1] if isinstance(block, Lines) else b"".join(block.pieces())
+            whole = block.data if isinstance(block, Lines) else b"".join(block.pieces())
             for line in whole.split(b"\n"):
                 try:
                     _check(line)

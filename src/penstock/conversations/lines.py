@@ -91,9 +91,9 @@ class LineFile:
             return offset + place + 1
         return offset
 
-    def blocks(self, start: int, stop: int) -> Blocks:
+    def blocks(self, start: int, stop: int) -> LineBlocks:
         """Return the lines between two offsets, as many at once as fit a block."""
-        return Blocks(self, start, stop)
+        return LineBlocks(self, start, stop)
 
     def backwards(self, stop: int) -> Iterator[bytes]:
         """Return the lines before the offset `stop`, the last first, without their newlines."""
@@ -124,12 +124,12 @@ class LineFile:
             )
         return data
 
-    def cached(self, offset: int) -> bool:
-        """Whether the byte at `offset` is in the page cache; False where that is not known."""
+    def fill(self, offset: int, buffer: memoryview) -> bool:
+        """Read what is in the page cache at `offset`; False unless that is all of `buffer`."""
         if _NO_WAIT is None:
             return False
         try:
-            return os.preadv(self._handle.number, [bytearray(1)], offset, _NO_WAIT) == 1
+            return os.preadv(self._handle.number, [buffer], offset, _NO_WAIT) == len(buffer)
         except OSError:  # EAGAIN: it would have to wait; or a file system that cannot tell
             return False
 
@@ -180,13 +180,15 @@ class LineFile:
             self._step *= 2
 
 
-class Blocks:
+class LineBlocks:
     """The lines between two offsets of a file, a block at a time; see `LineFile.blocks`."""
 
     def __init__(self, file: LineFile, start: int, stop: int) -> None:
         self._file = file
         self._start = start
         self._stop = stop
+        self._buffer = bytearray()
+        self._filled = 0
 
     def __iter__(self) -> Iterator[Lines | Large]:
         return self
@@ -195,17 +197,26 @@ class Blocks:
         start, file = self._start, self._file
         if start >= self._stop:
             raise StopIteration
-        data = file.read(start, min(BLOCK, self._stop - start))
-        end = data.rfind(b"\n") + 1
-        if end:
-            self._start += end
-            return Lines(data if end == len(data) else data[:end])
-        self._start = file.line_end(start + len(data))
+        data, size = self._data()
+        end = data.rfind(b"\n", 0, size)
+        if end >= 0:
+            self._start += end + 1
+            return Lines(bytes(memoryview(data)[:end]))
+        self._start = file.line_end(start + size)
         return file.large(start, self._start - start - 1)
 
+    def _data(self) -> tuple[bytes | bytearray, int]:
+        """Return the next bytes, and how many of them count."""
+        filled, self._filled = self._filled, 0
+        if filled:
+            return self._buffer, filled
+        data = self._file.read(self._start, min(BLOCK, self._stop - self._start))
+        return data, len(data)
+
     def ready(self) -> bool:
-        """Whether the next block can be had without waiting for the disk."""
-        last = min(self._start + BLOCK, self._stop) - 1
-        return self._start >= self._stop or (
-            self._file.cached(self._start) and self._file.cached(last)
-        )
+        """Whether the next block can be had without waiting for the disk: it is read by now."""
+        size = min(BLOCK, self._stop - self._start)
+        if size > 0 and not self._filled:
+            self._buffer = self._buffer or bytearray(size)
+            self._filled = size * self._file.fill(self._start, memoryview(self._buffer)[:size])
+        return size <= 0 or self._filled > 0

@@ -8,12 +8,12 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from penstock.conversations.canonical import BLOCK
-from penstock.conversations.stores import merged
+from penstock.conversations.stores import Ready, merged
 from penstock.fields import Lines
 
 if TYPE_CHECKING:
     from penstock.conversations.canonical import Message
-    from penstock.conversations.stores import Metadata
+    from penstock.conversations.stores import Blocks, Metadata
 
 __all__ = ["MemoryStore"]
 
@@ -49,21 +49,24 @@ class MemoryStore:
             self._size += sum(map(len, lines))
             return first
 
-    def blocks(self, start: int, stop: int) -> Iterator[Lines]:
+    def blocks(self, start: int, stop: int) -> Blocks:
         """Return the messages from `start` to before `stop`, as many at once as fit a block."""
+        return Ready(self._blocks(start, min(stop, len(self._lines))))
+
+    def _blocks(self, start: int, stop: int) -> Iterator[Lines]:
         block: list[bytes] = []
         room = BLOCK
-        for index in range(start, min(stop, len(self._lines))):
+        for index in range(start, stop):
             line = self._lines[index]
             if block and len(line) > room:
-                yield Lines(b"".join(block))
+                yield Lines(b"".join(block)[:-1])
                 block, room = [], BLOCK
             block.append(line)
             room -= len(line)
         if block:
-            yield Lines(b"".join(block))
+            yield Lines(b"".join(block)[:-1])
 
-    def whole(self) -> Iterator[Lines]:
+    def whole(self) -> Blocks:
         """Return all messages."""
         return self.blocks(0, len(self._lines))
 

@@ -16,10 +16,30 @@ from penstock.conversations.canonical import BLOCK
 if TYPE_CHECKING:
     from penstock.conversations.canonical import Message
 
-__all__ = ["Run", "add", "cut", "find", "remove", "replace", "runs_of", "tidy"]
+__all__ = [
+    "AHEAD",
+    "Run",
+    "add",
+    "cut",
+    "find",
+    "read",
+    "remove",
+    "replace",
+    "runs_of",
+    "size",
+    "tidy",
+    "within",
+]
 
+AHEAD = 3
+"""Runs that are read at once: a statement costs half of what reading a block does."""
 _MOST_LOOSE = 128
 """Small runs at a conversation's end, before they are put together."""
+_FROM = (
+    "conversation = ? AND first >="
+    " COALESCE((SELECT MAX(first) FROM runs WHERE conversation = ? AND first <= ?), ?)"
+)
+"""From the run on that has a message's number, which is asked for twice."""
 
 
 class Run(NamedTuple):
@@ -45,9 +65,8 @@ def runs_of(
     """Yield the runs with messages from number `start` to before `stop`, a few rows at once."""
     while start < stop:
         rows = database.execute(
-            "SELECT id, first, count, LENGTH(data) FROM runs WHERE conversation = ? AND first >="
-            " COALESCE((SELECT MAX(first) FROM runs WHERE conversation = ? AND first <= ?), ?)"
-            " AND first < ? ORDER BY first LIMIT 64",
+            f"SELECT id, first, count, LENGTH(data) FROM runs WHERE {_FROM} AND first < ?"
+            " ORDER BY first LIMIT 64",
             (conversation, conversation, start, start, stop),
         ).fetchall()
         if not rows:
@@ -58,6 +77,42 @@ def runs_of(
                 return  # the last that there is
             start = run.first + run.messages
             yield run
+
+
+def read(
+    database: sqlite3.Connection, conversation: int, start: int, stop: int
+) -> list[tuple[Run, bytes | None]]:
+    """Return the next `AHEAD` runs of those with messages from number `start` to before `stop`.
+
+    Each comes with its lines, a newline between each two; with None where it is large.
+    """
+    rows = database.execute(
+        "SELECT id, first, count, LENGTH(data),"
+        " CASE WHEN LENGTH(data) <= ? THEN SUBSTR(data, 1, LENGTH(data) - 1) END"
+        f" FROM runs WHERE {_FROM} AND first < ? ORDER BY first LIMIT ?",
+        (BLOCK, conversation, conversation, start, start, stop, AHEAD),
+    )
+    found = [(Run(*row[:4]), row[4]) for row in rows]
+    return [each for each in found if each[0].first + each[0].messages > start]
+
+
+def within(run: Run, data: bytes, start: int, stop: int) -> bytes:
+    """Return the lines of `run` from message number `start` to before `stop`."""
+    first, last = max(start - run.first, 0), stop - run.first
+    if not first and last >= run.messages:
+        return data
+    return b"\n".join(data.split(b"\n")[first:last])
+
+
+def size(database: sqlite3.Connection, conversation: int, start: int, stop: int) -> int:
+    """Return the bytes of the lines from message number `start` to before `stop`."""
+    total = 0
+    for run in runs_of(database, conversation, start, stop):
+        total += run.size
+        if start > run.first or run.first + run.messages > stop:
+            [(_, data)] = read(database, conversation, run.first, run.first + 1)
+            total += len(within(run, data or b"", start, stop)) + 1 - run.size
+    return total
 
 
 def find(database: sqlite3.Connection, conversation: int, index: int) -> tuple[Run, list[bytes]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from time import monotonic, sleep
 
 from penstock.errors import ConversationError
 
@@ -44,6 +45,8 @@ _CACHE = 256
 """KiB of pages in memory; SQLite's default is 2,000, and a conversation is read once through."""
 _PAGE = 8192
 """Bytes of a page; a run has several, and half as many cost less to read than the default's."""
+_BUSY, _AGAIN = 30.0, 0.01
+"""Seconds for which another process is waited for, and after which it is tried again."""
 VERSION = len(_STEPS)
 """The present version."""
 
@@ -60,9 +63,11 @@ def prepare(database: sqlite3.Connection, name: str, *, sync: bool) -> None:
         ConversationError: It is another program's, or of a later version.
         sqlite3.Error: It is no database, or cannot be written.
     """
+    database.execute("BEGIN")  # all three as they were at one time: another may be making the file
     whose = database.execute("PRAGMA application_id").fetchone()[0]
     version = database.execute("PRAGMA user_version").fetchone()[0]
     tables = database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
+    database.execute("COMMIT")
     if whose != APPLICATION_ID and tables:
         raise ConversationError(f"{name} is another program's database", code="damaged")
     if version > VERSION:
@@ -71,11 +76,29 @@ def prepare(database: sqlite3.Connection, name: str, *, sync: bool) -> None:
             code="damaged",
         )
     database.execute(f"PRAGMA page_size = {_PAGE}")  # of a file that is still to be made
-    database.execute("PRAGMA journal_mode = WAL")
+    _log_ahead(database)
     database.execute(f"PRAGMA cache_size = -{_CACHE}")
     database.execute(f"PRAGMA synchronous = {'FULL' if sync else 'NORMAL'}")
     if version < VERSION:
         _migrate(database)
+
+
+def _log_ahead(database: sqlite3.Connection) -> None:
+    """Have what is written logged ahead, so that readers and a writer do not wait for each other.
+
+    While another process does it for the same new file SQLite says that it is busy, and does not
+    wait as it does elsewhere (https://sqlite.org/c3ref/busy_handler.html).
+    """
+    until = monotonic() + _BUSY
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or monotonic() > until:
+                raise
+            sleep(_AGAIN)
+        else:
+            return
 
 
 def _migrate(database: sqlite3.Connection) -> None:

@@ -7,20 +7,17 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from penstock.conversations.references import Notes, is_referring, message_in
-from penstock.conversations.stores import Large, lines_of
+from penstock.conversations.stores import lines_of
 from penstock.fields import Lines, Streamed
 
 if TYPE_CHECKING:
-    from penstock.conversations.stores import Store
+    from penstock.conversations.stores import Blocks, Large, Store
 
 __all__ = ["decoded", "in_thread", "messages_of", "sent"]
 
 # A message of the OpenAI shape.
 Json: TypeAlias = Any
 T = TypeVar("T")
-
-_AHEAD = 3
-"""Blocks that are read in one visit to a worker thread, which costs as much as copying one."""
 
 
 async def in_thread(call: Callable[..., T], *arguments: Any) -> T:  # Any: what `call` takes
@@ -45,40 +42,30 @@ async def decoded(blocks: Iterator[Lines | Large], notes: Notes) -> AsyncGenerat
 
 
 async def sent(
-    store: Store, blocks: Callable[[], Iterator[Lines | Large]]
+    store: Store, blocks: Callable[[], Blocks]
 ) -> AsyncGenerator[Lines | Streamed | dict[str, Json], None]:
     """Yield `blocks` of a store as the encoder takes them, read in a worker thread.
 
     A message that refers to files comes as a dict, with typed parts in it.
     """
     source = await in_thread(blocks)
-    ready = getattr(source, "ready", None)
     while True:
-        # A thread costs more than copying a block that is in the page cache.
-        now = ready is not None and ready()
-        found = _some(source, 1) if now else await in_thread(_some, source, _AHEAD)
-        if not found:
+        # A visit to a thread costs more than copying a block that is in memory.
+        block = next(source, None) if source.ready() else await in_thread(next, source, None)
+        if block is None:
             return
-        found.reverse()
-        while found:
-            block = found[-1]
-            if isinstance(block, Lines) and not is_referring(block.data):
-                del block  # what was taken is held by nobody here
-                yield found.pop()  # type: ignore[misc]  # it is `Lines`
-                continue
-            found.pop()
-            if isinstance(block, Lines):
-                for each in await in_thread(_opened, block.data, store.metadata):
-                    yield each
-            elif is_referring(await in_thread(next, block.pieces())):
-                line = await in_thread(b"".join, block.pieces())
-                yield await in_thread(message_in, line, store.metadata)
-            else:
-                yield Streamed(_opens(block), block.size)
-
-
-def _some(source: Iterator[Lines | Large], most: int) -> list[Lines | Large]:
-    return list(islice(source, most))
+        if isinstance(block, Lines) and not is_referring(block.data):
+            held = [block]
+            del block  # what was taken is held by nobody here
+            yield held.pop()
+        elif isinstance(block, Lines):
+            for each in await in_thread(_opened, block.data, store.metadata):
+                yield each
+        elif is_referring(await in_thread(next, block.pieces())):
+            line = await in_thread(b"".join, block.pieces())
+            yield await in_thread(message_in, line, store.metadata)
+        else:
+            yield Streamed(_opens(block), block.size)
 
 
 def _messages(blocks: Iterator[Lines | Large], notes: Notes) -> list[Json]:
@@ -88,8 +75,7 @@ def _messages(blocks: Iterator[Lines | Large], notes: Notes) -> list[Json]:
 def _opened(data: bytes, notes: Notes) -> list[Lines | dict[str, Json]]:
     """Return the messages of a block, of which some refer to files."""
     return [
-        message_in(line, notes) if is_referring(line) else Lines(line + b"\n")
-        for line in data[:-1].split(b"\n")
+        message_in(line, notes) if is_referring(line) else Lines(line) for line in data.split(b"\n")
     ]
 
 

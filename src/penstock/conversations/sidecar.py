@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from penstock.conversations.handles import private
 from penstock.conversations.stores import Metadata, failed
 from penstock.errors import ConversationError
 
@@ -85,7 +86,8 @@ class Sidecar:
         path = _path(messages)
         fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
         try:
-            fresh.write_text(json.dumps(asdict(self), ensure_ascii=False), "utf-8")
+            with open(fresh, "w", encoding="utf-8", opener=private) as file:
+                json.dump(asdict(self), file, ensure_ascii=False)
             fresh.replace(path)
         except OSError as error:
             fresh.unlink(missing_ok=True)

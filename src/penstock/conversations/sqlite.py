@@ -12,20 +12,21 @@ written and read as an incremental BLOB, a block at a time
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import partial
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from penstock.conversations import runs
 from penstock.conversations.canonical import BLOCK
+from penstock.conversations.handles import private
+from penstock.conversations.runblocks import RunBlocks
 from penstock.conversations.schema import prepare
-from penstock.conversations.stores import Large, merged
+from penstock.conversations.stores import Chained, merged
 from penstock.errors import ConversationError
-from penstock.fields import Lines
 
 if TYPE_CHECKING:
     from penstock.conversations.canonical import Message
@@ -35,10 +36,6 @@ __all__ = ["SQLiteStore"]
 
 _BUSY = 30.0
 """Seconds that a writer waits for another."""
-
-
-_AHEAD = 512
-"""Messages whose runs are looked up at once."""
 _CODES = {
     sqlite3.SQLITE_FULL: "disk_full",
     sqlite3.SQLITE_IOERR_WRITE: "disk_full",  # a file may not grow: RLIMIT_FSIZE
@@ -68,6 +65,8 @@ class SQLiteStore:
         self._sync = sync
         self._lock = RLock()
         self._closed = False
+        with suppress(OSError):  # SQLite says better what is wrong
+            os.close(private(os.fspath(path), os.O_RDWR | os.O_CREAT))
         with self._reported("open"):
             self._database = sqlite3.connect(
                 path, timeout=_BUSY, isolation_level=None, check_same_thread=False
@@ -90,10 +89,7 @@ class SQLiteStore:
         with self._lock, self._reported("read"):
             total = 0
             for owner, start, stop in self._ranges(0, self._length()):
-                for run in runs.runs_of(self._database, owner, start, stop):
-                    whole = start <= run.first and run.first + run.messages <= stop
-                    part = None if whole else self._lines(run, start, stop)
-                    total += run.size if part is None else len(part.data)
+                total += runs.size(self._database, owner, start, stop)
             return total
 
     def append(self, messages: Sequence[Message]) -> int:
@@ -113,14 +109,13 @@ class SQLiteStore:
             )
             return first
 
-    def blocks(self, start: int, stop: int) -> Iterator[Lines | Large]:
+    def blocks(self, start: int, stop: int) -> Chained:
         """Return the messages from `start` to before `stop`, as many at once as fit a block."""
         with self._lock, self._reported("read"):
             ranges = self._ranges(start, min(stop, self._length()))
-        for owner, first, last in ranges:
-            yield from self._blocks(owner, first, last)
+        return Chained(self._blocks(*each) for each in ranges)
 
-    def whole(self) -> Iterator[Lines | Large]:
+    def whole(self) -> Chained:
         """Return all messages."""
         return self.blocks(0, self.length())
 
@@ -263,35 +258,12 @@ class SQLiteStore:
             (length, length, self._id),
         )
 
-    def _blocks(self, owner: int, start: int, stop: int) -> Iterator[Lines | Large]:
-        while start < stop:
+    def _blocks(self, owner: int, start: int, stop: int) -> RunBlocks:
+        def read(start: int) -> list[tuple[runs.Run, bytes | None]]:
             with self._lock, self._reported("read"):
-                found = list(runs.runs_of(self._database, owner, start, min(stop, start + _AHEAD)))
-            if not found:
-                raise ConversationError(
-                    f"{self._path.name} was truncated while it was read", code="changed"
-                )
-            for run in found:
-                if run.large:
-                    yield Large(run.size - 1, partial(self._pieces, run.id, run.size - 1))
-                else:
-                    with self._lock, self._reported("read"):
-                        lines = self._lines(run, start, stop)
-                    if lines is None:
-                        break  # put together with others meanwhile: look again
-                    yield lines
-                start = run.first + run.messages
+                return runs.read(self._database, owner, start, stop)
 
-    def _lines(self, run: runs.Run, start: int, stop: int) -> Lines | None:
-        """Return the messages of `run` from number `start` to before `stop`; None if it is gone."""
-        row = self._database.execute("SELECT data FROM runs WHERE id = ?", (run.id,)).fetchone()
-        if row is None:
-            return None
-        data: bytes = row[0]
-        first, last = max(start - run.first, 0), stop - run.first
-        if first or last < run.messages:
-            data = b"\n".join([*data[:-1].split(b"\n")[first:last], b""])
-        return Lines(data)
+        return RunBlocks(read, self._pieces, (start, stop), name=self._path.name)
 
     def _pieces(self, row: int, size: int) -> Iterator[bytes]:
         at = 0

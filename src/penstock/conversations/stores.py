@@ -15,7 +15,18 @@ from penstock.fields import Lines
 if TYPE_CHECKING:
     from penstock.conversations.canonical import Message
 
-__all__ = ["Large", "Metadata", "Store", "failed", "lines_of", "merged", "positions"]
+__all__ = [
+    "Blocks",
+    "Chained",
+    "Large",
+    "Metadata",
+    "Ready",
+    "Store",
+    "failed",
+    "lines_of",
+    "merged",
+    "positions",
+]
 
 Metadata: TypeAlias = "dict[str, Any]"
 """What the caller notes of a conversation. Any: JSON."""
@@ -31,6 +42,68 @@ class Large(NamedTuple):
     """Bytes of its JSON."""
     pieces: Callable[[], Iterator[bytes]]
     """Returns one pass over them, a block at a time."""
+
+
+class Blocks(Protocol):
+    """Messages as they are kept, a block at a time."""
+
+    def __iter__(self) -> Iterator[Lines | Large]:
+        """Return itself."""
+        ...
+
+    def __next__(self) -> Lines | Large:
+        """Return the next messages, as many at once as fit a block."""
+        ...
+
+    def ready(self) -> bool:
+        """Whether the next block, or the end, can be had without waiting for a disk."""
+        ...
+
+
+class Ready:
+    """Blocks that nobody waits for.
+
+    Args:
+        blocks: The blocks.
+    """
+
+    def __init__(self, blocks: Iterator[Lines | Large]) -> None:
+        self._blocks = blocks
+
+    def __iter__(self) -> Iterator[Lines | Large]:
+        return self
+
+    def __next__(self) -> Lines | Large:
+        return next(self._blocks)
+
+    def ready(self) -> bool:
+        """Say that the next block can be had."""
+        return True
+
+
+class Chained:
+    """The blocks of several sources, one behind the other.
+
+    Args:
+        sources: The sources; each is only asked for once those before it are at their end.
+    """
+
+    def __init__(self, sources: Iterable[Blocks]) -> None:
+        self._sources = iter(sources)
+        self._source: Blocks = Ready(iter(()))
+
+    def __iter__(self) -> Iterator[Lines | Large]:
+        return self
+
+    def __next__(self) -> Lines | Large:
+        while True:
+            for block in self._source:
+                return block
+            self._source = next(self._sources)
+
+    def ready(self) -> bool:
+        """Whether the next block can be had without waiting for a disk."""
+        return self._source.ready()
 
 
 class Store(Protocol):
@@ -54,11 +127,11 @@ class Store(Protocol):
         """
         ...
 
-    def blocks(self, start: int, stop: int) -> Iterator[Lines | Large]:
+    def blocks(self, start: int, stop: int) -> Blocks:
         """Return the messages from `start` to before `stop`, as many at once as fit a block."""
         ...
 
-    def whole(self) -> Iterator[Lines | Large]:
+    def whole(self) -> Blocks:
         """Return all messages, without counting them."""
         ...
 
@@ -128,6 +201,6 @@ def lines_of(blocks: Iterable[Lines | Large]) -> Iterator[bytes]:
     """Yield the JSON of each message of `blocks`."""
     for block in blocks:
         if isinstance(block, Lines):
-            yield from block.data[:-1].split(b"\n")
+            yield from block.data.split(b"\n")
         else:
             yield b"".join(block.pieces())

@@ -16,13 +16,13 @@ import msgspec
 from penstock.conversations.canonical import message_of
 from penstock.conversations.references import message_in
 from penstock.conversations.sending import decoded, messages_of, sent
-from penstock.conversations.stores import lines_of
+from penstock.conversations.stores import Chained, Ready, lines_of
 from penstock.conversations.tokens import TokenCounter, tokens_of
 from penstock.errors import ConfigurationError
 from penstock.fields import Lines
 
 if TYPE_CHECKING:
-    from penstock.conversations.stores import Large, Store
+    from penstock.conversations.stores import Blocks, Store
     from penstock.fields import Streamed
 
 __all__ = [
@@ -95,13 +95,14 @@ class Window:
         """Return one pass over the messages as they are kept: what the encoder sends."""
         return sent(self.store, self.kept)
 
-    def kept(self) -> Iterator[Lines | Large]:
-        """Yield the blocks of the view, for a thread that may wait."""
-        for each in self.ranges:
-            if each.message is None:
-                yield from self.store.blocks(each.start, each.stop)
-            else:
-                yield Lines(b"".join([*message_of(each.message).pieces(), b"\n"]))
+    def kept(self) -> Blocks:
+        """Return the blocks of the view, for a thread that may wait."""
+        return Chained(self._blocks(each) for each in self.ranges)
+
+    def _blocks(self, each: Range) -> Blocks:
+        if each.message is None:
+            return self.store.blocks(each.start, each.stop)
+        return Ready(iter([Lines(b"".join(message_of(each.message).pieces()))]))
 
 
 def pinned(store: Store) -> list[int]:

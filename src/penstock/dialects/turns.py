@@ -206,6 +206,8 @@ class _Pass:
         """What that message says, where it was asked for that."""
         self._texts: Texts | None = None
         """What is left of texts that were pulled together."""
+        self._ahead: Json = None
+        """What was pulled to see whether it goes on with those; None for nothing."""
         self._nested: Callable[[Steps], Json] = iter
 
     def over(self, messages: Iterator[Json]) -> Iterator[tuple[str, Json]]:
@@ -268,12 +270,22 @@ class _Pass:
                 yield speaker.turn(role, parts)
 
     def _last_of(self, texts: Texts) -> Generator[Any, Any, Json]:
-        """Say the turns of `texts` that are whole, and return the first message of the last."""
-        count, whole = texts.whole(self._speaker.plain)
-        if whole is not None:
-            self._place.index += count
-            yield whole
-        self._texts = texts
+        """Say the turns of `texts` that are whole, and return the first message of the last.
+
+        Where texts of another side follow, that one is whole, too, and said with them.
+        """
+        plain = self._speaker.plain
+        while True:
+            count, whole = texts.whole(plain)
+            if whole is not None:
+                self._place.index += count
+                yield whole
+                del whole
+            following = yield NEXT
+            if type(following) is not Texts or following.role == texts.role:
+                break
+            texts = texts.before(following)
+        self._texts, self._ahead = texts, following
         return self._open(texts.pop())
 
     def _is_of_another(self, following: Json, role: str) -> bool:
@@ -294,7 +306,9 @@ class _Pass:
         """Return what follows in a turn: a message, `END`, or texts that are another's turn."""
         texts, self._texts = self._texts, None
         if not texts:
-            pulled = yield NEXT
+            pulled, self._ahead = self._ahead, None
+            if pulled is None:
+                pulled = yield NEXT
             if type(pulled) is not Texts:
                 return pulled if pulled is END else self._open(pulled)
             texts = pulled

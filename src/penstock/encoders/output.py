@@ -60,14 +60,14 @@ class Output:
         pieces, self.ready = self.ready, []
         return pieces
 
-    def _cut(self, part: bytes) -> Part:
+    def _cut(self, part: bytes) -> bytes:
         """Cut whole pieces off `part` and return its rest."""
         start = 0
         while len(part) - start > self.size:
             end = safe_end(part, start, start + self.size)
             self.ready.append(part[start:end])
             start = end
-        return memoryview(part)[start:]
+        return part[start:]  # a copy of its own: what is held would hold all of it
 
 
 def safe_end(part: bytes, start: int, end: int) -> int:

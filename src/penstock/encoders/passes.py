@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator
 from typing import NamedTuple
 from zlib import crc32
 
-from penstock.encoders.sources import AsyncPieces, AsyncPull, FileRead
 from penstock.encoders.walk import Walk
 from penstock.encoders.yielding import Pace
 from penstock.errors import UsageError
@@ -50,13 +49,13 @@ class Pass:
             return self.head.pop(0)
         pace = self._pace = self._pace or Pace()
         for step in self._steps:
-            if isinstance(step, (AsyncPull, AsyncPieces, FileRead)):
-                await step.fill()
-                continue
-            if pace.due(len(step)):
-                await pace.rest()
-            if step:
-                return step
+            if type(step) is bytes:
+                if pace.due(len(step)):
+                    await pace.rest()
+                if step:
+                    return step
+            else:
+                await step.fill()  # type: ignore[union-attr]  # no bytes
         return b""
 
     async def aclose(self) -> None:
@@ -67,20 +66,21 @@ class Pass:
 
 
 async def held_back(pieces: AsyncGenerator[bytes, None], told: Seal) -> AsyncGenerator[bytes, None]:
-    """Yield `pieces`, the last one only once all of them are what was told.
+    """Yield `pieces`, the last one, by the length told, only once all of them are what was told.
 
     Raises:
         UsageError: They are not.
     """
-    seen, held = Seal(), b""
+    seen, last = Seal(), b""
     try:
         async for piece in pieces:
             seen = seen.after(piece)
             if seen.length > told.length:
                 break
-            if held:
-                yield held
-            held = piece
+            if seen.length == told.length:
+                last = piece
+            else:
+                yield piece
     finally:
         await pieces.aclose()
     if seen != told:
@@ -88,4 +88,4 @@ async def held_back(pieces: AsyncGenerator[bytes, None], told: Seal) -> AsyncGen
             "the request was edited after its length or digest was told: leave messages alone"
             " while they are sent"
         )
-    yield held
+    yield last

@@ -79,6 +79,10 @@ class Room(NamedTuple):
     """Whether halves of surrogate pairs are looked for."""
 
 
+_FRAGMENTS = 4
+"""Times its size: fragments are only copied, so that a group of them may be larger."""
+
+
 class Group:
     """Items that were pulled together, and what was seen of them."""
 
@@ -102,7 +106,7 @@ class Group:
     def add(self, item: Item) -> bool:
         """Take an item, and say whether that was enough."""
         self.items.append(item)
-        if type(item) is Raw and len(item.data) <= self._most:
+        if isinstance(item, Raw) and len(item.data) <= _FRAGMENTS * self._most:
             self._fragments += 1
             self._left -= len(item.data)
             self.odd = self._fragments < len(self.items)

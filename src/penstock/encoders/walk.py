@@ -225,7 +225,7 @@ class Walk:
             self._write(data[start:end])
             start = end
             yield from self._pieces()
-        self._write(memoryview(data)[start:])
+        self._write(data[start:])  # a copy of its own: what is held would hold all of it
         yield from self._pieces()
 
     def _streamed(self, value: Streamed) -> Frame:
@@ -267,22 +267,25 @@ class Walk:
             reading = FileRead(value, offset, size)
             yield reading
             data = reading.take()
+            del reading
             if len(data) != size:
                 why = f"{value.size} bytes were there, and {offset + len(data)} are"
                 raise refused(self._path, why)
             step = max(self._group // 4 * 3, 3)  # three bytes are four characters
+            view = memoryview(data)
             for start in range(0, size, step):
-                yield from say(data[start : start + step], decoder)
+                yield from say(view[start : start + step], decoder)
+            del data, view  # they are not held while the next is read
         if decoder.getstate()[0]:
             raise refused(self._path, _NO_TEXT)
 
-    def _base64(self, data: bytes, _: IncrementalDecoder) -> Sequence[bytes]:
+    def _base64(self, data: memoryview, _: IncrementalDecoder) -> Sequence[bytes]:
         self._write(b2a_base64(data, newline=False))
         return self._pieces()
 
-    def _said(self, data: bytes, decoder: IncrementalDecoder) -> Iterator[bytes]:
+    def _said(self, data: memoryview, decoder: IncrementalDecoder) -> Iterator[bytes]:
         try:
-            return self._slices(decoder.decode(data), 0)
+            return self._slices(decoder.decode(bytes(data)), 0)
         except UnicodeDecodeError:
             raise refused(self._path, _NO_TEXT) from None
 

@@ -9,9 +9,9 @@ from time import perf_counter
 
 __all__ = ["Pace"]
 
-_MOST_BYTES = 32 * 1024
+_MOST_BYTES = 64 * 1024
 _MOST_SECONDS = 0.001
-"""Half of what the contract allows between two rests, as work is only counted after it."""
+"""Half of what the contract allows between two rests, as time is only known after the work."""
 
 
 @types.coroutine
@@ -39,7 +39,7 @@ def _checkpoint() -> Callable[[], Awaitable[object]]:
 
 
 class Pace:
-    """Says when one pass must give the loop back: after 32 KiB or a millisecond of work.
+    """Says when one pass must give the loop back: after 64 KiB or a millisecond of work.
 
     Made inside a running loop, for one pass.
     """
@@ -52,9 +52,9 @@ class Pace:
         self._since = perf_counter()
 
     def due(self, size: int = 0) -> bool:
-        """Count `size` bytes of work, and say whether `rest` is due."""
+        """Count `size` bytes of work, and say whether `rest` is due, or would be amid the next."""
         self._bytes += size
-        return self._bytes >= _MOST_BYTES or perf_counter() - self._since >= _MOST_SECONDS
+        return self._bytes + size > _MOST_BYTES or perf_counter() - self._since >= _MOST_SECONDS
 
     async def rest(self) -> None:
         """Let others run."""

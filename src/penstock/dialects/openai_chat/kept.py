@@ -36,14 +36,20 @@ def items_of(
             if isinstance(block, Streamed):
                 whole = await _gathered(block, concerns)
                 yield block if whole is None else translate(Raw(whole))
-            elif not isinstance(block, Lines):
+                continue
+            if not isinstance(block, Lines):
                 yield translate(block)
-            elif concerns(block.data):
-                for line in block.data[:-1].split(b"\n"):
+                continue
+            data = block.data
+            del block  # what was said is held by nobody here
+            if concerns(data):
+                for line in data.split(b"\n"):
                     yield translate(Raw(line))
-            else:
-                # A newline in JSON of one line is never part of a value.
-                yield Run(block.data[:-1].replace(b"\n", b","))
+                continue
+            # A newline in JSON of one line is never part of a value.
+            run = [Run(data.replace(b"\n", b","))]
+            del data
+            yield run.pop()
 
     return items
 
