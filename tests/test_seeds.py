@@ -40,7 +40,7 @@ def test_every_name_has_a_place() -> None:
 
 def test_nothing_waits_for_what_is_built() -> None:
     """The streaming core is here: an entry that still waits for it is a fault of the listing."""
-    assert "2" not in PLACES["waits"]
+    assert not {"2", "6"} & set(PLACES["waits"])
     assert ["brew_coffee waits for an unknown 2"] == generate.check(
         [UNKNOWN], {"waits": PLACES["waits"], "liter_llm": {"brew_coffee": {"waits": "2"}}}
     )
@@ -98,6 +98,21 @@ def test_faults_are_found(entry: dict[str, object], fault: str) -> None:
 
     assert 1 == len(faults)
     assert fault in faults[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "path"),
+    [
+        ("tea.pot.Pot", "class", "penstock.pot.Pot"),
+        ("tea.pot.Pot.lid", "parameter", "penstock.pot.Pot(lid)"),
+        ("tea.pot.Pot.pour.cup", "parameter", "penstock.pot.Pot.pour(cup)"),
+    ],
+)
+def test_a_path_may_mirror_its_pattern(name: str, kind: str, path: str) -> None:
+    """What the pattern's star stands for is in the place; a parameter is an argument there."""
+    places = {"chia": {"tea.*": "penstock.*"}}
+
+    assert ("tea.*", path) == generate.decide(generate.Name("chia", name, kind), places)
 
 
 @pytest.mark.parametrize(

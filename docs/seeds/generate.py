@@ -95,6 +95,7 @@ def decide(name: Name, places: dict[str, dict[str, Place]]) -> tuple[str, Place]
     """Return the entry for `name`, and its key; None where there is none.
 
     An exact key wins, then the nearest owner that waits or has no place, then the longest pattern.
+    A place with a ``*`` has in its stead what the pattern's own stands for.
     """
     table = places.get(name.system, {})
     if name.name in table:
@@ -106,7 +107,21 @@ def decide(name: Name, places: dict[str, dict[str, Place]]) -> tuple[str, Place]
         if isinstance(covering, dict) and "at" not in covering:
             return owner, covering
     patterns = [key for key in table if "*" in key and fnmatchcase(name.name, key)]
-    return max(((key, table[key]) for key in patterns), key=lambda pair: len(pair[0]), default=None)
+    if not patterns:
+        return None
+    key = max(patterns, key=len)
+    return key, _mirrored(table[key], key, name)
+
+
+def _mirrored(place: Place, key: str, name: Name) -> Place:
+    """Return `place` for `name`, which fits the pattern `key`; a parameter is an argument here."""
+    if not isinstance(place, str) or "*" not in place:
+        return place
+    before, _, behind = key.partition("*")
+    path = place.replace("*", name.name[len(before) : len(name.name) - len(behind)])
+    if name.kind == "parameter":
+        path = "{0}({2})".format(*path.rpartition("."))
+    return path
 
 
 def resolves(path: str) -> bool:
