@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from penstock.dialects.pairing import paired
 from penstock.dialects.passes import told
 from penstock.dialects.places import Place, opened
 from penstock.dialects.texts import Texts, grouped
@@ -44,6 +45,8 @@ def one_by_one(
         messages = [{"role": "user", "content": messages}]
     if hasattr(messages, "blocks"):
         messages = _Grouped(messages)
+    elif isinstance(messages, (list, tuple)):
+        messages = paired(messages)
     walk = _Walk(messages, translate, losses)
     source = told(messages, walk.begin)
     return Each(source, walk.listed if source is messages and walk.is_list else walk.counted)
@@ -77,7 +80,7 @@ class _Walk:
 
     def begin(self) -> None:
         """Count anew."""
-        self._place.index = -1
+        self._place.restart()
 
     def listed(self, message: Json) -> Json:
         """Return a message of a list in the vendor's words."""

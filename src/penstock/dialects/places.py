@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
+from penstock.dialects.pairing import Pairs
 from penstock.errors import EncodeError, UnsupportedFeatureError
 from penstock.fields import Raw
 
@@ -88,7 +89,7 @@ class Place:
             None where `index` is counted.
     """
 
-    __slots__ = ("_find", "_index", "_losses", "kept")
+    __slots__ = ("_find", "_index", "_losses", "kept", "pairs")
 
     def __init__(self, losses: Losses, find: Callable[[], int] | None = None) -> None:
         self._losses = losses
@@ -97,6 +98,13 @@ class Place:
         self.kept: dict[str, Json] = {}
         """What a dialect keeps of earlier messages in this pass, such as the names of open calls;
         it bounds that itself."""
+        self.pairs = Pairs()
+        """The ids of its calls and results."""
+
+    def restart(self) -> None:
+        """Begin another pass, in front of the first message."""
+        self._index = -1
+        self.pairs = Pairs()
 
     @property
     def index(self) -> int:
@@ -134,6 +142,8 @@ class Place:
 def opened(message: Json, place: Place) -> dict[str, Json]:
     """Return a message as a dict of the OpenAI shape: a mapping, a typed one, or JSON as `Raw`.
 
+    Its calls and results have ids that pair (`penstock.dialects.pairing`).
+
     Raises:
         EncodeError: It is no message.
     """
@@ -153,4 +163,4 @@ def opened(message: Json, place: Place) -> dict[str, Json]:
     if type(message.get("role")) is not str:
         raise place.fault("", "a message needs a role, and it must be text")
     found: dict[str, Json] = message
-    return found
+    return place.pairs.paired(found)

@@ -316,8 +316,10 @@ FAULTS: list[tuple[Any, str]] = [
     (of("assistant", None, tool_calls=5), "tool_calls"),
     (of("assistant", None, tool_calls=[5]), "tool_calls[0]"),
     (of("assistant", None, tool_calls=[{"id": "a"}]), "tool_calls[0].function"),
-    (of("assistant", None, tool_calls=[call("")]), "tool_calls[0].id"),
-    (of("assistant", None, tool_calls=[call(name="")]), "tool_calls[0].function.name"),
+    (
+        of("assistant", None, tool_calls=[{"id": "a", "function": {}}]),
+        "tool_calls[0].function.name",
+    ),
     (
         of("assistant", None, tool_calls=[{"id": "a", "function": {"name": "f", "arguments": 5}}]),
         "tool_calls[0].function.arguments",

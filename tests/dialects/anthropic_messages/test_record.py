@@ -127,7 +127,7 @@ EDITS: list[tuple[dict[str, Any], list[Any]]] = [
     ({"tool_calls": []}, [THOUGHT, {"type": "text", "text": "Hi"}]),
     (
         {"tool_calls": [CALL, CALL]},
-        [THOUGHT, {"type": "text", "text": "Hi"}, USED, USED],
+        [THOUGHT, {"type": "text", "text": "Hi"}, USED, {**USED, "id": "made_call_1_1"}],
     ),
     (
         {"content": [{"type": "image", "source": {}}]},

@@ -414,3 +414,21 @@ def test_every_source_gives_the_same_bytes(source: str) -> None:
 
     assert expected == json.loads(asyncio.run(sent(SOURCES[source]())))["input"]
     assert 160 == len(expected)
+
+
+def test_open_calls_of_custom_tools_are_remembered_up_to_a_bound() -> None:
+    """A conversation without end costs no more than its last 1024 calls without a result."""
+    calls = [
+        {"id": f"c{number}", "type": "custom", "custom": {"name": "t", "input": ""}}
+        for number in range(1025)
+    ]
+    messages = [
+        {"role": "assistant", "content": None, "tool_calls": calls},
+        {"role": "tool", "tool_call_id": "c1", "content": "remembered"},
+        {"role": "tool", "tool_call_id": "c0", "content": "forgotten"},
+    ]
+    items = say("openai_responses", messages).body["input"]
+
+    assert ["custom_tool_call_output", "function_call_output"] == [
+        item["type"] for item in items[-2:]
+    ]

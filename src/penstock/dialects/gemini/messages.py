@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from penstock.dialects.calls import Called, called_id, calls_of, object_of
 from penstock.dialects.gemini.parts import said_parts
 from penstock.dialects.gemini.record import PARTS, restored, signatures
+from penstock.dialects.pairing import is_made
 from penstock.dialects.state import KEY, state_of
 from penstock.dialects.texts import Plain
 from penstock.errors import EncodeError
@@ -121,7 +122,8 @@ class Contents:
         found = said_parts(message.get("content"), place)
         text = "".join(part["text"] for part in found if "text" in part)
         others = [part for part in found if "text" not in part]
-        response: dict[str, Json] = {} if message["role"] == "function" else {"id": id}
+        unsaid = message["role"] == "function" or is_made(id)
+        response: dict[str, Json] = {} if unsaid else {"id": id}
         response["name"] = name
         response["response"] = {"error" if message.get("is_error") is True else "output": text}
         if others and self._rich:
@@ -180,7 +182,7 @@ def _call(call: Called, place: Place, *, legacy: int) -> dict[str, Json]:
     for name in call.more:
         place.drop(f"tool_calls[{legacy}].{name}")
     function: dict[str, Json] = {"name": call.name}
-    if call.id and call.id != called_id({"name": call.name}):
+    if call.id and call.id != called_id({"name": call.name}) and not is_made(call.id):
         function = {"id": call.id, **function}
     try:
         function["args"] = object_of(call, place)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.dialects.calls import Called, called_id, calls_of, object_of
+from penstock.dialects.pairing import is_made
 from penstock.dialects.parts import address_of, data_of, parts_of, text_of
 from penstock.dialects.state import KEY, state_of
 from penstock.errors import EncodeError
@@ -100,7 +101,7 @@ class Messages:
         name = message.get("name") or (self._names.get(id) if isinstance(id, str) else None)
         if name:
             wire["tool_name"] = name
-        if id:
+        if id and not is_made(id):
             wire["tool_call_id"] = id
 
 
@@ -112,7 +113,8 @@ def _wired(call: Called, place: Place, number: int) -> dict[str, Json]:
         # A model's own slip must not end the conversation: it is shown what it said.
         place.drop(f"tool_calls[{number}].function.arguments", str(fault))
         function["arguments"] = {"INVALID_JSON": call.arguments}
-    return {**({"id": call.id} if call.id else {}), "function": function, **call.more}
+    said = call.id and not is_made(call.id)
+    return {**({"id": call.id} if said else {}), "function": function, **call.more}
 
 
 def _content(message: dict[str, Json], place: Place) -> tuple[str, list[str | Joined]]:

@@ -19,6 +19,7 @@ import msgspec
 from penstock.dialects.openai_chat.kept import items_of
 from penstock.dialects.openai_chat.manners import LONG_ID, Manners
 from penstock.dialects.openai_chat.thoughts import restored
+from penstock.dialects.pairing import Pairs, paired
 from penstock.dialects.passes import told
 from penstock.dialects.state import family
 from penstock.errors import EncodeError, UnsupportedFeatureError
@@ -74,6 +75,8 @@ def conversation(
     if hasattr(messages, "blocks"):  # `Kept`; asking its protocol costs more than a small body
         kept = cast("Kept", messages)
         return Each(items_of(kept, translator.concerns, translator.numbered))
+    if isinstance(messages, (list, tuple)):
+        messages = paired(messages)
     source = translator.over(messages)
     plain = translator.translate if manners.particular else _plain_or(translator.translate)
     if source is messages and isinstance(messages, (list, tuple)):
@@ -81,6 +84,8 @@ def conversation(
 
     def counted(message: Json) -> Json:
         translator.count += 1
+        if type(message) is dict and type(message.get("role")) is str:
+            message = translator.pairs.paired(message)
         return plain(message)
 
     return Each(source, counted)
@@ -124,6 +129,8 @@ class _Translator:
         self._item: Json = None
         self.count = 0
         """Messages of this pass so far, where the source is no list."""
+        self.pairs = Pairs()
+        """The ids of their calls and results."""
         self._reports: dict[str, int] = {}
 
     def over(self, messages: Json) -> Json:
@@ -134,6 +141,7 @@ class _Translator:
 
     def _restart(self) -> None:
         self.count = 0
+        self.pairs = Pairs()
 
     def numbered(self, message: Json) -> Json:
         """Return the wire form of `message`, one more of those that are translated at all."""

@@ -5,7 +5,6 @@ Most messages are a role and a text, which is an input item as it is (``EasyInpu
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from re import DOTALL
 from re import compile as pattern
@@ -37,6 +36,8 @@ _HELD = 32
 _PLAIN = frozenset({"user", "assistant", "system", "developer"})
 _OF_ITEM = ("type", "id", "status", "phase")
 """Fields of input items, for messages that have the Responses' shape already."""
+_MOST_OPEN = 1024
+"""Calls without a result that are remembered; the latest ones are answered."""
 _LONGEST = 64
 """Characters of a ``call_id`` (API reference, ``function_call_output``: between 1 and 64)."""
 _CALL_ID = pattern(rf".{{1,{_LONGEST}}}", DOTALL)
@@ -84,10 +85,8 @@ class _Pass:
         self._renames = "system_for_developer" in target.quirks.flags
         self._index = -1
         self._place = Place(losses, lambda: self._index)
-        self._custom: set[str] = set()
-        """Calls of custom tools that have no result yet: theirs has a type of its own."""
-        self._unnamed: deque[str] = deque()
-        """Ids that were made for calls without one: their results follow in the same order."""
+        self._custom: dict[str, None] = {}
+        """The last calls of custom tools without a result: theirs has a type of its own."""
         self._called: dict[str, str] = {}
         """Ids that were made for the deprecated ``function_call``, by the function's name."""
 
@@ -191,7 +190,8 @@ class _Pass:
         items += [self._call(index, call) for index, call in enumerate(calls)]
         if isinstance(legacy := message.get("function_call"), Mapping):
             name = str(legacy.get("name"))
-            id = self._called[name] = _call_id(f"call_{self._index}_{name}")
+            id = _call_id(f"call_{self._index}_{name}")
+            _note(self._called, name, id)
             items.append(_function_call(id, name, legacy.get("arguments")))
         known = {"role", "content", "refusal", "tool_calls", "function_call", KEY, *_OF_ITEM}
         self._drop_others(message, known)
@@ -232,10 +232,10 @@ class _Pass:
         for other in call.keys() - {"id", "type", "index", kind}:
             if call[other] is not None:
                 self._place.drop(f"{path}.{other}")
-        id = self._id_of(given, index)
+        id = _call_id(given)
         if kind == "function":
             return _function_call(id, name, inner.get("arguments"))
-        self._custom.add(id)
+        _note(self._custom, id, None)
         said = inner.get("input")
         return {
             "type": "custom_tool_call",
@@ -244,23 +244,15 @@ class _Pass:
             "input": said if isinstance(said, str) else "",
         }
 
-    def _id_of(self, given: str, index: int) -> str:
-        """Return a call's id as OpenAI takes it; one is made where its provider gave none."""
-        if given:
-            return _call_id(given)
-        made = _call_id(f"call_{self._index}_{index}")
-        self._unnamed.append(made)
-        return made
-
     def _result(self, message: dict[str, Json]) -> Iterable[Json]:
         """Say what a tool answered."""
         given = message.get("tool_call_id") or ""
-        if not isinstance(given, str) or not (given or self._unnamed):
+        if not isinstance(given, str) or not given:
             raise self._place.fault("tool_call_id", "a result needs its call's id")
-        id = _call_id(given) if given else self._unnamed.popleft()
+        id = _call_id(given)
         kind = "function_call_output"
         if id in self._custom:
-            self._custom.discard(id)
+            del self._custom[id]
             kind = "custom_tool_call_output"
         item = {"type": kind, "call_id": id, "output": self._output(message)}
         self._finish(item, message, {"role", "content", "tool_call_id"})
@@ -288,11 +280,11 @@ class _Pass:
 
     def _remember(self, items: list[Json]) -> None:
         """Make the ids of calls what their results will say, and note those of custom tools."""
-        for index, item in enumerate(items):
+        for item in items:
             if item.get("type") in ("function_call", "custom_tool_call"):
-                item["call_id"] = self._id_of(item["call_id"], index)
+                item["call_id"] = _call_id(item["call_id"])
                 if item["type"] == "custom_tool_call":
-                    self._custom.add(item["call_id"])
+                    _note(self._custom, item["call_id"], None)
 
     def _finish(self, item: dict[str, Json], message: dict[str, Json], known: set[str]) -> None:
         """Give `item` the fields that are its own in both shapes; report the others."""
@@ -307,6 +299,14 @@ class _Pass:
         for name, value in message.items():
             if name not in known and value is not None:
                 self._place.drop(name)
+
+
+def _note(kept: dict[str, Json], name: str, value: Json) -> None:
+    """Keep `value` under `name`, and no more than the last `_MOST_OPEN`."""
+    kept.pop(name, None)
+    kept[name] = value
+    if len(kept) > _MOST_OPEN:
+        del kept[next(iter(kept))]
 
 
 _ROLES = {

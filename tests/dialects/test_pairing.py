@@ -1,0 +1,156 @@
+"""Calls and results without ids, or with one id for several, reach every vendor in pairs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from penstock.dialects import DIALECTS, dialect
+from penstock.dialects.pairing import Pairs, paired
+from penstock.encoders import encode_json
+from penstock.interfaces import Target
+from penstock.request import ChatRequest
+
+Json = Any
+
+
+def call(name: str, **fields: Json) -> Json:
+    """A call of a function."""
+    return {"type": "function", "function": {"name": name, "arguments": "{}"}, **fields}
+
+
+def conversation(calls: list[Json], results: list[Json]) -> list[Json]:
+    """A question, two calls and their results, and the same again."""
+    turn = [
+        {"role": "user", "content": "q"},
+        {"role": "assistant", "content": "", "tool_calls": calls},
+        *({"role": "tool", **each} for each in results),
+    ]
+    return [*turn, *turn]
+
+
+ODD: dict[str, list[Json]] = {
+    "as Ollama's own": conversation(
+        [call("a"), call("b")],
+        [{"name": "a", "content": "one"}, {"name": "b", "content": "two"}],
+    ),
+    "empty ids": conversation(
+        [call("a", id=""), call("b", id="")],
+        [{"tool_call_id": "", "content": "one"}, {"tool_call_id": "", "content": "two"}],
+    ),
+    "one id for both": conversation(
+        [call("a", id="x"), call("b", id="x")],
+        [{"tool_call_id": "x", "content": "one"}, {"tool_call_id": "x", "content": "two"}],
+    ),
+    "one without": conversation(
+        [call("a", id="x"), call("b")],
+        [{"tool_call_id": "x", "content": "one"}, {"content": "two"}],
+    ),
+    "a call of nothing": conversation(
+        [call(""), call("b")],
+        [{"content": "one"}, {"content": "two"}],
+    ),
+}
+NEEDS_NONE = {"gemini", "ollama"}
+"""Their calls and results may have no ids; the names and the order pair them."""
+
+
+def said(name: str, messages: Json) -> Json:
+    """The body that a conversation becomes."""
+    target = Target(
+        deployment="d",
+        provider="p",
+        model="claude-sonnet-4-6",
+        base_url="https://x.test/v1",
+        origin="https://x.test",
+        region="us-east-1",
+    )
+    fields = dialect(name).encode(ChatRequest(model="m", messages=messages), target, dropped=[])
+    return json.loads(b"".join(encode_json(dict(fields.fields))))
+
+
+def ids(value: Json, keys: tuple[str, ...]) -> Iterator[Json]:
+    """What stands under any of `keys`, in order."""
+    if isinstance(value, dict):
+        if found := [value[key] for key in keys if key in value]:
+            yield from found
+        for each in value.values():
+            yield from ids(each, keys)
+    elif isinstance(value, list):
+        for each in value:
+            yield from ids(each, keys)
+
+
+def pairs(name: str, body: Json) -> tuple[list[str], list[str]]:
+    """The ids of calls and of results."""
+    if name == "bedrock_converse":
+        uses, results = ids(body, ("toolUse",)), ids(body, ("toolResult",))
+        return [e["toolUseId"] for e in uses], [e["toolUseId"] for e in results]
+    if name in ("anthropic_messages", "bedrock_invoke"):
+        blocks = [block for turn in body["messages"] for block in turn["content"]]
+        return (
+            [b["id"] for b in blocks if isinstance(b, dict) and b["type"] == "tool_use"],
+            [b["tool_use_id"] for b in blocks if isinstance(b, dict) and "tool_use_id" in b],
+        )
+    if name == "openai_responses":
+        items = [item for item in body["input"] if "call_id" in item]
+        return (
+            [item["call_id"] for item in items if item["type"] == "function_call"],
+            [item["call_id"] for item in items if item["type"] == "function_call_output"],
+        )
+    calls = [each["id"] for found in ids(body, ("tool_calls",)) for each in found]
+    return calls, list(ids(body, ("tool_call_id",)))
+
+
+@pytest.mark.parametrize("messages", ODD.values(), ids=ODD)
+@pytest.mark.parametrize("name", sorted(set(DIALECTS) - NEEDS_NONE))
+@pytest.mark.parametrize("kind", [list, iter], ids=["list", "iterator"])
+def test_calls_and_results_are_in_pairs(name: str, messages: list[Json], kind: Any) -> None:
+    """Each result has the id of its call, no id is there twice in a turn, and no name is empty."""
+    body = said(name, kind(messages))
+    calls, results = pairs(name, body)
+
+    assert calls == results
+    assert 4 == len(calls)
+    assert all(calls)
+    assert all(len({*turn}) == 2 for turn in (calls[:2], calls[2:]))
+    assert "" not in ids(body, ("name",))
+
+
+@pytest.mark.parametrize("name", sorted(NEEDS_NONE))
+def test_no_id_is_said_where_none_is_needed(name: str) -> None:
+    """Gemini's and Ollama's results have the names of their calls, by their order."""
+    for case in ("as Ollama's own", "empty ids"):
+        body = said(name, ODD[case])
+        named = list(ids(body, ("tool_name",) if name == "ollama" else ("functionResponse",)))
+        names = named if name == "ollama" else [each["name"] for each in named]
+
+        assert ["a", "b", "a", "b"] == names
+        assert "made" not in json.dumps(body)
+
+
+def test_what_pairs_is_left_alone() -> None:
+    """A conversation with ids is the object that it was, and costs no more than a look."""
+    messages = conversation(
+        [call("a", id="1"), call("b", id="2")],
+        [{"tool_call_id": "1", "content": "x"}, {"tool_call_id": "2", "content": "y"}],
+    )
+
+    assert paired(messages) is messages
+
+
+def test_the_pairing_is_that_of_one_message() -> None:
+    """A result that came late, behind another's calls, is not given one of theirs."""
+    first = {"role": "assistant", "tool_calls": [call("a")]}
+    odd = Pairs()
+    odd.paired(first)
+    second = odd.paired({"role": "assistant", "tool_calls": [call("b"), call("c")]})
+    results = [odd.paired({"role": "tool", "content": str(n)}) for n in range(3)]
+
+    assert [each["id"] for each in second["tool_calls"]] == [
+        each["tool_call_id"] for each in results[:2]
+    ]
+    assert "tool_call_id" not in results[2]
