@@ -116,6 +116,7 @@ class TalkingChild:
         self._options = options
         self._scratch = scratch
         self._turn: TurnWire | None = None
+        self._ending: Ending | None = None
         self._deciding: set[asyncio.Task[None]] = set()
         decoder = decoder_for("json_lines", options.limits)
         self._channel = Channel(child, decoder, hear=self._hear, lost=self._lost)
@@ -132,8 +133,11 @@ class TalkingChild:
 
     async def begin(self, turn: Asked, wire: TurnWire) -> None:
         """Ask `turn`; what is said goes to `wire`, its end too."""
-        self._turn = wire
         wire.begin()
+        if self._ending is not None:  # it was gone before it was asked
+            wire.finish(self._ending)
+            return
+        self._turn = wire
         for line in self._talk.ask(turn):
             await self._child.send(line + b"\n", wire.watch)
 
@@ -170,6 +174,7 @@ class TalkingChild:
             self._over(turn)
 
     def _lost(self, ending: Ending) -> None:
+        self._ending = ending
         self._scratch.close()
         if self._turn is not None:
             self._over(self._turn, ending)

@@ -91,6 +91,7 @@ class OpenCodeSession:
         self._url = ""
         self._headers: list[tuple[str, str]] = []
         self._turn: TurnWire | None = None
+        self._ending: Ending | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._up: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._leaving: asyncio.Task[None] | None = None
@@ -130,8 +131,11 @@ class OpenCodeSession:
         if self.session_id is None:
             made = await self._ask("POST", "/session", {"title": "penstock"})
             self.session_id = str(made.get("id"))
-        self._turn = wire
         wire.begin()
+        if self._ending is not None:  # it was gone before it was asked
+            wire.finish(self._ending)
+            return
+        self._turn = wire
         told: dict[str, Json] = {"parts": [{"type": "text", "text": turn.prompt}]}
         told |= {"agent": self._agent} if self._agent else {}
         if turn.model:
@@ -178,6 +182,7 @@ class OpenCodeSession:
             self._up.set_result(found[1].decode())
 
     def _lost(self, ending: Ending) -> None:
+        self._ending = ending
         self._scratch.close()
         if not self._up.done():
             self._up.set_exception(unfinished(NAME, ending, spoke=False))
