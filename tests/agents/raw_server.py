@@ -3,7 +3,7 @@
 As hillstar's servers do it has one tool, ``execute_task``; unlike them it answers when it likes.
 ``python raw_server.py MODE...``: ``unlisted`` has no ``tools/list``, ``banner`` prints words before
 it speaks the protocol, ``mute`` says nothing at all, ``babble`` answers in no JSON; with ``wide``
-and ``full`` its tool takes more.
+and ``full`` its tool takes more, with ``streaming`` it says its answer in pieces.
 """
 
 from __future__ import annotations
@@ -16,7 +16,11 @@ import time
 from typing import Any
 
 MODES = frozenset(sys.argv[1:])
-MORE = {"wide": ["system", "temperature"], "full": ["system", "temperature", "max_tokens"]}
+MORE = {
+    "wide": ["system", "temperature"],
+    "full": ["system", "temperature", "max_tokens"],
+    "streaming": ["stream"],
+}
 TAKES = ["prompt", "model", *(name for mode in MODES for name in MORE.get(mode, []))]
 LISTED = {
     "name": "execute_task",
@@ -39,6 +43,12 @@ def say(id: int, **body: Any) -> None:
 def answer(id: int, text: str, *, failed: bool = False) -> None:
     """Give a tool's result."""
     say(id, result={"content": [{"type": "text", "text": text}], "isError": failed})
+
+
+def tell(token: int, done: int, words: str) -> None:
+    """Give a piece of an answer."""
+    params = {"progressToken": token, "progress": done, "message": words}
+    write(json.dumps({"jsonrpc": "2.0", "method": "notifications/progress", "params": params}))
 
 
 def called(id: int, arguments: dict[str, Any]) -> None:  # noqa: C901  # a list of deeds
@@ -65,7 +75,7 @@ def called(id: int, arguments: dict[str, Any]) -> None:  # noqa: C901  # a list 
             answer(id, "x" * int(rest))
         case "refuse":
             answer(id, "out of coal", failed=True)
-        case "error":
+        case "fault":
             say(id, error={"code": int(rest), "message": "no such thing"})
         case "pid":
             answer(id, str(os.getpid()))
@@ -77,6 +87,16 @@ def called(id: int, arguments: dict[str, Any]) -> None:  # noqa: C901  # a list 
             if len(held) == int(rest.split(",")[0]):
                 while held:
                     answer(*held.pop())
+        case "pour":
+            for done in range(1, 11):
+                tell(id, 1000 * done, "x" * 1000)
+        case "answer" | "slow" | "error" | "stall" | "lie" if arguments.get("stream"):
+            # The SDK's client has the request's id for a token.
+            tell(id, 3, "Hel")
+            tell(id, 5, "lo")
+            if deed != "stall":
+                text = {"error": "a valve stuck", "lie": "Goodbye"}.get(deed, "Hello, world")
+                answer(id, text, failed=deed == "error")
         case _:
             answer(id, json.dumps(arguments))
 

@@ -7,7 +7,8 @@ import json
 import os
 import pickle
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ from penstock.errors import (
 from penstock.limits import Timeouts
 from penstock.request import ChatRequest
 from penstock.response import Reply
+from penstock.testing import check_provider
+from penstock.testing.check_provider import Scenario, Trial
 
 pytestmark = pytest.mark.asyncio
 
@@ -140,8 +143,8 @@ async def test_what_cannot_be_said_is_refused() -> None:
         ("torn", ProtocolError, "is no JSON-RPC message"),
         ("noise", ProtocolError, "no answer: 'no JSON at all'"),
         ("refuse", ResponseError, "out of coal"),
-        ("error:-32602", InvalidRequestError, "no such thing"),
-        ("error:-32000", ServerError, "no such thing"),
+        ("fault:-32602", InvalidRequestError, "no such thing"),
+        ("fault:-32000", ServerError, "no such thing"),
         ("big:2000000", LimitExceededError, "exceeds 1000000 bytes"),
     ],
 )
@@ -282,6 +285,51 @@ async def test_a_loop_has_its_own_server(alive: Callable[[int], bool]) -> None:
         assert alive(here)
 
     assert not alive(here)
+
+
+async def test_it_keeps_the_promises_of_a_provider() -> None:
+    """Answers, errors, cancellations and closings at every moment, over one session."""
+    async with raw("streaming") as over:
+        await ask(over, "hi")
+        (line,) = over._lines.values()
+
+        @asynccontextmanager
+        async def make(scenario: Scenario) -> AsyncIterator[Trial]:
+            request = ChatRequest(model="raw/m", messages=scenario)
+            yield Trial(over, request, left_open=lambda: len(line._waiting))
+
+        await check_provider(make)
+
+
+async def test_the_text_comes_while_it_is_made() -> None:
+    """Piece by piece, and then the rest; a result that says something else is none."""
+    async with raw("streaming") as over:
+        async with stream_of(over, "raw/m", "answer") as stream:
+            pieces = [text async for text in stream.text()]
+        assert ["Hel", "lo", ", world"] == pieces
+        async with stream_of(over, "raw/m", "error") as stream:
+            with pytest.raises(ResponseError, match="a valve stuck") as failure:
+                await stream.collect()
+        assert failure.value.partial is not None
+        assert "Hello" == failure.value.partial.text
+        async with stream_of(over, "raw/m", "lie") as stream:
+            with pytest.raises(ProtocolError, match="not what it said"):
+                await stream.collect()
+
+
+async def test_an_answer_that_nobody_reads_is_bounded() -> None:
+    """What has come is handed out first."""
+    async with raw("streaming", limits=LoopLimits(max_read=4096)) as over:
+        stream = await over.open(ChatRequest(model="raw/m", messages="pour"))
+        while stream.record.buffered() <= 4096:  # noqa: ASYNC110  # it has no event for it
+            await asyncio.sleep(0.002)
+        assert await stream.read()
+        assert await stream.read()
+        with pytest.raises(LimitExceededError, match="wait to be read") as failure:
+            await stream.read()
+        await stream.aclose()
+
+    assert ("max_read", 4096) == (failure.value.phase, failure.value.limit)
 
 
 def chosen(*tools: tuple[str, list[str]], wanted: str | None = None) -> str:
