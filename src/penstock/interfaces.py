@@ -14,6 +14,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
+from msgspec import Struct
+from msgspec import field as struct_field
+
 from penstock.chunks import Chunk, Usage
 from penstock.errors import Attempt, DeadlineError, PenstockError
 from penstock.limits import Limits
@@ -52,8 +55,7 @@ FrameT_contra = TypeVar("FrameT_contra", contravariant=True)
 Json: TypeAlias = Any
 
 
-@dataclass(slots=True)
-class CallRecord:
+class CallRecord(Struct):
     """What is known of one call: one record, shared by reference through the onion."""
 
     model: str = ""
@@ -72,32 +74,35 @@ class CallRecord:
     """The provider's name for the request."""
     status: int | None = None
     """The HTTP status of the answer."""
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = {}
     """The answer's headers that say something about it."""
     rate_limit: RateLimit | None = None
     """What the provider says is left."""
-    attempts: list[Attempt] = field(default_factory=list)
+    attempts: list[Attempt] = []
     """Every try of this call so far."""
     usage: Usage | None = None
     """The last usage that was seen."""
-    dropped: list[str] = field(default_factory=list)
+    dropped: list[str] = []
     """Fields and parameters that the dialect could not say, as paths."""
-    timings: Timings = field(default_factory=Timings)
+    timings: Timings = struct_field(default_factory=Timings)
     """When things happened."""
-    metadata: Mapping[str, Json] = field(default_factory=dict)
+    metadata: Mapping[str, Json] = {}
     """The caller's own mapping."""
-    prompt_changed_at: Callable[[], int | None] = field(default=lambda: None, repr=False)
+    prompt_changed_at: Callable[[], int | None] = lambda: None
     """Says at which message the conversation is not what was sent the turn before, if known."""
-    command: str | None = field(default=None, repr=False)
+    command: str | None = None
     """The request as a ``curl`` command, the key masked."""
-    raw: list[Json] | None = field(default=None, repr=False)
+    raw: list[Json] | None = None
     """The provider's events as they came, where the call keeps them."""
-    buffered: Callable[[], int] = field(default=int, repr=False)
+    buffered: Callable[[], int] = int
     """Counts the bytes of the answer that were received and not yet handed out."""
 
+    def __repr__(self) -> str:
+        # What is said, and to whom, must not reach a traceback with locals (fault matrix, row 39).
+        return f"CallRecord(model={self.model!r}, deployment={self.deployment!r}, ...)"
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+
+class Outcome(Struct, frozen=True):
     """How a stream ended; told to each of `Stream.on_close` exactly once."""
 
     kind: Literal["end", "abandon", "error", "cancel"]
@@ -229,18 +234,20 @@ class Target:
     """What is peculiar at this provider."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(Struct, frozen=True):
     """A request in the vendor's words, before it is bytes."""
 
     url: str
     """Where it goes."""
-    fields: Mapping[str, Json] = field(repr=False)
+    fields: Mapping[str, Json]
     """The body's fields in order; conversations stand in it as `penstock.fields.Each`."""
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str] = {}
     """Headers of the dialect's own, without credentials."""
     method: str = "POST"
     """The HTTP method."""
+
+    def __repr__(self) -> str:
+        return f"Outgoing({self.method} {self.url}, ...)"  # the conversation is not shown
 
 
 Framing: TypeAlias = Literal["sse", "json_lines", "json", "json_array", "event_stream"]
@@ -427,21 +434,23 @@ class BodySource(Protocol):
         ...
 
 
-@dataclass(slots=True, kw_only=True)
-class HttpCall:
+class HttpCall(Struct, kw_only=True, eq=False):
     """One HTTP exchange, ready to be sent: the credential is in `headers` by now."""
 
     method: str
     url: str
-    headers: Sequence[tuple[str, str]] = field(repr=False)
+    headers: Sequence[tuple[str, str]]
     """A tuple says that other calls have the same ones."""
     body: BodySource | None
     watch: Watch
     limits: Limits
     framing: Literal["auto", "length"] = "auto"
     """``length`` counts a body above the buffer first."""
-    timings: Timings = field(default_factory=Timings)
+    timings: Timings = struct_field(default_factory=Timings)
     """Where the transport notes what happened when."""
+
+    def __repr__(self) -> str:
+        return f"HttpCall({self.method} {self.url}, ...)"  # neither the credential nor the body
 
 
 class Wire(Protocol):

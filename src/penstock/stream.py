@@ -91,7 +91,7 @@ class ChatStream(AnswerFacts):
         # `anext(stream, None)` of CPython 3.11 crashes the interpreter then.
         self._next = self._more = self._refuse
         self._why: Exception | None = None
-        self._entered = self._ended = self._closed = False
+        self._entered = self._ended = self._closed = self._gone = False
         self._opening: Cut | None = None
         self._parsed: Any = None
 
@@ -358,6 +358,9 @@ class ChatStream(AnswerFacts):
             self._let_go()
 
     def _let_go(self) -> None:
+        if self._gone:
+            return
+        self._gone = True
         self._opened.discard(self)
         if self._spool is not None:
             self._spool.close()

@@ -86,13 +86,7 @@ class Router:
             PenstockError: The only deployment failed, or one in a way that no other can help.
         """
         routes = list(self._routes(request))
-        plan = AttemptPlan(
-            len(routes),
-            max_retries=self._max_retries if request.max_retries is None else request.max_retries,
-            budget=self._budget,
-            random=self._random,
-            fallback_on=request.fallback_on,
-        )
+        plan: AttemptPlan | None = None  # what goes well at once needs none
         started = self._clock()
         self._budget.called(now=started)
         request = replace(request, started=started)
@@ -106,6 +100,7 @@ class Router:
                 now = self._clock()
                 attempts.append(_failed(error, routes[at], started, began, now))
                 left = _total(request, routes[at]) - (now - started)
+                plan = plan or self._plan(request, len(routes))
                 step = plan.after(error, now=now, remaining=left)
                 if self._note is not None:
                     self._note(attempts[-1], _in_words(step))
@@ -123,6 +118,15 @@ class Router:
                 at += 1
             elif isinstance(step, Again):
                 await self._sleep(step.after)
+
+    def _plan(self, request: Request[Any], deployments: int) -> AttemptPlan:
+        return AttemptPlan(
+            deployments,
+            max_retries=self._max_retries if request.max_retries is None else request.max_retries,
+            budget=self._budget,
+            random=self._random,
+            fallback_on=request.fallback_on,
+        )
 
 
 def _in_words(step: Step) -> str:

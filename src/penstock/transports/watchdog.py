@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from math import inf
+from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 from penstock.errors import DeadlineError
@@ -118,7 +119,9 @@ class Watchdog:
         clock: Clock | None = None,
     ) -> None:
         self._clock = clock or running_clock()
-        self._time = self._clock.time
+        # asyncio's own loops ask the same, one call further away.
+        time: object = getattr(type(self._clock), "time", None)
+        self._time = monotonic if time is asyncio.BaseEventLoop.time else self._clock.time
         self._timeouts = timeouts
         self._max_silence = limits.max_silence
         self.started = self._time() if started is None else started
@@ -149,8 +152,10 @@ class Watchdog:
         self._callback = callback
         total = self._timeouts.total
         if total is not None:
-            self._armed["total"] = (self.started + total, self.started)
-            self._cover(self.started + total)
+            when = self.started + total
+            self._armed["total"] = (when, self.started)
+            if when < self._timer_at:
+                self._arm(when)
 
     def begin(self, phase: str) -> None:
         """Start the clock of that name; on a running one, start it again."""
@@ -168,10 +173,11 @@ class Watchdog:
             if limit is None:
                 return
             self._armed[phase] = (now + limit, now)
-            self._cover(now + limit)
+            if now + limit < self._timer_at:
+                self._arm(now + limit)
             return
-        if self._asking:
-            self._cover(self._nearest_asked())
+        if self._asking and (nearest := self._nearest_asked()) < self._timer_at:
+            self._arm(nearest)
 
     def end(self, phase: str) -> None:
         """Stop the clock of that name."""
@@ -242,13 +248,11 @@ class Watchdog:
             self._rate_from + self._rate_window,
         )
 
-    def _cover(self, when: float) -> None:
-        """See that the timer fires no later than `when`."""
-        if when < self._timer_at:
-            self._arm(when)
-
     def _arm(self, when: float) -> None:
-        self._disarm()
+        """Set the timer anew."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._timer_at = None, inf
         if self._callback is not None:
             self._timer_at = when
             self._timer = self._clock.call_at(when, self._tick)

@@ -216,15 +216,12 @@ class ChatAnswer:
         except UNREADABLE:
             return False
         self._read_any = True
-        counted = events.read_usual(event, into)
-        self._last = (
-            event.id,
-            event.model,
-            event.system_fingerprint,
-            event.service_tier,
-            None,
-            "created" in events.meta,
-        )
+        said = event.id, event.model, event.system_fingerprint, event.service_tier
+        *last, provider, dated = self._last
+        same = said == tuple(last) and provider is None and (dated or not event.created)
+        counted = events.read_usual(event, into, same=same)
+        if not same:
+            self._last = (*said, None, "created" in events.meta)
         self._settle(counted=counted, into=into)
         return True
 

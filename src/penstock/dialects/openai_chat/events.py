@@ -115,18 +115,25 @@ class Events:
         counted |= self._count(event.get("usage"), into)
         return self._read_rest(event, into) or counted
 
-    def read_usual(self, event: UsualEvent, into: list[Chunk]) -> bool:
-        """Do what `read` does to an event that has only what such an event may have."""
-        said = {name: getattr(event, name) for name in _SAID}
+    def read_usual(self, event: UsualEvent, into: list[Chunk], *, same: bool) -> bool:
+        """Do what `read` does to an event that has only what such an event may have.
+
+        Args:
+            event: The event.
+            into: Takes its chunks.
+            same: Whether it says of the answer what the last one did.
+        """
+        said = {} if same else {name: getattr(event, name) for name in _SAID}
         for place, choice in enumerate(event.choices):
             delta, word = choice.delta, choice.finish_reason
             index = self._index(choice.index, place)
-            self._introduce(said, delta.role, index, into)
+            if said or delta.role:
+                self._introduce(said, delta.role, index, into)
             if delta.content:
                 into.append(TextDelta(delta.content, index))
             if word and self.finished.get(index) != word:
                 self._end(index, word, into)
-        if not event.choices:
+        if said and not event.choices:
             self._introduce(said, None, 0, into)
         return self._count(event.usage, into)
 

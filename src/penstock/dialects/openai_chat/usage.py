@@ -31,6 +31,11 @@ SDK types, ``insufficient_system_resource`` of DeepSeek's reference (the inferen
 ``cancelled`` of watsonx's FinishReason."""
 
 
+_TOTALS = frozenset({"prompt_tokens", "completion_tokens", "total_tokens"})
+_MOST = 10**18
+"""No count is as large."""
+
+
 def finish(word: str, choice: int) -> Finish:
     """Return the end of `choice` for the provider's `word`."""
     if word in _REASONS:
@@ -51,10 +56,14 @@ def usage(raw: dict[str, Json]) -> Usage:
     taken = _first(raw, "prompt_tokens", "input_tokens") or 0
     given = _first(raw, "completion_tokens", "output_tokens") or 0
     total = _first(raw, "total_tokens")
+    if total is None:
+        total = taken + given
+    if raw.keys() <= _TOTALS:  # nothing else to look for: the usual small answer
+        return Usage(taken, given, total, raw=raw)
     return Usage(
         input_tokens=taken,
         output_tokens=given,
-        total_tokens=taken + given if total is None else total,
+        total_tokens=total,
         cached_tokens=_known(
             _first(prompt, "cached_tokens"), _first(raw, "prompt_cache_hit_tokens", "cached_tokens")
         ),
@@ -68,14 +77,18 @@ def usage(raw: dict[str, Json]) -> Usage:
 
 
 def _details(raw: dict[str, Json], *names: str) -> dict[str, Json]:
-    found = (raw[name] for name in names if isinstance(raw.get(name), dict))
-    return next(found, {})
+    for name in names:
+        if isinstance(found := raw.get(name), dict):
+            return found
+    return {}
 
 
 def _first(source: dict[str, Json], *names: str) -> int | None:
     for name in names if source else ():
         value = source.get(name)
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e18:
+        if type(value) is int and 0 <= value < _MOST:
+            return value
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < _MOST:
             return int(value)
     return None
 
@@ -88,4 +101,4 @@ def _cost(value: Json) -> float | None:
     if isinstance(value, dict):
         value = value.get("total_cost")
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if number and 0 <= value < 1e18 else None
+    return float(value) if number and 0 <= value < _MOST else None

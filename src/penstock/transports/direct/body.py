@@ -17,7 +17,7 @@ __all__ = ["send_body"]
 _TURN = 64 * 1024
 
 
-async def send_body(call: HttpCall, lines: list[bytes], connection: Connection) -> None:
+async def send_body(call: HttpCall, head: bytes, connection: Connection) -> None:
     """Send a head and one pass over a body in pieces; the ``write`` clock runs while one is taken.
 
     Raises:
@@ -30,10 +30,9 @@ async def send_body(call: HttpCall, lines: list[bytes], connection: Connection) 
     size: int | None = None
     if call.framing == "length":
         size = await body.length()
-        lines = [*lines, b"Content-Length: %d" % size, b"", b""]
+        connection.write(b"%bContent-Length: %d\r\n\r\n" % (head, size))
     else:
-        lines = [*lines, b"Transfer-Encoding: chunked", b"", b""]
-    connection.write(b"\r\n".join(lines))
+        connection.write(head + b"Transfer-Encoding: chunked\r\n\r\n")
     source = body.open()
     unseen = 0
     try:

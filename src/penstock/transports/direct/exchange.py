@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AHEAD", "Exchange"]
 
+_CLEAN = Ending(clean=True)
 AHEAD = 16 * 1024
 """Bytes that nobody has asked for, after which the rest stays in the kernel."""
 _DRAIN = 0.1
@@ -73,7 +74,9 @@ class Exchange:
         self._waiter: asyncio.Future[None] | None = None
         self._inflater: Inflater | None = None
         self._inflating: Iterator[bytes] | None = None
-        self._aborted: PenstockError | None = None
+        # Whether it was given up, and what its readers are told then.
+        self._aborted = False
+        self._why: PenstockError | None = None
         self._cut: asyncio.Task[Any] | None = None  # Any: see `job`
         self._ended = False
         self._ending: Ending | None = None
@@ -103,8 +106,8 @@ class Exchange:
     async def read(self) -> bytes:
         """Return what has arrived, or wait for it; ``b""`` at the end."""
         while True:
-            if self._aborted is not None:
-                raise self._aborted
+            if self._aborted:
+                raise self._given_up()
             if self._chunks or self._inflating is not None:
                 if data := self._take():
                     return data
@@ -117,9 +120,9 @@ class Exchange:
 
     def abort(self, error: PenstockError | None = None) -> None:
         """Cut the connection at once; a pending `read` raises `error` or `StreamClosedError`."""
-        if self._aborted is not None:
+        if self._aborted:
             return
-        self._aborted = error or StreamClosedError("the stream was closed")
+        self._aborted, self._why = True, error
         self._chunks.clear()
         self._inflating = None
         self._size = 0
@@ -130,7 +133,7 @@ class Exchange:
     async def aclose(self, *, reuse: bool = False) -> None:
         """Let go of the connection; with `reuse`, read the rest within ``Limits.drain`` first."""
         connection = self._connection
-        healthy = self.opened and self._aborted is None and self.failure is None
+        healthy = self.opened and not self._aborted and self.failure is None
         if reuse and healthy and connection is not None and not self.released:
             self._left = self.call.limits.drain
             self._chunks.clear()
@@ -173,7 +176,7 @@ class Exchange:
             self.release(keep=False)
         if not self._chunks:
             self._size = 0
-            if self._ended and not inflater.complete and self._ending == Ending(clean=True):
+            if self._ended and not inflater.complete and self._ending == _CLEAN:
                 self._ending = Ending(clean=False, detail="the compressed answer is cut")
         return b""
 
@@ -183,8 +186,8 @@ class Exchange:
         Raises:
             PenstockError: It was.
         """
-        if self._aborted is not None:
-            raise self._aborted
+        if self._aborted:
+            raise self._given_up()
         if self._waiter is not None:
             raise InternalError("two reads of one answer at once")
         waiter = self._waiter = self.home.loop.create_future()
@@ -199,8 +202,8 @@ class Exchange:
         finally:
             self._waiter = None
             self._watch.answered()
-        if self._aborted is not None:
-            raise self._aborted
+        if self._aborted:
+            raise self._given_up()
 
     def wake(self) -> None:
         """Let whoever waits look again."""
@@ -213,19 +216,19 @@ class Exchange:
     def arrived(self, data: memoryview) -> None:
         """Take in bytes of the answer."""
         parser = self._parser
-        if not self.opened:
-            self.heard = True
-            if self.sent:
-                # Before the headers are whole they are a sign of life.
-                self._watch.end("response")
-                self._watch.begin("idle")
         fault: PenstockError | None = None
         try:
             parser.feed(data)
         except PenstockError as exc:
             fault = exc
-        if not self.opened and parser.complete:
-            fault = self._accept() or fault
+        if not self.opened:
+            self.heard = True
+            if parser.complete:
+                fault = self._accept() or fault
+            elif self.sent:
+                # Before the headers are whole they are a sign of life.
+                self._watch.end("response")
+                self._watch.begin("idle")
         pieces = parser.pieces
         if pieces:
             if self.opened:
@@ -234,7 +237,7 @@ class Exchange:
         if fault is not None:
             self.fail(fault)
         elif parser.done:
-            self._finish(Ending(clean=True))
+            self._finish(_CLEAN)
 
     def ended(self, error: Exception | None, *, clean: bool) -> None:
         """Note that no more bytes come."""
@@ -243,7 +246,7 @@ class Exchange:
         self.broken = error or ConnectionError("the peer closed the connection")
         parser = self._parser
         if parser.end() and clean and error is None:
-            self._finish(Ending(clean=True))
+            self._finish(_CLEAN)
         elif self.opened:
             reason = f"the connection broke: {_reason(error)}" if error else _TORN
             self._finish(Ending(clean=False, detail=reason))
@@ -314,8 +317,7 @@ class Exchange:
         self.body_sent()
         self.status, self.headers = parser.status, parser.headers
         self.opened = True
-        for phase in ("connect", "write", "response"):
-            self._watch.end(phase)
+        self._watch.end("response")
         self._watch.begin("idle")
         self._watch.begin("progress")
         self.call.timings.opened = self._watch.elapsed()
@@ -349,7 +351,7 @@ class Exchange:
             self.wake()
 
     def _finish(self, ending: Ending) -> None:
-        if self._ended or self._aborted is not None:
+        if self._ended or self._aborted:
             return
         self._ended = True
         self._ending = ending
@@ -381,6 +383,10 @@ class Exchange:
         self.home.places.give_back()
         if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
+
+    def _given_up(self) -> PenstockError:
+        self._why = self._why or StreamClosedError("the stream was closed")
+        return self._why
 
     def _no_answer(self, words: str) -> PenstockError:
         return TransportError(words, phase="response" if self.sent else "write")

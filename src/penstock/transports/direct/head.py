@@ -16,8 +16,8 @@ __all__ = ["head_of", "whole"]
 _METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
-def head_of(method: str, address: Address, headers: list[tuple[bytes, bytes]]) -> list[bytes]:
-    """Return the lines of a request's head, without those that frame its body.
+def head_of(method: str, address: Address, headers: list[tuple[bytes, bytes]]) -> bytes:
+    """Return a request's head, without the fields that frame its body and the end.
 
     Raises:
         ConfigurationError: `method` is none.
@@ -32,11 +32,11 @@ def head_of(method: str, address: Address, headers: list[tuple[bytes, bytes]]) -
     if b"accept-encoding" not in names:
         # Events must not wait in a peer's compressor.
         lines.append(b"Accept-Encoding: identity")
-    return lines
+    return b"\r\n".join((*lines, b""))
 
 
-def whole(lines: list[bytes], body: bytes | None) -> bytes:
+def whole(head: bytes, body: bytes | None) -> bytes:
     """Return a request whose body, if it has one, is in memory."""
     if body is None:
-        return b"\r\n".join((*lines, b"", b""))
-    return b"\r\n".join((*lines, b"Content-Length: %d" % len(body), b"", body))
+        return head + b"\r\n"
+    return b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body)

@@ -31,18 +31,27 @@ class Opening:
 
     Args:
         exchange: The exchange.
-        lines: The request's head, without what frames its body.
+        head: The request's, without what frames its body.
         context: What is trusted, where there is TLS.
     """
 
-    def __init__(
-        self, exchange: Exchange, lines: list[bytes], context: ssl.SSLContext | None
-    ) -> None:
+    __slots__ = (
+        "_blamed",
+        "_call",
+        "_context",
+        "_dialing",
+        "_exchange",
+        "_head",
+        "_reused",
+        "_watch",
+    )
+
+    def __init__(self, exchange: Exchange, head: bytes, context: ssl.SSLContext | None) -> None:
         self._exchange = exchange
         self._call = exchange.call
         self._watch = exchange.call.watch
         self._context = context
-        self._lines = lines
+        self._head = head
         self._reused = False
         # What makes a connection that nobody has yet.
         self._dialing: asyncio.Task[Connection] | None = None
@@ -130,7 +139,7 @@ class Opening:
             await self._send_whole(small, connection)
             return
         exchange = self._exchange
-        job = self._start(send_body(self._call, self._lines, connection))
+        job = self._start(send_body(self._call, self._head, connection))
         while not (job.done() or exchange.opened or exchange.failure is not None):
             await exchange.wait()
         if not job.done():
@@ -149,8 +158,9 @@ class Opening:
     async def _send_whole(self, body: bytes | None, connection: Connection) -> None:
         exchange = self._exchange
         self._call.timings.bytes_sent = len(body or b"")
-        self._watch.begin("write")
-        connection.write(whole(self._lines, body))
+        connection.write(whole(self._head, body))
+        if connection.blocked:
+            self._watch.begin("write")
         while connection.blocked and not (exchange.opened or exchange.failure is not None):
             await exchange.wait()
         if exchange.failure is None:

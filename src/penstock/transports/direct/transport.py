@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DirectStats", "DirectTransport"]
 
-_MOST_ADDRESSES = 256
+_MOST_KEPT = 256
+"""Addresses that are kept taken apart, and heads that calls have in common."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ class DirectTransport:
         self._verify, self._cert, self._trust_env = verify, cert, trust_env
         self._proxied: frozenset[str] | None = None
         self._addresses: dict[str, Address] = {}
+        self._heads: dict[tuple[object, ...], bytes] = {}
         self._context: ssl.SSLContext | None = None
         self._lock = threading.Lock()
         self._loops: dict[asyncio.AbstractEventLoop, Home] = {}
@@ -112,10 +114,10 @@ class DirectTransport:
             LimitExceededError: The answer's headers exceed a bound.
         """
         self._check_open()
-        origin = self._address(call.url).origin
-        if asyncio._get_running_loop() is None or self._is_proxied(origin):
+        address = self._address(call.url)
+        if asyncio._get_running_loop() is None or self._is_proxied(address.origin):
             return await self._over_httpx().open(call)
-        return await self.exchange(call, checked(call.headers))
+        return await self._send(call, address, self._head(call, address))
 
     async def exchange(
         self, call: HttpCall, headers: list[tuple[bytes, bytes]], *, decode: bool = True
@@ -127,11 +129,16 @@ class DirectTransport:
             headers: What is sent.
             decode: Whether a compressed answer is decompressed.
         """
+        address = self._address(call.url)
+        head = head_of(call.method, address, headers)
+        return await self._send(call, address, head, decode=decode)
+
+    async def _send(
+        self, call: HttpCall, address: Address, head: bytes, *, decode: bool = True
+    ) -> Exchange:
         from penstock.transports.direct.exchange import Exchange
         from penstock.transports.direct.opening import Opening
 
-        address = self._address(call.url)
-        lines = head_of(call.method, address, headers)
         context = await self._trusting() if address.origin.kind == "https" else None
         home = self._here()
         await home.places.take(call.watch)
@@ -139,7 +146,7 @@ class DirectTransport:
             home.places.give_back()
             self._check_open()
         exchange = Exchange(call, address.origin, home, decode=decode)
-        await Opening(exchange, lines, context).run()
+        await Opening(exchange, head, context).run()
         return exchange
 
     async def aclose(self) -> None:
@@ -164,10 +171,22 @@ class DirectTransport:
         """An address taken apart, once for all calls to it: it costs a fifth of a short call."""
         address = self._addresses.get(url)
         if address is None:
-            if len(self._addresses) >= _MOST_ADDRESSES:
+            if len(self._addresses) >= _MOST_KEPT:
                 self._addresses.clear()
             address = self._addresses[url] = address_of(url)
         return address
+
+    def _head(self, call: HttpCall, address: Address) -> bytes:
+        """The head of a request, kept where other calls have the same one: it costs as much."""
+        if not isinstance(call.headers, tuple):
+            return head_of(call.method, address, checked(call.headers))
+        key = call.method, call.url, call.headers
+        head = self._heads.get(key)
+        if head is None:
+            if len(self._heads) >= _MOST_KEPT:
+                self._heads.clear()
+            head = self._heads[key] = head_of(call.method, address, checked(call.headers))
+        return head
 
     def _check_open(self) -> None:
         if self._closed:
