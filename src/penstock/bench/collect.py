@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from penstock.bench.distribution import Clusters, Sample, proportion_ci
 from penstock.bench.results import Cost, Goodput, Metric, Summary, Tokens
@@ -12,14 +12,14 @@ from penstock.bench.timeline import Timeline
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from penstock.bench.results import RequestRecord
+    from penstock.bench.results import RequestRecord, Unit
 
 __all__ = ["BOUNDS", "Collector", "keeps"]
 
 BOUNDS = ("ttft", "ttfot", "tpot", "e2e")
 """What a request can be bound to, by the names of its record's fields."""
 
-_UNITS: dict[str, Literal["s", "tokens", "tokens/s"]] = {
+_UNITS: dict[str, Unit] = {
     "ttft": "s",
     "ttfot": "s",
     "tpot": "s",

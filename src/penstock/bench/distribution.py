@@ -22,9 +22,9 @@ from array import array
 from bisect import bisect_right
 from itertools import accumulate
 from math import ceil, exp, inf, isnan, log, nan, sqrt
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from penstock.bench.results import Metric
+from penstock.bench.results import Metric, Unit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -54,8 +54,21 @@ class _Buckets:
         self.weights: dict[int, float] = {}
 
     def add(self, value: float, weight: float) -> None:
-        key = ceil(log(value) / _GROWTH) if value > _LEAST else _NOTHING
+        key = _key(value)
         self.weights[key] = self.weights.get(key, 0.0) + weight
+
+    def join(self, other: _Buckets) -> None:
+        for key, weight in other.weights.items():
+            self.weights[key] = self.weights.get(key, 0.0) + weight
+
+    def split(self, value: float) -> tuple[float, float]:
+        """Return the weight up to the middle of the bucket of `value`, and all of it.
+
+        A bucket is whole or not there, and a quantile lies within one: half of it is below.
+        """
+        key = _key(value)
+        low = sum(weight for each, weight in self.weights.items() if each < key)
+        return low + self.weights.get(key, 0.0) / 2, sum(self.weights.values())
 
     def sorted(self) -> tuple[list[float], list[float]]:
         """Return the middles of the buckets in order, and the weights up to and with each."""
@@ -66,30 +79,39 @@ class _Buckets:
 _NOTHING = ceil(log(_LEAST) / _GROWTH)
 
 
+def _key(value: float) -> int:
+    return ceil(log(value) / _GROWTH) if value > _LEAST else _NOTHING
+
+
 def _middle(key: int) -> float:
     """Return the value of a bucket that is off by the same share to both sides."""
     return 0.0 if key == _NOTHING else 2 * exp(key * _GROWTH) / (exp(_GROWTH) + 1)
 
 
 class _Moments:
-    """Count, sum, squares and bounds of weighted values."""
+    """Count, mean, squares and bounds of weighted values."""
 
     def __init__(self) -> None:
         self.weight = self.mean = 0.0
         self._squares = 0.0
         self.least, self.greatest = inf, -inf
 
-    def add(self, value: float, weight: float = 1.0) -> None:
-        # Welford's update, weighted (West, CACM 22, 1979): sums of squares would lose digits.
-        self.weight += weight
-        step = (value - self.mean) * weight / self.weight
-        self._squares += weight * (value - self.mean) * (value - self.mean - step)
-        self.mean += step
-        self.least, self.greatest = min(self.least, value), max(self.greatest, value)
+    def add(self, values: Sequence[float], weight: float = 1.0) -> None:
+        # Merged by batches (Chan, Golub and LeVeque, 1979): sums of squares would lose digits.
+        count = len(values) * weight
+        mean = sum(values) / len(values)
+        step = mean - self.mean
+        whole = self.weight + count
+        self._squares += weight * sum((value - mean) ** 2 for value in values)
+        self._squares += step * step * self.weight * count / whole
+        self.mean += step * count / whole
+        self.weight = whole
+        self.least = min(self.least, *values)
+        self.greatest = max(self.greatest, *values)
 
     @property
     def deviation(self) -> float:
-        return sqrt(max(self._squares, 0.0) / self.weight) if self.weight else 0.0
+        return sqrt(self._squares / self.weight) if self.weight else 0.0
 
 
 class Sample:
@@ -107,7 +129,7 @@ class Sample:
     def add(self, value: float) -> None:
         """Take one more value, not below 0."""
         self._groups.add(value, 1.0)
-        self._moments.add(value)
+        self._moments.add((value,))
         if self._buckets is not None:
             self._buckets.add(value, 1.0)
         elif len(self._values) < EXACT:
@@ -125,7 +147,7 @@ class Sample:
         """
         return self._ordered()(share)
 
-    def metric(self, unit: Literal["s", "tokens", "tokens/s"], seed: int = 0) -> Metric | None:
+    def metric(self, unit: Unit, seed: int = 0) -> Metric | None:
         """Return what is reported; None without a value."""
         if not len(self):
             return None
@@ -168,36 +190,39 @@ class Clusters:
         self._requests += 1
         for value in values:
             buckets.add(value, weight)
-            self._moments.add(value, weight)
+        self._moments.add(values, weight)
         self._groups.add(sum(values) * weight, len(values) * weight)
 
-    def metric(self, unit: Literal["s", "tokens", "tokens/s"], seed: int = 0) -> Metric | None:
+    def metric(self, unit: Unit, seed: int = 0) -> Metric | None:
         """Return what is reported; None without a value."""
         if not self._requests:
             return None
         draw = random.Random(seed)
-        keys = sorted({key for each in self._buckets for key in each.weights})
-        middles = [_middle(key) for key in keys]
-        rows = [[each.weights.get(key, 0.0) for key in keys] for each in self._buckets]
+        whole = _Buckets()
+        for buckets in self._buckets:
+            whole.join(buckets)
+        middles, sums = whole.sorted()
         bounds = self._moments.least, self._moments.greatest
-        at = _at_sums(middles, [sum(column) for column in zip(*rows, strict=True)], bounds)
-        values = {name: at(share) for name, share in PERCENTILES.items()}
-        ci = {"mean": self._groups.mean_ci(draw), **self._ci(middles, rows, draw)}
-        pairs = ((_middle(k), w) for each in self._buckets for k, w in each.weights.items())
+        ci = {"mean": self._groups.mean_ci(draw)}
+        values = {}
+        for name, share in PERCENTILES.items():
+            values[name] = _weighted(middles, sums, share, bounds)
+            shares = self._shares(values[name], share, draw)
+            ci[name] = _interval([_weighted(middles, sums, each, bounds) for each in shares])
+        pairs = ((_middle(key), weight) for key, weight in whole.weights.items())
         return _metric(unit, self._moments, values, ci, pairs)
 
-    def _ci(
-        self, middles: list[float], rows: list[list[float]], draw: random.Random
-    ) -> dict[str, tuple[float, float]]:
-        rows = rows[: min(self._requests, GROUPS)]
-        bounds = self._moments.least, self._moments.greatest
-        found: dict[str, list[float]] = {name: [] for name in PERCENTILES}
-        for _ in range(_RESAMPLES // 2):
-            chosen = draw.choices(rows, k=len(rows))
-            at = _at_sums(middles, [sum(column) for column in zip(*chosen, strict=True)], bounds)
-            for name, share in PERCENTILES.items():
-                found[name].append(at(share))
-        return {name: _interval(values) for name, values in found.items()}
+    def _shares(self, value: float, share: float, draw: random.Random) -> Iterator[float]:
+        """Yield the shares at which resamples have their quantile.
+
+        Where a resample of the groups has more than `share` of its weight up to `value`, its own
+        quantile lies lower, by as much of all the weight (Woodruff, JASA 47, 1952).
+        """
+        groups = [each.split(value) for each in self._buckets if each.weights]
+        for _ in range(_RESAMPLES):
+            chosen = draw.choices(groups, k=len(groups))
+            below = sum(low for low, _ in chosen) / sum(all_ for _, all_ in chosen)
+            yield min(max(2 * share - below, 0.0), 1.0)
 
 
 class _Groups:
@@ -236,7 +261,7 @@ def proportion_ci(good: int, total: int) -> tuple[float, float]:
 
 
 def _metric(
-    unit: Literal["s", "tokens", "tokens/s"],
+    unit: Unit,
     moments: _Moments,
     values: dict[str, float],
     ci: dict[str, tuple[float, float]],
@@ -278,13 +303,6 @@ def _between(values: Sequence[float], share: float) -> float:
     low = int(place)
     high = min(low + 1, len(values) - 1)
     return values[low] + (values[high] - values[low]) * (place - low)
-
-
-def _at_sums(
-    middles: list[float], weights: list[float], bounds: tuple[float, float]
-) -> Callable[[float], float]:
-    sums = list(accumulate(weights))
-    return lambda share: _weighted(middles, sums, share, bounds)
 
 
 def _weighted(

@@ -36,6 +36,7 @@ __all__ = [
     "Summary",
     "Tick",
     "Tokens",
+    "Unit",
     "Workload",
     "encoded",
     "load",
@@ -47,6 +48,9 @@ SCHEMA = 1
 
 Interval: TypeAlias = tuple[float, float]
 """A 95 % confidence interval: its lower and its upper end."""
+
+Unit: TypeAlias = Literal["s", "tokens", "tokens/s"]
+"""What a metric is counted in."""
 
 LoadKind: TypeAlias = Literal["concurrency", "constant", "poisson", "gamma", "ramp", "trace"]
 """A closed loop, and the arrivals of open ones."""
@@ -202,7 +206,7 @@ class RequestRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Metric(Struct, frozen=True, kw_only=True):
     """The distribution of one figure, over the measured requests that have it."""
 
-    unit: Literal["s", "tokens", "tokens/s"]
+    unit: Unit
     """``s``, ``tokens`` or ``tokens/s``."""
     count: float
     """Values: requests, of ``itl`` tokens, of ``icl`` gaps between chunks."""
