@@ -45,6 +45,7 @@ _LEAST = 1e-9  # seconds or tokens: what is below it is nothing
 _RESAMPLES = 400
 _TAILS = 0.025, 0.975
 _BARS = 60
+_THINNEST = 1e-4  # of its value: six digits still tell its bounds apart
 
 
 class _Buckets:
@@ -285,7 +286,7 @@ def _histogram(
 ) -> tuple[tuple[float, float, float], ...]:
     """Return bars of equal width on a logarithmic axis, those that are empty left out."""
     least, greatest = max(moments.least, _LEAST), max(moments.greatest, _LEAST)
-    width = max((log(greatest) - log(least)) / _BARS, 1e-12)
+    width = max((log(greatest) - log(least)) / _BARS, _THINNEST)
     bars: dict[int, float] = {}
     for value, weight in weighted:
         place = int((log(max(value, least)) - log(least)) / width)
