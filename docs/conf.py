@@ -42,7 +42,7 @@ napoleon_use_rtype = False
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!penstock).*"),  # names of other projects, and short ones in signatures
     (r"py:.*", r"penstock\.[\w.]+\.(Json|ItemT|FrameT\w*)"),  # aliases within a module
-    (r"py:.*", r"penstock\.[\w.]+\._\w+"),  # private bases
+    (r"py:.*", r"penstock\.[\w.]+\._\w+(\.\w+)?"),  # private bases, and private modules
     # What stands behind the face of a package, which alone is documented.
     (r"py:.*", r"penstock\.(encoders|pipeline|simulator|testing)\.[a-z_]+\.\w+"),
 ]
