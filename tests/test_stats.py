@@ -12,7 +12,7 @@ from tests.road import KEY, PATIENCE, Road, at_rest, until
 from penstock.client import Client
 from penstock.errors import StreamClosedError
 from penstock.simulator import Simulator
-from penstock.stats import ClientStats
+from penstock.stats import ClientStats, resident
 
 pytestmark = pytest.mark.asyncio
 
@@ -111,3 +111,10 @@ async def test_streams_of_other_loops_are_counted(road: Road) -> None:
 
     assert (1, None) == (counted.open_streams, counted.loop_lag)
     assert 0 == client.stats().open_streams
+
+
+async def test_memory_is_seen() -> None:
+    """The process's own, at least the interpreter's few MiB, where the system says it."""
+    size = resident()
+
+    assert size is None or size > 4 * 1024 * 1024

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from asyncio import get_running_loop, run_coroutine_threadsafe
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from penstock.connections import Connections
     from penstock.stream import ChatStream
 
-__all__ = ["ClientStats", "OpenStreams"]
+__all__ = ["ClientStats", "OpenStreams", "resident"]
 
 _SAMPLE = 0.25
 _POLL = 0.02
@@ -157,3 +158,23 @@ def _running_loop() -> AbstractEventLoop | None:
         return get_running_loop()
     except RuntimeError:  # trio, or no loop at all
         return None
+
+
+def resident() -> int | None:
+    """Return the process's resident memory in bytes, or None where the system does not say.
+
+    Source: proc(5), ``/proc/self/statm``, field 2, in pages; elsewhere getrusage(2), whose
+    ``ru_maxrss`` is the peak, in bytes on macOS.
+    """
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            pages = int(file.read().split()[1])
+    except OSError:
+        if sys.platform == "win32":
+            return None
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    from resource import getpagesize
+
+    return pages * getpagesize()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from time import perf_counter, process_time, thread_time
 from typing import TYPE_CHECKING, Self
 
 from penstock.bench.distribution import Sample
 from penstock.bench.results import Health
+from penstock.stats import resident
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from penstock.bench.results import Metric, Summary
 
-__all__ = ["HealthWatch", "resident"]
+__all__ = ["HealthWatch"]
 
 _INTERVAL = 0.02
 # A core that is this busy queues what comes: at 0.8 an event waits four times its own work (M/M/1).
@@ -113,23 +113,3 @@ class HealthWatch:
 
 def _difference(before: int | None, after: int | None) -> int | None:
     return None if before is None or after is None else after - before
-
-
-def resident() -> int | None:
-    """Return the process's resident memory in bytes, or None where the system does not say.
-
-    Source: proc(5), ``/proc/self/statm``, field 2, in pages; elsewhere getrusage(2), whose
-    ``ru_maxrss`` is the peak, in bytes on macOS.
-    """
-    try:
-        with open("/proc/self/statm", encoding="ascii") as file:
-            pages = int(file.read().split()[1])
-    except OSError:
-        if sys.platform == "win32":
-            return None
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    from resource import getpagesize
-
-    return pages * getpagesize()

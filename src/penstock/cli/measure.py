@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
+
+from penstock.stats import resident
 
 if TYPE_CHECKING:
     from penstock.response import Reply
 
-__all__ = ["Meter", "resident"]
+__all__ = ["Meter"]
 
 _MIB = 1024 * 1024
 
@@ -41,23 +42,3 @@ class Meter:
         if reply.cost is not None:
             parts.append(f"${reply.cost:.6f}")
         return "; ".join(parts)
-
-
-def resident() -> int | None:
-    """Return the process's resident memory in bytes, or None where the system does not say.
-
-    Source: proc(5), ``/proc/self/statm``, field 2, in pages; elsewhere getrusage(2), whose
-    ``ru_maxrss`` is the peak, in bytes on macOS.
-    """
-    try:
-        with open("/proc/self/statm", encoding="ascii") as file:
-            pages = int(file.read().split()[1])
-    except OSError:
-        if sys.platform == "win32":
-            return None
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    from resource import getpagesize
-
-    return pages * getpagesize()

@@ -1,0 +1,78 @@
+"""What the client says of itself."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from penstock.bench import Summary, load
+from penstock.bench.health import HealthWatch
+
+SUMMARY = load(Path(__file__).parent / "data" / "bench.json").points[0].summary
+
+
+def late(seconds: float) -> Summary:
+    """Return a summary whose requests were sent so late."""
+    delay = SUMMARY.metrics["start_delay"]
+    moved = replace(delay, percentiles=dict.fromkeys(delay.percentiles, seconds))
+    return replace(SUMMARY, metrics=SUMMARY.metrics | {"start_delay": moved})
+
+
+@pytest.mark.asyncio
+async def test_a_stall_counts_for_all_timers_that_it_held_up() -> None:
+    """Of 0.3 s spent in one callback, timers were late by 0.28, 0.26, ... : most of the time."""
+    watch = HealthWatch()
+    async with watch:
+        await asyncio.sleep(0.05)
+        until = time.perf_counter() + 0.3
+        while time.perf_counter() < until:
+            pass
+        await asyncio.sleep(0.05)
+    health = watch.judge(SUMMARY, capped=False)
+    lag = health.loop_lag
+
+    assert lag is not None
+    assert lag.max > 0.25
+    assert lag.count > 13
+    assert health.limited
+    assert "the client was the limit" in health.warnings[0]
+
+
+@pytest.mark.asyncio
+async def test_a_busy_core_is_said() -> None:
+    """More than four fifths of the time at work: what comes waits for it."""
+    watch = HealthWatch()
+    async with watch:
+        until = time.thread_time() + 0.2
+        while time.thread_time() < until:
+            pass
+    watch._cpu = 0.93  # what a machine with other work leaves us is not the question
+
+    assert "its core was busy 93%" in watch.judge(SUMMARY, capped=False).warnings[0]
+
+
+def judged(summary: Summary, *, capped: bool = False) -> tuple[str, ...]:
+    """Return the warnings of a client that had nothing to do."""
+    return HealthWatch().judge(summary, capped=capped).warnings
+
+
+def test_an_idle_client_is_no_limit() -> None:
+    """Nothing to warn of."""
+    assert () == judged(late(0.001))
+
+
+def test_late_requests_are_said_but_where_a_bound_holds_them() -> None:
+    """With a bound on concurrency the waiting is what was asked for."""
+    assert ("requests were sent up to 50 ms after they were due (p99)",) == judged(late(0.05))
+    assert () == judged(late(0.05), capped=True)
+
+
+def test_a_full_pool_is_said() -> None:
+    """Requests that the client itself refused."""
+    summary = replace(late(0.0), errors={"pool": 3})
+
+    assert ("3 requests got no connection from the client's own pool",) == judged(summary)
