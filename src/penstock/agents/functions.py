@@ -58,6 +58,11 @@ class FunctionTool:
             object.__setattr__(self, "_model", parameters_model(self.function))
         object.__setattr__(self, "name", _name(self.schema))
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # The model is a class that no other process can import: it is made from the function there.
+        schema = {} if self._model is not None else self.schema
+        return FunctionTool, (self.function, schema, self.repeatable)
+
     @classmethod
     def of(cls, tool: Mapping[str, Json] | Callable[..., Json], at: int = 0) -> FunctionTool:
         """Return a callable, or a dict with a ``handler``, as a tool.

@@ -109,6 +109,7 @@ class Toolbox:
         Raises:
             ToolCrashedError: A server cannot be reached.
             LimitExceededError: It has too many tools.
+            MissingCredentialsError: A pickle left out how to get in.
             MissingExtraError: There are servers, and no ``mcp`` package.
         """
         if not self._servers:
@@ -117,6 +118,8 @@ class Toolbox:
             if not self._connections:
                 from penstock.agents.mcp.connection import Connection
 
+                for server in self._servers:
+                    server.check()
                 self._connections = [Connection(s, self._limits) for s in self._servers]
                 self._tools = [{} for _ in self._servers]
             stale = [at for at, each in enumerate(self._connections) if each.stale]

@@ -82,6 +82,11 @@ class SyncConversation:
         """Open or make a conversation; see `penstock.Conversation.open`."""
         return cls(open_store(path, name, sync=sync))
 
+    def __reduce__(self) -> str:
+        raise ConfigurationError(
+            "a conversation does not pickle: open it where it is used, or pass its messages"
+        )
+
     def __enter__(self) -> Self:
         """Return the conversation."""
         return self

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from penstock.credentials import Headers
-from penstock.errors import ConfigurationError
+from penstock.errors import ConfigurationError, MissingCredentialsError
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -77,6 +77,20 @@ class MCPServer:
         if not self.name:
             host = urlsplit(self.url).hostname if self.url is not None else None
             object.__setattr__(self, "name", host or PurePath(self.command[0]).stem)
+
+    def check(self) -> None:
+        """Refuse a server whose credentials are in another process.
+
+        Raises:
+            MissingCredentialsError: A pickle left one out.
+        """
+        for where, fields in (("header", self.headers), ("variable", self.env)):
+            if isinstance(fields, Headers) and fields.lost:
+                raise MissingCredentialsError(
+                    f"MCP server {self.name} had the value of {where} {fields.lost[0]!r} in the "
+                    "program, and a pickle takes no credential along: put it in a variable of the "
+                    "environment, too"
+                )
 
 
 def has_server(tool: object) -> bool:
