@@ -150,7 +150,7 @@ def test_a_file_that_is_none_is_named(
     assert "no.json cannot be read" in capsys.readouterr().err
 
 
-def test_a_report_can_be_written_later(run: Result, tmp_path: Path) -> None:
+def test_a_report_can_be_written_later(tmp_path: Path) -> None:
     """Of any run that was kept."""
     page = tmp_path / "run.html"
 

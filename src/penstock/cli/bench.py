@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penstock.bench import Bench, Lengths, encoded, save, synthetic
 from penstock.bench.files import dataset, trace
 from penstock.bench.records import RecordWriter
+from penstock.bench.report import html
 from penstock.bench.text import lines
+from penstock.cli.bench_files import COMMANDS
 from penstock.cli.bench_options import header, parse, settings_of
 from penstock.cli.bench_view import watched
 from penstock.cli.exits import INTERRUPTED, guarded, kind_code
@@ -36,6 +39,8 @@ _LONGEST = 600.0
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command with its `arguments`; return the exit code."""
+    if arguments and (command := COMMANDS.get(arguments[0])):
+        return guarded(command, arguments[1:])
     return guarded(_main, arguments)
 
 
@@ -121,6 +126,8 @@ def _source(options: argparse.Namespace, settings: Settings) -> Source:
 
 def _report(result: Result, options: argparse.Namespace) -> None:
     """Print the figures, and write those that a file was named for."""
+    if options.html:
+        Path(options.html).write_text(html(result), "utf-8")
     if options.json == "-":
         sys.stdout.write(encoded(result).decode())
         return

@@ -15,7 +15,7 @@ from penstock.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["parse", "settings_of"]
+__all__ = ["Parser", "header", "parse", "settings_of"]
 
 _DESCRIPTION = """\
 Measure how fast a model answers: time to first token, time between tokens, throughput and goodput,
@@ -24,17 +24,20 @@ by a client that says its own part in the figures.
   penstock bench -m openai/gpt-5.4-mini -c 8 -n 200
   penstock bench -m llama-3 --base-url http://localhost:8000/v1 --rate 4 --duration 60
   penstock bench -m vllm/qwen3 --sweep --goodput ttft:500 tpot:50 --json run.json
+  penstock bench compare monday.json tuesday.json
+  penstock bench report run.json run.html
 """
 
 _LENGTHS = "512, 100-900, normal:MEAN,DEVIATION or lognormal:MEDIAN,SIGMA, bounds as @LOW-HIGH"
 _INPUT, _REQUESTS, _SWEEP_SECONDS = "200", 100, 20.0
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """Raises what other commands raise, so that a mistake looks the same everywhere."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; see 'penstock bench --help'")
+        """Raise `UsageError`, where argparse would leave."""
+        raise UsageError(f"{message}; see '{self.prog} --help'")
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -221,7 +224,7 @@ _rates.__name__ = "list of numbers above 0"
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="penstock bench",
         description=_DESCRIPTION,
         epilog=EPILOG,
@@ -326,6 +329,7 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         help=(f"bounds of a good request: {', '.join(BOUNDS)}, in milliseconds"),
     )
     add("--json", metavar="FILE", help="write the figures; '-' prints them instead of the text")
+    add("--html", metavar="FILE", help="write a report with plots, one page that loads nothing")
     add("--jsonl", metavar="FILE", help="write each request, a JSON object a line")
     add("--csv", metavar="FILE", help="write each request, a row of a table")
     add("--plain", action="store_true", help="no live table, even where rich is installed")

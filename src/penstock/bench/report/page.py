@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from penstock.bench.report.axes import number, seconds
-from penstock.bench.report.plots import distribution, named, timeline, tradeoff
+from penstock.bench.report.plots import distribution, timeline, tradeoff
 from penstock.bench.report.style import STYLE
+from penstock.bench.text import described
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -72,7 +73,7 @@ def _warnings(result: Result) -> Iterator[str]:
     said = ["The run was interrupted: these are the figures up to then."] * result.interrupted
     said += result.warnings
     for point in result.points:
-        said += [f"{named(point.load)}: {warning}" for warning in point.health.warnings]
+        said += [f"{described(point.load)}: {warning}" for warning in point.health.warnings]
     if said:
         yield '<section class="warning" role="alert"><h2>Read this first</h2><ul>'
         yield from (f"<li>{escape(sentence)}</li>" for sentence in said)
@@ -80,7 +81,7 @@ def _warnings(result: Result) -> Iterator[str]:
 
 
 def _point(point: Point, *, opened: bool, alone: bool) -> Iterator[str]:
-    name = escape(named(point.load))
+    name = escape(described(point.load))
     if alone:
         yield f"<section><h2>{name}</h2>"
     else:
@@ -155,7 +156,7 @@ def _loads(result: Result) -> str:
         marks = [seconds(ttft.percentiles[mark]) if ttft else "" for mark in ("p50", "p99")]
         rows.append(
             [
-                named(point.load) + (" (the knee)" if at == result.knee else ""),
+                described(point.load) + (" (the knee)" if at == result.knee else ""),
                 number(summary.request_throughput),
                 number(summary.output_throughput),
                 *marks,

@@ -5,31 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from penstock.bench.report.axes import Axis, Plot, number, seconds
+from penstock.bench.text import described
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from penstock.bench.results import Load, Metric, Point, Summary, Tick
+    from penstock.bench.results import Metric, Point, Summary, Tick
 
-__all__ = ["distribution", "named", "timeline", "tradeoff"]
+__all__ = ["distribution", "timeline", "tradeoff"]
 
 _MARKS = ("p50", "p90", "p99")
 _BARS = 60
 _WIDE = 12.0
 """From this ratio of the highest value to the median on, a distribution's axis is logarithmic."""
-
-
-def named(load: Load) -> str:
-    """Return a load in a few words."""
-    if load.kind == "concurrency":
-        return f"{load.concurrency} at once"
-    if load.kind == "trace":
-        return f"a trace at {number(load.speed or 1)} x"
-    rate = f"{number(load.rate or 0)}/s"
-    if load.kind == "ramp":
-        return f"{rate} to {number(load.rate_end or 0)}/s"
-    shape = f", burstiness {number(load.burstiness)}" if load.burstiness is not None else ""
-    return f"{rate} {load.kind}{shape}"
 
 
 def distribution(name: str, metric: Metric) -> str:
@@ -76,8 +64,8 @@ def _marks(plot: Plot, across: Axis, metric: Metric) -> None:
             continue
         x = across.place(value)
         text = f"{mark} {seconds(value)}"
-        width = 6.2 * len(text)
-        left = x - width - 3 if x + width > plot.width else x + 3
+        width = 6.8 * len(text)
+        left = x - width - 3 if x + width + 3 > plot.width else x + 3
         row = next(
             row
             for row in range(len(_MARKS))
@@ -154,7 +142,7 @@ def tradeoff(points: Sequence[Point], knee: int | None) -> str:
     """Return throughput against latency, a dot for each load, the knee marked."""
     plot = Plot("Throughput against latency", 980, 330)
     rows = [
-        (point.summary.request_throughput, point.summary.metrics.get("ttft"), named(point.load))
+        (point.summary.request_throughput, point.summary.metrics.get("ttft"), described(point.load))
         for point in points
     ]
     known = [(rate, ttft, name) for rate, ttft, name in rows if ttft is not None]

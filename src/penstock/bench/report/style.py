@@ -32,8 +32,7 @@ th, td { text-align: right; padding: 4px 8px; border-bottom: 1px solid var(--lin
 th:first-child { text-align: left; } tr > th:not(:first-child) { color: var(--quiet); }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(420px, 100%), 1fr));
   gap: 16px; margin: 16px 0; }
-figure { margin: 0; } figsmall { display: block; color: var(--quiet); font-size: 12px; white-space: nowrap; }
-caption { font-size: 13px; color: var(--quiet); }
+figure { margin: 0; } figcaption { font-size: 13px; color: var(--quiet); }
 svg { width: 100%; min-width: 360px; height: auto; display: block; }
 svg text { font: 11px system-ui, sans-serif; fill: var(--quiet); }
 svg .label { fill: var(--ink); }

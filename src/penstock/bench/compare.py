@@ -1,0 +1,198 @@
+"""Two runs, the second against the first: what changed by more than chance would.
+
+Loads are paired by what they are, not by their place. A figure with two intervals differs where the
+difference is larger than the two half-widths in quadrature, which is the 95 % interval of the
+difference of two independent estimates (of normal ones exactly; a bootstrap interval's half-width
+towards the other estimate is taken). Throughputs and counts have no interval and get no verdict.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
+
+from penstock.bench.text import described, milliseconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from penstock.bench.results import Metric, Point, Result, Settings, Summary
+
+__all__ = ["Change", "Comparison", "PointComparison", "compare", "compared_lines"]
+
+Verdict = Literal["better", "worse", "same"]
+
+_METRICS = ("ttft", "ttfot", "itl", "tpot", "e2e")
+_MARKS = ("mean", "p50", "p90", "p95", "p99")
+_SETTINGS = (
+    "model",
+    "base_url",
+    "dialect",
+    "transport",
+    "workload",
+    "requests",
+    "duration",
+    "warmup",
+    "goodput",
+    "max_retries",
+    "fallbacks",
+    "extra_body",
+)
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """One figure of both runs."""
+
+    name: str
+    """The metric and its percentile, such as ``ttft p99``, or the name of a rate."""
+    unit: str
+    before: float
+    after: float
+    verdict: Verdict | None
+    """None where the figure has no interval to judge by."""
+
+    @property
+    def ratio(self) -> float | None:
+        """The second over the first; None where the first is zero."""
+        return self.after / self.before if self.before else None
+
+
+class PointComparison(Struct, frozen=True, kw_only=True):
+    """One load of both runs."""
+
+    load: str
+    """What it was, in a few words."""
+    changes: tuple[Change, ...]
+
+
+class Comparison(Struct, frozen=True, kw_only=True):
+    """Two runs."""
+
+    points: tuple[PointComparison, ...]
+    warnings: tuple[str, ...]
+    """Why the two may not be comparable: other settings, other machines, loads that only one has,
+    and runs in which the client was the limit."""
+
+    def worse(self, least: float = 0.0) -> list[Change]:
+        """Return what is worse by more than chance and by at least the share `least`."""
+        return [
+            change
+            for point in self.points
+            for change in point.changes
+            if change.verdict == "worse" and (change.ratio or math.inf) >= 1 + least
+        ]
+
+
+def compare(before: Result, after: Result) -> Comparison:
+    """Return what `after` has otherwise than `before`."""
+    left = {described(point.load): point for point in before.points}
+    right = {described(point.load): point for point in after.points}
+    return Comparison(
+        points=tuple(
+            PointComparison(load=name, changes=tuple(_changes(left[name], right[name])))
+            for name in left
+            if name in right
+        ),
+        warnings=tuple(_warnings(before, after, left, right)),
+    )
+
+
+def compared_lines(comparison: Comparison) -> Iterator[str]:
+    """Yield the lines of a comparison, without colours."""
+    for warning in comparison.warnings:
+        yield f"warning: {warning}"
+    for point in comparison.points:
+        yield point.load
+        for change in point.changes:
+            yield f"  {change.name:20}{_shown(change)}"
+
+
+def _changes(before: Point, after: Point) -> Iterator[Change]:
+    yield from _rates(before.summary, after.summary)
+    for name in _METRICS:
+        first, second = before.summary.metrics.get(name), after.summary.metrics.get(name)
+        if first is None or second is None:
+            continue
+        for mark in _MARKS:
+            change = _change(f"{name} {mark}", _figure(first, mark), _figure(second, mark))
+            if change is not None:
+                yield change
+
+
+def _rates(before: Summary, after: Summary) -> Iterator[Change]:
+    rows = [
+        ("requests", "1/s", before.request_throughput, after.request_throughput),
+        ("output tokens", "1/s", before.output_throughput, after.output_throughput),
+        ("failed", "%", 100 * _failed(before), 100 * _failed(after)),
+    ]
+    if before.goodput is not None and after.goodput is not None:
+        rows.append(("good", "%", 100 * before.goodput.ratio, 100 * after.goodput.ratio))
+    for name, unit, first, second in rows:
+        yield Change(name=name, unit=unit, before=first, after=second, verdict=None)
+
+
+def _failed(summary: Summary) -> float:
+    return summary.failed / summary.requests if summary.requests else 0.0
+
+
+def _figure(metric: Metric, mark: str) -> tuple[float, tuple[float, float]] | None:
+    """Return a figure and its interval."""
+    value = metric.mean if mark == "mean" else metric.percentiles.get(mark)
+    interval = metric.ci.get(mark)
+    return None if value is None or interval is None else (value, interval)
+
+
+def _change(
+    name: str,
+    before: tuple[float, tuple[float, float]] | None,
+    after: tuple[float, tuple[float, float]] | None,
+) -> Change | None:
+    if before is None or after is None:
+        return None
+    (first, one), (second, two) = before, after
+    grown = second - first
+    # The half of each interval that faces the other estimate.
+    if grown > 0:
+        chance = math.hypot(one[1] - first, second - two[0])
+    else:
+        chance = math.hypot(first - one[0], two[1] - second)
+    verdict: Verdict = "same" if abs(grown) <= chance else "worse" if grown > 0 else "better"
+    return Change(name=name, unit="s", before=first, after=second, verdict=verdict)
+
+
+def _warnings(
+    before: Result, after: Result, left: dict[str, Point], right: dict[str, Point]
+) -> Iterator[str]:
+    yield from _other_settings(before.settings, after.settings)
+    if before.platform != after.platform or before.python != after.python:
+        yield (
+            f"measured with {before.python} on {before.platform}, "
+            f"then with {after.python} on {after.platform}"
+        )
+    for names, others, which in ((left, right, "first"), (right, left, "second")):
+        if missing := [name for name in names if name not in others]:
+            yield f"only the {which} run has {', '.join(missing)}"
+    for result, which in ((before, "first"), (after, "second")):
+        if limited := [described(p.load) for p in result.points if p.health.limited]:
+            yield f"the client was the limit in the {which} run: {', '.join(limited)}"
+        if result.interrupted:
+            yield f"the {which} run was interrupted"
+
+
+def _other_settings(before: Settings, after: Settings) -> Iterator[str]:
+    for name in _SETTINGS:
+        first, second = getattr(before, name), getattr(after, name)
+        if first != second:
+            yield f"{name} was {first!r}, then {second!r}"
+
+
+def _shown(change: Change) -> str:
+    if change.unit == "s":
+        figures = f"{milliseconds(change.before):>10} -> {milliseconds(change.after):>8} ms"
+    else:
+        figures = f"{change.before:>10.4g} -> {change.after:>8.4g} {change.unit}"
+    ratio = "" if change.ratio is None else f"{change.ratio - 1:+8.1%}"
+    verdict = "" if change.verdict in (None, "same") else f"  {change.verdict}"
+    return f"{figures:32}{ratio}{verdict}"
