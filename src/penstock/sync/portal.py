@@ -58,10 +58,14 @@ class Portal:
 
     Args:
         closing: Awaited on the loop before it ends; `close` hands its arguments on.
+        patience: Seconds that the interpreter's exit waits for that.
     """
 
-    def __init__(self, closing: Callable[..., Awaitable[object]]) -> None:
+    def __init__(
+        self, closing: Callable[..., Awaitable[object]], *, patience: float = _CLEANUP_TIMEOUT
+    ) -> None:
         self._closing = closing
+        self._patience = patience
         self._closed = False
         self._warned = False
         # By process: a fork copies the loop and not its thread. The parent's entry is kept and
@@ -124,15 +128,13 @@ class Portal:
             raise closed()
         thread = self._threads.get(os.getpid())
         if thread is None:  # `setdefault` is atomic, and no lock of the parent's can be held
-            thread = self._threads.setdefault(os.getpid(), _LoopThread(self._closing))
+            new = _LoopThread(self._closing, self._patience)
+            thread = self._threads.setdefault(os.getpid(), new)
         thread.start()
         return Job(thread, main, lost)
 
     def post(self, function: Callable[[], Awaitable[object]]) -> None:
-        """Have `function` awaited on the loop, and wait for nothing: for finalizers.
-
-        Where no loop runs in this process it is not called. What it raises is logged.
-        """
+        """Have `function` awaited on the loop, if there is one, and wait for nothing."""
         thread = self._threads.get(os.getpid())
         if thread is not None and thread.loop is not None:
             with suppress(RuntimeError):  # it has ended
@@ -254,10 +256,11 @@ class Job:
 class _LoopThread:
     """One thread and its loop, in one process."""
 
-    def __init__(self, closing: Callable[..., Awaitable[object]]) -> None:
+    def __init__(self, closing: Callable[..., Awaitable[object]], patience: float) -> None:
         self.loop: asyncio.AbstractEventLoop | None = None
         self._pid = os.getpid()
         self._closing = closing
+        self._patience = patience
         self._arguments: tuple[object, ...] = ()
         self._lock = threading.RLock()  # re-entrant: a signal's handler may call as well
         self._thread: threading.Thread | None = None
@@ -347,7 +350,7 @@ class _LoopThread:
     def _at_exit(self) -> None:
         if self._pid == os.getpid() and self._thread is not None:
             self.stop()
-            self._thread.join(_CLEANUP_TIMEOUT)
+            self._thread.join(self._patience)
 
     def _serve(self) -> None:
         with self._lock:

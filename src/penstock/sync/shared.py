@@ -35,7 +35,8 @@ class SharedPortal(Portal):
     """A portal whose calls tell what happens meanwhile, and what is open on it."""
 
     def __init__(self) -> None:
-        super().__init__(self._end)
+        # A server or an agent that does not want to end gets 2 s, then TERM, 2 s more, then KILL.
+        super().__init__(self._end, patience=10.0)
         self._held: weakref.WeakSet[Held] = weakref.WeakSet()
 
     def listen(

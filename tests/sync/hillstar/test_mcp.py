@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import gc
+import json
+import pickle
+import subprocess
+import sys
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import mcp  # noqa: F401  # the package needs the extra
 import pytest
-from tests.sync.hillstar.conftest import told
+from tests.agents.conftest import alive as alive  # a fixture
+from tests.sync.hillstar.conftest import RAW, told
 
 from penstock.simulator import SimulatorThread
 from penstock.sync import hillstar
+from penstock.sync.hillstar import mcp as shims
 
 FOUR = [
     ("AnthropicMCPModel", "header x-api-key", "k-0123456789"),
@@ -70,8 +80,7 @@ def test_a_key_that_is_nowhere_is_told() -> None:
 
 def test_threads_share_a_server() -> None:
     """Forty calls at once over one session of one process."""
-    raw = Path(__file__).parents[2] / "agents" / "raw_server.py"
-    shim = hillstar.MCPModel("raw_mcp", "m", str(raw))
+    shim = hillstar.MCPModel("raw_mcp", "m", str(RAW))
     with ThreadPoolExecutor(40) as pool:
         asked = [pool.submit(shim.call, f"gather:40,{n}") for n in range(40)]
         answers = [each.result()["output"] for each in asked]
@@ -80,21 +89,68 @@ def test_threads_share_a_server() -> None:
     assert 1 == [each.name for each in threading.enumerate()].count("penstock-portal")
 
 
-def test_a_server_ends_with_its_model() -> None:
+EXIT = """
+import sys
+from penstock.agents.mcp import stdio
+from penstock.sync.hillstar import MCPModel
+
+stdio._GRACE = 0.1
+model = MCPModel("raw_mcp", "m", sys.argv[1])
+print(model.call("pid")["output"], flush=True)
+model.timeout = 0.2
+try:
+    model.call("hang")
+except RuntimeError as error:
+    print(type(error).__name__)
+"""
+
+
+def test_the_interpreters_end_leaves_no_server(alive: Callable[[int], bool]) -> None:
+    """Not even one that hangs, and does not heed TERM."""
+    done = subprocess.run(
+        [sys.executable, "-c", EXIT, str(RAW)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    pid, name = done.stdout.split()
+
+    assert "DeadlineError" == name
+    assert not alive(int(pid))
+
+
+@pytest.mark.parametrize("owner", [owner for owner, *_ in FOUR])
+def test_model_and_key_of_the_four_reach_their_server(
+    monkeypatch: pytest.MonkeyPatch, owner: str
+) -> None:
+    """The model behind the provider's name, the key in the provider's variable; a copy, too."""
+    monkeypatch.setattr(shims, "_command", lambda _script: [sys.executable, "-IS", str(RAW)])
+    make = getattr(hillstar, owner)
+    base = owner.removesuffix("MCPModel").lower()
+    for name in ("one", "two"):
+        shim = make(name)
+        asked = [json.loads(each.call("x")["output"])["model"] for each in (shim, copied(shim))]
+        assert [f"{base}/{name}"] * 2 == asked
+    for key in ("key-1", "key-2"):
+        shim = make("m", api_key=key)
+        assert key == shim.call(f"environment:{base.upper()}_API_KEY")["output"]
+
+
+def copied(shim: Any) -> Any:
+    """What another process gets of it."""
+    return pickle.loads(pickle.dumps(shim))
+
+
+def test_a_server_ends_with_its_model(alive: Callable[[int], bool]) -> None:
     """When the model is collected; no process is left."""
-    import gc
-    import time
-
-    import psutil
-
-    raw = Path(__file__).parents[2] / "agents" / "raw_server.py"
-    shim = hillstar.MCPModel("raw_mcp", "m", str(raw))
+    shim = hillstar.MCPModel("raw_mcp", "m", str(RAW))
     pid = int(shim.call("pid")["output"])
-    assert psutil.pid_exists(pid)
+    assert alive(pid)
     del shim
     gc.collect()
     until = time.monotonic() + 20
-    while psutil.pid_exists(pid) and time.monotonic() < until:
+    while alive(pid) and time.monotonic() < until:
         time.sleep(0.01)
 
-    assert not psutil.pid_exists(pid)
+    assert not alive(pid)
