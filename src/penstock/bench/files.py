@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from penstock.bench.rows import RowFile
 from penstock.bench.workload import Ask, Conversation
+from penstock.errors import UsageError
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -99,7 +100,9 @@ def trace(path: str | PathLike[str], *, seed: int = 0) -> Iterator[Conversation]
         key: Hashable = ("alone", place) if row.session is None else ("session", row.session)
         sessions.setdefault(key, []).append(place)
         begins.setdefault(key, row.due or 0.0)
-    first = min(begins.values(), default=0.0)
+    if not begins:
+        raise UsageError(f"{file.path.name} has nothing to replay but warm-up or later loads")
+    first = min(begins.values())
     order = sorted(sessions, key=begins.__getitem__)
 
     def asks(key: Hashable) -> Iterator[Ask]:
