@@ -1,0 +1,63 @@
+"""The seams, in the order of the flow.
+
+    ChatRequest -> dialect -> encoder -> transport -> decoder -> dialect -> pipeline -> caller
+                   fields     bytes      bytes        frames     chunks     chunks
+
+Everything that answers a request is a `Provider`; whatever routes, limits or counts is a provider
+around a provider. `open` connects, sends the whole body and returns when the first content chunk
+is in hand, so that retry and fallback are a plain ``try`` around one await.
+"""
+
+from penstock.interfaces.dialects import (
+    Answer,
+    Decoder,
+    Dialect,
+    Ending,
+    Framing,
+    Outgoing,
+    Quirks,
+    Recalls,
+    Target,
+)
+from penstock.interfaces.streams import (
+    CallRecord,
+    ChunkMiddleware,
+    Middleware,
+    Outcome,
+    Provider,
+    Stage,
+    StageFactory,
+    Stream,
+)
+from penstock.interfaces.transports import (
+    BodySource,
+    HttpCall,
+    Transport,
+    Watch,
+    Wire,
+)
+
+__all__ = [
+    "Answer",
+    "BodySource",
+    "CallRecord",
+    "ChunkMiddleware",
+    "Decoder",
+    "Dialect",
+    "Ending",
+    "Framing",
+    "HttpCall",
+    "Middleware",
+    "Outcome",
+    "Outgoing",
+    "Provider",
+    "Quirks",
+    "Recalls",
+    "Stage",
+    "StageFactory",
+    "Stream",
+    "Target",
+    "Transport",
+    "Watch",
+    "Wire",
+]

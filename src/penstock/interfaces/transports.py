@@ -1,0 +1,160 @@
+"""The seams to the wire: a body that can be had again, a call, its clocks, and what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Literal, Protocol
+
+from msgspec import Struct
+from msgspec import field as struct_field
+
+from penstock.errors import DeadlineError, PenstockError
+from penstock.interfaces.dialects import Ending
+from penstock.limits import Limits
+from penstock.response import Timings
+
+__all__ = [
+    "BodySource",
+    "HttpCall",
+    "Transport",
+    "Watch",
+    "Wire",
+]
+
+
+class Watch(Protocol):
+    """The clocks of one call (`penstock.Timeouts`), run by one watchdog."""
+
+    def begin(self, phase: str) -> None:
+        """Start the clock of that name; on a running one, start it again."""
+        ...
+
+    def end(self, phase: str) -> None:
+        """Stop the clock of that name."""
+        ...
+
+    def elapsed(self) -> float:
+        """Return the seconds since the call began."""
+        ...
+
+    def sent(self, size: int) -> None:
+        """Note that the peer has taken `size` bytes."""
+        ...
+
+    def received(self, size: int) -> None:
+        """Note `size` bytes from the peer."""
+        ...
+
+    def ignored(self, size: int) -> None:
+        """Note that `size` of the received bytes say nothing: comments, unknown fields."""
+        ...
+
+    def content(self) -> None:
+        """Note that content has come."""
+        ...
+
+    def asking(self) -> None:
+        """Note that the consumer waits for bytes."""
+        ...
+
+    def answered(self) -> None:
+        """Note that the consumer has what it waited for."""
+        ...
+
+    def stop(self) -> None:
+        """Stop every clock for good."""
+        ...
+
+    def on_expire(self, callback: Callable[[DeadlineError], None]) -> None:
+        """Say what to do when a clock runs out; the latest `callback` holds."""
+        ...
+
+
+class BodySource(Protocol):
+    """A request's body, to be had any number of times."""
+
+    @property
+    def small(self) -> bytes | None:
+        """The whole body where it fits in one buffer, else None."""
+        ...
+
+    def open(self) -> AsyncIterator[bytes]:
+        """Return one pass over the body."""
+        ...
+
+    async def length(self) -> int:
+        """Return the body's size in bytes, at the price of a pass."""
+        ...
+
+
+class HttpCall(Struct, kw_only=True, eq=False):
+    """One HTTP exchange, ready to be sent: the credential is in `headers` by now."""
+
+    method: str
+    url: str
+    headers: Sequence[tuple[str, str]]
+    """A tuple says that other calls have the same ones."""
+    body: BodySource | None
+    watch: Watch
+    limits: Limits
+    framing: Literal["auto", "length"] = "auto"
+    """``length`` counts a body above the buffer first."""
+    timings: Timings = struct_field(default_factory=Timings)
+    """Where the transport notes what happened when."""
+
+    def __repr__(self) -> str:
+        return f"HttpCall({self.method} {self.url}, ...)"  # neither the credential nor the body
+
+
+class Wire(Protocol):
+    """An answer's bytes."""
+
+    status: int | None
+    """The HTTP status; None where the wire has none."""
+    headers: Mapping[str, str]
+    """The answer's headers, names in lower case, repeated ones joined by a comma."""
+
+    @property
+    def ending(self) -> Ending | None:
+        """How it ended, once `read` has returned ``b""``."""
+        ...
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that were received and not yet read."""
+        ...
+
+    async def read(self) -> bytes:
+        """Return the next bytes, decompressed; ``b""`` at the end, clean or torn.
+
+        While it waits it tells the call's `Watch`: ``asking`` before, ``answered`` after.
+
+        Raises:
+            TransportError: The connection broke, or a clock ran out.
+            LimitExceededError: The answer breaks a bound.
+        """
+        ...
+
+    def abort(self, error: PenstockError | None = None) -> None:
+        """Cut the connection at once; a pending `read` raises `error` or `StreamClosedError`."""
+        ...
+
+    async def aclose(self, *, reuse: bool = False) -> None:
+        """Let go of the connection; with `reuse`, read the rest within ``Limits.drain`` first."""
+        ...
+
+
+class Transport(Protocol):
+    """The only sockets."""
+
+    async def open(self, call: HttpCall) -> Wire:
+        """Send `call` whole; return when the answer's status and headers are there.
+
+        Raises:
+            TransportError: There is no answer.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close every connection and wait for those that are closing."""
+        ...
