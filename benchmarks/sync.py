@@ -5,11 +5,15 @@
   chunk one hand-over between two threads;
 - chat: CPU per short call, one after the other;
 - hand-overs: how often the blocking thread is woken per network read of the dense answer;
+- turn: CPU per prompt of chia's shims, beside the async core that each of them calls: a tool loop
+  over the same deployment, or the same coding agent, whose program is a stand-in here;
 - portal: microseconds on the clock from a thread to a coroutine that returns at once, and back,
   through this portal, asyncio's ``run_coroutine_threadsafe`` and anyio's blocking portal.
 
 The openai SDK's blocking client is the peer: it reads its socket in the caller's thread. Each is
 measured in a fresh process, in turn, several rounds; the simulator runs in another process.
+
+The other presets of `OpenAICompatLLM` are the same code by other addresses.
 
 Not shown: many blocking threads at once, which share one loop and one interpreter lock.
 """
@@ -18,8 +22,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
+import os
+import sys
 import time
 from collections.abc import Awaitable, Callable
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.fresh import fresh, installed, median, setting, simulator
@@ -125,6 +135,124 @@ def chat_sync(url: str, model: str, repeats: int) -> float:
         return _best(once, repeats)
 
 
+APIS = {
+    "OpenAICompatLLM": ("openai_compat", {"base_url": "{url}/v1"}),
+    "BedrockLLM": ("bedrock", {"client_kwargs": {"endpoint": "{url}"}}),
+    "VertexGeminiLLM": ("vertex", {"client_kwargs": {"endpoint": "{url}"}}),
+    "ClaudeCodeLLM": ("claude", {"backend": "api"}),
+}
+PROGRAMS = {
+    "ClaudeCodeLLM": ("claude", "claude_code", "claude_code/claude-code-success.jsonl"),
+    "CodexLLM": ("codex", "codex", "codex/codex-exec-success.jsonl"),
+    "OpenCodeLLM": ("opencode", "opencode", "opencode/opencode-run-success.jsonl"),
+    "AntigravityLLM": ("agy", "antigravity", ""),
+}
+_AGY = """{"event":"init","conversation_id":"1-2","init":{}}
+{"event":"result","result":{"conversation_id":"1-2","status":"SUCCESS","response":"Hello"}}
+"""
+_VECTORS = Path(__file__).parents[1] / "tests" / "vectors" / "agents"
+_STAND_IN = '#!/bin/sh\n/bin/cat > /dev/null\nexec /bin/cat "{wire}"\n'
+
+
+def _api(name: str, url: str, model: str, folder: str) -> Any:
+    """Return the shim of that name, whose API is the simulator. Any: each has its own class."""
+    token = {"token": "t", "expiry": "2099-01-01T00:00:00Z", "type": "authorized_user"}
+    token |= dict.fromkeys(("client_id", "client_secret", "refresh_token"), "x")
+    path = Path(folder, "adc.json")
+    path.write_text(json.dumps(token))
+    os.environ |= {
+        "ANTHROPIC_API_KEY": "none",
+        "ANTHROPIC_BASE_URL": url,
+        "AWS_ACCESS_KEY_ID": "none",
+        "AWS_REGION": "us-east-1",
+        "AWS_SECRET_ACCESS_KEY": "none",
+        "GOOGLE_APPLICATION_CREDENTIALS": str(path),
+        "GOOGLE_CLOUD_PROJECT": "none",
+    }
+    module, options = APIS[name]
+    given = json.loads(json.dumps(options).replace("{url}", url))
+    kind = getattr(import_module(f"penstock.sync.chia.{module}"), name)
+    return kind(model=model, retries=0, **given)
+
+
+def api_shim(name: str, url: str, model: str, repeats: int) -> float:
+    """Measure a shim's prompts to an API."""
+    with TemporaryDirectory() as folder, _api(name, url, model, folder) as llm:
+
+        def once() -> int:
+            for _ in range(30):
+                assert llm.prompt("hi").success
+            return 30
+
+        return _best(once, repeats)
+
+
+async def api_core(name: str, url: str, model: str, repeats: int) -> float:
+    """Measure the tool loop that the shim runs, by itself."""
+    import penstock as ps
+    from penstock.agents import ToolLoop
+
+    with TemporaryDirectory() as folder:
+        ask = _api(name, url, model, folder)._turn("hi", ())._ask
+        async with ps.Client(deployments={ask.model: ask.deployment}) as client:
+
+            async def once() -> int:
+                for _ in range(30):
+                    async with ToolLoop(
+                        client, ask.model, max_tokens=ask.max_tokens, extra_body=ask.body
+                    ) as loop:
+                        assert (await loop.collect("hi")).text
+                return 30
+
+            return await _best_async(once, repeats)
+
+
+def _programs(name: str, folder: str) -> str:
+    """Put a stand-in for the program of that shim on the path; return its place."""
+    program, _, wire = PROGRAMS[name]
+    printed = Path(folder, "agy.jsonl")
+    printed.write_text(_AGY)
+    path = Path(folder, program)
+    path.write_text(_STAND_IN.format(wire=_VECTORS / wire if wire else printed))
+    path.chmod(0o700)
+    os.environ |= {"PATH": folder, "HOME": folder}
+    return str(path)
+
+
+def cli_shim(name: str, repeats: int) -> float:
+    """Measure a shim's prompts to a program."""
+    with TemporaryDirectory() as folder:
+        _programs(name, folder)
+        module = PROGRAMS[name][1].replace("claude_code", "claude")
+        llm = getattr(import_module(f"penstock.sync.chia.{module}"), name)(retries=0)
+
+        def once() -> int:
+            for _ in range(20):
+                assert llm.prompt("hi").success
+            return 20
+
+        return _best(once, repeats)
+
+
+async def cli_core(name: str, repeats: int) -> float:
+    """Measure the coding agent that the shim runs, by itself."""
+    from penstock import agents
+
+    with TemporaryDirectory() as folder:
+        program = _programs(name, folder)
+        kind = PROGRAMS[name][1]
+        more = {"partial": False} if kind == "claude_code" else {}
+        make = getattr(agents, kind)
+        async with make(program=program, **more) as agent:
+
+            async def once() -> int:
+                for _ in range(20):
+                    assert (await agent.run("hi")).text
+                return 20
+
+            return await _best_async(once, repeats)
+
+
 def handovers(url: str, model: str) -> dict[str, int]:
     """Count what crosses between the threads while one answer is streamed."""
     import penstock as ps
@@ -200,7 +328,9 @@ def portal_asyncio(calls: int) -> float:
         loop.close()
 
 
-def _measure(title: str, functions: list[str], rounds: int, **arguments: Any) -> None:
+def _measure(
+    title: str, functions: list[str], rounds: int, *, shown: str = "{}", **arguments: Any
+) -> None:
     """Print a line for each of `functions`, the first being what the others are compared with."""
     found: dict[str, list[float]] = {name: [] for name in functions}
     for _ in range(rounds):
@@ -209,7 +339,10 @@ def _measure(title: str, functions: list[str], rounds: int, **arguments: Any) ->
     first, _ = median(found[functions[0]])
     for name in functions:
         middle, spread = median(found[name])
-        print(f"{title:8} {name:16} {middle:8.2f} us  x{middle / first:5.2f}  spread {spread:4.0%}")
+        print(
+            f"{title:8} {shown.format(name):26} {middle:8.2f} us  x{middle / first:5.2f}"
+            f"  spread {spread:4.0%}"
+        )
 
 
 def main() -> None:
@@ -239,6 +372,27 @@ def main() -> None:
             f"hand-overs: {counts['handovers']} for {counts['reads']} reads of "
             f"{counts['chunks']} chunks"
         )
+        if installed("botocore") and installed("google.auth"):
+            for name in APIS:
+                _measure(
+                    "turn",
+                    ["api_core", "api_shim"],
+                    min(rounds, 3),
+                    shown=f"{name} {{}}",
+                    name=name,
+                    url=url,
+                    model="text?tokens=3",
+                    repeats=repeats,
+                )
+    if sys.platform != "win32":
+        for name in PROGRAMS:
+            functions = ["cli_core", "cli_shim"]
+            _measure(
+                *("turn", functions, min(rounds, 3)),
+                shown=f"{name} {{}}",
+                name=name,
+                repeats=repeats,
+            )
     portals = ["portal_ours", "portal_asyncio", "portal_anyio"]
     _measure("portal", portals, rounds, calls=200 if smoke else 5000)
 

@@ -321,6 +321,19 @@ def test_waits_grow() -> None:
     assert [[1.0, 2.0, 4.0, None], [0.5, 1.0, 2.0, None]] == waits
 
 
+def test_what_nobody_hears_does_not_cross(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a handler for its logger a prompt is one call of the portal; with one it tells."""
+    logger = logging.getLogger("alone")
+    heard = []
+    listen = type(shared_portal()).listen
+    monkeypatch.setattr(type(shared_portal()), "listen", lambda *a: heard.append(a) or listen(*a))
+    for propagate in (False, True):
+        monkeypatch.setattr(logger, "propagate", propagate)
+        with OpenAICompatLLM("echo", base_url=f"{stage.url}/v1", logging_name="alone") as llm:
+            assert "one" == llm.prompt("one").result
+    assert 1 == len(heard)
+
+
 def test_apis_are_all_tried() -> None:
     """The tables above have every shim."""
     assert set(MODULES) == set(RESOURCES) == {*APIS, *PROGRAMS}

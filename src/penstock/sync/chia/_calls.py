@@ -267,7 +267,10 @@ class LLMCallBase:
         while True:
             tried += 1
             try:
-                shared_portal().listen(turn.run, log.news)
+                if log.hears(logging.DEBUG):
+                    shared_portal().listen(turn.run, log.news)
+                else:  # what nobody hears need not cross to this thread
+                    shared_portal().call(turn.run, _unheard)
             except PenstockError as error:
                 failure = error
             else:
@@ -281,3 +284,7 @@ class LLMCallBase:
             if wait is None:
                 return failure
             sleep(wait)
+
+
+def _unheard(news: News) -> None:
+    """Take what nobody hears."""

@@ -57,6 +57,13 @@ class Log:
         if self._file is not None:
             self._file.close()
 
+    def hears(self, level: int) -> bool:
+        """Whether anybody is there for records of that level."""
+        if not self._logger.isEnabledFor(level):
+            return False
+        # Python itself prints what has no handler, from warnings on.
+        return self._file is not None or level >= logging.WARNING or self._logger.hasHandlers()
+
     def news(self, news: News) -> None:
         """Note what was said."""
         kind, content = news
@@ -64,7 +71,7 @@ class Log:
 
     def say(self, level: int, message: str, *parts: object) -> None:
         """Note anything."""
-        if not self._logger.isEnabledFor(level):
+        if not self.hears(level):
             return
         shown = tuple(part if isinstance(part, (int, float)) else _cut(str(part)) for part in parts)
         record = self._logger.makeRecord(self._logger.name, level, "", 0, message, shown, None)
