@@ -201,6 +201,27 @@ async def test_a_server_that_hangs_is_left_and_begun_anew(
     assert not alive(after)
 
 
+@pytest.mark.parametrize("modes", [(), ("unlisted",)])
+async def test_a_server_that_lives_is_kept(modes: tuple[str, ...]) -> None:
+    """A clock that ran out says nothing of the server: it answers, and the next call goes there."""
+    async with raw(*modes) as over:
+        before = (await ask(over, "pid")).text
+        with pytest.raises(DeadlineError):
+            await ask(over, "gather:9,", timeouts=Timeouts(total=0.1))
+        assert before == (await ask(over, "pid")).text
+
+
+async def test_closing_ends_calls_that_wait() -> None:
+    """They are told so, and not that the server died."""
+    over = raw()
+    await ask(over, "hi")
+    waiting = asyncio.create_task(ask(over, "gather:9,"))
+    await asyncio.sleep(0.05)
+    await over.aclose()
+    with pytest.raises(StreamClosedError, match="the provider was closed"):
+        await waiting
+
+
 async def test_every_clock_can_be_set() -> None:
     """Silence counts as idle, an answer that does not come as no response and no content."""
     async with raw() as over:

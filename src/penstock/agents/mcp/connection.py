@@ -178,15 +178,18 @@ class Connection:
                     ) from None
 
     async def renew(self, within: float) -> None:
-        """End a server that does not list its tools `within` so many seconds: it hangs."""
+        """End a server that answers nothing `within` so many seconds: it hangs."""
         client = self._client
         if client is None:
             return
-        with suppress(Exception):
+        try:
             async with asyncio.timeout(within):
                 await self._with(client.list_tools())
-                return
-        await self._drop(client)
+        except (TimeoutError, _LostError):
+            await self._drop(client)
+        except Exception as error:  # an error is an answer, unless it is the connection's end
+            if _is_closed(error):
+                await self._drop(client)
 
     async def aclose(self) -> None:
         """End the connection, and a child with all that it started; idempotent."""

@@ -21,7 +21,13 @@ from penstock.agents.limits import LoopLimits
 from penstock.agents.mcp.answering import chunks_of, unanswered
 from penstock.agents.mcp.asking import USUAL, ModelTool, model_tool
 from penstock.agents.mcp.calling import Calling
-from penstock.errors import ConnectError, PenstockError, ProtocolError, ToolCrashedError
+from penstock.errors import (
+    ConnectError,
+    PenstockError,
+    ProtocolError,
+    StreamClosedError,
+    ToolCrashedError,
+)
 from penstock.interfaces import CallRecord
 from penstock.limits import Limits, Timeouts
 from penstock.pipeline.stream import BatchStream
@@ -131,9 +137,13 @@ class ModelOverMCP:
         return cast("Stream[ItemT]", stream)
 
     async def aclose(self) -> None:
-        """End the server of the running loop, with all that it started; idempotent."""
+        """End the server of the running loop, with all that it started; idempotent.
+
+        Calls that wait for it get `penstock.errors.StreamClosedError`.
+        """
         line = self._lines.pop(asyncio.get_running_loop(), None)
         if line is not None:
+            line.abort()
             await line.connection.aclose()
 
     async def _call(
@@ -193,6 +203,11 @@ class _Line:
         self.listed = True
         """Whether the server can list its tools."""
         connection.on_garbled = self._garbled
+
+    def abort(self) -> None:
+        """Tell all who wait that the provider is closed."""
+        for calling in list(self._waiting):
+            calling.abort(StreamClosedError("the provider was closed"))
 
     async def ready(self) -> None:
         """Begin anew with a server that let a clock run out and does not answer any more."""
