@@ -32,8 +32,6 @@ from penstock.pipeline.stream import Interrupted
 __all__ = ["ChunkMiddleware", "Pipeline", "StageFactory", "chain", "compose", "fuse"]
 
 _KINDS: tuple[type, ...] = get_args(Chunk)
-# The cheapest check for what is nearly always so.
-_EXACTLY = frozenset(_KINDS)
 
 ChunkFunction: TypeAlias = Callable[[Chunk], Chunk | None]
 
@@ -116,9 +114,11 @@ def fuse(functions: Sequence[ChunkFunction]) -> Stage[Chunk]:
                 result: Chunk = chunk
                 for function in in_order:
                     made = function(result)
+                    if made is result:  # the cheapest check for what is nearly always so
+                        continue
                     if made is None:
                         break
-                    if type(made) not in _EXACTLY and not isinstance(made, _KINDS):
+                    if not isinstance(made, _KINDS):
                         raise _no_chunk(made, function)
                     result = made
                 else:

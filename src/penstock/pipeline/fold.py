@@ -69,7 +69,12 @@ class Fold:
         Raises:
             LimitExceededError: A bound was met; what came before is kept.
         """
-        texts: list[str] = []
+        texts = [each.text for each in chunks if type(each) is TextDelta and not each.choice]
+        if len(texts) == len(chunks):
+            if texts:
+                self._text(0, "".join(texts))
+            return
+        texts = []
         try:
             for chunk in chunks:
                 if type(chunk) is TextDelta and not chunk.choice:

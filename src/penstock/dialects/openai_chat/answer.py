@@ -9,8 +9,9 @@ from penstock.chunks import Chunk, ProviderEvent, ReasoningDelta, TextDelta
 from penstock.dialects.errors import event_error
 from penstock.dialects.openai_chat.events import Events
 from penstock.dialects.openai_chat.request import choices_asked, usage_asked
-from penstock.dialects.openai_chat.wire import PlainChoice, plain, usual
+from penstock.dialects.openai_chat.wire import PlainChoice, PlainDelta, plain, usual
 from penstock.dialects.reading import UNREADABLE, excerpt, parse
+from penstock.dialects.shape import FEWEST, Shape, shape_of
 from penstock.errors import ProtocolError, TruncatedError
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ class ChatAnswer:
         "_last",
         "_max_depth",
         "_read_any",
+        "_shape",
+        "_shaped",
         "_usage",
         "_whole",
         "complete",
@@ -102,6 +105,9 @@ class ChatAnswer:
         # OpenAI's moderation results come in an event of their own, of no stated place.
         self._awaits_done = request.params.get("moderation") is not None
         self._read_any = False
+        # What plain events look like around their text, and whose that is.
+        self._shape: Shape | None = None
+        self._shaped = 0
         # What the last event that was not plain said of itself, and whether any had a date: plain
         # ones that say the same are no news.
         self._last: tuple[Json, ...] = (None, None, None, None, None, False)
@@ -118,10 +124,12 @@ class ChatAnswer:
         Raises:
             PenstockError: The answer says that it failed, or breaks the dialect.
         """
-        if self.complete:
+        if self.complete or (self._shape is not None and self._feed_alike(frames, into)):
             return
         id, model, fingerprint, tier, provider, dated = self._last
         seen = self._events.seen
+        data = b""
+        delta: PlainDelta | None = None
         for frame in frames:
             data = frame if type(frame) is bytes else frame.data
             try:
@@ -154,11 +162,28 @@ class ChatAnswer:
                     continue
                 if self._read_plain(choice, into):
                     continue
+            delta, self._shape = None, None
             if not self._read_usual(frame, data, into):
                 self._read(frame, data, into)
             if self.complete:
                 return
             id, model, fingerprint, tier, provider, dated = self._last
+        if self._shape is None and delta is not None and delta.content and type(data) is bytes:
+            self._shape = shape_of(data, b"content", delta.content)
+            self._shaped = into[-1].choice
+
+    def _feed_alike(self, frames: Sequence[Frame], into: list[Chunk]) -> bool:
+        """Read frames that all are like the last one but for their text; False for others."""
+        if len(frames) < FEWEST or self._shape is None:
+            return False
+        if type(frames[0]) is not bytes:
+            frames = [frame.data for frame in frames]
+        texts = self._shape.texts(frames)
+        if texts is None:
+            return False
+        choice = self._shaped
+        into += [TextDelta(text, choice) for text in texts if text]
+        return True
 
     def finish(self, ending: Ending, into: list[Chunk]) -> None:
         """Judge an answer whose bytes have ended.

@@ -27,6 +27,7 @@ Json: TypeAlias = Any
 
 _PATH = "/chat/completions"
 _GIVEN = {parameter.name: parameter.given for parameter in PARAMETERS}
+_PLACE = {name: place for place, name in enumerate(_GIVEN)}
 _OURS = ("messages", "stream")
 
 
@@ -63,7 +64,9 @@ def encode(request: ChatRequest, target: Target, dialect: str, dropped: list[str
 
 def address(target: Target, path: str) -> str:
     """Return where a chat goes: `path`, or the target's own, with the model in it and the query."""
-    found = (target.path or path).replace("{model}", quote(target.model, safe=""))
+    found = target.path or path
+    if "{" in found:
+        found = found.replace("{model}", quote(target.model, safe=""))
     query = f"?{urlencode(target.query)}" if target.query else ""
     return f"{target.base_url}{found}{query}"
 
@@ -85,7 +88,8 @@ def _said(request: ChatRequest, target: Target) -> dict[str, Json]:
             raise UsageError(_complaint(name), param=name)
     said: dict[str, Json] = {"model": target.model, "stream": request.stream}
     said.update(request.params)
-    check_shapes({"functions": request.params.get("functions")})
+    if request.params:
+        check_shapes({"functions": request.params.get("functions")})
     options = _stream_options(request)
     if request.stream and options is not None:
         said["stream_options"] = options
@@ -103,9 +107,7 @@ def _worded(
 ) -> dict[str, Json]:
     """Return what is `said` under the names that the provider takes, without what it refuses."""
     fields: dict[str, Json] = {}
-    for name in _GIVEN:
-        if name not in said:
-            continue
+    for name in sorted(said, key=_PLACE.__getitem__):
         value = said[name]
         wire = quirks.renames.get(name, name)
         if name in quirks.drops:

@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-__all__ = ["PlainChoice", "UsualEvent", "plain", "usual"]
+__all__ = ["PlainChoice", "PlainDelta", "UsualEvent", "plain", "usual"]
 
 
 class PlainFunction(msgspec.Struct, forbid_unknown_fields=True, gc=False):
