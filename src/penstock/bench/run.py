@@ -134,7 +134,7 @@ class Run:
             number, conversation = next(self._conversations, (0, None))
             if conversation is None:
                 return
-            await self._hold(number, conversation, due=None, until=until)
+            await self._hold(conversation, self._take(number, 0, None), until=until)
 
     async def _open(self) -> None:
         """Begin each conversation when it is due."""
@@ -150,32 +150,31 @@ class Run:
             await _sleep_until(due)
             if self._over(due):
                 return
-            self._spawn(self._hold(number, conversation, due=due, until=self._over))
+            # Counted before its task begins: a burst of what is due would else pass the end.
+            place = self._take(number, 0, due)
+            self._spawn(self._hold(conversation, place, until=self._over))
 
     async def _hold(
-        self,
-        number: int,
-        conversation: Conversation,
-        *,
-        due: float | None,
-        until: Callable[[], bool],
+        self, conversation: Conversation, place: Place, *, until: Callable[[], bool]
     ) -> None:
-        """Hold one conversation, as long as it is answered."""
+        """Hold one conversation, as long as it is answered; `place` is its first turn's."""
         history: list[Message] = []
         asks = iter(conversation.asks)
-        ask, turn = next(asks, None), 0
-        while ask is not None and not until():
+        ask = next(asks, None)
+        while ask is not None:
             following = next(asks, None)
             history += ask.messages
-            place = self._take(number, turn, due)
             text = await self._ask(ask, history, place, keep_text=following is not None)
             if text is None or following is None:
                 return
             history.append({"role": "assistant", "content": text or _NO_TEXT})
-            ask, turn = following, turn + 1
-            moment = self._next(ask)
-            due = None if due is None else moment
+            moment = self._next(following)
             await _sleep_until(moment)
+            if until():
+                return
+            due = None if place.due is None else moment
+            place = self._take(place.conversation, place.turn + 1, due)
+            ask = following
 
     def _next(self, ask: Ask) -> float:
         """Return when a later turn is due, its answer before having come just now."""
@@ -253,6 +252,5 @@ class Run:
 
 
 async def _sleep_until(moment: float) -> None:
-    wait = moment - perf_counter()
-    if wait > 0:
-        await asyncio.sleep(wait)
+    """Wait; what is late still lets others run."""
+    await asyncio.sleep(max(moment - perf_counter(), 0.0))

@@ -1,0 +1,360 @@
+"""Loads as they are run against the simulator: who is sent when, and what becomes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from itertools import islice
+from typing import Any
+
+import pytest
+from tests.road import until
+
+from penstock import Client, Deployment
+from penstock.bench import (
+    Ask,
+    Bench,
+    Conversation,
+    Load,
+    Point,
+    RequestRecord,
+    Result,
+    Settings,
+    Source,
+)
+from penstock.bench.run import Run
+from penstock.errors import ConnectError, UsageError
+from penstock.simulator import RequestRecord as Served
+from penstock.simulator import Simulator
+
+pytestmark = pytest.mark.asyncio
+
+USERS = Load(kind="concurrency", concurrency=2)
+
+
+def one(text: str = "hi", **fields: Any) -> Conversation:
+    """Return a conversation of one turn."""
+    return Conversation((Ask(({"role": "user", "content": text},), **fields),))
+
+
+def endless(_: int) -> Iterator[Conversation]:
+    """Ask the same for ever."""
+    while True:
+        yield one()
+
+
+class Bed:
+    """A simulator, a client whose model ``m`` it serves, and what came of the runs."""
+
+    def __init__(self, simulator: Simulator, client: Client) -> None:
+        self.simulator, self.client = simulator, client
+        self.records: list[RequestRecord] = []
+
+    async def run(
+        self, source: Source = endless, *, load: Load = USERS, options: Any = None, **settings: Any
+    ) -> Result:
+        """Run one load."""
+        self.records.clear()
+        made = Settings(model="m", loads=(load,), **settings)
+        bench = Bench(self.client, made, source, options=options, on_record=self.records.append)
+        return await bench.run()
+
+    async def point(self, *arguments: Any, **settings: Any) -> Point:
+        """Run one load, and return what came of it."""
+        (point,) = (await self.run(*arguments, **settings)).points
+        return point
+
+    @property
+    def chats(self) -> list[Served]:
+        """What the simulator was asked, without the list of models."""
+        return [each for each in self.simulator.requests if each.method == "POST"]
+
+
+@asynccontextmanager
+async def bed(model: str = "text?tokens=3", **client: Any) -> AsyncIterator[Bed]:
+    """Serve ``m`` as `model` says, and ``other`` well."""
+    async with Simulator() as simulator:
+        places = {
+            name: Deployment(f"{simulator.url}/v1", "key", model=served)
+            for name, served in (("m", model), ("other", "text?tokens=2"))
+        }
+        client = {"deployments": places, "transport": "direct", "max_retries": 0} | client
+        async with Client(**client) as made:
+            yield Bed(simulator, made)
+
+
+async def test_requests_bound_a_load() -> None:
+    """So many are measured, after so many to warm up; no more is sent."""
+    async with bed() as it:
+        point = await it.point(requests=7, warmup=3)
+
+        assert (7, 10, 10) == (point.summary.requests, len(it.records), len(it.chats))
+        assert [True] * 3 + [False] * 7 == [
+            each.warmup for each in sorted(it.records, key=lambda record: record.number)
+        ]
+        assert 2 == point.summary.peak_concurrency
+
+
+async def test_time_bounds_a_load() -> None:
+    """No request begins after the end; those under way are waited for."""
+    async with bed("text?tokens=2&ttft=0.05") as it:
+        point = await it.point(duration=0.12)
+
+    began = min(each.started for each in it.records)
+
+    assert all(each.started - began < 0.12 for each in it.records)
+    assert max(each.ended - began for each in it.records) > 0.12
+    assert point.summary.succeeded == len(it.records)
+
+
+async def test_a_workload_may_end_first() -> None:
+    """A trace or a short list is done when it is done."""
+    async with bed() as it:
+        point = await it.point(lambda _: iter([one(), one(), one()]))
+
+    assert 3 == point.summary.succeeded
+
+
+async def test_an_open_loop_does_not_wait_for_answers() -> None:
+    """Ten requests due within 45 ms are all under way, though none is answered for 0.3 s."""
+    load = Load(kind="constant", rate=200)
+    async with bed("text?tokens=1&ttft=0.3") as it:
+        point = await it.point(load=load, requests=10)
+
+    assert 10 == point.summary.peak_concurrency
+    assert [n / 200 for n in range(10)] == pytest.approx(
+        sorted(each.scheduled for each in it.records), abs=1e-6
+    )
+
+
+async def test_waiting_counts_from_when_a_request_was_due() -> None:
+    """One at a time, each 50 ms long, all due at once: the fifth took a quarter of a second."""
+    load = Load(kind="constant", rate=1e6, concurrency=1)
+    async with bed("text?tokens=1&ttft=0.05") as it:
+        point = await it.point(load=load, requests=5)
+    last = max(it.records, key=lambda record: record.ended)
+
+    assert 1 == it.simulator.stats().peak
+    assert last.e2e is not None
+    assert last.e2e >= 0.25
+    assert last.ended - last.started < last.e2e
+    assert point.summary.metrics["ttft"].max >= 0.25
+    assert () == tuple(w for w in point.health.warnings if "after they were due" in w)
+
+
+async def test_a_trace_keeps_its_times() -> None:
+    """At twice its speed, half of them; turns come when the one before is answered, or later."""
+    follow = (
+        Ask(({"role": "user", "content": "one"},)),
+        Ask(({"role": "user", "content": "two"},), due=0.3),
+    )
+    made = [Conversation(follow, 0.0), Conversation((follow[0],), 0.2)]
+    async with bed() as it:
+        await it.run(lambda _: iter(made), load=Load(kind="trace", speed=2.0))
+
+    assert [0.0, 0.1, 0.15] == pytest.approx(
+        sorted(each.scheduled for each in it.records), abs=1e-6
+    )
+
+
+async def test_a_traces_time_begins_after_the_warm_up() -> None:
+    """Warming up takes the first conversations, and no time of the others."""
+    made = [*(one() for _ in range(2)), Conversation(one().asks, 0.05)]
+    async with bed("text?tokens=1&ttft=0.1") as it:
+        point = await it.point(lambda _: iter(made), load=Load(kind="trace", speed=1.0), warmup=2)
+
+    assert 1 == point.summary.requests
+    assert 0.05 == pytest.approx(it.records[-1].scheduled, abs=1e-6)
+
+
+async def test_users_begin_one_after_the_other_where_asked() -> None:
+    """Over 80 ms: four users, 20 ms apart."""
+    load = Load(kind="concurrency", concurrency=4, ramp_up=0.08)
+    async with bed("text?tokens=1&ttft=0.3") as it:
+        await it.run(load=load, requests=4)
+    began = sorted(each.started for each in it.records)
+
+    assert all(at >= number * 0.02 for number, at in enumerate(began))
+
+
+async def test_a_conversation_remembers() -> None:
+    """Each turn brings what was said before, the model's own answers among it."""
+    talk = Conversation(tuple(Ask(({"role": "user", "content": t},)) for t in ("a", "b", "c")))
+    async with bed("echo") as it:
+        await it.run(lambda _: iter([talk]))
+        last = json.loads(it.chats[-1].body)["messages"]
+
+    assert [("user", "a"), ("assistant", "a"), ("user", "b"), ("assistant", "b")] == [
+        (each["role"], each["content"]) for each in last[:4]
+    ]
+    assert [0, 1, 2] == [each.turn for each in it.records]
+
+
+async def test_a_conversation_ends_where_it_is_not_answered() -> None:
+    """There is nothing to go on from."""
+    talk = Conversation(tuple(Ask(({"role": "user", "content": t},)) for t in ("a", "b")))
+    async with bed("echo?status=500") as it:
+        point = await it.point(lambda _: iter([talk]))
+
+    assert ({"server": 1}, 1) == (point.summary.errors, len(it.chats))
+
+
+async def test_the_limit_and_the_options_are_sent() -> None:
+    """Whatever is asked of every request, in the vendor's words."""
+    options = {"extra_body": {"top_k": 5}, "extra_headers": {"x-tag": "bench"}}
+    async with bed("echo") as it:
+        await it.run(lambda _: iter([one(output_tokens=9)]), options=options)
+        sent = it.chats[-1]
+        body = json.loads(sent.body)
+
+    assert (5, "bench") == (body["top_k"], sent.headers["x-tag"])
+    assert 9 == body.get("max_completion_tokens", body.get("max_tokens"))
+
+
+FAILURES = {
+    "text?status=429": "rate_limit",
+    "text?fault=reset": "transport",
+    "text?tokens=9&fault=reset@3": "truncated",
+    "text?status=503": "unavailable",
+}
+
+
+@pytest.mark.parametrize("model", FAILURES)
+async def test_failures_are_told_by_kind(model: str) -> None:
+    """Each has its kind and message; the ones that were cut have no end."""
+    async with bed(model) as it:
+        point = await it.point(requests=3)
+    record = it.records[0]
+
+    assert {FAILURES[model]: 3} == point.summary.errors
+    assert (None, None, FAILURES[model]) == (record.e2e, record.tpot, record.error)
+    assert record.message
+    assert {"start_delay"} == point.summary.metrics.keys()
+
+
+async def test_retries_are_counted() -> None:
+    """The first try of each key fails; the latency is that of both."""
+    async with bed("text?tokens=2&fail=1&status=500&key=a", max_retries=1) as it:
+        point = await it.point(requests=4)
+
+    assert (1, 0, 0) == (point.summary.retries, point.summary.failed, point.summary.fallbacks)
+    assert [0, 0, 0, 1] == sorted(each.retries for each in it.records)
+
+
+async def test_fallbacks_are_counted() -> None:
+    """By who answered in the end."""
+    async with bed("text?status=500") as it:
+        point = await it.point(requests=3, options={"fallbacks": ("other",)})
+
+    assert (3, {"other": 3}) == (point.summary.fallbacks, point.summary.deployments)
+    assert 2 == point.summary.metrics["output_tokens"].max
+
+
+async def test_a_mistake_in_the_call_ends_the_run() -> None:
+    """It would befall every request: it is raised, and nothing was sent."""
+    async with bed() as it:
+        with pytest.raises(UsageError, match="nonsense"):
+            await it.run(requests=100, options={"nonsense": 1})
+
+        assert [] == it.chats
+
+
+async def test_a_server_that_is_not_there_ends_the_run() -> None:
+    """Before a hundred requests say the same."""
+    places = {"m": Deployment("http://127.0.0.1:9/v1", "key")}
+    async with Client(deployments=places, transport="direct") as client:
+        bench = Bench(client, Settings(model="m", loads=(USERS,), requests=100), endless)
+        with pytest.raises(ConnectError):
+            await bench.run()
+
+
+async def test_a_run_can_be_stopped() -> None:
+    """What was answered by then is the result; what was under way is dropped."""
+    async with bed("text?tokens=1&ttft=0.02") as it:
+        records: list[RequestRecord] = []
+
+        def noted(record: RequestRecord) -> None:
+            records.append(record)
+            if len(records) == 5:
+                bench.stop()
+
+        bench = Bench(
+            it.client,
+            Settings(model="m", loads=(USERS, USERS), requests=10_000),
+            endless,
+            on_record=noted,
+        )
+        result = await bench.run()
+
+    assert (True, 1, 5) == (
+        result.interrupted,
+        len(result.points),
+        result.points[0].summary.requests,
+    )
+
+
+async def test_a_cancelled_run_leaves_no_task() -> None:
+    """Its requests end with it."""
+    async with bed("text?tokens=1&ttft=30") as it:
+        running = asyncio.create_task(it.run(requests=10))
+        await until(lambda: it.simulator.stats().answering == 2)
+        running.cancel()
+        await asyncio.wait([running])
+        await it.simulator.idle()
+
+        assert running.cancelled()
+        assert 0 == it.client.stats().open_streams
+
+
+async def test_several_loads_are_several_points() -> None:
+    """Each asks something else, and the knee is among them."""
+    asked: list[int] = []
+
+    def source(place: int) -> Iterator[Conversation]:
+        asked.append(place)
+        return islice(endless(place), 6)
+
+    loads = tuple(Load(kind="concurrency", concurrency=users) for users in (1, 2))
+    async with bed("text?tokens=2&ttft=0.02") as it:
+        result = await Bench(it.client, Settings(model="m", loads=loads), source).run()
+
+    assert ([0, 1], [6, 6]) == (asked, [point.summary.succeeded for point in result.points])
+    assert loads == tuple(point.load for point in result.points)
+    assert 1 == result.knee
+
+
+async def test_uncounted_tokens_are_warned_of() -> None:
+    """Chunks stand for tokens, and the report says so."""
+    async with bed("text?tokens=5&usage=never") as it:
+        result = await it.run(requests=2)
+    summary = result.points[0].summary
+
+    assert (10, 2, None) == (summary.tokens.output, summary.tokens.uncounted, summary.tokens.input)
+    assert any("did not count the tokens of 2 answers" in each for each in result.warnings)
+
+
+async def test_nothing_is_kept_of_a_request() -> None:
+    """Of a run that is held, only figures are kept: no task, and a few hundred records."""
+    async with bed("text?tokens=1") as it:
+        runs: list[Run] = []
+
+        def noted(_: RequestRecord) -> None:
+            assert bench.run_now is not None
+            runs.append(bench.run_now)
+
+        settings = Settings(model="m", loads=(USERS,), requests=210)
+        bench = Bench(it.client, settings, endless, on_record=noted)
+        await bench.run()
+
+    assert (210, 200, 0) == (runs[-1].done, len(runs[-1].recent), len(runs[-1]._tasks))
+    assert all(len(run._tasks) <= 2 for run in runs)
+
+
+async def test_a_burst_of_what_is_due_stops_at_the_end() -> None:
+    """A thousand requests are due at once, and five were asked for."""
+    async with bed("text?tokens=1") as it:
+        point = await it.point(load=Load(kind="constant", rate=1e9), requests=5)
+
+    assert (5, 5) == (point.summary.requests, len(it.chats))
