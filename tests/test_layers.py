@@ -118,6 +118,7 @@ TABLE = {
     "sync": Row(CORE | {"agents"}, PYDANTIC),
     "simulator": Row(PUBLIC, ANYIO | {"h11"}),
     "testing": Row(PUBLIC, ANYIO),
+    "ray": Row(PUBLIC, MSGSPEC | {"ray"}),
     "bench": Row(PUBLIC, ANYIO),
     "cli": Row(PUBLIC | {"bench"}, ANYIO | {"rich", "typer"}),
     "__main__": Row(frozenset({"cli"})),

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from penstock.endpoints.responses import Responses
-    from penstock.interfaces import Middleware, Transport
+    from penstock.interfaces import Middleware, Provider, Transport
     from penstock.messages import Messages
     from penstock.preview import Preview
     from penstock.providers.custom import CustomProviderConfig
@@ -239,6 +239,11 @@ class Client:
         del messages, options
         async with stream:
             return await stream.collect()
+
+    @property
+    def provider(self) -> Provider:
+        """What answers the client's calls, its fallbacks and retries included, as one provider."""
+        return self._router
 
     @property
     def responses(self) -> Responses[ChatStream]:
