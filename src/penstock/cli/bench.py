@@ -20,6 +20,7 @@ from penstock.cli.pick import announce, pick
 from penstock.client import Client
 from penstock.config import client_arguments, load_config
 from penstock.deployment import Deployment
+from penstock.errors import UsageError
 from penstock.limits import Limits, Timeouts
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ async def _main(arguments: Sequence[str]) -> int:
     picked = await pick(options.model)
     settings = settings_of(options, picked.model)
     source = _source(options, settings)
+    _check_folders(options)
     if not options.quiet:
         announce(picked)
     async with _client(options, picked.model) as client:
@@ -122,6 +124,14 @@ def _source(options: argparse.Namespace, settings: Settings) -> Source:
         turn_delay=work.turn_delay,
         seed=f"{seed}/{place}",
     )
+
+
+def _check_folders(options: argparse.Namespace) -> None:
+    """Refuse a file that cannot be written, before the run and not after it."""
+    for name in ("json", "jsonl", "csv", "html"):
+        path = getattr(options, name)
+        if path and path != "-" and not Path(path).absolute().parent.is_dir():
+            raise UsageError(f"--{name} {path}: there is no such folder")
 
 
 def _report(result: Result, options: argparse.Namespace) -> None:

@@ -87,7 +87,7 @@ def header(text: str) -> tuple[str, str]:
     """
     name, colon, value = text.partition(":")
     if not colon:
-        raise UsageError(f"--header is NAME:VALUE, not {name:.40!r}")
+        raise UsageError("--header is NAME:VALUE, and one has no colon")  # it may be a key
     return name.strip(), value.strip()
 
 
@@ -201,6 +201,13 @@ def _count(text: str) -> int:
     return value
 
 
+def _whole(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise ValueError
+    return value
+
+
 def _seconds(text: str) -> float:
     value = float(text)
     if not 0 < value < float("inf"):
@@ -218,6 +225,7 @@ def _rates(text: str) -> list[float]:
 
 # What argparse calls them in its complaints.
 _count.__name__ = "whole number above 0"
+_whole.__name__ = "whole number, 0 or more"
 _seconds.__name__ = "number above 0"
 _several.__name__ = "list of whole numbers above 0"
 _rates.__name__ = "list of numbers above 0"
@@ -248,7 +256,7 @@ def _add_target(group: argparse._ArgumentGroup) -> None:
     add("--extra-body", metavar="JSON", help="an object whose fields are added to each request")
     add("--transport", choices=("direct", "httpx"), default="direct", help="default: direct")
     add("--fallback", action="append", default=[], metavar="MODEL", help="tried when one fails")
-    add("--max-retries", type=int, default=0, metavar="N", help="tries in place; default 0")
+    add("--max-retries", type=_whole, default=0, metavar="N", help="tries in place; default 0")
     add("--timeout", type=_seconds, metavar="S", help="seconds for a whole request")
 
 
@@ -294,7 +302,7 @@ def _add_load(group: argparse._ArgumentGroup) -> None:
         metavar="S",
         help=("seconds for each load; of a sweep 20 by default"),
     )
-    add("--warmup", type=int, default=0, metavar="N", help="requests before them, not counted")
+    add("--warmup", type=_whole, default=0, metavar="N", help="requests before them, not counted")
     add("--seed", type=int, default=0, metavar="N", help="of everything drawn; default 0")
 
 
@@ -308,7 +316,7 @@ def _add_work(group: argparse._ArgumentGroup) -> None:
     add("--output-tokens", metavar="LENGTHS", help="the limit on an answer; default none")
     add(
         "--prefix-tokens",
-        type=int,
+        type=_whole,
         default=0,
         metavar="N",
         help=("words that all prompts begin with, for the provider's cache"),

@@ -1,0 +1,152 @@
+"""``penstock bench`` as a process; in the base install, too."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from penstock.bench import Result, load
+from penstock.simulator import SimulatorThread
+
+ROOT = Path(__file__).parents[2]
+COMMAND = [sys.executable, "-m", "penstock", "bench"]
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Return an environment without keys, in which ``penstock`` can be imported."""
+    env = {k: v for k, v in os.environ.items() if not k.endswith(("_API_KEY", "_BASE_URL"))}
+    env["PENSTOCK_CONFIG"] = ""  # whatever the user has set up
+    return env | {"PYTHONPATH": str(ROOT / "src"), "NO_COLOR": "1", "COLUMNS": "200"} | more
+
+
+def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end."""
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        env=environment(**env),
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[SimulatorThread]:
+    """Run a simulator that stands for a provider."""
+    with SimulatorThread() as thread:
+        yield thread
+
+
+def test_a_model_is_measured_and_everything_written(
+    simulator: SimulatorThread, tmp_path: Path
+) -> None:
+    """Text on stdout, figures, requests and a table in files, the key and headers sent."""
+    files = {name: tmp_path / f"run.{name}" for name in ("json", "jsonl", "csv")}
+    done = run(
+        *["-m", "text?tokens=5&ttft=0.01", "--base-url", f"{simulator.url}/v1"],
+        *["--api-key", "env:BENCH_KEY", "--header", "x-tag: bench", "--extra-body", '{"top_k": 3}'],
+        *["-c", "3", "-n", "12", "--warmup", "3", "--goodput", "ttft:60000", "tpot:60000"],
+        *(part for name, path in files.items() for part in (f"--{name}", str(path))),
+        BENCH_KEY="canary",
+    )
+    asked = simulator.requests[-1]
+    result = load(files["json"])
+    with files["csv"].open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+
+    assert 0 == done.returncode, done.stderr
+    assert "3 users: 12 answered" in done.stdout
+    assert "goodput: 100.0%" in done.stdout
+    assert ("Bearer canary", "bench") == (asked.headers["authorization"], asked.headers["x-tag"])
+    assert 3 == json.loads(asked.body)["top_k"]
+    assert (12, 60) == (result.points[0].summary.succeeded, result.points[0].summary.tokens.output)
+    assert 15 == len(rows) == len(files["jsonl"].read_bytes().splitlines())
+    assert "canary" not in files["json"].read_text("utf-8") + done.stdout + done.stderr
+
+
+def test_loads_are_a_table_with_its_knee(simulator: SimulatorThread) -> None:
+    """One row each; progress goes to stderr and can be left out."""
+    done = run(
+        *["-m", "text?tokens=2&ttft=0.02", "--base-url", f"{simulator.url}/v1", "-q"],
+        *["--api-key", "any", "-c", "1,4", "-n", "8", "--input-tokens", "5-9"],
+    )
+    rows = [line for line in done.stdout.splitlines() if " user" in line and "8  " in line]
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert ["1 user", "4 users"] == [row.partition("  ")[0] for row in rows]
+    assert 1 == done.stdout.count("<- knee")
+
+
+def test_json_may_go_to_stdout() -> None:
+    """And nothing else does; without a key the simulator is measured, which is said."""
+    done = run("--json", "-", "-n", "3", "--output-tokens", "4")
+    told = json.loads(done.stdout)
+
+    assert 0 == done.returncode
+    assert (1, 3) == (told["schema"], told["points"][0]["summary"]["succeeded"])
+    assert "sim/echo" in done.stderr
+    assert any("simulator ran in this process" in each for each in told["warnings"])
+
+
+def test_a_mistake_is_one_line_and_sends_nothing(
+    simulator: SimulatorThread, tmp_path: Path
+) -> None:
+    """Exit code 2, as of every command; a file that cannot be written is one."""
+    before = simulator.stats().requests
+    missing = str(tmp_path / "missing" / "run.json")
+    done = run("-m", "text", "--base-url", f"{simulator.url}/v1", "--json", missing)
+
+    assert (2, "") == (done.returncode, done.stdout)
+    assert [f"penstock: usage: --json {missing}: there is no such folder"] == (
+        done.stderr.splitlines()
+    )
+    assert before == simulator.stats().requests
+
+
+def test_without_an_answer_the_exit_code_says_why(simulator: SimulatorThread) -> None:
+    """4 for a rate limit; the figures say what was refused."""
+    done = run(
+        *["-m", "text?status=429", "--base-url", f"{simulator.url}/v1", "--api-key", "any"],
+        *["-n", "4"],
+    )
+
+    assert 4 == done.returncode
+    assert "0 answered, 4 failed (rate_limit 4)" in done.stdout
+    assert "no request of a load was answered" in done.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="platform: no SIGINT for a child alone")
+def test_interrupting_gives_the_figures_so_far(simulator: SimulatorThread, tmp_path: Path) -> None:
+    """Exit code 130, and a result that says that it is not whole."""
+    path, lines = tmp_path / "run.json", tmp_path / "run.jsonl"
+    command = [*COMMAND, "-m", "text?tokens=2&ttft=0.02", "--base-url", f"{simulator.url}/v1"]
+    command += ["--api-key", "any", "-d", "600", "--json", str(path), "--jsonl", str(lines)]
+    before = simulator.stats().requests
+    with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True) as child:
+        while simulator.stats().requests < before + 8:
+            assert child.poll() is None
+        child.send_signal(signal.SIGINT)
+        out, _ = child.communicate(timeout=30)
+    result: Result = load(path)
+
+    assert (130, True) == (child.returncode, result.interrupted)
+    assert result.points[0].summary.succeeded == len(lines.read_bytes().splitlines()) >= 5
+    assert "interrupted: these are the figures until then" in out
+
+
+def test_help_teaches() -> None:
+    """Examples and every group of options, without the `cli` extra's help."""
+    done = run("--help")
+
+    assert 0 == done.returncode
+    for words in ("penstock bench -m openai/", "--goodput", "--trace FILE", "Exit codes"):
+        assert words in done.stdout
