@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,6 @@ from tests.sync.hillstar.conftest import RAW, model
 from penstock.agents.mcp import calling
 from penstock.errors import (
     AuthenticationError,
-    ConnectError,
     DeadlineError,
     PenstockError,
     RateLimitError,
@@ -213,9 +213,27 @@ def test_what_is_no_json_says_where() -> None:
     assert vars(error) == vars(pickle.loads(pickle.dumps(error)))
 
 
-def test_a_failure_is_raised_from_the_callers_view() -> None:
-    """Its traceback begins in the program, and has no more of ours than needed."""
-    with pytest.raises(ConnectError) as failure:
-        hillstar.OpenAIModel("m", "k", f"{NOWHERE}/v1").call("hi")
+@pytest.mark.parametrize(
+    "fail",
+    [
+        lambda: hillstar.OpenAIModel("m", "the-key-itself", f"{NOWHERE}/v1"),
+        lambda: hillstar.AnthropicModel("m", "the-key-itself"),
+        lambda: hillstar.MCPModel("raw_mcp", "m", "/nonexistent/server", "the-key-itself"),
+        lambda: hillstar.OpenAIModel("m", "the-key-itself", "no address"),
+        lambda: hillstar.AnthropicOllamaAPIModel("m", "no address", "the-key-itself"),
+    ],
+)
+def test_a_traceback_shows_neither_prompt_nor_key(
+    monkeypatch: pytest.MonkeyPatch, fail: Callable[[], Any]
+) -> None:
+    """Not even one that shows every local variable of ours (fault matrix, 39)."""
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", NOWHERE)
+    with pytest.raises(PenstockError) as failure:
+        fail().call("the prompt itself", system="the system prompt")
+    seen = traceback.TracebackException.from_exception(failure.value, capture_locals=True)
+    ours = [frame for frame in seen.stack if frame.filename != __file__]
 
-    assert len(failure.traceback) < 6
+    assert ours
+    assert "itself" not in str([(frame.locals, frame.name) for frame in ours])
+    assert "the system prompt" not in str([frame.locals for frame in ours])
+    assert len(ours) < 6

@@ -183,12 +183,12 @@ def test_a_model_that_refuses_the_default_temperature_is_asked_without_it(
     """Once; from then on it is left out, and each result says so. One that was given stays."""
     refusal = InvalidRequestError("temperature must be 1", param="temperature", status=400)
     provider = ScriptedProvider([refusal], [["one"]], [["two"]], [refusal])
-    call = scripted(provider)
+    call = scripted(provider).ask
 
-    assert ["temperature"] == call("a", 5, None, None, timeout=5).reply.dropped
-    assert ["temperature"] == call("b", 5, None, None, timeout=5).reply.dropped
+    assert ["temperature"] == call("a", 5, None, None, 5)().reply.dropped
+    assert ["temperature"] == call("b", 5, None, None, 5)().reply.dropped
     with pytest.raises(InvalidRequestError, match="temperature must be 1"):
-        call("c", 5, 0.5, None, timeout=5)
+        call("c", 5, 0.5, None, 5)()
     assert [7.3e-07, None, None, 0.5] == [
         request.params.get("temperature")  # type: ignore[attr-defined]
         for request in provider.requests
@@ -201,7 +201,7 @@ def test_another_mistake_is_not_the_temperatures() -> None:
     provider = ScriptedProvider([InvalidRequestError("too long", status=400)], [["no"]])
 
     with pytest.raises(InvalidRequestError, match="too long"):
-        scripted(provider)("a", 5, None, None, timeout=5)
+        scripted(provider).ask("a", 5, None, None, 5)()
 
 
 def scripted(provider: ScriptedProvider) -> Any:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from penstock.response import Reply
     from penstock.stream import ChatStream
 
-__all__ = ["TEMPERATURE", "TIMEOUT", "Asks", "Caller"]
+__all__ = ["TEMPERATURE", "TIMEOUT", "Ask", "Asks", "Caller"]
 
 _log = logging.getLogger("penstock.sync")
 
@@ -85,54 +85,52 @@ class Caller:
     def __getstate__(self) -> dict[str, object]:
         return {**vars(self), "_holds": False}
 
-    def __call__(
+    def ask(
         self,
         prompt: str,
         max_tokens: int,
         temperature: float | None,
         system: str | None,
-        *,
         timeout: float,
-    ) -> CallResult:
-        """Ask, and return hillstar's dict; what fails raises or is in it, by the contract."""
-        if not isinstance(prompt, str):
-            raise UsageError(f"prompt is a str, not {type(prompt).__name__}", param="prompt")
+    ) -> Ask:
+        """Return a call that is yet to be made.
+
+        What it says is out of sight: a traceback that shows locals does not show it (fault matrix,
+        39), once who made it has let go of it.
+        """
+        return Ask(self, (prompt, system), max_tokens, temperature, timeout)
+
+    def called(self, ask: Ask) -> CallResult:
+        """Make the call, and return hillstar's dict; what fails raises or is in it."""
         if not self._holds:
             self._holds = True
             shared_portal().hold(self._asks, self)
-        messages = [{"role": "user", "content": prompt}]
-        if system:
-            messages.insert(0, {"role": "system", "content": system})
-        # One clock: hillstar's calls wait for a whole answer, however long its first word takes.
-        clocks = Timeouts(total=timeout, response=None, ttft=None, idle=None, progress=None)
-        options: CallOptions = {"max_tokens": max_tokens, "timeouts": clocks}
         try:
-            reply = shared_portal().call(self._answer, messages, options, temperature)
+            reply = shared_portal().call(self._answer, ask)
         except PenstockError as error:
             failure = error
         else:
             return CallResult(self._dict(reply.text, reply), reply)
         return self._failed(failure)
 
-    async def _answer(
-        self, messages: Messages, options: CallOptions, temperature: float | None
-    ) -> Reply:
-        if temperature is not None:
-            return await self._ask(messages, {**options, "temperature": temperature})
+    async def _answer(self, ask: Ask) -> Reply:
+        if ask.temperature is not None:
+            return await self._ask(ask, temperature=ask.temperature)
         if not self._refuses:
             try:
-                return await self._ask(messages, {**options, "temperature": TEMPERATURE})
+                return await self._ask(ask, temperature=TEMPERATURE)
             except InvalidRequestError as error:
                 if error.param != _NAME and _NAME not in error.message.lower():
                     raise
             self._refuses = True
             _log.warning("%s refuses the default temperature: it is left out", self._asked)
-        reply = await self._ask(messages, options)
+        reply = await self._ask(ask)
         reply.dropped.append(_NAME)
         return reply
 
-    async def _ask(self, messages: Messages, options: CallOptions) -> Reply:
-        async with self._asks.stream(self._asked, messages, **options) as stream:
+    async def _ask(self, ask: Ask, **more: Unpack[CallOptions]) -> Reply:
+        more["max_tokens"], more["timeouts"] = ask.max_tokens, ask.clocks
+        async with self._asks.stream(self._asked, ask.messages, **more) as stream:
             return await stream.collect()
 
     def _dict(self, text: str | None, reply: Reply | None = None) -> dict[str, Any]:  # as hillstar
@@ -151,3 +149,48 @@ class Caller:
             raise presented(raised(error, row.kind)) from error.__cause__
         said = f"{row.said} at {self._place}: {error.message}" if row.said else error.message
         return CallResult({**self._dict(None), "error": said}, None, error)
+
+
+class Ask:
+    """One call: what is asked, and within what.
+
+    Args:
+        caller: Who makes it.
+        said: The prompt, and the system prompt or None.
+        max_tokens: Tokens of the answer at most.
+        temperature: The temperature, or None for the default.
+        timeout: Seconds that the call may take.
+    """
+
+    def __init__(
+        self,
+        caller: Caller,
+        said: tuple[str, str | None],
+        max_tokens: int,
+        temperature: float | None,
+        timeout: float,
+    ) -> None:
+        self._caller = caller
+        self._said = said
+        self.max_tokens = max_tokens
+        self.temperature = temperature
+        # One clock: hillstar's calls wait for a whole answer, however long its first word takes.
+        self.clocks = Timeouts(total=timeout, response=None, ttft=None, idle=None, progress=None)
+
+    def __call__(self) -> CallResult:
+        """Make it.
+
+        Raises:
+            UsageError: The prompt is no text.
+            Exception: What `penstock.sync.hillstar.FAILURES` says.
+        """
+        if not isinstance(self._said[0], str):
+            raise UsageError(f"prompt is a str, not {type(self._said[0]).__name__}", param="prompt")
+        return self._caller.called(self)
+
+    @property
+    def messages(self) -> Messages:
+        """The conversation."""
+        prompt, system = self._said
+        said = [{"role": "user", "content": prompt}]
+        return [{"role": "system", "content": system}, *said] if system else said

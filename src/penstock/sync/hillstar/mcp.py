@@ -101,7 +101,9 @@ class MCPModel:
             RuntimeError: The server does not start, died, or lets the clock run out.
             json.JSONDecodeError: What it wrote is no JSON.
         """
-        return self._caller(prompt, max_tokens, temperature, system, timeout=self.timeout)
+        ask = self._caller.ask(prompt, max_tokens, temperature, system, self.timeout)
+        del prompt, system
+        return ask()
 
 
 class AnthropicMCPModel(MCPModel):
@@ -181,8 +183,12 @@ class _Server:
 
     async def open(self, request: Request[ItemT]) -> Stream[ItemT]:
         """Ask the server."""
+        model = self._model or await self._made()
+        return await model.open(request)
+
+    async def _made(self) -> ModelOverMCP:
         key = None if self._key is None else await self._key.reveal(self._name)
-        if self._model is None:
+        if self._model is None:  # another call may have been quicker
             given = {} if key is None else {self._variable: key}
             server = MCPServer(
                 command=_command(self._script),
@@ -191,7 +197,7 @@ class _Server:
                 mode="legacy",  # what hillstar's servers speak, and all others as well
             )
             self._model = ModelOverMCP(server)
-        return await self._model.open(request)
+        return self._model
 
     async def aclose(self) -> None:
         """End the server."""
