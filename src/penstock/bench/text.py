@@ -129,7 +129,7 @@ def _figures(summary: Summary) -> Iterator[str]:
         )
     yield f"tokens: {_tokens(summary)}"
     if summary.retries or summary.fallbacks:
-        yield f"retries: {summary.retries}; answered by a fallback, or not: {summary.fallbacks}"
+        yield (f"retries: {summary.retries}; requests that went to a fallback: {summary.fallbacks}")
     if summary.cost is not None:
         yield (
             f"cost: ${summary.cost.total:.6f} as reported for {summary.cost.reported} answers, "
