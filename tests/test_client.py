@@ -800,3 +800,43 @@ async def test_a_fallback_key_without_a_deployment_is_accepted(
 
     assert 1 == len([r for r in caplog.records if "nobody/serves-it" in r.getMessage()])
     assert "hi" == (await client.chat("m", "hi")).text
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("verify", "/nope"),
+        ("verify", 5),
+        ("cert", "/nope"),
+        ("cert", ("/nope", "/nope")),
+        ("proxy", "nonsense"),
+        ("proxy", "http://"),
+        ("proxy", "http://host:port"),
+        ("proxy", "ftp://proxy.example"),
+    ],
+)
+async def test_what_no_connection_can_use_is_refused_at_once(name: str, value: object) -> None:
+    """A file that is not there, or a proxy that is none, is no surprise of the first call."""
+    with pytest.raises(ConfigurationError) as caught:
+        Client(**{name: value})  # type: ignore[arg-type]  # what a caller may have
+
+    assert name == caught.value.param
+
+
+async def test_anthropics_rate_limits_are_read(road: Road) -> None:
+    """Its headers have names and times of their own, and stand in the same fields."""
+    there = Deployment(
+        f"{road.sim.url}/v1", KEY, dialect="anthropic_messages", model="echo?rate-limits=1"
+    )
+    limit = (await road.client(deployments={"m": there}).chat("m", "hi")).rate_limit
+
+    assert limit is not None
+    assert (499, 29000, 500, 30000) == (
+        limit.remaining_requests,
+        limit.remaining_tokens,
+        limit.limit_requests,
+        limit.limit_tokens,
+    )
+    assert limit.reset_requests is not None
+    assert limit.reset_tokens is not None
+    assert limit.reset_requests < limit.reset_tokens <= 360

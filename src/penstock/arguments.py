@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from os import PathLike
+from pathlib import Path
 from typing import Any, TypeAlias
+from urllib.parse import urlsplit
 
 from penstock.errors import ConfigurationError, PenstockError, UsageError
 from penstock.limits import Limits, Timeouts
@@ -13,6 +15,9 @@ from penstock.limits import Limits, Timeouts
 __all__ = ["check_call", "check_client", "error_kinds"]
 
 _Rule: TypeAlias = "tuple[Callable[[object], bool], str]"
+
+_PROXIES = frozenset({"http", "https", "socks5", "socks5h"})
+"""What httpx takes, socks with its extra."""
 
 
 def check_call(options: Mapping[str, Any]) -> None:  # Any: whatever the caller wrote
@@ -57,6 +62,31 @@ def error_kinds(names: Iterable[str]) -> frozenset[str]:
 
 def _kinds(error: type[PenstockError]) -> set[str]:
     return {error.kind}.union(*map(_kinds, error.__subclasses__()))
+
+
+def _is_proxy(value: object) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in _PROXIES and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        return False
+
+
+def _is_trusted(value: object) -> bool:
+    # An SSLContext by its shape, as ssl is loaded with the first connection only.
+    return isinstance(value, bool) or hasattr(value, "wrap_bio") or _is_there(value)
+
+
+def _is_certificate(value: object) -> bool:
+    if isinstance(value, tuple):
+        return len(value) in (2, 3) and all(map(_is_there, value[:2]))
+    return _is_there(value)
+
+
+def _is_there(value: object) -> bool:
+    return isinstance(value, (str, PathLike)) and Path(value).exists()
 
 
 def _is_flag(value: object) -> bool:
@@ -115,7 +145,7 @@ def _shown(name: str, value: object) -> str:
 
 
 def _type_name(name: str, value: object) -> str:
-    if isinstance(value, str) and name in ("transport", "timeouts"):
+    if isinstance(value, (str, PathLike)) and name in ("transport", "timeouts", "verify"):
         return f"{value!r:.80}"
     if isinstance(value, Mapping) and (name == "aliases" or name.endswith("headers")):
         return f"one with {', '.join(sorted(_odd(value)))}"
@@ -164,6 +194,7 @@ _CALL: Mapping[str, _Rule] = {
 
 _CLIENT: Mapping[str, _Rule] = {
     "aliases": (_is_text_mapping, "a mapping of short names to models"),
+    "cert": (_is_certificate, "the path of a file that is there, or a tuple of two"),
     "default_model": (lambda value: isinstance(value, str), "a str"),
     "deployments": (lambda value: isinstance(value, Mapping), "a mapping of names to Deployment"),
     "fallbacks": (lambda value: isinstance(value, Mapping), "a mapping of models to lists"),
@@ -174,6 +205,8 @@ _CLIENT: Mapping[str, _Rule] = {
     "max_retries": (_is_count, "a whole number, 0 or more"),
     "middleware": (_is_list, "a list"),
     "providers": (_is_list_of_providers, "a list of CustomProviderConfig"),
+    "proxy": (_is_proxy, "an address such as http://proxy.example:3128"),
     "timeouts": _CLOCKS,
+    "verify": (_is_trusted, "True, False, an SSLContext or a path that is there"),
     "transport": (_is_transport, '"httpx", "direct" or a penstock.interfaces.Transport'),
 }

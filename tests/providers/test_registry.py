@@ -119,3 +119,11 @@ def test_complex_providers_are_the_seeds_and_what_is_like_them() -> None:
     assert set() == set(SEEDS) - set(names)
     assert ["azure_v1", "bedrock_mantle", "predibase", "runpod"] == sorted(set(names) - set(SEEDS))
     assert sorted(names) == names
+
+
+@pytest.mark.parametrize("name", [None, 5, ["openai"], "", "nosuch"])
+def test_what_is_no_provider_can_do_nothing(name: object) -> None:
+    """All false, as in the seed, also for what is no name."""
+    found = ps.capabilities(name)  # type: ignore[arg-type]  # what a caller may have
+
+    assert not any(getattr(found, flag) for flag in ("vision", "reasoning", "audio_in"))

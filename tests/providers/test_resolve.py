@@ -316,3 +316,38 @@ def test_headers_that_are_none_are_refused_at_once() -> None:
     """When the client is made, and not shown."""
     with pytest.raises(InvalidHeaderError, match="header 'x-a'"):
         Resolver({"m": Deployment("https://x.example/v1", headers={"x-a": "one\ntwo"})})
+
+
+@pytest.mark.parametrize("model", ["gpt-oss-20b", "gpt-oss-120b", "o30", "o3anything", "qwen3x"])
+def test_a_name_that_only_begins_like_a_vendors_id_is_unknown(model: str) -> None:
+    """OpenAI serves no gpt-oss, and o3 is no prefix of words: no key travels on a guess."""
+    with pytest.raises(UnknownModelError) as caught:
+        Resolver({}).resolve(model)
+
+    assert model.startswith("gpt-oss") == (f"groq/openai/{model}" in str(caught.value))
+
+
+@pytest.mark.parametrize("model", ["o3", "o3-mini", "gpt-5.4", "qwen3-max", "qwen3.5-plus"])
+def test_a_version_may_follow_a_prefix(model: str) -> None:
+    """The ids of vendors that their prefixes stand for are still theirs."""
+    assert Resolver({}).resolve(model).provider in ("openai", "dashscope")
+
+
+@pytest.mark.parametrize(
+    ("base_url", "dialect", "url"),
+    [
+        ("https://r.openai.azure.com", "openai_chat", "https://r.openai.azure.com/openai"),
+        ("https://r.openai.azure.com/", "openai_chat", "https://r.openai.azure.com/openai"),
+        ("https://r.openai.azure.com/openai/v1", "openai_chat", None),
+        ("https://api.openai.com", "openai_responses", "https://api.openai.com/v1"),
+        ("https://api.anthropic.com", "anthropic_messages", None),
+        ("https://other.example", "openai_chat", None),
+    ],
+)
+def test_a_providers_host_alone_gets_its_path(base_url: str, dialect: str, url: str | None) -> None:
+    """What Azure's portal calls the endpoint is a host; where there is a path, it is meant."""
+    found = Resolver({"m": Deployment(base_url, "k", dialect=dialect)}).resolve("m")
+
+    assert (url or base_url) == found.deployment.base_url
+    if "azure" in base_url and base_url.rstrip("/").endswith(".com"):
+        assert "/deployments/{model}/chat/completions" == found.target.path

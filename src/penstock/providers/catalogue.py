@@ -102,6 +102,9 @@ class ProviderRow:
     """What it serves, chats or not."""
     model_prefixes: tuple[str, ...] = ()
     """How its model ids begin."""
+    model_exceptions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """How names begin that are not its own though they begin as its ids do, and what else is meant;
+    ``{model}`` stands for the name."""
     slashed_ids: bool = False
     """Whether its own model ids contain a slash."""
     tagged_ids: bool = False
@@ -184,5 +187,6 @@ def _inherited(tables: Mapping[str, Any], key: str) -> dict[str, Any]:  # Any: f
     twin = facts.pop("same_as", None)
     if twin is None:
         return facts
-    inherited = {k: v for k, v in tables[twin].items() if k not in ("aliases", "model_prefixes")}
+    own = ("aliases", "model_prefixes", "model_exceptions")
+    inherited = {k: v for k, v in tables[twin].items() if k not in own}
     return inherited | facts

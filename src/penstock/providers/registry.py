@@ -91,7 +91,8 @@ class ProviderConfig:
 def capabilities(provider_name: str) -> ProviderCapabilities:
     """Return what the models of a provider can do; all false for one that nobody knows."""
     own = {config.name: config.row for config in custom_providers()}
-    row = own.get(provider_name) or find_row(provider_name)
+    named = isinstance(provider_name, str)
+    row = own.get(provider_name) or find_row(provider_name) if named else None
     has = row.capabilities if row is not None else frozenset()
     return ProviderCapabilities(**{name: name in has for name in CAPABILITIES})
 

@@ -210,8 +210,8 @@ class Resolver:
         if row is None:
             host = urlsplit(deployment.base_url).hostname or ""
             return Resolved(key, host, wire, deployment, _auth_of(deployment, None))
-        deployment = _fitted(deployment, row)
         spoken = row.speaking(deployment.dialect)
+        deployment = _fitted(_below(deployment, spoken), row)
         return Resolved(key, row.key, wire, deployment, _auth_of(deployment, row), spoken)
 
     def _completed(self, key: str, deployment: Deployment) -> Resolved:
@@ -317,7 +317,7 @@ class Resolver:
             (prefix, row)
             for row in catalogue().values()
             for prefix in row.model_prefixes
-            if model.startswith(prefix)
+            if _begins(model, prefix)
         ]
         if not fitting:
             return None
@@ -325,6 +325,8 @@ class Resolver:
         if ":" in model and not (":" in prefix or row.tagged_ids):
             # "qwen3:8b", "minimax-m2.5:cloud": a local server's. What is meant for one's own
             # machine must not travel to the vendor whose ids begin alike.
+            return None
+        if any(model.startswith(other) for other in row.model_exceptions):
             return None
         return self._served_by_row(model, row, model)
 
@@ -358,6 +360,7 @@ class Resolver:
         if len(model) <= _LONGEST:  # comparing costs its square
             near = get_close_matches(model, {*self._deployments, *self._aliases} - {model}, 3, 0.6)
             near += [f"{name}…" for name in get_close_matches(head, providers, 3, 0.6)]
+        near += [each.replace("{model}", model[:80]) for each in _meant(model)]
         if ":" in model and "/" not in model:
             near.append(f"ollama/{model:.80}")
         hint = f"did you mean {' or '.join(near)}? " if near else ""
@@ -377,6 +380,20 @@ def _check_own(providers: Iterable[CustomProviderConfig]) -> None:
         names.add(config.name)
 
 
+def _begins(model: str, prefix: str) -> bool:
+    """Whether a name begins with a prefix: ``o3-mini`` with ``o3``, ``o30`` and ``o3x`` do not."""
+    behind = model[len(prefix) : len(prefix) + 1]
+    return model.startswith(prefix) and not (prefix[-1].isdigit() and behind.isalnum())
+
+
+def _meant(model: str) -> Iterator[str]:
+    """Yield what a name without a provider may mean, which begins as another's ids do."""
+    for row in catalogue().values():
+        for prefix, names in row.model_exceptions.items():
+            if model.startswith(prefix):
+                yield from names
+
+
 def _longest_first(prefix: tuple[CustomProviderConfig, str]) -> int:
     return -len(prefix[1])
 
@@ -389,6 +406,18 @@ def _parts(model: str) -> Iterator[tuple[str, str]]:
         for at in (second, place):
             if at > 0 and model[at + 1 :]:
                 yield model[:at], model[at + 1 :]
+
+
+def _below(deployment: Deployment, row: ProviderRow) -> Deployment:
+    """Return a deployment whose address is a host and no more with the path of its provider's.
+
+    ``https://r.openai.azure.com`` is what Azure's portal and OpenAI's SDK call the endpoint.
+    """
+    path = urlsplit(row.base_url).path
+    bare = urlsplit(deployment.base_url).path == ""
+    if not (bare and path) or "{" in path or deployment.dialect not in row.dialects:
+        return deployment
+    return replace(deployment, base_url=f"{deployment.base_url}{path}")
 
 
 def _fitted(deployment: Deployment, row: ProviderRow) -> Deployment:

@@ -71,7 +71,7 @@ class Behavior:
     retry_after: str | None = _doc(None, "the retry-after header as it is; `date:5` is 5 s ahead")
     retry_after_ms: str | None = _doc(None, "the retry-after-ms header as it is")
     should_retry: str | None = _doc(None, "the x-should-retry header as it is")
-    rate_limits: bool = _doc(False, "send OpenAI's x-ratelimit-* headers")
+    rate_limits: bool = _doc(False, "say in the vendor's headers what is left of its limits")
     fail: int | None = _doc(None, "only the first N requests with the same `key` have the faults")
     key: str | None = _doc(None, "what `fail` counts by; the whole behavior where it is missing")
     interval: float | None = _doc(None, "seconds between a fault's pieces: drips, pings, comments")

@@ -56,6 +56,8 @@ class Exchange:
         self._incoming = incoming
         self._control = incoming.headers.get("x-penstock-sim", "")
         self._record = hub.recorded(connection, incoming)
+        self._wire: Wire | None = None
+        """What is spoken, once that is known; None for a page."""
 
     async def run(self) -> None:
         """Read the request as its behavior says, answer it, and settle its record."""
@@ -73,6 +75,7 @@ class Exchange:
     async def _answer(self) -> str:
         incoming = self._incoming
         wire = wire_for(incoming.path, incoming.target) if incoming.method == "POST" else None
+        self._wire = wire
         if wire is None:
             await self._receive()
             return await self._send(site_response(incoming, self._rules.names()), _PLAIN)
@@ -171,7 +174,7 @@ class Exchange:
         """Write the header block and the body at the behavior's pace."""
         steps = response.steps
         if response.head is not None:
-            head = addressed(response.head, behavior, self._record.number)
+            head = addressed(response.head, behavior, self._record.number, self._wire)
             self._record.status = head.status
             self._hub.counts.statuses[head.status] += 1
             steps = chain(_delay(behavior), frame_head(head, behavior), steps)

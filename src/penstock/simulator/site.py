@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
@@ -12,11 +13,16 @@ from penstock.simulator.framing import Head
 from penstock.simulator.pages import Page
 from penstock.simulator.respond import Response, page_response
 from penstock.simulator.steps import Event
+from penstock.simulator.wires.anthropic_messages import AnthropicMessages
+from penstock.simulator.wires.mistral import Mistral
+from penstock.simulator.wires.openai_chat import OpenAIChat
+from penstock.simulator.wires.openai_responses import OpenAIResponses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from penstock.simulator.connection import Incoming
+    from penstock.simulator.wires import Wire
 
 __all__ = ["addressed", "not_http", "site_response"]
 
@@ -31,14 +37,45 @@ _RATE_LIMITS = (
 )
 
 
-def addressed(head: Head, behavior: Behavior, number: int) -> Head:
-    """Return `head` with the headers that every answer has; `number` is its request's."""
+_ANTHROPIC = "anthropic-ratelimit-"
+"""The names are Anthropic's: API reference, rate limits, "Response headers"; its times are of RFC
+3339."""
+
+
+def addressed(head: Head, behavior: Behavior, number: int, wire: Wire | None = None) -> Head:
+    """Return `head` with the headers that every answer has.
+
+    Args:
+        head: The header block so far.
+        behavior: What the answer is to be like.
+        number: That of its request.
+        wire: What is spoken, None for a page.
+    """
     head = head.plus(
         ("date", formatdate(usegmt=True)),
         ("server", "penstock-simulator"),
         ("x-request-id", f"req_sim_{number}"),
     )
-    return head.plus(*_RATE_LIMITS) if behavior.rate_limits else head
+    return head.plus(*_left(wire)) if behavior.rate_limits else head
+
+
+def _left(wire: Wire | None) -> Iterable[tuple[str, str]]:
+    """Return what a vendor says is left; Google, AWS, IBM, Cohere and Ollama do not."""
+    if isinstance(wire, (OpenAIChat, OpenAIResponses, Mistral)):
+        return _RATE_LIMITS
+    if not isinstance(wire, AnthropicMessages):
+        return ()
+    now = datetime.now(UTC)
+    counts = (("requests", "500", "499", 1), ("tokens", "30000", "29000", 360))
+    return [
+        field
+        for kind, limit, left, seconds in counts
+        for field in (
+            (f"{_ANTHROPIC}{kind}-limit", limit),
+            (f"{_ANTHROPIC}{kind}-remaining", left),
+            (f"{_ANTHROPIC}{kind}-reset", (now + timedelta(seconds=seconds)).isoformat()),
+        )
+    ]
 
 
 def site_response(incoming: Incoming, names: Iterable[str]) -> Response:

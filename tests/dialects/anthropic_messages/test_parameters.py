@@ -129,7 +129,7 @@ def test_what_has_no_words_is_reported(name: str) -> None:
     assert ({}, [name]) == said({name: "x"})
 
 
-ADAPTIVE = {"thinking": {"type": "adaptive"}}
+ADAPTIVE = {"thinking": {"type": "adaptive", "display": "summarized"}}
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,9 @@ def test_extra_body_replaces_nothing_of_ours(name: str) -> None:
             "eu.anthropic.claude-opus-4-7-v1",
             "xhigh",
             {
-                "additionalModelRequestFields": {"thinking": {"type": "adaptive"}},
+                "additionalModelRequestFields": {
+                    "thinking": {"type": "adaptive", "display": "summarized"}
+                },
                 "outputConfig": {"effort": "xhigh"},
             },
         ),

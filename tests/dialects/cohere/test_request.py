@@ -20,7 +20,11 @@ WEATHER = {
     "function": {
         "name": "weather",
         "description": "The weather somewhere.",
-        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"type": "string"}},
+            "required": ["city"],
+        },
     },
 }
 LOOK = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
@@ -104,21 +108,27 @@ def test_a_call_can_be_forced(choice: Any, wire: dict[str, Any]) -> None:
 
 def test_strict_tools_are_one_switch() -> None:
     """OpenAI has it in each function, Cohere for all of them."""
-    strict = {**LOOK, "function": {**LOOK["function"], "strict": True}}  # type: ignore[dict-item]
-    bare = {"type": "function", "function": {"name": "bare"}}
-    said = say("cohere", tools=(WEATHER, strict, bare), strict=True).body
+    exact = {"name": "look", "parameters": SCHEMA, "strict": True}
+    said = say("cohere", tools=(WEATHER, {"type": "function", "function": exact}), strict=True).body
 
     assert said["strict_tools"] is True
-    assert {"type": "object", "properties": {}} == said["tools"][2]["function"]["parameters"]
     for tool in said["tools"]:
         ToolV2.model_validate(tool)
         assert tool["function"].keys() <= {"name", "description", "parameters"}
     assert "strict_tools" not in say("cohere", tools=(WEATHER,)).body
 
 
+def test_tools_always_have_parameters() -> None:
+    """Cohere's type requires them."""
+    bare = {"type": "function", "function": {"name": "bare"}}
+    said = say("cohere", tools=(bare,)).body
+
+    assert {"type": "object", "properties": {}} == said["tools"][0]["function"]["parameters"]
+
+
 def test_strict_tools_have_schemas_of_the_subset() -> None:
     """As an answer's schema: what is lost of it is reported, and a loose one stays as it is."""
-    schema = {"type": "object", "properties": {"a": {"type": "integer", "minimum": 1}}}
+    schema = {**SCHEMA, "properties": {"a": {"type": "integer", "minimum": 1}}}
     loose = {"type": "function", "function": {"name": "f", "parameters": schema}}
     strict = {"type": "function", "function": {"name": "f", "parameters": schema, "strict": True}}
 
@@ -242,3 +252,41 @@ def test_coheres_own_fields_are_extra() -> None:
     assert "messages" == list(said)[-1]
     with pytest.raises(UsageError, match="stream"):
         say("cohere", extra_body={"stream": False})
+
+
+EMPTY: list[tuple[dict[str, Any], str]] = [
+    ({"type": "object", "properties": {"a": {"type": "string"}}}, ""),
+    ({"type": "array", "items": {"type": "string"}}, ""),
+    (
+        {
+            "type": "object",
+            "properties": {"a": {"type": "array", "items": {"type": "object"}}},
+            "required": ["a"],
+        },
+        ".properties.a.items",
+    ),
+]
+
+
+@pytest.mark.parametrize(("schema", "where"), EMPTY)
+def test_a_schema_that_is_refused_is_an_error_before_the_call(
+    schema: dict[str, Any], where: str
+) -> None:
+    """Each object needs a required property, and the whole is one."""
+    wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    with pytest.raises(EncodeError, match="at least one") as caught:
+        say("cohere", response_format=wanted)
+
+    assert f"response_format.json_schema.schema{where}" == caught.value.param
+
+
+def test_tools_without_a_required_parameter_are_not_strict() -> None:
+    """One of them has the switch left out for all, with a report."""
+    bare = {"type": "function", "function": {"name": "now", "strict": True}}
+    strict = {**WEATHER, "function": {**WEATHER["function"], "strict": True}}
+    said = say("cohere", tools=(strict, bare))
+
+    assert "strict_tools" not in said.body
+    assert ["tools[1].function.strict"] == said.dropped
+    with pytest.raises(UnsupportedFeatureError, match="required"):
+        say("cohere", tools=(strict, bare), strict=True)

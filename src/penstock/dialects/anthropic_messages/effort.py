@@ -28,6 +28,10 @@ _MODEL = pattern(r"claude-([a-z]+)-(?:(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)|preview)
 _ADAPTIVE = (4, 6)
 """The first that decide themselves how much to think; older ones want a budget (docs, adaptive
 thinking)."""
+_ADAPTING = {"type": "adaptive", "display": "summarized"}
+"""Without a `display` the newest models send their thinking empty: from 4.7 on it is ``omitted``,
+and was ``summarized`` before (anthropics/claude-code issue 49268, docker/docker-agent pull request
+3415). Who asks for an effort wants to see it; ``thinking`` in ``extra_body`` says otherwise."""
 _NEXT = (4, 7)
 """The first without temperature and top_p ("`temperature` is deprecated for this model", as seen of
 the live API in sim's pull request 5328 and ComfyUI's issue 13923), and the first with the effort
@@ -71,7 +75,7 @@ def thinking(effort: Json, model: str, max_tokens: Json, losses: Losses) -> dict
         # Mythos Preview is as 4.6 in this.
         if word == "xhigh" and (version < _NEXT or (found is not None and found[2] is None)):
             word = "high"
-        return {"thinking": {"type": "adaptive"}, "output_config.effort": word}
+        return {"thinking": _ADAPTING, "output_config.effort": word}
     limit = max_tokens if isinstance(max_tokens, int) else 0
     if limit <= _LEAST:
         losses.drop("reasoning_effort", f"thinking takes more than {_LEAST} tokens of max_tokens")

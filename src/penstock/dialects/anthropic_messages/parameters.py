@@ -76,9 +76,9 @@ FATES: Fates = {
     "reasoning_effort": Fate(
         "converted",
         "thinking",
-        "Claude 4.6 and later: `none` is `thinking.type` `disabled`, others `adaptive` with"
-        " `output_config.effort` (`minimal` as `low`, `xhigh` as `high` for 4.6). Older"
-        " ones, and models that are not Claude: `enabled` with `budget_tokens`"
+        "Claude 4.6 and later: `none` is `thinking.type` `disabled`, others `adaptive`, its"
+        " text `summarized`, with `output_config.effort` (`minimal` as `low`, `xhigh` as"
+        " `high` for 4.6). Older ones, and models that are not Claude: `enabled` with `budget_tokens`"
         " of 10, 20, 50, 80 or 95 % of `max_tokens` for `minimal`, `low`, `medium`, `high` and"
         " beyond.",
     ),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.dialects.schema_subset import Subset
 from penstock.dialects.schemas import rewritten
+from penstock.errors import EncodeError
 
 if TYPE_CHECKING:
     from penstock.dialects.places import Losses
@@ -25,7 +26,7 @@ SUBSET = Subset(
     ),
     formats=frozenset({"date-time", "uuid", "date", "time"}),
     additional="dropped",
-    source="docs.cohere.com/docs/structured-outputs, \"Unsupported schema features\", and the"
+    source='docs.cohere.com/docs/structured-outputs, "Unsupported schema features", and the'
     " examples of docs/parameter-types-in-json",
 )
 """What structured outputs and strict tools take. Patterns are taken without ``^``,
@@ -42,7 +43,7 @@ def response_format(value: Json, losses: Losses) -> dict[str, Json]:
     """Return the body's ``response_format``; what its schema loses is reported.
 
     Raises:
-        EncodeError: The schema is none.
+        EncodeError: The schema is none, or one that Cohere refuses.
     """
     kind = value.get("type") if isinstance(value, Mapping) else None
     if kind in ("text", "json_object"):  # beside it a schema of Cohere's own
@@ -54,8 +55,32 @@ def response_format(value: Json, losses: Losses) -> dict[str, Json]:
             return {"response_format": {"type": "json_object"}}
         losses.drop("response_format", "it is text, json_object or json_schema here")
         return {}
-    said = rewritten(schema, SUBSET, losses.drop, "response_format.json_schema.schema")
+    path = "response_format.json_schema.schema"
+    said = rewritten(schema, SUBSET, losses.drop, path)
+    empty = _without_required(said, path) if said.get("type") == "object" else path
+    if empty:
+        raise EncodeError(
+            f"{empty}: Cohere takes a schema of an object, and each object in it needs at least one"
+            " property that is required",
+            param=empty,
+        )
     return {"response_format": {"type": "json_object", "json_schema": said}}
+
+
+def _without_required(schema: Json, path: str) -> str:
+    """Return the path of an object without a required property, ``""`` where there is none.
+
+    Cohere refuses a schema that has one (docs.cohere.com/docs/structured-outputs, "Specifying a
+    schema"; docs/tool-use-parameter-types, "Important notes").
+    """
+    if not isinstance(schema, Mapping):
+        return ""
+    if schema.get("type") == "object" and not schema.get("required"):
+        return path
+    properties = schema.get("properties")
+    inner = dict(properties) if isinstance(properties, Mapping) else {}
+    found = (_without_required(each, f"{path}.properties.{name}") for name, each in inner.items())
+    return next(filter(None, found), "") or _without_required(schema.get("items"), f"{path}.items")
 
 
 def tools(given: Json, losses: Losses, *, only: str = "") -> dict[str, Json]:
@@ -78,6 +103,12 @@ def tools(given: Json, losses: Losses, *, only: str = "") -> dict[str, Json]:
             found.append((f"tools[{index}].function.parameters", tool, function))
     # One switch for all of them: strictness is never less than what was asked for.
     strict = any(function.get("strict") for _, _, function in found)
+    for path, _, function in found if strict else ():
+        if _without_required({"type": "object", **(function.get("parameters") or {})}, path):
+            strict = False
+            losses.drop(
+                f"{path.rpartition('.')[0]}.strict", "a parameter has to be required for that"
+            )
     kept = []
     for path, tool, given in found:
         function = {name: value for name, value in given.items() if name != "strict"}

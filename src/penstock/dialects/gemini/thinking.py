@@ -1,7 +1,8 @@
 """Which Gemini a model is, and how much it thinks: OpenAI's ``reasoning_effort`` in its words.
 
 Source: ai.google.dev/gemini-api/docs/thinking and /openai (budgets and levels for efforts);
-google-genai 3.6, ``ThinkingConfig``, ``ThinkingLevel``.
+docs.cloud.google.com/vertex-ai/generative-ai/docs/thinking, "Supported thinking_level values" by
+model; google-genai 3.6, ``ThinkingConfig``, ``ThinkingLevel``.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ _MODEL = pattern(r"gemini-(?:[a-z]+-)*?(\d{1,2})(?:\.(\d{1,2}))?(?![\d.])")
 _LATEST = pattern(r"gemini-[a-z-]+-latest\b")
 _LEVELS = (3, 0)
 """The first that has levels; earlier ones know budgets only."""
+_NO_MINIMAL = (3, 7)
+"""The first Flash without ``MINIMAL``; Pro never had it, Flash-Lite has it."""
 _THINKS = (2, 5)
 """The first that thinks."""
 _BUDGETS = {"none": 0, "minimal": 1024, "low": 1024, "medium": 8192, "high": 24_576}
@@ -80,10 +83,12 @@ def thinking(effort: Json, model: str, losses: Losses) -> dict[str, Json]:
 
 def _level(effort: str, model: str, losses: Losses) -> str:
     pro = "pro" in model
+    flash = "flash" in model and "lite" not in model
     if effort == "none":
         losses.drop("reasoning_effort", "this model always thinks")
     if effort in ("none", "minimal"):
-        return "LOW" if pro else "MINIMAL"
+        least = pro or (flash and (generation(model) or _LEVELS) >= _NO_MINIMAL)
+        return "LOW" if least else "MINIMAL"
     if effort == "medium" and pro and (generation(model) or _LEVELS) == _LEVELS:
         return "HIGH"  # Gemini 3 Pro has two levels
     return effort.upper() if effort in ("low", "medium") else "HIGH"
