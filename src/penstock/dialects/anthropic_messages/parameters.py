@@ -15,7 +15,9 @@ Json: TypeAlias = Any
 
 DEFAULT_MAX_TOKENS = 32_000
 """Sent where the caller names no limit, as the API requires one: the most that the smallest of the
-Claude models in service can write (Opus 4.1; docs, models overview), which others take as well."""
+Claude models in service can write (Opus 4.1: 32,000; Opus and Sonnet 4.5: 64,000; from 4.6 on:
+128,000; docs, models overview, and Effect-TS/effect pull request 7129, which corrects the last),
+which others take as well."""
 
 FLAGS: Mapping[str, str] = {
     "vertex": (
@@ -78,9 +80,9 @@ FATES: Fates = {
         "thinking",
         "Claude 4.6 and later: `none` is `thinking.type` `disabled`, others `adaptive`, its"
         " text `summarized`, with `output_config.effort` (`minimal` as `low`, `xhigh` as"
-        " `high` for 4.6). Older ones, and models that are not Claude: `enabled` with `budget_tokens`"
-        " of 10, 20, 50, 80 or 95 % of `max_tokens` for `minimal`, `low`, `medium`, `high` and"
-        " beyond.",
+        " `high` for 4.6). Older ones, and models that are not Claude: `enabled` with"
+        " `budget_tokens` of 10, 20, 50, 80 or 95 % of `max_tokens` for `minimal`, `low`,"
+        " `medium`, `high` and beyond.",
     ),
     "response_format": Fate(
         "converted",

@@ -31,8 +31,10 @@ thought-signatures)."""
 
 _SYSTEM = frozenset({"system", "developer"})
 _RESULTS = "results"
-"""Whose turn results of tools are: a content of their own, of the role ``user``. Beside them the
-API takes what a user says for the model's words (pydantic-ai's GoogleModel splits them too)."""
+"""Whose turn results of tools are: a content of their own, of the role ``user``, with as many of
+them as there were calls. Newer models refuse the role ``function``, and all refuse a content that
+has anything beside results (vellum-ai/vellum-assistant pull request 39495, BerriAI/litellm pull
+request 22046, google-gemini/gemini-cli issue 4217)."""
 _SAID = frozenset({"role", "content"})
 _OF_TOOL = _SAID | {"tool_call_id", "name", "is_error"}
 _OF_ASSISTANT = _SAID | {"tool_calls", "function_call", "refusal", KEY}

@@ -2,7 +2,8 @@
 
 Its content is one text. Images stand beside it as a list of bare base64; a tool's result is found
 by the tool's name, which OpenAI's shape has only in the call; arguments are objects. Ids of calls
-are sent as newer servers know them; older ones do not read them.
+are sent, as newer servers know them (``ToolCall.ID`` and ``Message.ToolCallID`` of ollama's
+api/types.go, 2026-08); older ones do not read them.
 """
 
 from __future__ import annotations
