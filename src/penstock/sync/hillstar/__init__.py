@@ -3,10 +3,12 @@
 ======== ========================================================================================
 module   what it has
 ======== ========================================================================================
-models   the models behind HTTP, a class for each provider that hillstar's page lists
+cloud    the models of cloud providers, behind HTTP
+local    the models of Ollama and llama.cpp, behind HTTP
 mcp      the models behind an MCP server: a script of yours, or penstock's own
 contract what a call returns, what failures come to, what is not as it is there
 calling  one call, and the answer as a dict
+places   where the models are, and by which key
 ======== ========================================================================================
 
 ``call(prompt, max_tokens, temperature, system)`` returns a dict of hillstar's keys; it is a
@@ -16,6 +18,12 @@ calling  one call, and the answer as a dict
 
 from __future__ import annotations
 
+from penstock.sync.hillstar.cloud import (
+    AnthropicModel,
+    GoogleAIStudioModel,
+    MistralAPIModel,
+    OpenAIModel,
+)
 from penstock.sync.hillstar.contract import (
     DEPARTURES,
     FAILURES,
@@ -23,21 +31,17 @@ from penstock.sync.hillstar.contract import (
     ComplianceError,
     Failure,
 )
+from penstock.sync.hillstar.local import (
+    AnthropicOllamaAPIModel,
+    DevstralLocalModel,
+    OllamaAPIModel,
+)
 from penstock.sync.hillstar.mcp import (
     AnthropicMCPModel,
     MCPModel,
     MistralMCPModel,
     OllamaMCPModel,
     OpenAIMCPModel,
-)
-from penstock.sync.hillstar.models import (
-    AnthropicModel,
-    AnthropicOllamaAPIModel,
-    DevstralLocalModel,
-    GoogleAIStudioModel,
-    MistralAPIModel,
-    OllamaAPIModel,
-    OpenAIModel,
 )
 
 __all__ = [
