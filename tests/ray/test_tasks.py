@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import mcp  # noqa: F401  # what a bare installation leaves out, and this module with it
 import pytest
@@ -23,9 +23,9 @@ from penstock.errors import (
     RateLimitError,
     UsageError,
 )
-from penstock.ray import ChiaCall, chia_remote, get, remote
+from penstock.ray import chia_remote, get, remote
 from penstock.simulator import SimulatorThread
-from penstock.sync.chia import claude, openai_compat
+from penstock.sync.chia import ChiaFunction, claude, openai_compat, openai_providers
 
 pytestmark = [
     pytest.mark.usefixtures("cluster"),
@@ -223,16 +223,15 @@ def test_slots_are_never_overdrawn(tmp_path: Path) -> None:
 
 def test_chia_remote_is_the_seeds_call(simulator: SimulatorThread) -> None:
     """`llm.prompt.chia_remote(llm, ...)`: the value of `prompt`, by a reference of Ray's."""
-    llm = openai_compat.OpenAICompatLLM(
+    llm = openai_providers.OpenAILLM(
         "text?tokens=3", base_url=f"{simulator.url}/v1", api_key="env:PATH", retries=0
     )
-    local = llm.prompt("hi")
-    call = openai_compat.OpenAICompatLLM.prompt
+    local, prompt = llm.prompt("hi"), cast("Any", llm.prompt)
     refs = [
-        ChiaCall(call, {"resources": {"claude_creds": 1}}).chia_remote(llm, "hi"),
-        ChiaCall(call, {"resources": {}}).remote(llm, user_message="hi"),
+        prompt.chia_remote(llm, "hi"),
+        prompt.options(resources={}).remote(llm, user_message="hi"),
     ]
-    results = [*get(refs), ChiaCall(call, {"resources": {}}).chia_remote_blocking(llm, "hi")]
+    results = [*get(refs), prompt.chia_remote_blocking(llm, "hi")]
 
     assert all(isinstance(ref, ray.ObjectRef) for ref in refs)
     assert [(local.result, 0, True)] * 3 == [
@@ -240,18 +239,30 @@ def test_chia_remote_is_the_seeds_call(simulator: SimulatorThread) -> None:
     ]
 
 
+def test_chia_remote_raises_the_modules_own_errors(simulator: SimulatorThread) -> None:
+    """With the seed's attributes; the node is Ray's name for it."""
+    llm = openai_providers.OpenAILLM(
+        "text?fault=invalid-key", base_url=f"{simulator.url}/v1", api_key="env:PATH"
+    )
+    with pytest.raises(openai_compat.AuthenticationError) as caught:
+        get(cast("Any", llm.prompt).chia_remote(llm, "hi"))
+
+    assert 401 == caught.value.status_code
+    assert ray.get_runtime_context().get_node_id() == caught.value.node_id
+
+
 def test_chia_remote_lands_where_the_credentials_are() -> None:
     """The resource is that of the method: one that no node has keeps the call from beginning."""
-    call = claude.ClaudeCodeLLM.prompt
-    assert ["claude_creds"] == list(call.resources)
     llm = claude.ClaudeCodeLLM(retries=0)
-    waiting = ChiaCall(call, {"resources": {"nowhere_creds": 1}}).chia_remote(llm, "hi")
+    prompt: Any = llm.prompt
+    waiting = prompt.options(resources={"nowhere_creds": 1}).chia_remote(llm, "hi")
     ready, _ = ray.wait([waiting], timeout=0)
     ray.cancel(waiting)
     with pytest.raises(ray.exceptions.TaskCancelledError):
         get(waiting)
 
     assert [] == ready
+    assert ["claude_creds"] == list(prompt.resources)
 
 
 def test_chia_remote_runs_any_function() -> None:
@@ -262,7 +273,10 @@ def test_chia_remote_runs_any_function() -> None:
             raise UsageError("too large")
         return 2 * number
 
+    decorated: Any = ChiaFunction()(double)
+
     assert 4 == get(chia_remote(double, 2))
+    assert 4 == get(decorated.chia_remote(2)) == decorated.chia_remote_blocking(number=2)
     with pytest.raises(UsageError, match="too large"):
         get(chia_remote(double, number=3))
 

@@ -122,7 +122,18 @@ class ChiaFunction:
             return import_module("penstock.ray").chia_remote(call, *arguments, **named)
 
         call.resources = self.resources  # type: ignore[attr-defined]  # functions take any
+
+        def options(**more: Any) -> Any:  # Any: Ray's options, and `penstock.ray.ChiaCall`
+            """Return what has `chia_remote`, with other options of Ray's."""
+            return import_module("penstock.ray").ChiaCall(call, more)
+
+        def chia_remote_blocking(*arguments: Any, **named: Any) -> Any:  # Any: as above
+            """Run the call as a task of Ray's, and return its value."""
+            return options().chia_remote_blocking(*arguments, **named)
+
         call.chia_remote = chia_remote  # type: ignore[attr-defined]
+        call.chia_remote_blocking = chia_remote_blocking  # type: ignore[attr-defined]
+        call.options = options  # type: ignore[attr-defined]
         return cast("F", call)
 
 
