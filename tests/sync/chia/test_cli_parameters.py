@@ -28,6 +28,9 @@ from penstock.sync.chia.codex import CodexLLM
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="platform: a script as a program")
 
 TOOLS = {"plays": {"wire": "claude_code/claude-code-mcp-http-tool.jsonl"}}
+THINKING = {
+    "plays": {"wire": "claude_code/claude-code-success-partial-messages-with-thinking.jsonl"}
+}
 API = {"backend": "api"}
 ID = "4dd9acea-7306-4011-974e-b9818dbcc400"
 """The session of the capture."""
@@ -44,9 +47,10 @@ CLAUDE = [
         base=TOOLS,
     ),
     Effect(
-        *("ClaudeCodeLLM", "log_all", True, lambda seen: {"init", "Meta"} & {*said(seen)}),
-        *(set(), {"init", "Meta"}),
-        base=TOOLS,
+        *("ClaudeCodeLLM", "log_all", True),
+        lambda seen: {"init", "Meta", "reasoning"} & {*said(seen)},
+        *(set(), {"init", "Meta", "reasoning"}),
+        base=THINKING,
     ),
     Effect("ClaudeCodeLLM", "backend", "api", lambda seen: len(seen.requests), 0, 1),
     Effect(

@@ -22,7 +22,7 @@ from penstock.errors import (
 )
 from penstock.simulator.behavior import Behavior, parse
 from penstock.simulator.rules import Rules
-from penstock.sync.chia import QueryResult
+from penstock.sync.chia import QueryResult, _calls
 from penstock.sync.chia.claude import ClaudeCodeLLM, ClaudeCodeQueryResult
 from penstock.sync.chia.codex import CodexLLM, CodexQueryResult
 from penstock.sync.chia.openai_compat import OpenAICompatLLM
@@ -113,6 +113,9 @@ def test_only_a_resuming_shim_takes_a_session(kind: type[ClaudeCodeLLM | CodexLL
         kind().restore(result)
     with pytest.raises(ConversationError, match="no session"):
         kind(resume_session=True).restore(empty)
+    if kind is ClaudeCodeLLM:  # its id is its file's name
+        with pytest.raises(ConversationError, match="no session's name"):
+            kind(resume_session=True).restore(result)
 
 
 CAPTURES = [
@@ -213,6 +216,28 @@ def test_an_apis_errors_are_raised_at_once(stage: Stage, name: str, model: str, 
     seen = stage.ask(name, model=model)
 
     assert (kind, 1) == (type(seen.result).__name__, asked(seen))
+
+
+def test_each_modules_own_words(stage: Stage) -> None:
+    """Vertex says why something was blocked, and Bedrock has a word for a status."""
+    blocked = stage.ask("VertexGeminiLLM", model="echo?fault=content-filter-finish").result
+    throttled = stage.ask("BedrockLLM", model="echo?status=429").result
+
+    assert "SAFETY" == blocked.block_reason
+    assert "ThrottlingException" == throttled.status_code
+
+
+def test_a_reset_may_be_waited_for(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A class that says so waits for a limit's end, if that is near enough; none does by itself."""
+    waits: list[float] = []
+    monkeypatch.setattr(_calls, "sleep", waits.append)
+    model = "echo?fault=rate-limit&retry-after=7&fail=1&key="
+    for bound in (0.0, 5.0, 10.0):
+        monkeypatch.setattr(OpenAICompatLLM, "wait_for_reset", bound)
+        result = stage.ask("OpenAICompatLLM", model=f"{model}{bound}").result
+        assert (bound == 10.0) is isinstance(result, QueryResult)
+
+    assert [8.0] == waits
 
 
 @pytest.mark.parametrize("name", ["OpenAICompatLLM", *PROGRAMS])

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import mcp.server.mcpserver  # noqa: F401  # here: it takes a second, which a loop has not
 import pytest
 from tests.agents.conftest import serving
 from tests.sync.chia.conftest import APIS, MODULES, Stage, after, shim

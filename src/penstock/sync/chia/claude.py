@@ -209,6 +209,8 @@ class ClaudeCodeLLM(LLMCallBase):
             self._messages = [json.loads(line) for line in data.splitlines()]
             return
         id = Path(path or "").stem
+        if not id:
+            raise errors.ConversationError("this result has no session's name", code="damaged")
         self._session = Session(agent="claude_code", id=id, files={f"{id}.jsonl": data})
 
     def _turn(self, message: str, tools: Sequence[ChiaTool]) -> Turn:
