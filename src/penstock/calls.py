@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from os import fspath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from penstock.arguments import check_call, error_kinds
 from penstock.errors import UsageError
@@ -163,6 +163,8 @@ def _conversation(messages: Messages | None, *, spool: bool) -> Messages:
             f"messages must be a str or an iterable of messages, not {type(messages).__name__}",
             param="messages",
         )
+    if hasattr(messages, "still"):  # a kept conversation, which may grow meanwhile
+        return cast("Messages", messages.still())
     return messages
 
 

@@ -5,7 +5,14 @@ A dialect puts these into `penstock.interfaces.Outgoing.fields`; the encoder kno
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+)
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
@@ -16,11 +23,14 @@ __all__ = [
     "Joined",
     "Kept",
     "Lines",
+    "OffLoop",
     "Raw",
     "Run",
     "Source",
     "Streamed",
     "Text",
+    "let_go",
+    "off_loop_of",
 ]
 
 # JSON, or what a caller keeps for it: an item is whatever the source holds.
@@ -85,6 +95,22 @@ class Kept(Protocol):
         ...
 
 
+OffLoop: TypeAlias = "Callable[[Callable[[], Any]], Awaitable[Any]]"
+"""Calls what goes over a source in a worker thread. Any: what is returned."""
+
+
+def off_loop_of(messages: object) -> OffLoop | None:
+    """Return what goes over kept `messages` in a worker thread; None where they need their loop."""
+    found: OffLoop | None = getattr(messages, "off_loop", None)
+    return found
+
+
+async def let_go(source: AsyncIterator[Any]) -> None:  # Any: whatever it yields
+    """Close `source`, where it is a generator: one that was not read to its end."""
+    if isinstance(source, AsyncGenerator):
+        await source.aclose()
+
+
 @dataclass(frozen=True, slots=True)
 class Base64:
     """The base64 of bytes that are read while they are sent: a piece of a `Joined`."""
@@ -132,6 +158,9 @@ class Each:
     more than once for an item, in the checking pass and in each other, and must answer the same
     each time. An item that needs no change is best given back as the object that it is: such items
     of a list are encoded together."""
+    off_loop: OffLoop | None = field(default=None, repr=False)
+    """Calls what goes over the source in a worker thread, where it waits for nothing but a disk;
+    None where it may need its loop."""
 
 
 @dataclass(frozen=True, slots=True)

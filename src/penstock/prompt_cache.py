@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from penstock.fields import Lines, Raw, Streamed
+from penstock.fields import Lines, Raw, Streamed, let_go, off_loop_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+
+    from penstock.fields import OffLoop
 
 __all__ = ["PromptCacheGuard", "PromptChange", "Watched"]
 
@@ -134,30 +136,43 @@ class _Async(Watched):
 
     async def __aiter__(self) -> AsyncGenerator[Json, None]:
         take = _taking(self)
-        async for message in self._messages:
-            take(_json_of(message))
-            yield message
+        messages = aiter(self._messages)
+        try:
+            async for message in messages:
+                take(_json_of(message))
+                yield message
+        finally:
+            await let_go(messages)
         take(None)
 
 
 class _Kept(_Async):
     """One that is kept as JSON."""
 
+    @property
+    def off_loop(self) -> OffLoop | None:
+        """As the conversation's."""
+        return off_loop_of(self._messages)
+
     async def blocks(self) -> AsyncGenerator[Lines | Streamed | Json, None]:
         """Return one pass over the messages as they are kept."""
         take = _taking(self)
-        async for block in self._messages.blocks():
-            if isinstance(block, Lines):
-                for line in block.data.split(b"\n"):
-                    take(line)
-            elif not isinstance(block, Streamed):
-                take(_json_of(block))
-            else:
-                digest = blake2b(digest_size=_SIZE)
-                async for piece in block.open():
-                    digest.update(piece)
-                take(digest.digest())
-            yield block
+        blocks = self._messages.blocks()
+        try:
+            async for block in blocks:
+                if isinstance(block, Lines):
+                    for line in block.data.split(b"\n"):
+                        take(line)
+                elif not isinstance(block, Streamed):
+                    take(_json_of(block))
+                else:
+                    digest = blake2b(digest_size=_SIZE)
+                    async for piece in block.open():
+                        digest.update(piece)
+                    take(digest.digest())
+                yield block
+        finally:
+            await let_go(blocks)
         take(None)
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 import pytest_asyncio
 
@@ -14,6 +16,7 @@ import penstock as ps
 from penstock.conversations import Conversation
 from penstock.dialects.openai_chat import OpenAIChat
 from penstock.encoders import Body
+from penstock.errors import UsageError
 from penstock.interfaces import Target
 from penstock.request import ChatRequest
 
@@ -63,6 +66,12 @@ async def sent(messages: Any, dropped: list[str]) -> tuple[bytes, int]:
     return b"".join([piece async for piece in body.open()]), await body.length()
 
 
+def body_of(messages: Any) -> Body:
+    """The body of a request with `messages`."""
+    request = ChatRequest(model="m", messages=messages)
+    return Body(OpenAIChat().encode(request, TARGET, dropped=[]).fields, buffer_size=4096)
+
+
 pytestmark = pytest.mark.asyncio
 
 
@@ -105,3 +114,59 @@ async def test_it_is_sent_in_other_dialects_message_by_message(kept: Conversatio
     assert [say(0), say(1, 70_000)] == [message async for message in kept]
     assert [say(1, 70_000), say(0)] == [message async for message in kept.backwards()]
     assert json.loads(json.dumps(say(1, 70_000))) == await kept.get(-1)
+
+
+async def test_what_is_told_is_what_is_sent(kept: Conversation) -> None:
+    """A digest and a length, of all of it, of a view, and of what a guard watches; and again."""
+    await kept.extend([say(0), say(1, 150_000), *map(say, range(2, 3000))])
+    guard = ps.PromptCacheGuard()
+
+    for messages in (kept, await kept.last(700), guard.watch(kept, "m"), kept.sync):
+        body = body_of(messages)
+        digest, length = await body.sha256(), await body.length()
+        for _ in range(2):
+            sent = b"".join([piece async for piece in body.open()])
+            assert (sha256(sent).hexdigest(), len(sent)) == (digest, length)
+
+
+async def test_a_call_sends_what_was_there_when_it_began(kept: Conversation) -> None:
+    """Whoever appends between its passes; the next call has it."""
+    await kept.extend(map(say, range(3000)))
+    body = body_of(kept.still())
+    length = await body.length()
+    await kept.append(say(3000))
+
+    sent = b"".join([piece async for piece in body.open()])
+    assert length == len(sent)
+    assert 3000 == len(json.loads(sent)["messages"])
+    assert 3000 == len([message async for message in kept.still()]) - 1
+
+
+async def test_what_is_changed_between_passes_is_noticed(kept: Conversation) -> None:
+    """Before the last byte, even where the length stays."""
+    await kept.extend(map(say, range(3000)))
+    body = body_of(kept)
+    length = await body.length()
+    await kept.redact(1, f"{7:010}")
+
+    seen: list[int] = []
+
+    async def take() -> None:
+        async for piece in body.open():
+            seen.append(len(piece))  # noqa: PERF401  # what came before it fails counts
+
+    with pytest.raises(UsageError, match="edited"):
+        await take()
+    assert sum(seen) < length
+
+
+async def test_telling_can_be_broken_off(kept: Conversation) -> None:
+    """A call that is cancelled while its body is counted leaves nothing, and can be made again."""
+    await kept.extend(map(say, range(20_000)))
+    body = body_of(kept)
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await body.length()
+
+    assert scope.cancelled_caught
+    assert await body.length() == len(b"".join([piece async for piece in body.open()]))

@@ -13,11 +13,15 @@ from typing import Any
 
 import pytest
 import trio
+from tests.dialects.saying import target_at
 
 import penstock as ps
 from penstock.conversations import Conversation, SyncConversation, schema
 from penstock.conversations.sidecar import VERSION
+from penstock.dialects import dialect
+from penstock.encoders import Body
 from penstock.errors import ConversationError, EncodeError
+from penstock.request import ChatRequest
 
 ON_DISK = ["chat.jsonl", "chat.db"]
 on_disk = pytest.mark.parametrize("name", ON_DISK)
@@ -273,3 +277,19 @@ def _version(path: Path) -> Any:
         return database.execute("PRAGMA user_version").fetchone()[0]
     finally:
         database.close()
+
+
+@on_disk
+def test_a_body_is_told_and_sent_on_trio(tmp_path: Path, name: str) -> None:
+    """As on asyncio."""
+
+    async def check() -> tuple[int, int]:
+        async with Conversation.open(tmp_path / name) as kept:
+            await kept.extend(say(number, 1000) for number in range(300))
+            request = ChatRequest(model="m", messages=kept)
+            target = target_at("https://api.example.com")
+            body = Body(dialect("anthropic_messages").encode(request, target, dropped=[]).fields)
+            return await body.length(), len(b"".join([piece async for piece in body.open()]))
+
+    told, sent = trio.run(check)
+    assert told == sent

@@ -15,8 +15,9 @@ from penstock.conversations.canonical import message_of, whole_lines
 from penstock.conversations.jsonl import JSONLStore
 from penstock.conversations.memory import MemoryStore
 from penstock.conversations.references import message_in
-from penstock.conversations.sending import decoded, in_thread, messages_of, sent
+from penstock.conversations.sending import decoded, messages_of, off_loop, sent
 from penstock.conversations.sqlite import SQLiteStore
+from penstock.conversations.still import Still
 from penstock.conversations.stores import positions
 from penstock.conversations.tokens import EstimatedTokens, tokens_of
 from penstock.conversations.windows import PINNED
@@ -142,10 +143,9 @@ class SyncConversation:
         """Every message, from the first."""
         return self.messages()
 
-    async def __aiter__(self) -> AsyncGenerator[Json, None]:
+    def __aiter__(self) -> AsyncGenerator[Json, None]:
         """Every message, read in a worker thread."""
-        async for message in decoded(await in_thread(self.kept), self.store.metadata):
-            yield message
+        return decoded(self.kept, self.store.metadata)
 
     def __reversed__(self) -> Iterator[Json]:
         """Every message, from the last."""
@@ -167,6 +167,12 @@ class SyncConversation:
     def messages(self, start: int = 0, stop: int | None = None) -> Iterator[Json]:
         """Return the messages from `start` to before `stop`, as a slice has them."""
         return messages_of(self.kept(start, stop), self.store.metadata)
+
+    off_loop = staticmethod(off_loop)
+
+    def still(self) -> Still:
+        """Return it as one call sends it: what is appended meanwhile is not part of that."""
+        return Still(self.store)
 
     def blocks(self) -> AsyncIterator[Lines | Streamed | Json]:
         """Return one pass over the messages as they are kept: what the encoder sends."""

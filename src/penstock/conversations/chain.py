@@ -38,9 +38,10 @@ class Chain:
         """Return how many lines there are."""
         return sum(file.count() for file in self.files)
 
-    def whole(self) -> Chained:
-        """Return every line; unlike `blocks` it counts none of them."""
-        return Chained([file.blocks(0, file.end) for file in self.files])
+    def whole(self, end: int) -> Chained:
+        """Return every line, of the last file up to an offset; unlike `blocks` it counts none."""
+        ends = *(file.end for file in self.files[:-1]), end
+        return Chained([file.blocks(0, end) for file, end in zip(self.files, ends, strict=True)])
 
     def blocks(self, start: int, stop: int) -> Chained:
         """Return the lines from number `start` to before `stop`."""

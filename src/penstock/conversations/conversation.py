@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from penstock.conversations.blocking import SyncConversation, open_store
 from penstock.conversations.compacting import compact
-from penstock.conversations.sending import decoded, in_thread
+from penstock.conversations.sending import decoded, in_thread, off_loop
+from penstock.conversations.still import Still
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -124,11 +125,9 @@ class Conversation:
         """Every message, from the first."""
         return self.messages()
 
-    async def messages(self, start: int = 0, stop: int | None = None) -> AsyncGenerator[Json, None]:
-        """Yield the messages from `start` to before `stop`, as a slice has them."""
-        blocks = await in_thread(self.sync.kept, start, stop)
-        async for message in decoded(blocks, self.sync.store.metadata):
-            yield message
+    def messages(self, start: int = 0, stop: int | None = None) -> AsyncGenerator[Json, None]:
+        """Return the messages from `start` to before `stop`, as a slice has them."""
+        return decoded(lambda: self.sync.kept(start, stop), self.sync.store.metadata)
 
     async def backwards(self) -> AsyncGenerator[Json, None]:
         """Yield every message, from the last."""
@@ -143,6 +142,12 @@ class Conversation:
             IndexError: There is none.
         """
         return await in_thread(self.sync.__getitem__, index)
+
+    off_loop = staticmethod(off_loop)
+
+    def still(self) -> Still:
+        """Return it as one call sends it: what is appended meanwhile is not part of that."""
+        return Still(self.sync.store)
 
     def blocks(self) -> AsyncIterator[Lines | Streamed | Json]:
         """Return one pass over the messages as they are kept: what the encoder sends."""

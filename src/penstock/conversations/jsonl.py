@@ -111,11 +111,17 @@ class JSONLStore:
             self._vouch()
             return self._chain.blocks(start, stop)
 
-    def whole(self) -> Chained:
-        """Return all messages; unlike `blocks` it counts none of them."""
+    def mark(self) -> int:
+        """Return where the last whole line ends."""
+        with self._lock:
+            self._look()
+            return self._lines.end
+
+    def whole(self, mark: int | None = None) -> Chained:
+        """Return all messages, or those before a mark; unlike `blocks` it counts none of them."""
         with self._lock:
             self._vouch()
-            return self._chain.whole()
+            return self._chain.whole(self._lines.end if mark is None else mark)
 
     def backwards(self, stop: int) -> Iterator[bytes]:
         """Return the JSON of the messages before `stop`, the last first."""

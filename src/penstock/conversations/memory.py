@@ -66,9 +66,13 @@ class MemoryStore:
         if block:
             yield Lines(b"".join(block)[:-1])
 
-    def whole(self) -> Blocks:
-        """Return all messages."""
-        return self.blocks(0, len(self._lines))
+    def mark(self) -> int:
+        """Return how many messages there are."""
+        return len(self._lines)
+
+    def whole(self, mark: int | None = None) -> Blocks:
+        """Return all messages, or those that there were at a mark."""
+        return self.blocks(0, self.mark() if mark is None else mark)
 
     def backwards(self, stop: int) -> Iterator[bytes]:
         """Return the JSON of the messages before `stop`, the last first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextvars import ContextVar
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -13,18 +14,33 @@ from penstock.fields import Lines, Streamed
 if TYPE_CHECKING:
     from penstock.conversations.stores import Blocks, Large, Store
 
-__all__ = ["decoded", "in_thread", "messages_of", "sent"]
+__all__ = ["decoded", "in_thread", "messages_of", "off_loop", "sent"]
 
 # A message of the OpenAI shape.
 Json: TypeAlias = Any
 T = TypeVar("T")
 
+_off_loop: ContextVar[bool] = ContextVar("_off_loop", default=False)
+"""Whether this is a worker thread already."""
+
 
 async def in_thread(call: Callable[..., T], *arguments: Any) -> T:  # Any: what `call` takes
     """Call what may wait for a disk in a worker thread."""
+    if _off_loop.get():
+        return call(*arguments)
     from anyio.to_thread import run_sync  # loads a loop, which the sync face does without
 
     return await run_sync(call, *arguments)
+
+
+async def off_loop(call: Callable[[], T]) -> T:
+    """Call what goes over a conversation in a worker thread, in which nothing of it is awaited."""
+    return await in_thread(_called_off_loop, call)
+
+
+def _called_off_loop(call: Callable[[], T]) -> T:
+    _off_loop.set(True)  # of this call alone: a worker thread has a copy of the context
+    return call()
 
 
 def messages_of(blocks: Iterator[Lines | Large], notes: Notes) -> Iterator[Json]:
@@ -33,9 +49,10 @@ def messages_of(blocks: Iterator[Lines | Large], notes: Notes) -> Iterator[Json]
         yield message_in(line, notes)
 
 
-async def decoded(blocks: Iterator[Lines | Large], notes: Notes) -> AsyncGenerator[Json, None]:
+async def decoded(blocks: Callable[[], Blocks], notes: Notes) -> AsyncGenerator[Json, None]:
     """Yield the messages of `blocks`, each block read in a worker thread."""
-    while found := await in_thread(_messages, blocks, notes):
+    source = await in_thread(blocks)
+    while found := await in_thread(_messages, source, notes):
         found.reverse()
         while found:
             yield found.pop()

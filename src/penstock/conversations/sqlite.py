@@ -115,9 +115,13 @@ class SQLiteStore:
             ranges = self._ranges(start, min(stop, self._length()))
         return Chained(self._blocks(*each) for each in ranges)
 
-    def whole(self) -> Chained:
-        """Return all messages."""
-        return self.blocks(0, self.length())
+    def mark(self) -> int:
+        """Return how many messages there are."""
+        return self.length()
+
+    def whole(self, mark: int | None = None) -> Chained:
+        """Return all messages, or those that there were at a mark."""
+        return self.blocks(0, self.length() if mark is None else mark)
 
     def backwards(self, stop: int) -> Iterator[bytes]:
         """Return the JSON of the messages before `stop`, the last first."""

@@ -131,8 +131,12 @@ class Store(Protocol):
         """Return the messages from `start` to before `stop`, as many at once as fit a block."""
         ...
 
-    def whole(self) -> Blocks:
-        """Return all messages, without counting them."""
+    def mark(self) -> int:
+        """Return where the messages end now, in the store's own measure."""
+        ...
+
+    def whole(self, mark: int | None = None) -> Blocks:
+        """Return all messages, or those that there were at a mark, without counting them."""
         ...
 
     def backwards(self, stop: int) -> Iterator[bytes]:

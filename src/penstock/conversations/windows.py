@@ -15,7 +15,7 @@ import msgspec
 
 from penstock.conversations.canonical import message_of
 from penstock.conversations.references import message_in
-from penstock.conversations.sending import decoded, messages_of, sent
+from penstock.conversations.sending import decoded, messages_of, off_loop, sent
 from penstock.conversations.stores import Chained, Ready, lines_of
 from penstock.conversations.tokens import TokenCounter, tokens_of
 from penstock.errors import ConfigurationError
@@ -82,14 +82,15 @@ class Window:
         """Every message of the view."""
         return messages_of(self.kept(), self.store.metadata)
 
-    async def __aiter__(self) -> AsyncGenerator[Json, None]:
+    def __aiter__(self) -> AsyncGenerator[Json, None]:
         """Every message of the view, read in a worker thread."""
-        async for message in decoded(self.kept(), self.store.metadata):
-            yield message
+        return decoded(self.kept, self.store.metadata)
 
     def __len__(self) -> int:
         """How many messages are sent."""
         return sum(1 if each.message else each.stop - each.start for each in self.ranges)
+
+    off_loop = staticmethod(off_loop)
 
     def blocks(self) -> AsyncIterator[Lines | Streamed | Json]:
         """Return one pass over the messages as they are kept: what the encoder sends."""

@@ -14,7 +14,7 @@ from penstock.dialects.pairing import paired
 from penstock.dialects.passes import told
 from penstock.dialects.places import Place, opened
 from penstock.dialects.texts import Texts, grouped
-from penstock.fields import Each
+from penstock.fields import Each, off_loop_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -49,7 +49,8 @@ def one_by_one(
         messages = paired(messages)
     walk = _Walk(messages, translate, losses)
     source = told(messages, walk.begin)
-    return Each(source, walk.listed if source is messages and walk.is_list else walk.counted)
+    translated = walk.listed if source is messages and walk.is_list else walk.counted
+    return Each(source, translated, off_loop=off_loop_of(messages))
 
 
 class _Grouped:
@@ -57,6 +58,7 @@ class _Grouped:
 
     def __init__(self, messages: Kept) -> None:
         self._messages = messages
+        self.off_loop = off_loop_of(messages)
 
     def __aiter__(self) -> AsyncIterator[Json]:
         return grouped(self._messages)

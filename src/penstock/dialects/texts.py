@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 
 from penstock.dialects.large import opened_large
-from penstock.fields import Lines, Run, Streamed
+from penstock.fields import Lines, Run, Streamed, let_go
 
 if TYPE_CHECKING:
     from penstock.fields import Kept
@@ -165,18 +165,22 @@ def _between(texts: Sequence[bytes], separators: Sequence[bytes]) -> list[bytes]
 
 async def grouped(messages: Kept) -> AsyncGenerator[Texts | Json, None]:
     """Yield one pass over kept messages: neighbouring texts together, others as dicts."""
-    async for block in messages.blocks():
-        if isinstance(block, Lines):
-            pieces = _cut(block.data)
-            del block  # nothing is held that was said already
-            while pieces:
-                found = _of_block(pieces.pop())
-                while found:
-                    yield found.pop()
-        elif isinstance(block, Streamed):
-            yield await opened_large(block)
-        else:
-            yield block
+    blocks = messages.blocks()
+    try:
+        async for block in blocks:
+            if isinstance(block, Lines):
+                pieces = _cut(block.data)
+                del block  # nothing is held that was said already
+                while pieces:
+                    found = _of_block(pieces.pop())
+                    while found:
+                        yield found.pop()
+            elif isinstance(block, Streamed):
+                yield await opened_large(block)
+            else:
+                yield block
+    finally:
+        await let_go(blocks)
 
 
 def _are_short(lines: bytes) -> bool:

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 from penstock.dialects.places import Place, opened
 from penstock.dialects.texts import Texts, grouped
 from penstock.errors import UsageError
-from penstock.fields import Each, Entries
+from penstock.fields import Each, Entries, let_go, off_loop_of
 
 if TYPE_CHECKING:
     from penstock.dialects.places import Losses
@@ -90,7 +90,7 @@ def conversation(messages: Json, speaker: Speaker, losses: Losses) -> dict[str, 
         return _Pass(speaker, Place(losses))
 
     if hasattr(messages, "blocks"):
-        return {"messages": Entries(replayed_kept(messages, begun))}
+        return {"messages": Entries(replayed_kept(messages, begun), off_loop=off_loop_of(messages))}
     if isinstance(messages, (list, tuple)) and len(messages) <= _HELD:
         return {
             name: [*value.source] if isinstance(value, Each) else value  # type: ignore[misc]  # `_Rest`
@@ -217,7 +217,7 @@ class _Pass:
 
     def over_async(self, messages: AsyncIterator[Json]) -> AsyncIterator[tuple[str, Json]]:
         """Return the entries of async `messages`."""
-        self._nested = lambda steps: _AsyncRest(driven_async(steps, messages))
+        self._nested = lambda steps: _AsyncRest(driven_async(steps, messages, owned=False))
         return driven_async(self._entries(), messages)
 
     def _open(self, message: Json) -> dict[str, Json]:
@@ -373,8 +373,10 @@ def driven(steps: Steps, messages: Iterator[Json]) -> Iterator[Json]:
         steps.close()
 
 
-async def driven_async(steps: Steps, messages: AsyncIterator[Json]) -> AsyncGenerator[Json, None]:
-    """Yield what `steps` make of async `messages`."""
+async def driven_async(
+    steps: Steps, messages: AsyncIterator[Json], *, owned: bool = True
+) -> AsyncGenerator[Json, None]:
+    """Yield what `steps` make of async `messages`, and close those, if they are `owned`."""
     given: Json = None
     try:
         while True:
@@ -392,3 +394,5 @@ async def driven_async(steps: Steps, messages: AsyncIterator[Json]) -> AsyncGene
                 yield step
     finally:
         steps.close()
+        if owned:
+            await let_go(messages)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.encoders.backends import Backend, default_backend
-from penstock.encoders.passes import Pass, Seal, held_back
+from penstock.encoders.output import Output, Told
+from penstock.encoders.passes import Pass, Seal, compare, gone_over, held_back
 from penstock.encoders.settled import settle
 from penstock.encoders.small import MustWaitError, made_at_once
 from penstock.encoders.sources import in_memory, one_shot
@@ -16,10 +17,14 @@ from penstock.encoders.walk import MAX_DEPTH, Walk, check_buffer
 from penstock.errors import UsageError
 from penstock.fields import Each
 
+if TYPE_CHECKING:
+    from penstock.fields import OffLoop
+
 __all__ = ["Body"]
 
 # A field is any value that has a JSON form.
 Json = Any
+Tell: TypeAlias = "Callable[[bytes | bytearray | memoryview], object]"
 
 
 class Body:
@@ -77,6 +82,8 @@ class Body:
         sources = [value for value in fields.values() if isinstance(value, Each)]
         self._spool = spool and any(map(one_shot, sources))
         self._waits = files or not all(map(in_memory, sources))
+        waited = [source for source in sources if not in_memory(source)]
+        self._off_loop = waited[0].off_loop if len(waited) == 1 else None
 
     @property
     def small(self) -> bytes | None:
@@ -201,8 +208,10 @@ class Body:
             self._digest = digest.hexdigest()
         return self._digest
 
-    async def _told(self, update: Callable[[bytes], object] | None) -> Seal:
+    async def _told(self, update: Tell | None) -> Seal:
         """Make a pass for what it tells, and give its pieces to `update`."""
+        if self._off_loop is not None and self._tape is None:
+            return await self._told_off_loop(self._off_loop, update)
         seal, pieces = Seal(), self.open()
         try:
             async for piece in pieces:
@@ -211,6 +220,22 @@ class Body:
                     update(piece)
         finally:
             await pieces.aclose()
+        return seal
+
+    async def _told_off_loop(self, off_loop: OffLoop, update: Tell | None) -> Seal:
+        """Do the same in a worker thread, for which no pieces have to be made."""
+        seal = Seal()
+
+        def tell(part: bytes | bytearray | memoryview) -> None:
+            nonlocal seal
+            seal = seal.after(part)
+            if update is not None:
+                update(part)
+
+        await self.aclose()  # the beginning is read again
+        walk = self._walk(output=Told(tell))
+        await gone_over(Pass(walk, self._fields, off_loop=True), off_loop)
+        compare(seal, self._seal or seal)
         return seal
 
     async def aclose(self) -> None:
@@ -223,7 +248,7 @@ class Body:
         if self._tape is not None:
             await self._tape.aclose()
 
-    def _walk(self, *, check: bool = False) -> Walk:
+    def _walk(self, *, check: bool = False, output: Output | None = None) -> Walk:
         return Walk(
             buffer_size=self._buffer,
             max_depth=self._max_depth,
@@ -231,6 +256,7 @@ class Body:
             check=check,
             settled=self._settled,
             use=self._use,
+            output=output,
         )
 
     def _use(self, each: Each) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-__all__ = ["Output", "safe_end"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Output", "Told", "safe_end"]
 
 Part: TypeAlias = "bytes | memoryview"
 
@@ -68,6 +71,41 @@ class Output:
             self.ready.append(part[start:end])
             start = end
         return part[start:]  # a copy of its own: what is held would hold all of it
+
+
+class Told(Output):
+    """Tells of parts, instead of making pieces of them.
+
+    Args:
+        tell: Takes all bytes, in their order.
+    """
+
+    __slots__ = ("_few", "_tell")
+
+    def __init__(self, tell: Callable[[Part | bytearray], object]) -> None:
+        super().__init__(0)
+        self._tell = tell
+        self._few = bytearray()
+
+    def write(self, part: Part) -> None:
+        """Tell of `part`, or of several small ones together."""
+        if len(part) <= _SMALL:
+            self._few += part
+            if len(self._few) > _SMALL:
+                self.flush()
+            return
+        self.flush()
+        self._tell(part)
+
+    def flush(self) -> None:
+        """Tell of what is held."""
+        if self._few:
+            self._tell(self._few)
+            self._few = bytearray()
+
+    def take(self) -> list[bytes]:
+        """Return the sign that work was done."""
+        return [b""]
 
 
 def safe_end(part: bytes, start: int, end: int) -> int:

@@ -81,6 +81,7 @@ class Walk:
         settled: What is settled of lists in the value, by their identity (`settle`); of others as
             many items count as they have when the walk gets to them.
         use: Told of each source before it is iterated; it may refuse.
+        output: Takes what is made; by default it becomes pieces.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Walk:
         check: bool = False,
         settled: Mapping[int, Settled] | None = None,
         use: Callable[[Each], None] | None = None,
+        output: Output | None = None,
     ) -> None:
         check_buffer(buffer_size)
         self.async_sources: list[AsyncPull | AsyncPieces] = []
@@ -99,7 +101,7 @@ class Walk:
         self._backend = backend or default_backend()
         self._buffer = buffer_size
         self._group = buffer_size // 2  # its text, its bytes and a piece are in memory at once
-        self._output = Output(buffer_size)
+        self._output = output or Output(buffer_size)
         self._check = check
         self._settled = settled or {}
         self._max_depth = max_depth

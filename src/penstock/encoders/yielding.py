@@ -42,12 +42,15 @@ class Pace:
     """Says when one pass must give the loop back: after 64 KiB or a millisecond of work.
 
     Made inside a running loop, for one pass.
+
+    Args:
+        off_loop: Whether there is no loop: who drives the pass has it back instead.
     """
 
     __slots__ = ("_bytes", "_checkpoint", "_since")
 
-    def __init__(self) -> None:
-        self._checkpoint = _checkpoint()
+    def __init__(self, *, off_loop: bool = False) -> None:
+        self._checkpoint = _bare if off_loop else _checkpoint()
         self._bytes = 0
         self._since = perf_counter()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from penstock.fields import Lines, Raw, Run, Streamed
+from penstock.fields import Lines, Raw, Run, Streamed, let_go
 
 if TYPE_CHECKING:
     from penstock.fields import Kept
@@ -32,24 +32,28 @@ def items_of(
     """
 
     async def items() -> AsyncGenerator[Json, None]:
-        async for block in messages.blocks():
-            if isinstance(block, Streamed):
-                whole = await _gathered(block, concerns)
-                yield block if whole is None else translate(Raw(whole))
-                continue
-            if not isinstance(block, Lines):
-                yield translate(block)
-                continue
-            data = block.data
-            del block  # what was said is held by nobody here
-            if concerns(data):
-                for line in data.split(b"\n"):
-                    yield translate(Raw(line))
-                continue
-            # A newline in JSON of one line is never part of a value.
-            run = [Run(data.replace(b"\n", b","))]
-            del data
-            yield run.pop()
+        blocks = messages.blocks()
+        try:
+            async for block in blocks:
+                if isinstance(block, Streamed):
+                    whole = await _gathered(block, concerns)
+                    yield block if whole is None else translate(Raw(whole))
+                    continue
+                if not isinstance(block, Lines):
+                    yield translate(block)
+                    continue
+                data = block.data
+                del block  # what was said is held by nobody here
+                if concerns(data):
+                    for line in data.split(b"\n"):
+                        yield translate(Raw(line))
+                    continue
+                # A newline in JSON of one line is never part of a value.
+                run = [Run(data.replace(b"\n", b","))]
+                del data
+                yield run.pop()
+        finally:
+            await let_go(blocks)
 
     return items
 

@@ -23,7 +23,7 @@ from penstock.dialects.pairing import Pairs, paired
 from penstock.dialects.passes import told
 from penstock.dialects.state import family
 from penstock.errors import EncodeError, UnsupportedFeatureError
-from penstock.fields import Each, Joined, Raw
+from penstock.fields import Each, Joined, Raw, off_loop_of
 from penstock.interfaces import Quirks
 
 if TYPE_CHECKING:
@@ -74,7 +74,8 @@ def conversation(
     translator = _Translator(dialect, origin, dropped, manners, strict=strict)
     if hasattr(messages, "blocks"):  # `Kept`; asking its protocol costs more than a small body
         kept = cast("Kept", messages)
-        return Each(items_of(kept, translator.concerns, translator.numbered))
+        items = items_of(kept, translator.concerns, translator.numbered)
+        return Each(items, off_loop=off_loop_of(kept))
     if isinstance(messages, (list, tuple)):
         messages = paired(messages)
     source = translator.over(messages)

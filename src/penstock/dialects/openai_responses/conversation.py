@@ -20,7 +20,7 @@ from penstock.dialects.shapes import text_of
 from penstock.dialects.state import KEY, state_of
 from penstock.dialects.texts import Texts
 from penstock.dialects.turns import replayed, replayed_kept
-from penstock.fields import Each, Raw
+from penstock.fields import Each, Raw, off_loop_of
 
 if TYPE_CHECKING:
     from penstock.dialects.places import Losses
@@ -69,7 +69,7 @@ def conversation(messages: Json, dialect: str, target: Target, losses: Losses) -
         return _Pass(dialect, target, losses)
 
     if hasattr(messages, "blocks"):
-        return Each(replayed_kept(messages, begun))
+        return Each(replayed_kept(messages, begun), off_loop=off_loop_of(messages))
     if isinstance(messages, (list, tuple)) and len(messages) <= _HELD:
         return [*begun().over(iter(messages))]
     return Each(replayed(messages, begun))

@@ -1,0 +1,46 @@
+"""A conversation as one call sends it: with the messages that it had when the call began."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from penstock.conversations.sending import decoded, off_loop, sent
+
+if TYPE_CHECKING:
+    from penstock.conversations.stores import Blocks, Store
+    from penstock.fields import Lines, Streamed
+
+__all__ = ["Still"]
+
+# A message of the OpenAI shape.
+Json: TypeAlias = Any
+
+
+class Still:
+    """A conversation whose passes all end where the first of them does, whoever appends meanwhile.
+
+    A call goes over its messages several times: for a length, a signature, a retry.
+
+    Args:
+        store: Where the messages are.
+    """
+
+    off_loop = staticmethod(off_loop)
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._mark: int | None = None
+
+    def blocks(self) -> AsyncIterator[Lines | Streamed | Json]:
+        """Return one pass over the messages as they are kept: what the encoder sends."""
+        return sent(self._store, self._kept)
+
+    def __aiter__(self) -> AsyncGenerator[Json, None]:
+        """Every message, read in a worker thread."""
+        return decoded(self._kept, self._store.metadata)
+
+    def _kept(self) -> Blocks:
+        if self._mark is None:
+            self._mark = self._store.mark()
+        return self._store.whole(self._mark)
