@@ -88,12 +88,12 @@ def test_loads_are_a_table_with_its_knee(simulator: SimulatorThread) -> None:
 
 def test_json_may_go_to_stdout() -> None:
     """And nothing else does; without a key the simulator is measured, which is said."""
-    done = run("--json", "-", "-n", "3", "--output-tokens", "4")
+    done = run("--json", "-", "-n", "3")
     told = json.loads(done.stdout)
 
     assert 0 == done.returncode
     assert (1, 3) == (told["schema"], told["points"][0]["summary"]["succeeded"])
-    assert "sim/echo" in done.stderr
+    assert "sim/text" in done.stderr
     assert any("simulator ran in this process" in each for each in told["warnings"])
 
 

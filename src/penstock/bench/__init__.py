@@ -1,5 +1,7 @@
 """A product on the public API: how fast a model answers, measured by a client that says its part.
 
+A run from Python::
+
     settings = Settings(model="sim/text", loads=(Load(kind="concurrency", concurrency=8),),
                         requests=100)
     result = await Bench(client, settings, source).run()
