@@ -1,12 +1,13 @@
 """The real coding agents over the simulator: nothing but loopback is spoken to.
 
-They are looked for in ``PENSTOCK_CLI_AGENTS`` (the ``.bin`` folder of an npm prefix) and on PATH:
+They are looked for in ``PENSTOCK_CLI_AGENTS`` (the ``.bin`` folder of an npm prefix) and on PATH;
+``.ci/run`` installs them:
 
     npm install --prefix DIR @anthropic-ai/claude-code@2.1.329 @openai/codex@0.169.0 \
         opencode-ai@1.18.33
 
-opencode takes ten seconds to start in a fresh home, and tries six times on an error: it has one
-turn here, and its failures are the recorded ones.
+Antigravity's SDK is a package of PyPI. A child for each turn (``turn``) or one that stays
+(``kept``): the SDK always stays, and opencode's own retries can be cut short only where it does.
 """
 
 from __future__ import annotations
@@ -14,18 +15,31 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.agents.conftest import serving
 
-from penstock.agents.cli import Agent, claude_code, codex, opencode
-from penstock.chunks import TextDelta
+from penstock.agents import Deny, ToolRequest
+from penstock.agents.cli import (
+    Agent,
+    Server,
+    Session,
+    antigravity_sdk,
+    claude_code,
+    codex,
+    opencode,
+)
+from penstock.chunks import ProviderEvent, TextDelta
 from penstock.errors import (
     AuthenticationError,
     BillingError,
     InvalidRequestError,
+    NotFoundError,
     PenstockError,
     RateLimitError,
     ServerError,
@@ -36,8 +50,19 @@ from penstock.simulator import SimulatorThread
 PROGRAMS = {"claude_code": "claude", "codex": "codex", "opencode": "opencode"}
 PATH = os.pathsep.join(filter(None, (os.environ.get("PENSTOCK_CLI_AGENTS"), os.environ["PATH"])))
 FOUND = {name: shutil.which(program, path=PATH) for name, program in PROGRAMS.items()}
+NOWHERE = "http://127.0.0.1:9"
+OFFLINE = {
+    # Whatever would leave the machine goes to a port where nobody is.
+    **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "npm_config_registry"), NOWHERE),
+    "NO_PROXY": "127.0.0.1,localhost",
+    "npm_config_fetch_retries": "0",
+}
+EVERY = [
+    *(f"{name}-turn" for name in PROGRAMS),
+    *(f"{name}-kept" for name in (*PROGRAMS, "antigravity_sdk")),
+]
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.asyncio]
 
 
 @pytest.fixture(scope="module")
@@ -47,26 +72,53 @@ def url() -> Iterator[str]:
         yield simulator.url
 
 
-def made(name: str, url: str, home: Path, model: str = "sim/echo", **more: Any) -> Agent:
-    """The real agent of that name over the simulator, in a home of its own."""
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which opencode has made its database, to be copied."""
+    home = tmp_path_factory.mktemp("warm")
+    if FOUND["opencode"] is not None:
+        quiet = {"OPENCODE_DISABLE_AUTOUPDATE": "1", "OPENCODE_DISABLE_MODELS_FETCH": "1"}
+        environment = {"PATH": os.environ["PATH"], "HOME": str(home), **OFFLINE, **quiet}
+        command = [FOUND["opencode"], "session", "list"]
+        subprocess.run(command, env=environment, cwd=home, capture_output=True, check=False)
+    return home
+
+
+@pytest.fixture
+def made(url: str, warm: Path, tmp_path: Path) -> Any:
+    """Makes a real agent over the simulator, each in a home of its own."""
+
+    def make(which: str, model: str = "sim/echo", *, home: str = "home", **more: Any) -> Agent:
+        name, _, mode = which.partition("-")
+        folder = tmp_path / home
+        if not folder.exists():
+            shutil.copytree(warm, folder)
+            (folder / "work").mkdir()
+        options: dict[str, Any] = {
+            "home": str(folder),
+            "directory": str(folder / "work"),
+            "model": model,
+            "timeouts": Timeouts(total=150),
+            "keep_alive": mode == "kept",
+            **more,
+        }
+        return _sdk(url, options) if name == "antigravity_sdk" else _cli(name, url, options)
+
+    return make
+
+
+def _cli(name: str, url: str, options: dict[str, Any]) -> Agent:
     program = FOUND[name]
     if program is None:
         pytest.skip(f"platform: {PROGRAMS[name]} is not installed here (npm carries it)")
-    work = home / "work"
-    work.mkdir(parents=True, exist_ok=True)
-    options: dict[str, Any] = {
-        "program": program,
-        "home": str(home),
-        "directory": str(work),
-        "model": model,
-        "timeouts": Timeouts(total=150),
-        **more,
-    }
+    options["program"] = program
     if name == "claude_code":
         key = {"ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": "k"}
-        return claude_code(environment=key, **options)
+        return claude_code(environment={**OFFLINE, **key}, **{"tools": (), **options})
     if name == "codex":
-        return codex(environment={"CODEX_API_KEY": "k"}, endpoint=f"{url}/v1", **options)
+        environment = {**OFFLINE, "CODEX_API_KEY": "k"}
+        return codex(environment=environment, endpoint=f"{url}/v1", **options)
+    model = options["model"]
     options["model"] = f"mock/{model}"
     provider = {
         "npm": "@ai-sdk/openai-compatible",
@@ -75,86 +127,132 @@ def made(name: str, url: str, home: Path, model: str = "sim/echo", **more: Any) 
         "models": {model: {"name": "Mock", "limit": {"context": 200_000, "output": 32_000}}},
     }
     config = {"provider": {"mock": provider}, "enabled_providers": ["mock"]}
-    return opencode(config=config, project_config=False, **options)
+    # Its plugins are fetched from the registry else.
+    environment = {**OFFLINE, "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1"}
+    return opencode(environment=environment, config=config, project_config=False, **options)
 
 
-@pytest.mark.asyncio
-@pytest.mark.parametrize("name", PROGRAMS)
-async def test_turn_and_resume_in_another_home(name: str, url: str, tmp_path: Path) -> None:
-    """A turn answers, and its session goes on in another home and another folder."""
-    async with made(name, url, tmp_path / "one") as agent:
-        first = await agent.run("Say hello, please.")
-    async with made(name, url, tmp_path / "two") as agent:
-        second = await agent.run("And once more.", session=first.session)
-    assert first.session is not None
-    assert second.session is not None
-    assert first.reply.usage is not None
-    assert second.reply.usage is not None
+def _sdk(url: str, options: dict[str, Any]) -> Agent:
+    if find_spec("google.antigravity") is None:
+        pytest.skip("platform: google-antigravity has no wheel here")
+    behavior = options["model"].removeprefix("sim/")
+    return antigravity_sdk(
+        environment={**OFFLINE, "GEMINI_API_KEY": "k"},
+        endpoint=url,
+        endpoint_headers={"x-penstock-sim": behavior},
+        **{**options, "model": "sim/echo"},  # it takes no query in a model's name
+    )
+
+
+@pytest.mark.parametrize("which", EVERY)
+async def test_turns_and_resume_in_another_home(which: str, made: Any) -> None:
+    """A session goes on in the same home, and in another one with another folder."""
+    async with made(which) as agent:
+        talk = agent.converse()
+        first = await talk.run("Say hello, please.")
+        second = await talk.run("And again.") if which.endswith("kept") else first
+        children = len(agent._transport._alive)
+    async with made(which, home="other") as agent:
+        moved = Session.from_json(second.session.to_json())
+        third = await agent.run("And once more.", session=moved)
+    sent = [each.reply.usage.input_tokens for each in (first, second, third)]
 
     assert "Say hello, please." in first.text
-    assert "And once more." in second.text
-    assert first.session.id == second.session.id
-    assert second.session.files
-    # The first turn is in the second one's prompt.
-    assert first.reply.usage.input_tokens < second.reply.usage.input_tokens
+    assert "And once more." in third.text
+    assert first.session.id == third.session.id
+    assert third.session.files
+    # The turns before are in the prompt.
+    assert sent[0] < sent[2]
+    assert (which.endswith("kept"), which.endswith("kept")) == (sent[0] < sent[1], children == 1)
 
 
-@pytest.mark.asyncio
-@pytest.mark.parametrize("name", ["claude_code", "codex"])
-@pytest.mark.parametrize(
-    ("fault", "kind"),
-    [
-        ("invalid-key", AuthenticationError),
-        ("billing", BillingError),
-        ("rate-limit", RateLimitError),
-        ("server-error", ServerError),
-        ("no-such-model", PenstockError),
-    ],
-)
+@pytest.mark.parametrize("which", EVERY)
+async def test_an_mcp_servers_tool_is_called_without_a_bypass(which: str, made: Any) -> None:
+    """The model asks for a tool of a real server, the agent calls it, and the call is seen."""
+    seen: list[ProviderEvent] = []
+
+    def watch(chunk: Any) -> None:
+        if isinstance(chunk, ProviderEvent) and chunk.name in ("tool_call", "tool_result"):
+            seen.append(chunk)
+
+    async with serving() as (address, _):
+        servers = (Server(name="echo", url=address),)
+        async with made(which, "sim/tools?tool=add", servers=servers) as agent:
+            result = await agent.run("Add.", on_chunk=watch)
+    call, answer = (each.data for each in seen)
+
+    assert result.text
+    assert "add" in call["name"]
+    assert {"a": 1, "b": 1} == call["arguments"]
+    assert (call["id"], False) == (answer["id"], answer["is_error"])
+    if which != "antigravity_sdk-kept":  # whose steps tell no result
+        assert "2" in str(answer["content"])
+
+
+FAULTS = [
+    ("invalid-key", AuthenticationError),
+    ("billing", BillingError),
+    ("rate-limit", RateLimitError),
+    ("server-error", ServerError),
+    ("model-not-found", NotFoundError),
+]
+CASES = [
+    *[(name, *row) for name in ("claude_code-turn", "codex-turn") for row in FAULTS],
+    *[("claude_code-kept", *row) for row in FAULTS[:1]],
+    *[("codex-kept", *row) for row in FAULTS[2:]],
+    *[("antigravity_sdk-kept", *row) for row in FAULTS],
+    *[("opencode-turn", *row) for row in FAULTS[:1]],
+    *[("opencode-kept", *row) for row in FAULTS[2:]],
+]
+
+
+@pytest.mark.parametrize(("which", "fault", "kind"), CASES)
 async def test_failures_are_classified(
-    name: str, fault: str, kind: type[PenstockError], url: str, tmp_path: Path
+    which: str, fault: str, kind: type[PenstockError], made: Any
 ) -> None:
     """What the model's endpoint answers is the error, at once: the agent's own retries are off."""
-    model = "sim/nothing" if fault == "no-such-model" else f"sim/echo?fault={fault}"
-    async with made(name, url, tmp_path, model) as agent:
+    async with made(which, f"sim/echo?fault={fault}") as agent:
         talk = agent.converse()
         with pytest.raises(kind) as caught:
             await talk.run("Hello?", timeouts=Timeouts(total=60))
 
-    assert name == caught.value.provider
+    assert which.partition("-")[0] == caught.value.provider
     assert talk.session is not None
 
 
-@pytest.mark.asyncio
-@pytest.mark.parametrize("name", ["claude_code", "codex"])
-async def test_refused_arguments_are_the_callers(name: str, url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("which", ["claude_code-turn", "codex-turn", "codex-kept"])
+async def test_refused_arguments_are_the_callers(which: str, made: Any) -> None:
     """An option that the agent does not have is an invalid request, in its own words."""
-    async with made(name, url, tmp_path, extra_args=("--no-such-flag",)) as agent:
+    async with made(which, extra_args=("--no-such-flag",)) as agent:
         with pytest.raises(InvalidRequestError, match="no-such-flag"):
             await agent.run("Hello?")
 
 
-@pytest.mark.asyncio
-async def test_deltas_come_as_they_are_made(url: str, tmp_path: Path) -> None:
-    """Claude Code's text comes in pieces, which are the answer's text."""
+STREAMING = ["claude_code-turn", "claude_code-kept", "codex-kept", "antigravity_sdk-kept"]
+
+
+@pytest.mark.parametrize("which", STREAMING)
+async def test_deltas_come_as_they_are_made(which: str, made: Any) -> None:
+    """Text comes in pieces, which are the answer's text."""
     pieces: list[str] = []
-    async with made("claude_code", url, tmp_path, "sim/text?tokens=20") as agent:
+    async with made(which, "sim/text?tokens=20&rate=60") as agent:
         result = await agent.run(
             "Talk.",
             on_chunk=lambda chunk: pieces.append(chunk.text) if type(chunk) is TextDelta else None,
         )
 
-    assert len(pieces) > 5
+    assert len(pieces) > 3
     assert result.text == "".join(pieces)
 
 
-@pytest.mark.asyncio
-@pytest.mark.parametrize("name", ["claude_code", "codex"])
-async def test_cancel_amid_a_turn(name: str, url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("which", ["claude_code-turn", "codex-turn", "opencode-turn"])
+async def test_cancel_amid_a_turn(which: str, made: Any) -> None:
     """Who is cancelled is free at once, and nothing of the agent is left."""
-    agent = made(name, url, tmp_path, "sim/text?tokens=1000&rate=10")
+    agent = made(which, "sim/text?tokens=1000&rate=10")
     running = asyncio.ensure_future(agent.run("Talk."))
-    await asyncio.sleep(1.5)
+    while not agent._transport._alive:  # noqa: ASYNC110  # a child is there
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(1.0)
     wires = list(agent._transport._alive)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -168,6 +266,67 @@ async def test_cancel_amid_a_turn(name: str, url: str, tmp_path: Path) -> None:
             break
         await asyncio.sleep(0.05)
     assert [] == left
+
+
+@pytest.mark.parametrize("which", [each for each in EVERY if each.endswith("kept")])
+async def test_cancel_amid_a_turn_of_a_child_that_stays(which: str, made: Any) -> None:
+    """It is interrupted in its own words, and the session's next turn is answered."""
+    spoke = asyncio.Event()
+
+    def heard(chunk: Any) -> None:
+        if type(chunk) is TextDelta:
+            spoke.set()
+
+    agent = made(which, "sim/text?tokens=60&rate=10")
+    talk = agent.converse()
+    running = asyncio.ensure_future(talk.run("Talk.", on_chunk=heard))
+    await spoke.wait()
+    [first] = [wire.pid for wire in agent._transport._alive]
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    session = await talk.recover()
+    result = await talk.run("Go on.")
+    pids = [wire.pid for wire in agent._transport._alive]
+    await asyncio.wait_for(agent.aclose(), 10)
+
+    assert result.text
+    assert session is not None
+    assert session.id == result.session.id
+    if which != "antigravity_sdk-kept":  # what it cancelled is followed by a fresh child
+        assert [first] == pids
+    assert [] == [pid for pid in pids if members(pid)]
+
+
+@pytest.mark.parametrize(
+    ("which", "tool", "more"),
+    [
+        ("claude_code-kept", "Bash", {"tools": ("Bash",)}),
+        ("codex-kept", "exec_command", {}),
+        ("opencode-kept", "bash", {"permission": {"bash": "ask"}}),
+        ("antigravity_sdk-kept", "run_command", {}),
+    ],
+)
+async def test_approvals_go_up_while_the_answer_comes_down(
+    which: str, tool: str, more: dict[str, Any], made: Any
+) -> None:
+    """A command that may not run unasked is asked for; a refusal is a result to the model."""
+    asked: list[ToolRequest] = []
+    seen: list[Any] = []
+
+    def approve(request: ToolRequest) -> Deny:
+        asked.append(request)
+        return Deny("not today")
+
+    def watch(chunk: Any) -> None:
+        if isinstance(chunk, ProviderEvent) and chunk.name == "tool_result":
+            seen.append(chunk.data)
+
+    async with made(which, f"sim/tools?tool={tool}", approve=approve, **more) as agent:
+        await agent.run("Run it.", on_chunk=watch)
+
+    assert [{"exec_command": "command"}.get(tool, tool)] == [each.name for each in asked]
+    assert all(each["is_error"] for each in seen)
 
 
 def members(group: int) -> list[int]:

@@ -257,7 +257,7 @@ class Padded:
 _SIMPLE: dict[str, object] = {
     "string": "text",
     "integer": 1,
-    "number": 1.5,
+    "number": 1,  # a count, as often as not: whoever parses one takes no fraction
     "boolean": True,
     "null": None,
 }

@@ -137,6 +137,25 @@ async def test_a_cancelled_turn_is_interrupted_and_its_child_stays(lasting: Last
     assert 1 == len(set(lasting.pids()))
 
 
+async def test_a_first_turn_that_is_cancelled_has_its_session(lasting: Lasting) -> None:
+    """The next turn waits for the end of the one that is being interrupted, in the same child."""
+    async with lasting.agent(grace=30.0) as agent:
+        talk = agent.converse()
+        spoke = asyncio.Event()
+        running = asyncio.ensure_future(talk.run("wait", on_chunk=lambda _: spoke.set()))
+        await spoke.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        session = await talk.recover()
+        result = await talk.run("next")
+
+    assert session is not None
+    assert result.session is not None
+    assert session.id == result.session.id
+    assert 1 == len(set(lasting.pids()))
+
+
 async def test_a_deadline_interrupts_too(lasting: Lasting) -> None:
     """The error is the clock's, with what came; the child goes on."""
     async with lasting.agent(grace=30.0) as agent:

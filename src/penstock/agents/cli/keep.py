@@ -134,9 +134,21 @@ class _Places:
 
     def at(self, id: str | None) -> _Place:
         """Return the session's place; a new one where it has none."""
-        place = self._by_id.setdefault(id, _Place()) if id else _Place()
-        self._every.add(place)
+        place = self._in(id) if id else None
+        if place is None:
+            place = _Place()
+            self._every.add(place)
+            if id:
+                self._by_id[id] = place
         return place
+
+    def _in(self, id: str) -> _Place | None:
+        """The place of a session, also of one whose first turn has not ended yet."""
+        known = self._by_id.get(id)
+        if known is not None:
+            return known
+        every = (each for each in self._every if each.live is not None)
+        return next((each for each in every if each.live and each.live.session_id == id), None)
 
     def live(self, id: str) -> Live | None:
         """Return the session's child, if it is alive."""

@@ -54,7 +54,7 @@ _SENTENCES: tuple[tuple[Any, type[PenstockError], str], ...] = (
         "content_filter",
     ),
     (pattern(r"^Missing environment variable: "), AuthenticationError, "missing_key"),
-    (pattern(r"^The model .{1,200} does not exist"), NotFoundError, "model_not_found"),
+    (pattern(r"^The model (?:.{1,200} )?does not exist"), NotFoundError, "model_not_found"),
     (pattern(r"^We.{1,2}re currently experiencing high demand"), ServerError, "server_error"),
     (pattern(r"^stream disconnected before completion"), ServerError, "stream_disconnected"),
     (pattern(r"^Selected model is at capacity"), ServerError, "at_capacity"),
