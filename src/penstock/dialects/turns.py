@@ -67,7 +67,7 @@ class Speaker(Protocol):
         ...
 
     def turn(self, role: str, parts: Json) -> Json:
-        """Return a turn of `parts`, which are a list or an `Each`."""
+        """Return a turn of `parts`, which are a list or an `Each`; or a list of several turns."""
         ...
 
     def entries(self, system: list[Json], turns: Json) -> Iterable[tuple[str, Json]]:
@@ -267,7 +267,8 @@ class _Pass:
                 parts += speaker.parts(following, place)
                 held += 1
             if parts:
-                yield speaker.turn(role, parts)
+                said = speaker.turn(role, parts)
+                yield from said if type(said) is list else (said,)
 
     def _last_of(self, texts: Texts) -> Generator[Any, Any, Json]:
         """Say the turns of `texts` that are whole, and return the first message of the last.

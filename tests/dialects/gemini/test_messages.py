@@ -309,7 +309,7 @@ IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}
 
 @pytest.mark.parametrize("model", ["gemini-2.5-flash", "gemini-3-pro-preview"])
 def test_a_result_may_have_an_image(model: str) -> None:
-    """Within the result for models that take it there, behind it for others."""
+    """Within the result for models that take it there, in a content of its own for others."""
     body, _ = sent(
         [
             {"role": "assistant", "tool_calls": [call("1")]},
@@ -321,7 +321,8 @@ def test_a_result_may_have_an_image(model: str) -> None:
     response = {"id": "1", "name": "f", "response": {"output": "see"}}
 
     if model == "gemini-2.5-flash":
-        assert [{"functionResponse": response}, inline("image/png")] == found
+        assert [{"functionResponse": response}] == found
+        assert {"role": "user", "parts": [inline("image/png")]} == body["contents"][2]
     else:
         assert [{"functionResponse": response | {"parts": [inline("image/png")]}}] == found
 

@@ -92,8 +92,15 @@ class Contents:
         return found
 
     def turn(self, role: str, parts: Json) -> Json:
-        """Return a turn."""
-        return {"role": "user" if role == _RESULTS else role, "parts": parts}
+        """Return a turn; what results have beside them is one of its own, behind theirs."""
+        if role != _RESULTS:
+            return {"role": role, "parts": parts}
+        found = parts if isinstance(parts, list) else []
+        others = [part for part in found if "functionResponse" not in part]
+        if not others:
+            return {"role": "user", "parts": parts}
+        results = [part for part in found if "functionResponse" in part]
+        return [{"role": "user", "parts": each} for each in (results, others)]
 
     def entries(self, system: list[Json], turns: Json) -> Iterable[tuple[str, Json]]:
         """Return the system's words apart, where there are any, and the turns."""
