@@ -118,13 +118,27 @@ async def test_a_workload_may_end_first() -> None:
 
 
 async def test_an_open_loop_does_not_wait_for_answers() -> None:
-    """Ten requests due within 45 ms are all under way, though none is answered for 0.3 s."""
-    load = Load(kind="constant", rate=200)
-    async with bed("text?tokens=1&ttft=0.3") as it:
-        point = await it.point(load=load, requests=10)
+    """Ten requests are due within 45 ms, and all are sent, though none is answered."""
+    settings = Settings(model="m", loads=(Load(kind="constant", rate=200),), requests=10)
+    async with bed("text?tokens=1&ttft=30") as it:
+        bench = Bench(it.client, settings, endless)
+        running = asyncio.create_task(bench.run())
+        await until(lambda: it.simulator.stats().answering == 10)
+        bench.stop()
+        result = await running
 
-    assert 10 == point.summary.peak_concurrency
-    assert [n / 200 for n in range(10)] == pytest.approx(
+    assert (10, 0) == (
+        result.points[0].summary.peak_concurrency,
+        result.points[0].summary.requests,
+    )
+
+
+async def test_requests_are_due_at_the_rate() -> None:
+    """Whatever becomes of them: 20 ms apart at fifty a second."""
+    async with bed() as it:
+        await it.run(load=Load(kind="constant", rate=50), requests=5)
+
+    assert [0, 0.02, 0.04, 0.06, 0.08] == pytest.approx(
         sorted(each.scheduled for each in it.records), abs=1e-6
     )
 
@@ -148,15 +162,13 @@ async def test_a_trace_keeps_its_times() -> None:
     """At twice its speed, half of them; turns come when the one before is answered, or later."""
     follow = (
         Ask(({"role": "user", "content": "one"},)),
-        Ask(({"role": "user", "content": "two"},), due=0.3),
+        Ask(({"role": "user", "content": "two"},), due=1.2),
     )
     made = [Conversation(follow, 0.0), Conversation((follow[0],), 0.2)]
     async with bed() as it:
         await it.run(lambda _: iter(made), load=Load(kind="trace", speed=2.0))
 
-    assert [0.0, 0.1, 0.15] == pytest.approx(
-        sorted(each.scheduled for each in it.records), abs=1e-6
-    )
+    assert [0.0, 0.1, 0.6] == pytest.approx(sorted(each.scheduled for each in it.records), abs=1e-6)
 
 
 async def test_a_traces_time_begins_after_the_warm_up() -> None:
@@ -358,3 +370,57 @@ async def test_a_burst_of_what_is_due_stops_at_the_end() -> None:
         point = await it.point(load=Load(kind="constant", rate=1e9), requests=5)
 
     assert (5, 5) == (point.summary.requests, len(it.chats))
+
+
+DIALECTS = {
+    # the dialect: the path of its addresses
+    "openai_chat": "/v1",
+    "openai_responses": "/v1",
+    "anthropic_messages": "/v1",
+    "gemini": "/v1beta",
+    "mistral": "/v1",
+    "cohere": "/v2",
+    "ollama": "",
+}
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_any_dialect_is_measured(dialect: str) -> None:
+    """By the same definitions, with the tokens that its provider counts."""
+    async with Simulator() as simulator:
+        url = simulator.url + DIALECTS[dialect]
+        place = Deployment(url, "key", model="text?tokens=5&usage=always", dialect=dialect)
+        async with Client(deployments={"m": place}, transport="direct") as client:
+            settings = Settings(model="m", loads=(USERS,), requests=3)
+            (point,) = (await Bench(client, settings, endless).run()).points
+    metrics = point.summary.metrics
+
+    assert ({}, 3) == (point.summary.errors, point.summary.succeeded)
+    assert {"ttft", "ttfot", "itl", "icl", "tpot", "e2e", "output_tokens"} <= metrics.keys()
+    assert 5 == metrics["output_tokens"].max
+
+
+@pytest.mark.parametrize(
+    ("ends", "shares"),
+    [
+        ({"requests": 4}, [0.25, 0.5, 0.75, 1.0]),
+        ({"requests": 4, "duration": 600.0}, [0.25, 0.5, 0.75, 1.0]),
+        ({}, [None] * 4),
+    ],
+)
+async def test_progress_is_known_where_an_end_is(
+    ends: dict[str, Any], shares: list[float | None]
+) -> None:
+    """By requests or by time, whichever is further; of a trace nobody knows."""
+    found: list[float | None] = []
+
+    def noted(_: RequestRecord) -> None:
+        assert bench.run_now is not None
+        found.append(bench.run_now.progress)
+
+    async with bed("text?tokens=1") as it:
+        settings = Settings(model="m", loads=(Load(kind="concurrency", concurrency=1),), **ends)
+        bench = Bench(it.client, settings, lambda _: islice(endless(0), 4), on_record=noted)
+        await bench.run()
+
+    assert shares == found

@@ -87,6 +87,17 @@ class Run:
         """Measured requests that were asked for; None where only time bounds them."""
         return self._settings.requests
 
+    @property
+    def progress(self) -> float | None:
+        """How much of the load is done, from 0 to 1; None where nobody can know."""
+        limit, duration = self._settings.requests, self._settings.duration
+        shares = [self.done / limit] if limit else []
+        if duration and self._deadline is not None:
+            shares.append(1 - (self._deadline - perf_counter()) / duration)
+        if not shares:
+            return 0.0 if limit or duration else None
+        return min(max(*shares, 0.0), 1.0)
+
     def stop(self) -> None:
         """Begin no more requests, and drop those under way."""
         self._stopped = True

@@ -21,6 +21,7 @@ __all__ = ["watched"]
 # A table takes the event loop 2 to 4 ms, which the streams wait: twice a second is seldom enough.
 _REFRESH = 0.5
 _SELDOM = 10.0
+_BAR = 60
 
 
 class _View(Protocol):
@@ -85,7 +86,8 @@ class _Lines:
         if run is None or not (self._over or monotonic() >= self._next):
             return
         self._next = monotonic() + _SELDOM
-        line = f"penstock: {', '.join(filter(None, _cells(run).values()))}"
+        share = "" if run.progress is None else f"{run.progress:.0%} "
+        line = f"penstock: {share}{', '.join(filter(None, _cells(run).values()))}"
         if self._over:
             sys.stderr.write(f"\r{line:<{self._width}}")
             self._width = len(line)
@@ -99,18 +101,19 @@ class _Lines:
 
 
 class _Table:
-    """A table of the loads that have ended and of the one under way.
+    """A table of the loads that have ended and of the one under way, with a bar below it.
 
     Raises:
         ModuleNotFoundError: rich is not installed.
     """
 
     def __init__(self) -> None:
-        from rich.console import Console
+        from rich.console import Console, Group
         from rich.live import Live
+        from rich.progress_bar import ProgressBar
         from rich.table import Table
 
-        self._make = Table
+        self._make, self._bar, self._group = Table, ProgressBar, Group
         self._live = Live(
             console=Console(stderr=True), auto_refresh=False, transient=True, screen=False
         )
@@ -127,7 +130,10 @@ class _Table:
         table: Any = self._make(*cells, title=f"penstock bench {bench.settings.model}")
         for row in self._rows:
             table.add_row(*row)
-        self._live.update(table, refresh=True)
+        shown = [table]
+        if (progress := run.progress) is not None:
+            shown.append(self._bar(total=1.0, completed=progress, width=_BAR))
+        self._live.update(self._group(*shown), refresh=True)
 
     def close(self) -> None:
         self._live.stop()
