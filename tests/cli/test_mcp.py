@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import mcp
@@ -19,7 +20,8 @@ from mcp.client.stdio import StdioServerParameters
 from penstock.agents import MCPServer
 from penstock.agents.mcp import ModelOverMCP
 from penstock.agents.streaming import stream_of
-from penstock.errors import ConnectError
+from penstock.cli.mcp import run
+from penstock.errors import ConfigurationError, ConnectError
 
 COMMAND = [sys.executable, "-m", "penstock", "mcp"]
 ENVIRONMENT = {
@@ -118,6 +120,16 @@ def test_mistakes_are_told_at_once(options: list[str], words: str, code: int) ->
     assert code == done.returncode
     assert words in done.stderr
     assert "" == done.stdout
+
+
+@pytest.mark.asyncio
+async def test_a_user_at_a_terminal_is_told_how_it_is_meant(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It would wait for a protocol that nobody types."""
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(isatty=lambda: True))
+    with pytest.raises(ConfigurationError, match="or serve over HTTP with --http"):
+        await run("sim/echo", False, "127.0.0.1", 0, 1)
 
 
 def test_help_teaches() -> None:

@@ -9,13 +9,17 @@ import mcp
 import pytest
 from tests.agents.serving.conftest import talking, text
 
+from penstock.agents import LoopLimits, MCPServer
+from penstock.agents.mcp import ModelOverMCP
 from penstock.agents.mcp.answering import error_of
 from penstock.agents.serving import Desk, serve_http
 from penstock.agents.serving.server import make_server
+from penstock.agents.streaming import stream_of
 from penstock.client import Client
 from penstock.errors import (
     ConfigurationError,
     InvalidRequestError,
+    LimitExceededError,
     MissingCredentialsError,
     NotFoundError,
     PenstockError,
@@ -188,6 +192,34 @@ async def test_a_caller_who_goes_away_ends_the_call() -> None:
         while client.stats().open_streams:  # noqa: ASYNC110
             await asyncio.sleep(0.002)
         assert "y" == text(await session.call_tool("chat", {"prompt": "y"}))
+
+
+async def test_our_provider_over_http() -> None:
+    """In both ages of the protocol: answers, one that is too long, and the next."""
+    # On a loop of its own: the SDK's server leaves a task that watches for the process's end.
+    await asyncio.to_thread(asyncio.run, _over_http())
+
+
+async def _over_http() -> None:
+    ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    async with Desk(Client()) as desk:
+        serving = asyncio.create_task(serve_http(desk, ready=ready.set_result))
+        url = await ready
+        for mode in ("auto", "legacy"):
+            server = MCPServer(url=url, mode=mode)
+            async with ModelOverMCP(server, limits=LoopLimits(max_read=20_000)) as over:
+                assert "one" == await _asked(over, "one")
+                with pytest.raises(LimitExceededError, match="20000"):
+                    await _asked(over, "x" * 30_000)
+                assert "two" == await _asked(over, "two")
+        serving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await serving
+
+
+async def _asked(over: ModelOverMCP, prompt: str) -> str:
+    async with stream_of(over, "sim/echo", prompt) as stream:
+        return (await stream.collect()).text
 
 
 async def test_it_is_not_open_to_others_without_a_token() -> None:

@@ -91,12 +91,16 @@ def error_of(told: Mapping[str, Json], text: str, *, place: str) -> PenstockErro
 
 def unanswered(error: UnansweredError) -> PenstockError:
     """Return what it means for a call that the server's answer is an error of the protocol."""
-    from mcp_types import INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND
+    from mcp_types import CONNECTION_CLOSED, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND
 
     why, _, line = error.data.partition("\n") if isinstance(error.data, str) else ("", "", "")
     words = str(error)
-    if why == TOO_LONG:
+    # Over HTTP the SDK says of an answer that it broke off, and only in words that it was too long.
+    broken = error.code == CONNECTION_CLOSED
+    if why == TOO_LONG or (broken and "exceed" in words):
         return LimitExceededError(words, phase="max_read")
+    if broken:
+        return errors.TransportError(words, code=str(error.code))
     if why == NO_JSON:
         return ProtocolError(f"{words}: {line[:80]!r}", body=line)
     if error.code in (INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND):

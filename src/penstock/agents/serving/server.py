@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import logging
 import socket
@@ -131,7 +132,18 @@ async def serve_http(
         if ready is not None:
             bound.listen()
             ready(f"http://{at}:{bound.getsockname()[1]}/mcp")
-        await uvicorn.Server(config).serve(sockets=[bound])
+        await _served(uvicorn.Server(config), bound)
+
+
+async def _served(server: SDK, bound: socket.socket) -> None:
+    """Run uvicorn's `server`; cancelled, it is told to end, and waited for."""
+    serving = asyncio.ensure_future(server.serve(sockets=[bound]))
+    try:
+        await asyncio.shield(serving)
+    except asyncio.CancelledError:
+        server.should_exit = True
+        await asyncio.wait([serving])
+        raise
 
 
 def _guarded(app: SDK, token: str) -> Callable[[SDK, SDK, SDK], Awaitable[None]]:
