@@ -6,6 +6,7 @@ why the answer ended, and of an error its kind, so that it is the same error on 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -33,6 +34,8 @@ _SURE = ("input_tokens", "output_tokens", "total_tokens")
 _MAYBE = ("cached_tokens", "cache_write_tokens", "reasoning_tokens", "cost")
 COUNTS = (*_SURE, *_MAYBE)
 """What a server of ours says of an answer's usage."""
+
+_CUT = re.compile(r"exceed(s|ed the) \d+ byte")
 
 # What a server's word may not stand for: these say something of this process.
 _OURS = frozenset({"internal", "stream_closed", "missing_extra", "unknown"})
@@ -96,11 +99,9 @@ def unanswered(error: UnansweredError) -> PenstockError:
     why, _, line = error.data.partition("\n") if isinstance(error.data, str) else ("", "", "")
     words = str(error)
     # Over HTTP the SDK says of an answer that it broke off, and only in words that it was too long.
-    broken = error.code == CONNECTION_CLOSED
-    if why == TOO_LONG or (broken and "exceed" in words):
+    cut = error.code == CONNECTION_CLOSED and _CUT.search(words)
+    if why == TOO_LONG or cut:
         return LimitExceededError(words, phase="max_read")
-    if broken:
-        return errors.TransportError(words, code=str(error.code))
     if why == NO_JSON:
         return ProtocolError(f"{words}: {line[:80]!r}", body=line)
     if error.code in (INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND):
