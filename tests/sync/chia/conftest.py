@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from tests.agents.cli.conftest import SCRIPT, StandIn
+from tests.agents.conftest import alive as alive  # a fixture of the tests here
 
 from penstock.simulator import Simulator, SimulatorThread
 from penstock.simulator.records import RequestRecord
@@ -138,7 +139,8 @@ class Stage:
         self.bin = folder / "bin"
         self.bin.mkdir()
         script = SCRIPT.replace('os.environ["STANDIN"]', repr(str(folder))).replace(
-            '"argv": argv', '"argv": argv, "program": os.path.basename(sys.argv[0])'
+            '"argv": argv',
+            '"argv": argv, "program": os.path.basename(sys.argv[0]), "pid": os.getpid()',
         )
         script = script.replace("    file.write(json.dumps(note)", LOOK)
         for program in (*PROGRAMS.values(), "another"):
@@ -218,7 +220,7 @@ class Stage:
 
     def seen(self, llm: LLMCallBase, message: str, tools: list[Any]) -> Seen:
         """Ask `llm`, and return all that it did."""
-        notes, requests = len(self._notes()), len(self.simulator.requests)
+        notes, requests = len(self.notes), len(self.simulator.requests)
         listener = _Listener()
         logging.getLogger().addHandler(listener)
         try:
@@ -229,13 +231,15 @@ class Stage:
             logging.getLogger().removeHandler(listener)
         self.simulator.idle()
         return Seen(
-            notes=self._notes()[notes:],
+            notes=self.notes[notes:],
             requests=list(self.simulator.requests)[requests:],
             result=result,
             records=listener.records,
         )
 
-    def _notes(self) -> list[Any]:
+    @property
+    def notes(self) -> list[Any]:
+        """How programs were started, each time."""
         path = self.folder / "notes.jsonl"
         return self.standin.notes if path.exists() else []
 

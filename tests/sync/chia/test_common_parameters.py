@@ -117,6 +117,16 @@ def test_a_folder_takes_the_records_too(
     assert WIRES.get(name) is None or "text: " in file.read_text()
 
 
+def test_a_folder_that_takes_none_is_said(stage: Stage, tmp_path: Path) -> None:
+    """Before anything is asked."""
+    (tmp_path / "file").write_text("")
+    seen = stage.ask("OpenAICompatLLM", log_dir=str(tmp_path / "file"))
+
+    assert isinstance(seen.result, ConfigurationError)
+    assert "log_dir: " in str(seen.result)
+    assert 0 == asked(seen)
+
+
 @pytest.mark.parametrize(
     ("parameter", "value"),
     [("timeout_seconds", 0), ("timeout_seconds", "9"), ("retries", -1), ("retries", True)],

@@ -5,11 +5,14 @@ from __future__ import annotations
 import gc
 import logging
 import pickle
+import signal
 import subprocess
 import sys
 import threading
+import time
 import traceback
 import types
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -20,6 +23,7 @@ from tests.sync.chia.effects import asked
 from penstock.agents.cli import Retries
 from penstock.errors import ServerError
 from penstock.sync.chia import ChiaFunction
+from penstock.sync.chia.codex import CodexLLM
 from penstock.sync.chia.openai_compat import AuthenticationError, OpenAICompatLLM
 from penstock.sync.shared import shared_portal
 
@@ -77,6 +81,7 @@ def test_a_forgotten_shim_closes_its_connection(stage: Stage) -> None:
 
 FORKED = """
 import os, sys
+from penstock.sync.chia.codex import CodexLLM
 from penstock.sync.chia.openai_compat import OpenAICompatLLM
 llm = OpenAICompatLLM("echo", base_url=sys.argv[1])
 assert "one" == llm.prompt("one").result
@@ -100,6 +105,25 @@ def test_a_fork_has_a_portal_of_its_own(stage: Stage) -> None:
     )
 
     assert 0 == done.returncode, done.stderr
+
+
+def test_ctrl_c_ends_the_program(stage: Stage, alive: Callable[[int], bool]) -> None:
+    """Whoever interrupts a prompt leaves no program behind."""
+    stage.plays("", sleep=60)
+    before = len(stage.notes)
+
+    def interrupt() -> None:
+        while len(stage.notes) == before:
+            time.sleep(0.01)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    waiting = threading.Thread(target=interrupt)
+    waiting.start()
+    with pytest.raises(KeyboardInterrupt):
+        CodexLLM().prompt("one")
+    waiting.join()
+
+    assert not alive(stage.notes[-1]["pid"])
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -79,7 +79,7 @@ def test_codex_goes_on_from_a_result(stage: Stage) -> None:
     llm = CodexLLM(resume_session=True)
     llm.restore(result)
     stage.plays(WIRES["CodexLLM"])
-    seen = stage.seen(llm, "two", [])
+    seen = stage.seen(pickle.loads(pickle.dumps(llm)), "two", [])
 
     assert ["exec", "resume"] == seen.argv[:2]
     assert b"[]\n" == (stage.home / ".codex" / rollout).read_bytes()

@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
+from penstock.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -31,19 +33,17 @@ class Log:
         level: The logger's level.
         folder: Where a file named like the logger takes the same records; it is for its owner's
             eyes only. None is no file.
+
+    Raises:
+        ConfigurationError: The file cannot be written.
     """
 
     def __init__(self, name: str, level: int, folder: str | None) -> None:
         self._logger = logging.getLogger(name)
-        self._logger.setLevel(level)
-        self._file: logging.FileHandler | None = None
-        if folder is not None:
-            path = Path(folder) / f"{re.sub(r'[^A-Za-z0-9._-]', '_', name)}.log"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
-            # Not a handler of the logger: that has prompts of other threads as well.
-            self._file = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
-            self._file.setFormatter(logging.Formatter(_FORMAT))
+        if self._logger.level != level:
+            self._logger.setLevel(level)
+        # Not a handler of the logger: that has prompts of other threads as well.
+        self._file = None if folder is None else _file(Path(folder), name)
 
     def __enter__(self) -> Self:
         return self
@@ -78,6 +78,20 @@ class Log:
         if self._file is not None:
             self._file.handle(record)
         self._logger.handle(record)
+
+
+def _file(folder: Path, name: str) -> logging.FileHandler:
+    path = folder / f"{re.sub(r'[^A-Za-z0-9._-]', '_', name)}.log"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
+        handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+    except OSError as exc:
+        raise ConfigurationError(
+            f"log_dir: {path} cannot be written: {exc.strerror}", param="log_dir"
+        ) from exc
+    handler.setFormatter(logging.Formatter(_FORMAT))
+    return handler
 
 
 def _cut(text: str) -> str:
