@@ -7,11 +7,12 @@ sends one, whole, with a buffer of 16 KiB, and takes the body's pieces as a tran
 - traced: the peak of `tracemalloc`, in a run of its own, above the imported library that has sent a
   small conversation before;
 - resident: the growth of the process's high-water mark (``VmHWM``), in a run without tracing;
-- CPU: of the process, worker threads and the reading of files included; beside it the ratio to
-  ``json.dumps`` of the same messages from memory, and to the same store through ``openai_chat``,
-  which copies.
+- CPU: of the process, worker threads and the reading of files included, the median of `ROUNDS`;
+  beside it the ratio to ``json.dumps`` of the same messages from memory, and to the same store
+  through ``openai_chat``, which copies: medians of the ratios within each round.
 
 ``signed`` takes the body's SHA-256 before it is sent, as SigV4 does, and ``counted`` its length.
+``code`` are messages with code in them, whose quotes and brackets look like JSON's.
 
 What the numbers do not show: the kernel's page cache, where the files are after they were written
 (from a cold disk the CPU is the same and the clock is not), the sockets' buffers and the
@@ -33,7 +34,7 @@ import tracemalloc
 from collections.abc import AsyncIterable, Callable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from benchmarks.fresh import fresh, median, setting
 
@@ -43,23 +44,33 @@ KIB, MIB, GIB = 1024, 1024 * 1024, 1024 * 1024 * 1024
 BUFFER = 16 * KIB
 DIALECTS = ("openai_chat", "anthropic_messages", "gemini", "bedrock_converse")
 TEXT = "The quick brown fox said that it jumps over the lazy dog. "
+CODE = 'def a_name(self):\n    return self._kept["key"][0], {"a": [1]}  # it says "so"\n'
 IMAGE = 24 * MIB
+ROUNDS = 5
+
+Case: TypeAlias = tuple[str, str]
+CASES: list[Case] = [
+    *((dialect, "sent") for dialect in DIALECTS),
+    ("openai_chat", "counted"),
+    ("openai_chat", "signed"),
+]
+"""Dialects, and what is done before the body is sent; the first is what others are compared to."""
 
 
-def messages(size: int, total: int) -> Iterator[dict[str, str]]:
+def messages(size: int, total: int, said: str = TEXT) -> Iterator[dict[str, str]]:
     """Yield messages of about `size` bytes of JSON, `total` bytes together."""
-    text = (TEXT * (size // len(TEXT) + 1))[: size - 45]
+    text = (said * (size // len(said) + 1))[: size - 45]
     for number in range(total // size):
         yield {"role": ("user", "assistant")[number % 2], "content": f"{number:6} {text}"}
 
 
-def write(path: str, size: int, total: int) -> float:
+def write(path: str, size: int, total: int, said: str = TEXT) -> float:
     """Write a conversation; return the seconds of CPU."""
     from penstock.conversations import SyncConversation
 
     start = time.process_time()
     with SyncConversation.open(path) as kept:
-        kept.extend(messages(size, total))
+        kept.extend(messages(size, total, said))
     return time.process_time() - start
 
 
@@ -154,9 +165,9 @@ def _low_water() -> int:
     return _high_water()
 
 
-def dumped(size: int, total: int) -> float:
+def dumped(size: int, total: int, said: str = TEXT) -> float:
     """Return the seconds of CPU of ``json.dumps`` of the messages."""
-    given = list(messages(size, total))
+    given = list(messages(size, total, said))
     start = time.process_time()
     json.dumps(given, ensure_ascii=False, separators=(",", ":")).encode()
     return time.process_time() - start
@@ -183,63 +194,65 @@ class Bench:
         self.folder = folder
         self.total = total
 
-    def case(self, what: Path, dialect: str, way: str = "sent") -> dict[str, float]:
-        """Measure one case, each figure in a process of its own; the CPU as the best of three."""
-        found: dict[str, float] = {}
-        for kind in ("traced", "resident", "cpu", "cpu", "cpu"):
-            found["size"], value = fresh(
-                "benchmarks.conversations",
-                "measure",
-                what=str(what),
-                dialect=dialect,
-                way=way,
-                kind=kind,
-            )
-            found[kind] = min(value, found.get(kind, value))
-        return found
+    def measured(self, what: Path, dialect: str, way: str, kind: str) -> tuple[float, float]:
+        """Return the size that is sent, and a figure, measured in a process of its own."""
+        size, value = fresh(
+            "benchmarks.conversations",
+            "measure",
+            what=str(what),
+            dialect=dialect,
+            way=way,
+            kind=kind,
+        )
+        return size, value
 
-    def store(self, suffix: str, size: int, total: int) -> Path:
+    def compare(self, what: Path, cases: list[Case], dumps: dict[str, Any] | None = None) -> None:
+        """Print the figures of `cases`, of which the first is the one that copies.
+
+        Args:
+            what: The file that is sent.
+            cases: The ways in which it is.
+            dumps: What `dumped` is told, to be compared with that, too.
+        """
+        rounds: list[list[float]] = []
+        for _ in range(ROUNDS):
+            found = [fresh("benchmarks.conversations", "dumped", **dumps) if dumps else 0.0]
+            rounds.append([*found, *(self.measured(what, *case, "cpu")[1] for case in cases)])
+        for place, case in enumerate(cases, 1):
+            size, traced = self.measured(what, *case, "traced")
+            _, resident = self.measured(what, *case, "resident")
+            cpu = median([each[place] for each in rounds])[0]
+            line = f"{what.name} {' '.join(case).removesuffix(' sent'):34} {size / MIB:7.1f} MiB"
+            line += f" {traced / KIB:5.0f} KiB traced {resident / KIB:5.0f} resident {cpu:7.3f} s"
+            if dumps:
+                line += f" {median([each[place] / each[0] for each in rounds])[0]:6.2f} of dumps"
+            if len(cases) > 1:
+                line += f" {median([each[place] / each[1] for each in rounds])[0]:6.2f} of copying"
+            print(line, flush=True)
+
+    def store(self, suffix: str, size: int, total: int, said: str = TEXT) -> Path:
         """Return a file of messages of `size` bytes, written where it is not there yet."""
-        path = self.folder / f"{size}-{total // MIB}{suffix}"
+        name = "code" if said is CODE else str(size)
+        path = self.folder / f"{name}-{total // MIB}{suffix}"
         if not path.exists():
-            fresh("benchmarks.conversations", "write", path=str(path), size=size, total=total)
+            told: dict[str, Any] = {"path": str(path), "size": size, "total": total, "said": said}
+            fresh("benchmarks.conversations", "write", **told)
         return path
 
-    def sending(self, suffix: str, size: int) -> None:
+    def sending(self, suffix: str, size: int, said: str = TEXT) -> None:
         """Compare dialects, and ways, with copying and with ``json.dumps``."""
-        path = self.store(suffix, size, self.total)
-        dumps = min(
-            fresh("benchmarks.conversations", "dumped", size=size, total=self.total)
-            for _ in range(3)
-        )
-        copying = 0.0
-        for dialect in DIALECTS:
-            found = self.case(path, dialect)
-            copying = copying or found["cpu"]
-            ratios = (
-                f"{found['cpu'] / dumps:6.2f} of dumps {found['cpu'] / copying:6.2f} of copying"
-            )
-            _tell(f"{path.name} {dialect}", found, ratios)
-        for way in ("counted", "signed"):
-            found = self.case(path, "openai_chat", way)
-            _tell(f"{path.name} {way}", found, f"{found['cpu'] / copying:6.2f} of one pass")
+        path = self.store(suffix, size, self.total, said)
+        self.compare(path, CASES, {"size": size, "total": self.total, "said": said})
 
     def large(self, suffix: str) -> None:
         """Send 1 GiB."""
-        _tell(f"1 GiB{suffix}", self.case(self.store(suffix, 2 * KIB, GIB), "openai_chat"), "")
+        self.compare(self.store(suffix, 2 * KIB, GIB), CASES[:1])
 
     def image(self, size: int) -> None:
         """Send an image that is read meanwhile."""
         path = self.folder / "image.png"
         path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * (size // 256))
-        once = self.case(path, "openai_chat")
-        _tell(f"image of {size // MIB} MiB", once, "")
-        for way in ("counted", "signed"):
-            found = self.case(path, "openai_chat", way)
-            _tell(f"image {way}", found, f"{found['cpu'] / once['cpu']:6.2f} of one pass")
-        for dialect in DIALECTS[1:]:
-            found = self.case(path, dialect)
-            _tell(f"image {dialect}", found, f"{found['cpu'] / once['cpu']:6.2f} of openai_chat")
+        self.compare(path, CASES)
 
     def appending(self, suffix: str, total: int, count: int) -> None:
         """Compare an append to a large conversation with one to an empty one."""
@@ -253,14 +266,6 @@ class Bench:
             f" {total // MIB} MiB {full * 1e6:6.0f} us {full / empty:6.2f} of empty",
             flush=True,
         )
-
-
-def _tell(what: str, found: dict[str, float], more: str) -> None:
-    print(
-        f"{what:34} {found['size'] / MIB:7.1f} MiB {found['traced'] / KIB:7.0f} KiB traced"
-        f" {found['resident'] / KIB:6.0f} KiB resident {found['cpu']:7.3f} s CPU {more}",
-        flush=True,
-    )
 
 
 def main() -> None:
@@ -279,6 +284,7 @@ def main() -> None:
         for suffix in (".jsonl", ".db"):
             for size in (2 * KIB, 100):
                 bench.sending(suffix, size)
+            bench.sending(suffix, 2 * KIB, CODE)
             if options.large and room:
                 bench.large(suffix)
         bench.image(IMAGE)

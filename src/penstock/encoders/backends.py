@@ -12,6 +12,7 @@ finds the same in all:
 from __future__ import annotations
 
 import marshal
+from itertools import chain
 from json import JSONEncoder, encoder
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ __all__ = [
 # JSON of any shape.
 Json = Any
 
+_USUAL = ["role", "content"]
 _FEW = 6
 """Objects; copying so many one by one costs as much as ``marshal`` does."""
 _MANY = 48
@@ -91,6 +93,13 @@ class Backend:
         """Return objects of texts as if they were plain: with texts that nobody else holds."""
         if self._fast is standard:  # which leaves no copies in any
             return [*messages]
+        if [*chain.from_iterable(messages)] == _USUAL * len(messages):
+            # A third of what other ways take: what nearly all messages are is known here.
+            roles = [message["role"] for message in messages]
+            if "".join(roles).isascii():
+                texts = [(message["content"] + " ")[:-1] for message in messages]
+                pairs = zip(roles, texts, strict=True)
+                return [{"role": role, "content": text} for role, text in pairs]
         if len(messages) < _FEW or sum(map(len, messages[0].values())) > LONG:
             return [unshared(message) for message in messages]
         return marshalled([*messages])  # type: ignore[no-any-return]  # a list, as it was
