@@ -19,8 +19,8 @@ from penstock.bench import Bench, Lengths, Load, Point, RequestRecord, Settings,
 from penstock.simulator import RequestRecord as Served
 from penstock.simulator import Simulator
 
-STREAMS, ROUNDS = 100, 5
-REASONING, TEXT = 3, 7
+STREAMS, ROUNDS = 100, 8
+REASONING, TEXT = 3, 4
 # A role chunk comes at once, the first content after a second, the answer's own three chunks later.
 MODEL = f"text?ttft=1&rate=5&jitter=0.8&reasoning={REASONING}&tokens={TEXT}"
 
@@ -30,7 +30,7 @@ async def run_bench(url: str, records: list[RequestRecord]) -> Point:
     deployment = Deployment(f"{url}/v1", "key", model=MODEL)
     settings = Settings(
         model="truth",
-        loads=(Load(kind="concurrency", concurrency=STREAMS, ramp_up=1.0),),
+        loads=(Load(kind="concurrency", concurrency=STREAMS, ramp_up=0.8),),
         requests=STREAMS,
         warmup=STREAMS,
     )
