@@ -118,6 +118,13 @@ def _is_list(value: object) -> bool:
     return isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping))
 
 
+def _is_mounts(value: object) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(name, str) and name and "/" not in name and callable(getattr(each, "open", None))
+        for name, each in value.items()
+    )
+
+
 def _is_list_of_providers(value: object) -> bool:
     # By its shape, as this module knows no provider.
     return isinstance(value, tuple) and all(
@@ -204,6 +211,7 @@ _CLIENT: Mapping[str, _Rule] = {
     "limits": (lambda value: isinstance(value, Limits), "penstock.Limits(...)"),
     "max_retries": (_is_count, "a whole number, 0 or more"),
     "middleware": (_is_list, "a list"),
+    "mounts": (_is_mounts, "a mapping of prefixes without a slash to providers, which have open()"),
     "providers": (_is_list_of_providers, "a list of CustomProviderConfig"),
     "proxy": (_is_proxy, "an address such as http://proxy.example:3128"),
     "timeouts": _CLOCKS,

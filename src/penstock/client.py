@@ -19,7 +19,7 @@ from penstock.pipeline.composition import compose
 from penstock.policies.budget import RetryBudget
 from penstock.policies.router import Router
 from penstock.providers.resolve import Resolver
-from penstock.routes import Routes
+from penstock.routes import Routes, mounted
 from penstock.stats import ClientStats, OpenStreams
 from penstock.stream import ChatStream, presented, presenting
 
@@ -57,6 +57,9 @@ class Client:
         default_model: The model of calls that name none.
         providers: Providers of your own, for this client alone; they come before those that
             `penstock.register_custom_provider` makes known to all.
+        mounts: Providers in themselves, such as an agent of `penstock.agents.cli`, each by the part
+            before the first ``/`` of the models that it answers: ``{"codex": agents.codex()}`` for
+            ``codex/gpt-5.4``. A deployment's name comes first; they stay yours to close.
         aliases: More short names of models, over those of `penstock.providers.names.SHORT_NAMES`.
         keys: Keys by provider. A deployment's own key comes first, then these, then the
             environment's; those of `from_config` come last.
@@ -86,6 +89,7 @@ class Client:
         fallbacks: Mapping[str, Sequence[str]] | None = None,
         default_model: str | None = None,
         providers: Iterable[CustomProviderConfig] = (),
+        mounts: Mapping[str, Provider] | None = None,
         aliases: Mapping[str, str] | None = None,
         keys: Mapping[str, Credential | Secret] | None = None,
         timeouts: Timeouts | None = None,
@@ -129,13 +133,14 @@ class Client:
         )
         self._routes = Routes(
             resolver,
-            fallbacks=_lists(fallbacks or {}, resolver),
+            fallbacks=_lists(fallbacks or {}, resolver, mounts or {}),
+            mounts=mounts or {},
             connections=self._connections,
             limits=self._limits,
             timeouts=self._timeouts,
             headers=Headers() if headers is None else headers,
         )
-        if default_model is not None:
+        if default_model is not None and not mounted(default_model, mounts or {}):
             resolver.resolve(default_model)
         self._open_streams = OpenStreams()
         self._router = Router(
@@ -369,15 +374,16 @@ def _checked(deployments: Mapping[str, Deployment]) -> Mapping[str, Deployment]:
 
 
 def _lists(
-    fallbacks: Mapping[str, Sequence[str]], resolver: Resolver
+    fallbacks: Mapping[str, Sequence[str]], resolver: Resolver, mounts: Mapping[str, Provider]
 ) -> dict[str, tuple[str, ...]]:
     lists = {}
     for model, names in fallbacks.items():
         if isinstance(names, str):
             raise ConfigurationError(f"fallbacks[{model!r}] must be a list: [{names!r}]")
         for name in names:
-            resolver.resolve(name)
-        if model not in resolver.deployments:
+            if not mounted(name, mounts):
+                resolver.resolve(name)
+        if model not in resolver.deployments and not mounted(model, mounts):
             try:
                 resolver.resolve(model)
             except UnknownModelError:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from penstock.credentials import Headers, is_credential
 from penstock.dialects import dialect
 from penstock.errors import MissingCredentialsError, UsageError
@@ -19,11 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from penstock.connections import Connections
+    from penstock.interfaces import Provider, Stream
     from penstock.limits import Limits, Timeouts
     from penstock.providers.resolve import Resolved, Resolver
-    from penstock.request import ChatRequest, Request
+    from penstock.request import ChatRequest, ItemT, Request
 
-__all__ = ["DeploymentRoute", "Routes"]
+__all__ = ["DeploymentRoute", "MountedRoute", "Routes", "mounted"]
 
 # Deployments that only a model's name asked for are kept for as many names, and no more.
 _KEPT = 1024
@@ -40,6 +43,33 @@ class DeploymentRoute:
     origin: str
 
 
+@dataclass(frozen=True, slots=True)
+class MountedRoute:
+    """A provider of the caller's, as the router needs to know it; it is asked by the route's name.
+
+    Args:
+        deployment: The model's whole name.
+        model: What stands behind the prefix.
+        mount: Who answers.
+    """
+
+    deployment: str
+    model: str
+    mount: Provider
+    total: float | None = None
+    """None: it has clocks of its own."""
+    origin: str = ""
+
+    @property
+    def provider(self) -> Provider:
+        """Who answers."""
+        return self
+
+    async def open(self, request: Request[ItemT]) -> Stream[ItemT]:
+        """Ask it, as a fallback too, for the model that is its own."""
+        return await self.mount.open(replace(request, model=self.deployment))
+
+
 class Routes:
     """Finds and keeps the provider of each deployment.
 
@@ -50,6 +80,7 @@ class Routes:
         limits: Bounds in bytes.
         timeouts: The client's clocks.
         headers: The client's own headers.
+        mounts: Providers of the caller's, by the prefix of the models that they answer.
     """
 
     def __init__(
@@ -61,9 +92,11 @@ class Routes:
         limits: Limits,
         timeouts: Timeouts,
         headers: dict[str, str],
+        mounts: Mapping[str, Provider] | None = None,
     ) -> None:
         self._resolver = resolver
         self._fallbacks = fallbacks
+        self._mounts = dict(mounts or {})
         self._connections = connections
         self._limits = limits
         self._timeouts = timeouts
@@ -73,7 +106,10 @@ class Routes:
         self._version = resolver.version
         self._keyring = Keyring()
 
-    def of(self, request: Request[Any]) -> list[DeploymentRoute]:  # Any: whatever it answers with
+    def of(
+        self,
+        request: Request[Any],  # Any: whatever it answers with
+    ) -> list[DeploymentRoute | MountedRoute]:
         """Return the deployments to try, in order, each once.
 
         Raises:
@@ -83,7 +119,8 @@ class Routes:
         listed = request.fallbacks
         if listed is None:
             listed = self._fallbacks.get(request.model, ())
-        plan = [self._route(name) for name in dict.fromkeys((request.model, *listed))]
+        names = dict.fromkeys((request.model, *listed))
+        plan = [self._mounted(name) or self._route(name) for name in names]
         _keep_at_home(request.extra_headers, {route.origin for route in plan})
         return plan
 
@@ -117,7 +154,15 @@ class Routes:
         """Return where `name` is served, and who said so; nothing is sent."""
         return self._resolver.resolve(name)
 
+    def _mounted(self, name: str) -> MountedRoute | None:
+        prefix, _, rest = name.partition("/")
+        if not mounted(name, self._mounts) or name in self._resolver.deployments:
+            return None
+        return MountedRoute(name, rest, self._mounts[prefix])
+
     def _route(self, name: str) -> DeploymentRoute:
+        if self._mounted(name) is not None:
+            raise UsageError(f"{name!r} is answered by a provider of yours: ask it, not the client")
         if self._version != self._resolver.version:  # a provider was registered, or is gone
             self._version = self._resolver.version
             self._kept.clear()
@@ -145,6 +190,11 @@ class Routes:
         )
         origin = resolved.deployment.origin
         return DeploymentRoute(name, resolved.model, timeouts.total, provider, origin)
+
+
+def mounted(name: str, mounts: Mapping[str, Provider]) -> bool:
+    """Whether one of `mounts` answers the model of that name."""
+    return name.partition("/")[0] in mounts
 
 
 def _keep_at_home(headers: Mapping[str, str], origins: set[str]) -> None:

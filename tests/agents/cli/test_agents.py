@@ -592,3 +592,26 @@ async def test_half_a_line_and_exit_code_0_is_torn(standin: StandIn, name: str, 
             await agent.run("Hi")
     assert caught.value.partial is not None
     assert caught.value.partial.text.startswith("Hello from the mock model.")
+
+
+@pytest.mark.asyncio
+async def test_a_client_reaches_agents_by_model_names(standin: StandIn) -> None:
+    """``claude-code/m9`` is the agent's model m9; the reply's session goes on."""
+    import penstock as ps
+
+    standin.plays("claude_code/claude-code-success.jsonl")
+    async with (
+        made(standin, "claude_code") as agent,
+        ps.Client(mounts={"claude-code": agent}) as client,
+    ):
+        messages: list[Any] = [{"role": "user", "content": "one"}]
+        async with client.stream("claude-code/m9", messages) as stream:
+            text = "".join([chunk.text async for chunk in stream])
+            messages.append(stream.response.message)
+        messages.append({"role": "user", "content": "two"})
+        reply = await client.chat("claude-code/m9", messages)
+    first, second = (note["argv"] for note in standin.notes)
+
+    assert (HELLO, HELLO) == (text, reply.text)
+    assert ("claude_code", "m9") == (reply.provider, after(first, "--model")[0])
+    assert [CLAUDE_ID] == after(second, "--resume")

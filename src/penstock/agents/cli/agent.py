@@ -240,7 +240,8 @@ class Agent:
     def _model(self, asked: str) -> str:
         """The model in the agent's words: what a request says behind the agent's name, or ours."""
         prefix, _, rest = asked.partition("/")
-        named = rest if prefix.replace("-", "_") == self.backend.name else ""
+        names = (self.backend.name, self.backend.name.removesuffix("_sdk"))
+        named = rest if prefix.replace("-", "_") in names else ""
         return named or self.backend.options.model or ""
 
 
