@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from hashlib import sha256
 from pathlib import Path
+from threading import current_thread
 from typing import Any
 
 import anyio
@@ -13,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 import penstock as ps
-from penstock.conversations import Conversation
+from penstock.conversations import Conversation, runs
 from penstock.dialects.openai_chat import OpenAIChat
 from penstock.encoders import Body
 from penstock.errors import UsageError
@@ -170,3 +171,27 @@ async def test_telling_can_be_broken_off(kept: Conversation) -> None:
 
     assert scope.cancelled_caught
     assert await body.length() == len(b"".join([piece async for piece in body.open()]))
+
+
+async def test_no_disk_is_waited_for_on_the_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blocks of SQLite are read in worker threads, between summaries and at every end, too."""
+    own, where = current_thread(), set()
+    read = runs.read
+
+    def noted(*arguments: Any) -> Any:
+        where.add(current_thread())
+        return read(*arguments)
+
+    monkeypatch.setattr(runs, "read", noted)
+    async with Conversation.open(tmp_path / "chat.db") as kept:
+        await kept.extend(map(say, range(5000)))
+        await kept.note(summaries=[{"start": 2, "stop": 4, "message": say(2)}])
+        for messages in (kept, await kept.summarised(), kept.still()):
+            async for _ in body_of(messages).open():
+                pass
+            _ = [message async for message in messages]
+
+    assert where
+    assert own not in where

@@ -219,4 +219,4 @@ class LineBlocks:
         if size > 0 and not self._filled:
             self._buffer = self._buffer or bytearray(size)
             self._filled = size * self._file.fill(self._start, memoryview(self._buffer)[:size])
-        return size <= 0 or self._filled > 0
+        return self._filled > 0

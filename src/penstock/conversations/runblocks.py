@@ -63,4 +63,4 @@ class RunBlocks:
 
     def ready(self) -> bool:
         """Whether the next block is read already."""
-        return self._start >= self._stop or bool(self._found)
+        return bool(self._found)

@@ -56,7 +56,7 @@ class Blocks(Protocol):
         ...
 
     def ready(self) -> bool:
-        """Whether the next block, or the end, can be had without waiting for a disk."""
+        """Whether the next block can be had without waiting for a disk; False at the end."""
         ...
 
 
@@ -65,20 +65,23 @@ class Ready:
 
     Args:
         blocks: The blocks.
+        count: How many there are, where something that may wait can come behind them.
     """
 
-    def __init__(self, blocks: Iterator[Lines | Large]) -> None:
+    def __init__(self, blocks: Iterator[Lines | Large], count: int = -1) -> None:
         self._blocks = blocks
+        self._left = count
 
     def __iter__(self) -> Iterator[Lines | Large]:
         return self
 
     def __next__(self) -> Lines | Large:
+        self._left -= 1
         return next(self._blocks)
 
     def ready(self) -> bool:
         """Say that the next block can be had."""
-        return True
+        return self._left != 0
 
 
 class Chained:
@@ -90,7 +93,7 @@ class Chained:
 
     def __init__(self, sources: Iterable[Blocks]) -> None:
         self._sources = iter(sources)
-        self._source: Blocks = Ready(iter(()))
+        self._source: Blocks = Ready(iter(()), 0)
 
     def __iter__(self) -> Iterator[Lines | Large]:
         return self

@@ -103,7 +103,7 @@ class Window:
     def _blocks(self, each: Range) -> Blocks:
         if each.message is None:
             return self.store.blocks(each.start, each.stop)
-        return Ready(iter([Lines(b"".join(message_of(each.message).pieces()))]))
+        return Ready(iter([Lines(b"".join(message_of(each.message).pieces()))]), 1)
 
 
 def pinned(store: Store) -> list[int]:
