@@ -135,6 +135,9 @@ def resolves(path: str) -> bool:
             if missing.name and not ".".join(parts).startswith(missing.name):
                 raise
             continue
+        except ImportError as missing:
+            # A bare installation: the module is there, and cannot be looked into.
+            return type(missing).__name__ == "MissingExtraError"
         break
     else:
         return False
