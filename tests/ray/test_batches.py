@@ -140,15 +140,23 @@ class Deadly:
 
 @RAYS_OWN
 @pytest.mark.usefixtures("cluster", "quiet")
-@pytest.mark.parametrize("rerun", [False, True])
-def test_batch_of_a_worker_that_dies_is_not_asked_again(tmp_path: Path, rerun: bool) -> None:
-    """Ray runs it again, and its rows say what became of them; who wants it can have it asked."""
+def test_batch_of_a_worker_that_dies_is_not_asked_again(tmp_path: Path) -> None:
+    """Ray runs it again, without end; then its rows say what became of them."""
     notes = tmp_path / "notes"
-    ask = ChatBatch(ps.Client(), Deadly(notes), model="sim/echo", concurrency=1, rerun=rerun)
+    ask = ChatBatch(ps.Client(), Deadly(notes), model="sim/echo", concurrency=1)
     rows = ray.data.from_items([{"prompt": "a"}, {"prompt": "b"}], override_num_blocks=1)
     told = rows.map_batches(ask).take_all()
-    kinds = [row["error_kind"] for row in told]
 
-    assert (["a", "a", "b"] if rerun else ["a"]) == notes.read_text().splitlines()
-    assert ([None, None] if rerun else ["interrupted"] * 2) == kinds
-    assert (["a", "b"] if rerun else [None, None]) == [row["text"] for row in told]
+    assert ["a"] == notes.read_text().splitlines()
+    assert [("a", None, "interrupted", False), ("b", None, "interrupted", False)] == [
+        (row["prompt"], row["text"], row["error_kind"], row["retryable"]) for row in told
+    ]
+
+
+def test_who_wants_it_can_have_a_batch_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a task's second run `rerun` decides; elsewhere there is no second run."""
+    monkeypatch.setattr("penstock.ray.batches._runs", lambda: 1)
+    batch = {"prompt": ["a"]}
+
+    assert [None] == ChatBatch(ps.Client(), model="sim/echo")(batch)["text"]
+    assert ["a"] == ChatBatch(ps.Client(), model="sim/echo", rerun=True)(batch)["text"]

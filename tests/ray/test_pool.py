@@ -50,8 +50,29 @@ SCRIPTS: dict[str, list[Line]] = {
     "slow": [0, 0, 0, ["Hel", "lo"], 0, ", ", 0, ["world", Finish("stop")]],
     "error": ["Hello", TruncatedError("cut short")],
     "stall": ["Hello", 3600.0],
+    "silent": [3600.0, "Hello"],
     "refuse": [UnavailableError("not now", status=503)],
 }
+
+
+class Counting:
+    """An endless answer that notes how often it was read."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._reads = path, 0
+
+    async def read(self) -> list[Chunk]:
+        """Note it."""
+        self._reads += 1
+        self._path.write_text(str(self._reads))  # it is small
+        return [TextDelta("x" * 1000)]
+
+    def abort(self, error: Exception | None = None) -> None:
+        """Note that it was closed."""
+        self._path.write_text("closed")
+
+    async def aclose(self, *, reuse: bool = False) -> None:
+        """Do nothing."""
 
 
 class Scripts:
@@ -61,7 +82,9 @@ class Scripts:
         self._played: list[ScriptedProvider] = []
 
     async def open(self, request: ChatRequest) -> Stream[Chunk]:
-        """Open it; ``open`` is what is open of all of them."""
+        """Open it; ``open`` is what is open of all of them, a path where reads are noted."""
+        if request.model.startswith("/"):
+            return BatchStream(Counting(Path(request.model)), CallRecord(model=request.model))
         if request.model == "open":
             held = sum(each.left_open for each in self._played)
             return await ScriptedProvider([str(held), Finish("stop")]).open(request)
@@ -101,12 +124,14 @@ async def test_pool_keeps_the_seam(pool: ActorPool) -> None:
 
 async def test_answer_is_the_same_as_here() -> None:
     """Chunk by chunk, with its record: usage, attempts, timings."""
-    async with ps.Client() as client, ActorPool(client, size=1) as pool:
+    async with ps.Client() as client, ActorPool(ps.Client, size=1) as pool:
         async with client.stream("sim/tools", "hi") as stream:
             here = [chunk async for chunk in stream]
         async with pool.stream("sim/tools", "hi") as stream:
             there = [chunk async for chunk in stream]
         reply = stream.response
+        with pytest.raises(AuthenticationError):
+            await pool.chat("sim/text?fault=invalid-key", "x")
         result = await ToolLoop(pool, "sim/text", tools=[]).collect("hi")  # type: ignore[arg-type]  # it has a client's `stream`
 
     assert here == there
@@ -132,56 +157,27 @@ async def test_errors_are_those_of_here(pool: ActorPool) -> None:
         await pool.chat("", "x")
     with pytest.raises(ConfigurationError, match="size"):
         ActorPool(Scripts(), size=0)
-    async with ActorPool(ps.Client, size=1) as made_there:
-        with pytest.raises(AuthenticationError):
-            await made_there.chat("sim/text?fault=invalid-key", "x")
 
     assert 503 == refused.value.status
     assert cut.value.partial is not None
     assert "Hello" == cut.value.partial.text
 
 
-class Counting:
-    """An endless answer that notes how often it was read."""
-
-    def __init__(self, path: Path) -> None:
-        self._path, self._reads = path, 0
-
-    async def open(self, request: ChatRequest) -> Stream[Chunk]:
-        """Open it."""
-        return BatchStream(self, CallRecord(model=request.model))
-
-    async def read(self) -> list[Chunk]:
-        """Note it."""
-        self._reads += 1
-        self._path.write_text(str(self._reads))  # it is small
-        return [TextDelta("x" * 1000)]
-
-    def abort(self, error: Exception | None = None) -> None:
-        """Note that it was closed."""
-        self._path.write_text("closed")
-
-    async def aclose(self, *, reuse: bool = False) -> None:
-        """Do nothing."""
-
-
-async def test_nothing_is_read_ahead(tmp_path: Path) -> None:
+async def test_nothing_is_read_ahead(pool: ActorPool, tmp_path: Path) -> None:
     """An answer without end waits for its reader, and leaving it closes it on the actor."""
     notes = tmp_path / "reads"
-    async with ActorPool(Counting(notes), size=1) as pool:
-        stream = await pool.open(ChatRequest(model="m", messages="x"))
-        for _ in range(3):
-            await stream.read()
-        reads = notes.read_text()
-        await stream.aclose()
-        after = notes.read_text()
+    stream = await pool.open(ChatRequest(model=str(notes), messages="x"))
+    for _ in range(3):
+        await stream.read()
+    reads = notes.read_text()
+    await stream.aclose()
 
-    assert ("3", "closed") == (reads, after)
+    assert ("3", "closed") == (reads, notes.read_text())
 
 
 async def test_cancelling_reaches_the_actor(pool: ActorPool) -> None:
     """The caller is free at once, and the answer is closed there: before its content, and after."""
-    for model in ("stall", "slow"):
+    for model in ("stall", "silent"):
         asking = asyncio.ensure_future(pool.chat(model, "x"))
         await until(lambda: sum(pool.open_streams) > 0)
         asking.cancel()
@@ -197,7 +193,8 @@ async def test_coding_agent_on_an_actor_leaves_no_child(standin: StandIn) -> Non
     import psutil
 
     standin.plays("claude_code/claude-code-success.jsonl")
-    async with ActorPool(claude_code(**standin.options()), resources={"claude_creds": 1}) as pool:
+    agent = claude_code(**standin.options())
+    async with ActorPool(agent, size=1, resources={"claude_creds": 1}) as pool:
         reply = await pool.chat("claude-code", "Hi")
         standin.plays("", sleep=60)
         asking = asyncio.ensure_future(pool.chat("claude-code", "Hi"))

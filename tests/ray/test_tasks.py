@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -262,7 +264,7 @@ def test_chia_remote_lands_where_the_credentials_are() -> None:
         get(waiting)
 
     assert [] == ready
-    assert ["claude_creds"] == list(prompt.resources)
+    assert {"claude_creds": 0.01} == prompt.resources
 
 
 def test_chia_remote_runs_any_function() -> None:
@@ -279,6 +281,27 @@ def test_chia_remote_runs_any_function() -> None:
     assert 4 == get(decorated.chia_remote(2)) == decorated.chia_remote_blocking(number=2)
     with pytest.raises(UsageError, match="too large"):
         get(chia_remote(double, number=3))
+
+
+def test_ray_is_loaded_for_nothing_else() -> None:
+    """Not by penstock, its agents or the shims; where it is not installed, an error names it."""
+    script = """
+import sys
+import penstock, penstock.agents, penstock.sync.hillstar, penstock.sync.chia.claude
+print("ray" in sys.modules)
+sys.modules["ray"] = None
+try:
+    import penstock.ray
+except penstock.errors.MissingExtraError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert ["False", "penstock.ray needs ray: pip install 'penstock[ray]'"] == (
+        done.stdout.splitlines()
+    )
 
 
 def test_chunks_and_sessions_travel() -> None:

@@ -97,7 +97,8 @@ class ChiaFunction:
 
     Args:
         resources: Ray resources that a call takes; `penstock.ray` reads them from the method's
-            ``resources``.
+            ``resources``. The models' are chia's own (source: ucb-bar/chia 1410d99): a hundredth
+            of a node's credentials, so that they say where a prompt runs and hardly how many.
     """
 
     def __init__(self, resources: Mapping[str, float] | None = None) -> None:

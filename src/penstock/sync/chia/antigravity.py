@@ -120,7 +120,7 @@ class AntigravityLLM(LLMCallBase):
         MaxOutputTokensError,
     )
 
-    @ChiaFunction(resources={"antigravity_creds": 1})
+    @ChiaFunction(resources={"antigravity_creds": 0.01})
     def prompt(self, user_message: str, tools: list[ChiaTool] | None = None) -> QueryResult:
         """Ask, and return the answer.
 

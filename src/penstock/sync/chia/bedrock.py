@@ -118,7 +118,7 @@ class BedrockLLM(LLMCallBase):
         super().__post_init__()
         self.client_kwargs = checked(self.client_kwargs)
 
-    @ChiaFunction(resources={"bedrock_creds": 1})
+    @ChiaFunction(resources={"bedrock_creds": 0.01})
     def prompt(
         self,
         user_message: str,

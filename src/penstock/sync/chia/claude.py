@@ -172,7 +172,7 @@ class ClaudeCodeLLM(LLMCallBase):
             )
         self.api_key = None if self.api_key is None else Secret(self.api_key)
 
-    @ChiaFunction(resources={"claude_creds": 1})
+    @ChiaFunction(resources={"claude_creds": 0.01})
     def prompt(
         self,
         user_message: str,

@@ -139,7 +139,7 @@ class CodexLLM(LLMCallBase):
 
     _session: Session | None = field(default=None, init=False, repr=False)
 
-    @ChiaFunction(resources={"codex_creds": 1})
+    @ChiaFunction(resources={"codex_creds": 0.01})
     def prompt(self, user_message: str, tools: list[ChiaTool] | None = None) -> CodexQueryResult:
         """Ask, and return the answer.
 

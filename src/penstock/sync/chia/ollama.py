@@ -18,4 +18,4 @@ class OllamaLLM(Preset):
     logging_name = "ollama_llm"
     provider = "ollama"
     dummy_key = "ollama"
-    prompt = ChiaFunction(resources={"ollama_creds": 1})(OpenAICompatLLM.prompt)
+    prompt = ChiaFunction(resources={"ollama_creds": 0.01})(OpenAICompatLLM.prompt)

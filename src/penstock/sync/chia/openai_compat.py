@@ -118,7 +118,7 @@ class OpenAICompatLLM(LLMCallBase):
         self.api_key = None if self.api_key is None else Secret(self.api_key)
         self.client_kwargs = checked(self.client_kwargs)
 
-    @ChiaFunction(resources={"openai_compat_creds": 1})
+    @ChiaFunction(resources={"openai_creds": 0.01})
     def prompt(
         self,
         user_message: str,

@@ -16,7 +16,7 @@ class OpenAILLM(Preset):
     """A model of OpenAI; the key is that of ``OPENAI_API_KEY``."""
 
     logging_name = "openai_llm"
-    prompt = ChiaFunction(resources={"openai_creds": 1})(OpenAICompatLLM.prompt)
+    prompt = ChiaFunction(resources={"openai_creds": 0.01})(OpenAICompatLLM.prompt)
 
 
 class FireworksLLM(Preset):
@@ -24,7 +24,7 @@ class FireworksLLM(Preset):
 
     logging_name = "fireworks_llm"
     provider = "fireworks_ai"
-    prompt = ChiaFunction(resources={"fireworks_creds": 1})(OpenAICompatLLM.prompt)
+    prompt = ChiaFunction(resources={"fireworks_creds": 0.01})(OpenAICompatLLM.prompt)
 
 
 class GroqLLM(Preset):
@@ -32,7 +32,7 @@ class GroqLLM(Preset):
 
     logging_name = "groq_llm"
     provider = "groq"
-    prompt = ChiaFunction(resources={"groq_creds": 1})(OpenAICompatLLM.prompt)
+    prompt = ChiaFunction(resources={"groq_creds": 0.01})(OpenAICompatLLM.prompt)
 
 
 class OpenRouterLLM(Preset):
@@ -40,4 +40,4 @@ class OpenRouterLLM(Preset):
 
     logging_name = "openrouter_llm"
     provider = "openrouter"
-    prompt = ChiaFunction(resources={"openrouter_creds": 1})(OpenAICompatLLM.prompt)
+    prompt = ChiaFunction(resources={"openrouter_creds": 0.01})(OpenAICompatLLM.prompt)

@@ -121,7 +121,7 @@ class OpenCodeLLM(LLMCallBase):
         MaxOutputTokensError,
     )
 
-    @ChiaFunction(resources={"opencode_creds": 1})
+    @ChiaFunction(resources={"opencode_creds": 0.01})
     def prompt(
         self,
         user_message: str,

@@ -108,7 +108,7 @@ class VertexGeminiLLM(LLMCallBase):
         super().__post_init__()
         self.client_kwargs = checked(self.client_kwargs)
 
-    @ChiaFunction(resources={"vertex_creds": 1})
+    @ChiaFunction(resources={"vertex_creds": 0.01})
     def prompt(
         self,
         user_message: str,
@@ -174,7 +174,7 @@ class VertexGenericLLM(OpenAICompatLLM):
         super().__init__(model, **{"logging_name": type(self).logging_name, **kwargs})
         self.project, self.location = project, location
 
-    prompt = ChiaFunction(resources={"vertex_creds": 1})(OpenAICompatLLM.prompt)
+    prompt = ChiaFunction(resources={"vertex_creds": 0.01})(OpenAICompatLLM.prompt)
 
     def _deployment(self, kwargs: ClientKwargs) -> Deployment:
         return Deployment(

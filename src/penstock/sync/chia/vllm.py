@@ -19,4 +19,4 @@ class VLLMLLM(Preset):
     provider = "vllm"
     address = "http://localhost:8200/v1"
     dummy_key = "vllm"
-    prompt = ChiaFunction(resources={"vllm_creds": 1})(OpenAICompatLLM.prompt)
+    prompt = ChiaFunction(resources={"vllm_creds": 0.01})(OpenAICompatLLM.prompt)
