@@ -93,7 +93,7 @@ class Backend:
         """Return objects of texts as if they were plain: with texts that nobody else holds."""
         if self._fast is standard:  # which leaves no copies in any
             return [*messages]
-        if [*chain.from_iterable(messages)] == _USUAL * len(messages):
+        if len(messages) > 2 and [*chain.from_iterable(messages)] == _USUAL * len(messages):
             # A third of what other ways take: what nearly all messages are is known here.
             roles = [message["role"] for message in messages]
             if "".join(roles).isascii():
