@@ -20,8 +20,8 @@ KEY = "sk-road-0123456789abcdef"
 PATIENCE = 20.0
 """Seconds after which a test has failed, whatever it waits for."""
 
-TRANSPORT = os.environ.get("PENSTOCK_TRANSPORT", "httpx")
-"""What carries the calls of these tests; ``direct`` runs all of them over it."""
+TRANSPORT = os.environ.get("PENSTOCK_TRANSPORT", "direct")
+"""What carries the calls of these tests: the default; ``httpx`` runs all of them over it."""
 
 TRANSPORTS = ("httpx", "direct")
 """What calls can be carried by."""

@@ -73,9 +73,10 @@ class Client:
         cert: A client certificate's path, or ``(certificate, key)``.
         http_client: Your own ``httpx.AsyncClient`` or ``httpx2.AsyncClient``; it stays yours to
             close, and its settings win over `proxy`, `verify` and `cert`.
-        transport: ``"httpx"``; ``"direct"`` for penstock's own connections (see
-            `penstock.transports.direct.DirectTransport`); or your own
-            `penstock.interfaces.Transport`.
+        transport: ``"direct"``, penstock's own connections, which leave proxies and trio to httpx
+            (see `penstock.transports.direct.DirectTransport`); ``"httpx"`` for all calls, so that
+            what mocks or instruments httpx sees them; or your own
+            `penstock.interfaces.Transport`. By default httpx with an `http_client`, else direct.
 
     Raises:
         ConfigurationError: An argument is not valid.
@@ -101,7 +102,7 @@ class Client:
         verify: Any = True,  # Any: bool, a path or an SSLContext; ssl is loaded with a connection
         cert: str | tuple[str, str] | None = None,
         http_client: object | None = None,
-        transport: str | Transport = "httpx",
+        transport: str | Transport | None = None,
     ) -> None:
         # Before anything can fail: an error's traceback has this frame in it (row 39).
         headers = Headers(headers) if isinstance(headers, Mapping) else headers

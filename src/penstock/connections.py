@@ -25,12 +25,17 @@ class Connections:
     """The sockets of one client, made on first use.
 
     Args:
-        transport: ``"httpx"``, ``"direct"``, or a transport that the caller made.
+        transport: ``"direct"``, ``"httpx"``, or a transport that the caller made; None is httpx
+            where there is a ``client`` of the caller's, else direct.
         limits: Bounds in bytes.
         options: What the transport over httpx takes beside them; ``client`` is for it alone.
     """
 
-    def __init__(self, transport: str | Transport, *, limits: Limits, **options: Any) -> None:
+    def __init__(
+        self, transport: str | Transport | None, *, limits: Limits, **options: Any
+    ) -> None:
+        if transport is None:
+            transport = "direct" if options.get("client") is None else "httpx"
         if isinstance(transport, str) and transport not in ("direct", "httpx"):
             raise ConfigurationError(
                 f'transport is "httpx", "direct" or a Transport, not {transport!r}'

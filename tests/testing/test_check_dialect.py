@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from penstock.chunks import Chunk, Finish, ProviderEvent, TextDelta
 from penstock.dialects.openai_chat import OpenAIChat
@@ -134,7 +135,7 @@ class KnowsTheKey(OpenAIChat):
     def encode(self, request: ChatRequest, target: Target, *, dropped: list[str]) -> Outgoing:
         """Say more than a dialect knows."""
         outgoing = super().encode(request, target, dropped=dropped)
-        return replace(outgoing, headers={"Authorization": "Bearer x"})
+        return structs.replace(outgoing, headers={"Authorization": "Bearer x"})
 
 
 class GoesElsewhere(OpenAIChat):
@@ -143,7 +144,7 @@ class GoesElsewhere(OpenAIChat):
     def encode(self, request: ChatRequest, target: Target, *, dropped: list[str]) -> Outgoing:
         """Go to another one."""
         outgoing = super().encode(request, target, dropped=dropped)
-        return replace(outgoing, url="https://elsewhere.test/v1")
+        return structs.replace(outgoing, url="https://elsewhere.test/v1")
 
 
 class ReadsPages(OpenAIChat):

@@ -61,7 +61,7 @@ class SyncClient:
         verify: Whether certificates are checked.
         cert: A client certificate's path, or ``(certificate, key)``.
         http_client: Your own ``httpx.AsyncClient`` or ``httpx2.AsyncClient``; no other loop's.
-        transport: ``"httpx"``, ``"direct"`` (see `Client`), or your own
+        transport: ``"direct"``, ``"httpx"`` (see `Client`), or your own
             `penstock.interfaces.Transport`.
 
     Raises:
@@ -87,7 +87,7 @@ class SyncClient:
         verify: Any = True,  # Any: as in `penstock.Client`
         cert: str | tuple[str, str] | None = None,
         http_client: object | None = None,
-        transport: str | Transport = "httpx",
+        transport: str | Transport | None = None,
     ) -> None:
         # As in `Client`: an error's traceback has this frame in it.
         headers = Headers(headers) if isinstance(headers, Mapping) else headers
