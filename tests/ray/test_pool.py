@@ -254,6 +254,8 @@ async def test_places_are_bounded() -> None:
             await crowded.chat("answer", "x")
     with pytest.raises(StreamClosedError, match="pool is closed"):
         await pool.chat("answer", "x")
+    with pytest.raises(StreamClosedError, match="pool is closed"):
+        pickle.dumps(pool)
 
 
 class Asker:

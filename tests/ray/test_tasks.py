@@ -6,11 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
 import mcp  # noqa: F401  # what a bare installation leaves out, and this module with it
+import psutil
 import pytest
 import ray
 from tests.agents.cli.conftest import StandIn
@@ -88,6 +90,23 @@ def test_coding_agent_runs_in_a_worker(standin: StandIn) -> None:
     assert isinstance(first.session, Session)
     assert first.session.id == Path(argv[argv.index("--resume") + 1]).stem
     assert first.text == second.text != ""
+
+
+def test_cancelled_task_leaves_no_child(standin: StandIn) -> None:
+    """`ray.cancel` ends the turn, and with it the agent's process."""
+    standin.plays("", sleep=60)
+    call = remote(claude_code(**standin.options())).run.remote("Hi")
+    while not (standin.folder / "notes.jsonl").exists():
+        time.sleep(0.01)
+    ray.cancel(call)
+    with pytest.raises(ray.exceptions.TaskCancelledError):
+        get(call)
+
+    assert [] == [
+        each.pid
+        for each in psutil.process_iter(["cmdline"])
+        if standin.program in (each.info["cmdline"] or ())
+    ]
 
 
 def subclasses(kind: type[PenstockError]) -> Iterator[type[PenstockError]]:
@@ -199,8 +218,6 @@ class Slow:
         """Begin, give others their chance, and end."""
         self._note("begin")
         if release is not None:
-            import time
-
             while not Path(release).exists():
                 time.sleep(0.01)
         self._note("end")

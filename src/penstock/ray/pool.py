@@ -14,6 +14,7 @@ from penstock.errors import (
     ConfigurationError,
     PoolError,
     StreamClosedError,
+    UsageError,
 )
 from penstock.limits import Limits
 from penstock.pipeline.composition import compose
@@ -101,6 +102,8 @@ class ActorPool:
         self._closed = False
 
     def __getstate__(self) -> dict[str, Value]:
+        if self._closed:
+            raise StreamClosedError("the pool is closed: make a new one")
         self._start()
         kept = ("_size", "_max_streams", "_start_timeout", "_options", "_actors")
         return {name: getattr(self, name) for name in kept}
@@ -165,6 +168,8 @@ class ActorPool:
             PenstockError: There is no answer, or it is an error.
             UsageError: The request does not pickle.
         """
+        if asyncio._get_running_loop() is None:
+            raise UsageError("an actor pool needs asyncio")
         if self._closed:
             raise StreamClosedError("the pool is closed: make a new one")
         place = await self._place(request)
