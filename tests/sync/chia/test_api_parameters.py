@@ -124,6 +124,14 @@ GOOGLE = "aiplatform.googleapis.com/v1/projects"
         ("OllamaLLM", {}, {}, "http://localhost:11434/v1/chat/completions"),
         ("VLLMLLM", {}, {}, "http://localhost:8200/v1/chat/completions"),
         (
+            *("OllamaLLM", {}, {"OLLAMA_BASE_URL": "http://there:1/v1"}),
+            "http://there:1/v1/chat/completions",
+        ),
+        (
+            *("VLLMLLM", {}, {"VLLM_BASE_URL": "http://there:2/v1"}),
+            "http://there:2/v1/chat/completions",
+        ),
+        (
             *("VertexGenericLLM", {}, {}),
             f"https://{GOOGLE}/project-1/locations/global/endpoints/openapi/chat/completions",
         ),

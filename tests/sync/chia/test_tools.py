@@ -123,6 +123,21 @@ def test_servers_come_in_several_shapes(stage: Stage) -> None:
     assert ['"serve"'] == configured("mcp_servers.local.command")(seen)
 
 
+class Deployed:
+    """A tool as chia's own class has it: a host and a port, and no URL."""
+
+    def __init__(self, hostname: str) -> None:
+        self.name, self.hostname, self.port = "bash", hostname, 8003
+
+
+def test_chias_own_tools_are_found(stage: Stage) -> None:
+    """By the address that chia serves them at."""
+    seen = [stage.ask("CodexLLM", "one", Deployed(host)) for host in ("10.0.0.1", "::1")]
+
+    assert ['"http://10.0.0.1:8003/bash/mcp"'] == configured("mcp_servers.bash.url")(seen[0])
+    assert ['"http://[::1]:8003/bash/mcp"'] == configured("mcp_servers.bash.url")(seen[1])
+
+
 @pytest.mark.parametrize("name", ["ClaudeCodeLLM", "CodexLLM", "OpenCodeLLM", "AntigravityLLM"])
 def test_a_program_takes_servers_only(stage: Stage, name: str) -> None:
     """A Python function, or one name for two servers, is an error before anything is started."""

@@ -9,9 +9,11 @@ from functools import wraps
 from importlib import import_module
 from time import sleep, time
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, TypeVar, cast
+from urllib.parse import quote
 
 from penstock import errors
 from penstock.agents.cli.policy import Retries
+from penstock.agents.mcp.server import MCPServer, has_server
 from penstock.client import Client
 from penstock.errors import ConfigurationError, PenstockError, UsageError
 from penstock.stream import presented
@@ -35,7 +37,8 @@ _STAYS = (
 )
 """What another try would meet again, or make worse: a bound of ours, a tool that crashed."""
 
-# What other programs call a tool: any object with a ``name`` and the ``url`` of an MCP server.
+# What other programs call a tool: any object with a ``name`` and the ``url`` of an MCP server, or
+# as chia's own have it a ``hostname`` and a ``port``.
 ChiaTool: TypeAlias = Any
 
 
@@ -245,7 +248,7 @@ class LLMCallBase:
         if not isinstance(message, str):
             raise UsageError(f"a prompt is a str, not {type(message).__name__}", param="prompt")
         with Log(self.logging_name, self.logging_level, self.log_dir) as log:
-            turn = self._turn(message, tuple(tools or ()))
+            turn = self._turn(message, tuple(map(_located, tools or ())))
             log.say(logging.INFO, "asking %s: %s characters", self.model, len(message))
             log.news(("prompt", message))
             failure = self._tried(turn, log)
@@ -296,6 +299,19 @@ class LLMCallBase:
             if wait is None:
                 return failure
             sleep(wait)
+
+
+def _located(tool: ChiaTool) -> ChiaTool:
+    """Return a tool that has a host and a port, and no URL, as the MCP server that it is.
+
+    Where it is: ucb-bar/chia 1410d99, chia/base/tools/ChiaTool.py.
+    """
+    host, port = getattr(tool, "hostname", None), getattr(tool, "port", None)
+    if has_server(tool) or not isinstance(host, str) or not isinstance(port, int):
+        return tool
+    name = str(tool.name)
+    host = f"[{host}]" if ":" in host else host
+    return MCPServer(url=f"http://{host}:{port}/{quote(name)}/mcp", name=name)
 
 
 def _unheard(news: News) -> None:

@@ -54,6 +54,10 @@ DEPARTURES = (
         "a literal key does not travel in a pickle: name its variable, api_key='env:NAME'",
     ),
     Departure(
+        "*.retries",
+        "counts the tries after the first, as the word says; chia's code counts that one as well",
+    ),
+    Departure(
         "*.client_kwargs",
         "of a client's options there are endpoint, region, timeout, retries and headers: no SDK"
         " stands behind the class",

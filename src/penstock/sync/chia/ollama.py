@@ -9,13 +9,16 @@ __all__ = ["OllamaLLM"]
 
 
 class OllamaLLM(Preset):
-    """A model of an Ollama server, by its tag: at ``OLLAMA_HOST``, or port 11434 of this machine.
+    """A model of an Ollama server, by its tag.
+
+    It is at ``OLLAMA_BASE_URL``, else at ``OLLAMA_HOST``, else on port 11434 of this machine.
 
     The server asks for no key, and gets a dummy one; other than there, ``OPENAI_API_KEY`` is not
     sent to it.
     """
 
-    logging_name = "ollama_llm"
+    logging_name = "ollama"
     provider = "ollama"
+    address_variable = "OLLAMA_BASE_URL"
     dummy_key = "ollama"
     prompt = ChiaFunction(resources={"ollama_creds": 0.01})(OpenAICompatLLM.prompt)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from os import environ
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from penstock import errors
@@ -110,6 +111,8 @@ class OpenAICompatLLM(LLMCallBase):
     """The provider's name in the catalogue, for an address that is not given."""
     address: ClassVar[str | None] = None
     """The address that is not given, where it is not the catalogue's."""
+    address_variable: ClassVar[str] = ""
+    """The variable that has it, beside the catalogue's."""
     dummy_key: ClassVar[str | None] = None
     """The key of servers that ask for none."""
 
@@ -150,7 +153,8 @@ class OpenAICompatLLM(LLMCallBase):
         return APITurn(self, ask, message, tools)
 
     def _deployment(self, kwargs: ClientKwargs) -> Deployment:
-        base_url = self.base_url or kwargs.endpoint or self.address
+        moved = environ.get(self.address_variable)
+        base_url = self.base_url or kwargs.endpoint or moved or self.address
         return Deployment(
             base_url,
             self._key(base_url),

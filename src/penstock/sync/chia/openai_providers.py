@@ -15,14 +15,14 @@ __all__ = ["FireworksLLM", "GroqLLM", "OpenAILLM", "OpenRouterLLM"]
 class OpenAILLM(Preset):
     """A model of OpenAI; the key is that of ``OPENAI_API_KEY``."""
 
-    logging_name = "openai_llm"
+    logging_name = "openai"
     prompt = ChiaFunction(resources={"openai_creds": 0.01})(OpenAICompatLLM.prompt)
 
 
 class FireworksLLM(Preset):
     """A model of Fireworks AI; the key is that of ``FIREWORKS_API_KEY``."""
 
-    logging_name = "fireworks_llm"
+    logging_name = "fireworks"
     provider = "fireworks_ai"
     prompt = ChiaFunction(resources={"fireworks_creds": 0.01})(OpenAICompatLLM.prompt)
 
@@ -30,7 +30,7 @@ class FireworksLLM(Preset):
 class GroqLLM(Preset):
     """A model of Groq; the key is that of ``GROQ_API_KEY``."""
 
-    logging_name = "groq_llm"
+    logging_name = "groq"
     provider = "groq"
     prompt = ChiaFunction(resources={"groq_creds": 0.01})(OpenAICompatLLM.prompt)
 
@@ -38,6 +38,6 @@ class GroqLLM(Preset):
 class OpenRouterLLM(Preset):
     """A model of OpenRouter; the key is that of ``OPENROUTER_API_KEY``."""
 
-    logging_name = "openrouter_llm"
+    logging_name = "openrouter"
     provider = "openrouter"
     prompt = ChiaFunction(resources={"openrouter_creds": 0.01})(OpenAICompatLLM.prompt)

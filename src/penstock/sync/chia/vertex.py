@@ -161,7 +161,7 @@ class VertexGenericLLM(OpenAICompatLLM):
         kwargs: Those of `OpenAICompatLLM`.
     """
 
-    logging_name = "vertex_generic"
+    logging_name = "vertex_maas"
     provider = "vertex_ai"
 
     def __init__(

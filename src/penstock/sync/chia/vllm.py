@@ -9,14 +9,17 @@ __all__ = ["VLLMLLM"]
 
 
 class VLLMLLM(Preset):
-    """The model of a vLLM server, by the name that it was started with; on port 8200, as there.
+    """The model of a vLLM server, by the name that it was started with.
+
+    It is at ``VLLM_BASE_URL``, else on port 8200 of this machine, as there.
 
     A server without ``--api-key`` asks for no key, and gets a dummy one; the key of another is that
     of ``VLLM_API_KEY``. Other than there, ``OPENAI_API_KEY`` is not sent to it.
     """
 
-    logging_name = "vllm_llm"
+    logging_name = "vllm"
     provider = "vllm"
     address = "http://localhost:8200/v1"
+    address_variable = "VLLM_BASE_URL"
     dummy_key = "vllm"
     prompt = ChiaFunction(resources={"vllm_creds": 0.01})(OpenAICompatLLM.prompt)
