@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from penstock.agents.serving import Desk, serve_http, serve_stdio
+from penstock.agents.serving import Desk, leave_on_term, serve_http, serve_stdio
 from penstock.cli.pick import announce, pick
 from penstock.cli.settings import configured
 from penstock.errors import ConfigurationError
@@ -32,6 +32,7 @@ async def run(model: str | None, http: bool, host: str, port: int, concurrency: 
                 "an MCP client starts this command and speaks to it over stdin: put it into the "
                 "client's configuration, or serve over HTTP with --http"
             )
+        leave_on_term(desk)
         await serve_stdio(desk)
     return 0
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import mcp  # noqa: F401  # without it these tests are left out
 import pytest
+from tests.agents.conftest import alive as alive  # a fixture
 from tests.agents.serving.conftest import talking, text
 
 from penstock.agents.serving.sign_in import LOGIN_MODE, Subscription
@@ -132,6 +135,40 @@ async def test_the_key_comes_after_the_subscription(
         both.structured_content["provider"],
         both.structured_content["dropped"],
     )
+
+
+async def test_codex_ends_with_the_server(codex: Codex, alive: Callable[[int], bool]) -> None:
+    """Told to end by a signal it takes along what it started, and does not wait for its client."""
+    pid = codex.folder / "pid"
+    (codex.folder / "codex").write_text(
+        f"#!{sys.executable} -IS\nimport os, time\n"
+        f"open({str(pid)!r} + '~', 'w').write(str(os.getpid()))\n"
+        f"os.rename({str(pid)!r} + '~', {str(pid)!r})\ntime.sleep(600)\n"
+    )
+    process = await asyncio.create_subprocess_exec(
+        *[sys.executable, "-m", "penstock.agents.serving"],
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    client = {"protocolVersion": "2025-06-18", "capabilities": {}}
+    chat = {"name": "chat", "arguments": {"prompt": "hi", "model": "openai/gpt-5.2"}}
+    for message in (
+        {"id": 1, "method": "initialize"}
+        | {"params": client | {"clientInfo": {"name": "test", "version": "1"}}},
+        {"method": "notifications/initialized"},
+        {"id": 2, "method": "tools/call", "params": chat},
+    ):
+        process.stdin.write(json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n")
+    while not pid.exists():  # noqa: ASYNC110  # it has no event for it
+        await asyncio.sleep(0.01)
+    child = int(pid.read_text())
+    assert alive(child)
+    process.terminate()
+    await asyncio.wait_for(process.communicate(), 20)
+
+    assert 143 == process.returncode
+    assert not alive(child)
 
 
 @pytest.mark.parametrize(("value", "wanted"), [("true", True), ("TRUE", True), ("1", True)])

@@ -15,7 +15,7 @@ from penstock.errors import ConfigurationError, UnsupportedFeatureError
 if TYPE_CHECKING:
     from penstock.request import ChatRequest
 
-__all__ = ["ModelTool", "model_tool"]
+__all__ = ["USUAL", "ModelTool", "model_tool"]
 
 # JSON: a tool's schema, its arguments.
 Json: TypeAlias = Any

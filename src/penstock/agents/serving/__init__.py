@@ -15,6 +15,6 @@ server   the official SDK's server, over stdio and over streamable HTTP
 from __future__ import annotations
 
 from penstock.agents.serving.desk import Desk
-from penstock.agents.serving.server import serve_http, serve_stdio
+from penstock.agents.serving.server import leave_on_term, serve_http, serve_stdio
 
-__all__ = ["Desk", "serve_http", "serve_stdio"]
+__all__ = ["Desk", "leave_on_term", "serve_http", "serve_stdio"]

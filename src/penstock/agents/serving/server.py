@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+import os
+import signal
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -17,7 +20,7 @@ from penstock.errors import ConfigurationError, InternalError, MissingExtraError
 if TYPE_CHECKING:
     from penstock.agents.serving.desk import Desk
 
-__all__ = ["make_server", "serve_http", "serve_stdio"]
+__all__ = ["leave_on_term", "make_server", "serve_http", "serve_stdio"]
 
 _log = logging.getLogger("penstock.agents")
 
@@ -84,6 +87,29 @@ async def serve_stdio(desk: Desk) -> None:
 
     async with stdio_server() as (reader, writer):
         await server.run(reader, writer, server.create_initialization_options())
+
+
+def leave_on_term(desk: Desk) -> None:
+    """Have SIGTERM end this process once `desk` has ended what it started, for commands.
+
+    A server over stdio waits in a thread for its client's next line, and nothing but that line or
+    its end would wake it; a default SIGTERM would leave a Codex at work on an answer for nobody.
+    """
+    loop = asyncio.get_running_loop()
+
+    def leave() -> None:
+        leaving.append(loop.create_task(_left(desk)))
+
+    leaving: list[asyncio.Task[None]] = []
+    with suppress(NotImplementedError, ValueError):  # Windows, and threads that are not the main
+        loop.add_signal_handler(signal.SIGTERM, leave)
+
+
+async def _left(desk: Desk) -> None:
+    try:
+        await desk.aclose()
+    finally:
+        os._exit(128 + signal.SIGTERM)
 
 
 async def serve_http(
