@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -32,6 +33,9 @@ from penstock.simulator import Simulator
 pytestmark = pytest.mark.asyncio
 
 USERS = Load(kind="concurrency", concurrency=2)
+
+
+ASK = Ask(({"role": "user", "content": "hi"},))
 
 
 def one(text: str = "hi", **fields: Any) -> Conversation:
@@ -172,13 +176,16 @@ async def test_a_trace_keeps_its_times() -> None:
 
 
 async def test_a_traces_time_begins_after_the_warm_up() -> None:
-    """Warming up takes the first conversations, and no time of the others."""
-    made = [*(one() for _ in range(2)), Conversation(one().asks, 0.05)]
-    async with bed("text?tokens=1&ttft=0.1") as it:
+    """Warming up takes the first conversations; none of their time is waited for."""
+    talk = (ASK, replace(ASK, due=500.0))
+    made = [Conversation(talk, 0.0), *(Conversation((ASK,), due) for due in (1000.0, 1000.05))]
+    async with bed() as it:
         point = await it.point(lambda _: iter(made), load=Load(kind="trace", speed=1.0), warmup=2)
 
-    assert 1 == point.summary.requests
-    assert 0.05 == pytest.approx(it.records[-1].scheduled, abs=1e-6)
+    assert 2 == point.summary.requests
+    assert [0.0, 0.05] == pytest.approx(
+        sorted(each.scheduled for each in it.records if not each.warmup), abs=1e-6
+    )
 
 
 async def test_users_begin_one_after_the_other_where_asked() -> None:

@@ -129,6 +129,7 @@ class Run:
     def _begin(self) -> None:
         """Let the time count from now on."""
         self._origin = perf_counter()
+        self._first: float | None = None
         self._caller = replace(self._unsent, origin=self._origin)
 
     def _users(self, count: int, *, until: Callable[[], bool]) -> None:
@@ -154,8 +155,9 @@ class Run:
             duration = self._settings.duration
             times = arrivals(self.load, seed=self._settings.seed, duration=duration)
         for number, conversation in self._conversations:
-            after = (conversation.due or 0.0) if times is None else next(times)
-            due = self._origin + after / (self.load.speed or 1.0)
+            due = (
+                self._due(conversation.due or 0.0) if times is None else self._origin + next(times)
+            )
             if self._over(due):
                 return
             await _sleep_until(due)
@@ -189,9 +191,16 @@ class Run:
 
     def _next(self, ask: Ask) -> float:
         """Return when a later turn is due, its answer before having come just now."""
-        speed = self.load.speed or 1.0
-        moment = perf_counter() + ask.delay / speed
-        return moment if ask.due is None else max(moment, self._origin + ask.due / speed)
+        if self.load.kind == "trace" and self._first is None:
+            return perf_counter()  # warming up keeps no timetable
+        moment = perf_counter() + ask.delay / (self.load.speed or 1.0)
+        return moment if ask.due is None else max(moment, self._due(ask.due))
+
+    def _due(self, recorded: float) -> float:
+        """Return when a trace's moment is; what warming up has taken of it is not waited for."""
+        if self._first is None:
+            self._first = recorded
+        return self._origin + (recorded - self._first) / (self.load.speed or 1.0)
 
     async def _ask(
         self, ask: Ask, history: list[Message], place: Place, *, keep_text: bool
