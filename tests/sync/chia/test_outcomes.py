@@ -23,6 +23,7 @@ from penstock.errors import (
 from penstock.simulator.behavior import Behavior, parse
 from penstock.simulator.rules import Rules
 from penstock.sync.chia import QueryResult, _calls
+from penstock.sync.chia._cli import _Tee
 from penstock.sync.chia.claude import ClaudeCodeLLM, ClaudeCodeQueryResult
 from penstock.sync.chia.codex import CodexLLM, CodexQueryResult
 from penstock.sync.chia.openai_compat import OpenAICompatLLM
@@ -314,6 +315,27 @@ def test_a_wrong_prompt_is_said_at_once() -> None:
         ClaudeCodeLLM(backend="sdk")
     with pytest.raises(ConfigurationError, match="cannot start"):
         CodexLLM(codex_bin="no-such-program").prompt("x")
+
+
+class Flood:
+    """A wire that has more than anybody keeps."""
+
+    def __init__(self) -> None:
+        self._pieces = iter([b"12345", b"678", b"9", b""])
+
+    async def read(self) -> bytes:
+        """Return the next piece."""
+        return next(self._pieces)
+
+
+@pytest.mark.asyncio
+async def test_a_flood_is_kept_up_to_a_bound() -> None:
+    """``stream_result`` ends at ``Limits.max_answer``, and says how much more there was."""
+    tee = _Tee(Flood(), 6)  # type: ignore[arg-type]  # a wire, as far as it is read
+    read = [await tee.read() for _ in range(4)]
+
+    assert [b"12345", b"678", b"9", b""] == read
+    assert "123456\n[3 more bytes]\n" == tee.text()
 
 
 def test_what_is_retried_is_logged(stage: Stage) -> None:
