@@ -119,7 +119,7 @@ TABLE = {
     "simulator": Row(PUBLIC, ANYIO | {"h11"}),
     "testing": Row(PUBLIC, ANYIO),
     "ray": Row(PUBLIC, MSGSPEC | {"ray"}),
-    "bench": Row(PUBLIC, ANYIO),
+    "bench": Row(PUBLIC, ANYIO | {"ijson"}),
     "cli": Row(PUBLIC | {"bench"}, ANYIO | {"rich", "typer"}),
     "__main__": Row(frozenset({"cli"})),
     "__init__": Row(PUBLIC),

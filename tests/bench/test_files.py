@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import tracemalloc
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 
 from penstock.bench import Ask, Conversation, Lengths, synthetic
 from penstock.bench.files import dataset, trace
+from penstock.bench.rows import RowFile
 from penstock.errors import UsageError
 
 
@@ -59,6 +62,37 @@ def test_a_dataset_may_have_any_of_these_lines(form: str, tmp_path: Path) -> Non
     assert said == texts(next(dataset(lines(tmp_path, row))))
 
 
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_dataset_may_be_one_array(indent: int | None, tmp_path: Path) -> None:
+    """As ShareGPT's file is, however it is laid out."""
+    path = tmp_path / "data.json"
+    path.write_text("\n " + json.dumps([row for row, _ in FORMS.values()], indent=indent), "utf-8")
+    found = list(islice(dataset(path), len(FORMS)))
+
+    assert [said for _, said in FORMS.values()] == [texts(each) for each in found]
+
+
+def test_an_array_is_unpacked_an_element_at_a_time(tmp_path: Path) -> None:
+    """Its size costs no memory, and what it was unpacked to goes when nobody reads it."""
+    path = tmp_path / "data.json"
+    path.write_text(json.dumps([{"prompt": f"{n} " + "word " * 200} for n in range(4000)]), "utf-8")
+    tracemalloc.start()
+    try:
+        file = RowFile(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    unpacked = file._lines
+
+    assert 4000 == len(file)
+    assert file[3999].prompts()[0].startswith("3999 word")
+    assert peak < path.stat().st_size / 8
+    assert unpacked.exists()
+    del file
+    gc.collect()
+    assert not unpacked.exists()
+
+
 def test_messages_are_sent_as_they_are(tmp_path: Path) -> None:
     """One request, whatever roles are in it."""
     (ask,) = asks(next(dataset(lines(tmp_path, {"messages": MESSAGES, "output_tokens": 9}))))
@@ -101,7 +135,9 @@ def test_options_win_over_the_file(tmp_path: Path) -> None:
 WRONG: dict[str, tuple[str, str]] = {
     "empty": ("", "has no lines"),
     "no JSON": ('{"prompt": "a"}\n{"prompt": \n', "line 2: "),
-    "an array": ('[{"prompt": "a"}]\n', "one object a line"),
+    "a torn array": ('[{"prompt": "a"}, {"prom', "after 1 elements"),
+    "something behind an array": ('["a"] ["b"]', "after 1 elements"),
+    "an array of numbers": ("[5]", "line 1"),
     "another type": ('{"prompt": 5}\n', r"line 1: .*prompt"),
     "nothing to ask": ('"a"\n{"question": "b"}\n', 'entry 2: it has no "prompt"'),
     "an empty prompt": ('{"prompt": ""}\n', "entry 1"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
+from penstock.bench.arrays import is_array, unpacked
 from penstock.bench.words import words
 from penstock.errors import UsageError
 
@@ -106,7 +107,8 @@ class RowFile:
     """The lines of a file, by their places; each is read when it is asked for.
 
     Every line is read once at the beginning, so that a mistake is found before anything is sent.
-    A ``.txt`` file has a prompt a line; any other a JSON object, or a string, a line.
+    A ``.txt`` file has a prompt a line; any other a JSON object, or a string, a line, or is one
+    JSON array of them, which is unpacked into a temporary file.
 
     Args:
         path: The file.
@@ -123,6 +125,8 @@ class RowFile:
         self.path = Path(path)
         """The file."""
         self._plain = self.path.suffix == ".txt"
+        packed = not self._plain and is_array(self.path)
+        self._lines = unpacked(self.path, self) if packed else self.path
         self._starts = array("q")
         for number, (start, row) in enumerate(self._scan(), 1):
             lack = check(row)
@@ -136,7 +140,7 @@ class RowFile:
         return len(self._starts)
 
     def __getitem__(self, place: int) -> Row:
-        with self.path.open("rb") as file:
+        with self._lines.open("rb") as file:
             file.seek(self._starts[place])
             return self._row(file.readline())
 
@@ -146,7 +150,7 @@ class RowFile:
 
     def _scan(self) -> Iterator[tuple[int, Row]]:
         start = 0
-        with self.path.open("rb") as file:
+        with self._lines.open("rb") as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
                     yield start, self._checked(line, number)
@@ -156,10 +160,7 @@ class RowFile:
         try:
             return self._row(line)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            hint = ""
-            if number == 1 and line.lstrip()[:1] == b"[":
-                hint = ": one object a line is wanted (jq -c '.[]' makes that of an array)"
-            raise UsageError(f"{self.path.name}, line {number}: {error}{hint}") from None
+            raise UsageError(f"{self.path.name}, line {number}: {error}") from None
 
     def _row(self, line: bytes) -> Row:
         if self._plain:
