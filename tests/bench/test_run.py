@@ -177,10 +177,12 @@ async def test_a_trace_keeps_its_times() -> None:
 
 async def test_a_traces_time_begins_after_the_warm_up() -> None:
     """Warming up takes the first conversations; none of their time is waited for."""
-    talk = (ASK, replace(ASK, due=500.0))
-    made = [Conversation(talk, 0.0), *(Conversation((ASK,), due) for due in (1000.0, 1000.05))]
+    talks = [Conversation((ASK, replace(ASK, due=500.0)), 0.0) for _ in range(4)]
+    rest = [Conversation((ASK,), due) for due in (1000.0, 1000.05)]
     async with bed() as it:
-        point = await it.point(lambda _: iter(made), load=Load(kind="trace", speed=1.0), warmup=2)
+        point = await it.point(
+            lambda _: iter([*talks, *rest]), load=Load(kind="trace", speed=1.0), warmup=5
+        )
 
     assert 2 == point.summary.requests
     assert [0.0, 0.05] == pytest.approx(
