@@ -117,7 +117,7 @@ def agent(
         ),
     ] = None,
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="The coding agent's model.")
+        str | None, typer.Option("--model", "-m", help="The coding agent's model, or which to ask.")
     ] = None,
     mcp: Annotated[
         list[str] | None,
