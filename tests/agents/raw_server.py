@@ -25,6 +25,7 @@ TAKES = ["prompt", "model", *(name for mode in MODES for name in MORE.get(mode, 
 LISTED = {
     "name": "execute_task",
     "inputSchema": {"type": "object", "properties": {name: {} for name in TAKES}},
+    "_meta": {"io.penstock/streams": "streaming" in MODES},
 }
 held: list[tuple[int, str]] = []
 

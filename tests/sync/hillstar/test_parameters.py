@@ -47,7 +47,7 @@ def test_the_list_is_what_the_page_says() -> None:
 
 @pytest.mark.parametrize("name", SIGNED)
 def test_signatures_are_the_seeds(name: str) -> None:
-    """Names in order, and defaults: none differs, so that `DEPARTURES` has none of them."""
+    """Names in order, and defaults: none departs from them."""
     tree = ast.parse(f"def f{LISTED[name]}: ...").body[0]
     assert isinstance(tree, ast.FunctionDef)
     names = [each.arg for each in tree.args.args]
@@ -55,7 +55,6 @@ def test_signatures_are_the_seeds(name: str) -> None:
     required = [inspect.Parameter.empty] * (len(names) - len(values))
 
     assert list(zip(names, [*required, *values], strict=True)) == parameters(found(name))
-    assert not any(name.rpartition(".")[2] in each for each in hillstar.DEPARTURES)
 
 
 @pytest.mark.parametrize("name", sorted(set(LISTED) - set(SIGNED)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -15,13 +15,16 @@ from penstock.errors import ConfigurationError, UnsupportedFeatureError
 if TYPE_CHECKING:
     from penstock.request import ChatRequest
 
-__all__ = ["USUAL", "ModelTool", "model_tool"]
+__all__ = ["STREAMS", "USUAL", "ModelTool", "model_tool"]
 
 # JSON: a tool's schema, its arguments.
 Json: TypeAlias = Any
 
 USUAL = ("chat", "execute_task")
 """What such tools are called: here, and in hillstar's servers, which take a prompt and a model."""
+
+STREAMS = "io.penstock/streams"
+"""What a tool says of itself in its ``_meta`` that has a ``stream`` argument of our kind."""
 
 _WORDS = ("prompt", "messages", "message", "input", "query", "text")
 _SPELLINGS: Mapping[str, tuple[str, ...]] = {
@@ -38,10 +41,12 @@ class ModelTool:
     Args:
         name: What the server calls it.
         takes: The names of its arguments.
+        streams: Whether it says its answer in pieces where that is asked for, as penstock's does.
     """
 
     name: str
     takes: frozenset[str]
+    streams: bool = False
 
     async def arguments(
         self, request: ChatRequest, model: str, *, dropped: list[str]
@@ -59,8 +64,10 @@ class ModelTool:
         if request.tools:
             raise UnsupportedFeatureError("a model over MCP takes no tools", param="tools")
         words = await self._words(request, dropped)
-        named = {"model": model} if model and "model" in self.takes else {}
-        return {**words, **named, **self._parameters(request, dropped)}
+        more: dict[str, Json] = {"model": model} if model and "model" in self.takes else {}
+        if self.streams:
+            more["stream"] = True
+        return {**words, **more, **self._parameters(request, dropped)}
 
     async def _words(self, request: ChatRequest, dropped: list[str]) -> dict[str, Json]:
         if "messages" in self.takes:
@@ -97,7 +104,7 @@ class ModelTool:
         return said
 
 
-def model_tool(tools: Iterable[Json], wanted: str | None, server: str) -> ModelTool:
+def model_tool(tools: Sequence[Json], wanted: str | None, server: str) -> ModelTool:
     """Return the tool that is the model: the one that was named, or what looks like one.
 
     Raises:
@@ -115,7 +122,8 @@ def model_tool(tools: Iterable[Json], wanted: str | None, server: str) -> ModelT
             f"{', '.join(sorted(listed)) or '(none)'} as tool=",
             param="tool",
         )
-    return ModelTool(wanted, listed[wanted])
+    meta = next(getattr(tool, "meta", None) for tool in tools if tool.name == wanted)
+    return ModelTool(wanted, listed[wanted], bool((meta or {}).get(STREAMS)))
 
 
 def _takes(schema: Json) -> frozenset[str]:

@@ -158,8 +158,6 @@ class ModelOverMCP:
             try:
                 tool = await line.tool(self._wanted)
                 arguments = await tool.arguments(request, record.wire_model, dropped=record.dropped)
-                if "stream" in tool.takes:
-                    arguments["stream"] = True
                 result = await line.connection.ask(
                     tool.name, arguments, calling.progress, listed=line.listed
                 )

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from penstock.agents.mcp.answering import COUNTS, fields_of
+from penstock.agents.mcp.asking import STREAMS
 from penstock.errors import InvalidRequestError, PenstockError
 from penstock.response import Reply
 
@@ -90,6 +91,7 @@ _NAMES = {"type": "array", "items": {"type": "string"}}
 OFFERS: tuple[dict[str, Json], ...] = (
     {
         "name": "chat",
+        "_meta": {STREAMS: True},
         "description": "Ask a language model, of any provider, and get its answer.",
         "input_schema": ChatArguments.model_json_schema(),
         "output_schema": {
