@@ -248,10 +248,15 @@ async def test_places_are_bounded() -> None:
         await stream.aclose()
         assert "Hello, world" == (await pool.chat("answer", "x")).text
     async with ActorPool(
-        Scripts(), size=1, resources={"nowhere_creds": 1}, start_timeout=0.05
+        Scripts(),
+        size=1,
+        resources={"nowhere_creds": 1},
+        start_timeout=0.05,
+        runtime_env={"env_vars": {"API_KEY": "secret-1"}},
     ) as crowded:
-        with pytest.raises(PoolError, match="nowhere_creds"):
+        with pytest.raises(PoolError, match="nowhere_creds") as caught:
             await crowded.chat("answer", "x")
+    assert "secret" not in str(caught.value)
     with pytest.raises(StreamClosedError, match="pool is closed"):
         await pool.chat("answer", "x")
     with pytest.raises(StreamClosedError, match="pool is closed"):

@@ -39,6 +39,8 @@ __all__ = ["ActorPool"]
 # Handles and futures of Ray's, the items of an answer.
 Value: TypeAlias = Any
 
+_ROOM = ("resources", "num_cpus", "num_gpus", "memory")
+"""The options that take room; others may hold keys, such as ``runtime_env``."""
 _CALLS = 10_000
 """Calls at once on one actor, far more than it has answers."""
 _END = 10.0
@@ -236,9 +238,10 @@ class ActorPool:
         ready = future_of(actor.ready.remote())
         await asyncio.wait([ready], timeout=self._start_timeout)
         if not ready.done():
+            asked = {n: self._options[n] for n in _ROOM if n in self._options}
             raise PoolError(
                 f"the cluster has had no room for an actor in {self._start_timeout:g} s: it asks "
-                f"for {self._options}",
+                f"for {asked}",
                 phase="pool",
                 limit=self._start_timeout,
             )
