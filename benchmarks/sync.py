@@ -194,12 +194,12 @@ async def api_core(name: str, url: str, model: str, repeats: int) -> float:
 
     with TemporaryDirectory() as folder:
         ask = _api(name, url, model, folder)._turn("hi", ())._ask
-        async with ps.Client(deployments={ask.model: ask.deployment}) as client:
+        async with ps.Client(deployments={f"{ask.provider}/*": ask.deployment}) as client:
 
             async def once() -> int:
                 for _ in range(30):
                     async with ToolLoop(
-                        client, ask.model, max_tokens=ask.max_tokens, extra_body=ask.body
+                        client, ask.name, max_tokens=ask.max_tokens, extra_body=ask.body
                     ) as loop:
                         assert (await loop.collect("hi")).text
                 return 30

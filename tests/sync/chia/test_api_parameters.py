@@ -104,7 +104,7 @@ def previewed(name: str, **given: Any) -> Any:
     """The request that a shim would send, its secrets masked."""
     llm = shim(name)(**({"model": "m"} | given))
     ask = llm._turn("one", ())._ask  # type: ignore[attr-defined]  # of an APITurn
-    return shared_portal().call(ask.client(llm).preview, ask.model, "one")
+    return shared_portal().call(ask.client(llm).preview, ask.name, "one")
 
 
 GOOGLE = "aiplatform.googleapis.com/v1/projects"

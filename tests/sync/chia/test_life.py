@@ -55,17 +55,22 @@ def test_all_shims_share_one_thread(stage: Stage) -> None:
 
 
 def test_a_shim_keeps_its_connection(stage: Stage) -> None:
-    """Two prompts use one; another address is another client."""
+    """Prompts use one, for another model and clock, too; another address is another client."""
     before = stage.simulator.connections.total
     with OpenAICompatLLM("echo", base_url=f"{stage.url}/v1") as llm:
         llm.prompt("one")
         llm.prompt("two")
         kept = stage.simulator.connections.total - before
+        llm.model, llm.timeout_seconds = "text", 7
+        third = stage.seen(llm, "three", [])
+        same = stage.simulator.connections.total - before
         llm.base_url = f"{stage.url}/elsewhere/v1"
-        seen = stage.seen(llm, "three", [])
+        fourth = stage.seen(llm, "four", [])
+    stage.simulator.idle(connections=True)  # the replaced client's are closed, too
 
-    assert 1 == kept
-    assert "/elsewhere/v1/chat/completions" == seen.requests[0].path
+    assert [1, 1] == [kept, same]
+    assert "text" == third.body["model"]
+    assert "/elsewhere/v1/chat/completions" == fourth.requests[0].path
 
 
 def test_a_forgotten_shim_closes_its_connection(stage: Stage) -> None:

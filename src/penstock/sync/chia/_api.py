@@ -30,10 +30,12 @@ __all__ = ["APITurn", "Ask"]
 class Ask:
     """How a model is asked."""
 
+    provider: str
+    """Whose it is: the first part of its name here."""
     model: str
-    """The deployment's key."""
+    """The model's own name."""
     deployment: Deployment
-    """Where it is served."""
+    """Where the provider's models are served."""
     max_tokens: int
     """Tokens of each answer."""
     max_steps: int
@@ -43,28 +45,22 @@ class Ask:
     body: Mapping[str, Any] | None = None  # Any: a vendor's own JSON
     """More fields of each request."""
 
+    @property
+    def name(self) -> str:
+        """The model's name here."""
+        return f"{self.provider}/{self.model}"
+
     def client(self, shim: LLMCallBase) -> Client:
-        """Return the client of `shim` that asks so."""
-        seconds = float(shim.timeout_seconds)
-        request = seconds if self.kwargs.timeout is None else float(self.kwargs.timeout)
-        return shim.client(
-            {
-                "deployments": {self.model: self.deployment},
-                # The seed has one clock: none of ours may be stricter.
-                "timeouts": Timeouts(
-                    response=request, ttft=request, idle=request, progress=request, total=request
-                ),
-                "headers": self.kwargs.headers,
-                "max_retries": self.kwargs.retries,
-            }
-        )
+        """Return the client of `shim`: one for all models that are served there."""
+        return shim.client({"deployments": {f"{self.provider}/*": self.deployment}})
 
     def loop(self, shim: LLMCallBase, tools: Sequence[ChiaTool]) -> ToolLoop:
         """Return the loop of `shim` over `tools`."""
         seconds = float(shim.timeout_seconds)
+        request = seconds if self.kwargs.timeout is None else float(self.kwargs.timeout)
         return ToolLoop(
             self.client(shim),
-            self.model,
+            self.name,
             tools=tools,
             limits=LoopLimits(
                 max_steps=self.max_steps,
@@ -72,6 +68,12 @@ class Ask:
                 tool_timeout=seconds,
                 start_timeout=min(30.0, seconds),
             ),
+            # The seed has one clock: none of ours may be stricter.
+            timeouts=Timeouts(
+                response=request, ttft=request, idle=request, progress=request, total=request
+            ),
+            max_retries=self.kwargs.retries,
+            extra_headers=self.kwargs.headers,
             max_tokens=self.max_tokens,
             extra_body=self.body,
         )
@@ -134,7 +136,7 @@ class APITurn:
         if reply.finish_reason not in ("length", "content_filter"):
             return
         await self._conversation.truncate(await self._conversation.length() - 1)
-        where: dict[str, Any] = {"provider": reply.provider, "model": self._ask.deployment.model}
+        where: dict[str, Any] = {"provider": reply.provider, "model": self._ask.name}
         if reply.finish_reason == "length":
             raise OutputTruncatedError(
                 f"the answer ended at max_tokens={self._ask.max_tokens}", partial=reply, **where

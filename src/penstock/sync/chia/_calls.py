@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import wraps
+from functools import partial, wraps
 from importlib import import_module
 from time import sleep, time
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, TypeVar, cast
@@ -36,6 +36,9 @@ _STAYS = (
     errors.ConversationError,
 )
 """What another try would meet again, or make worse: a bound of ours, a tool that crashed."""
+
+_GRACE = 600.0
+"""Seconds that calls of other threads have, where a shim is told to ask elsewhere."""
 
 # What other programs call a tool: any object with a ``name`` and the ``url`` of an MCP server, or
 # as chia's own have it a ``hostname`` and a ``port``.
@@ -76,6 +79,27 @@ class Said:
     """What a program saw of ours."""
     conversation: SyncConversation | None = None
     """The conversation of a tool loop."""
+
+
+class Open:
+    """What a shim holds open between its prompts: one client."""
+
+    def __init__(self) -> None:
+        self._made: tuple[dict[str, Any], Client] | None = None
+
+    def client(self, arguments: dict[str, Any]) -> Client:
+        """Return the client of `arguments`; one that was made from others ends with its calls."""
+        made = self._made
+        if made is None or made[0] != arguments:
+            if made is not None:
+                shared_portal().post(partial(made[1].aclose, _GRACE))
+            made = self._made = (arguments, Client(**arguments))
+        return made[1]
+
+    async def aclose(self) -> None:
+        """Close it."""
+        if self._made is not None:
+            await self._made[1].aclose()
 
 
 class Turn(Protocol):
@@ -178,7 +202,7 @@ class LLMCallBase:
     wait_for_reset: ClassVar[float] = 0.0
     """Seconds that a limit's reset may be away to be waited for, instead of raised at once."""
 
-    _held: tuple[dict[str, Any], Client] | None = field(default=None, init=False, repr=False)
+    _open: Open | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         for name, least in (("timeout_seconds", 1e-9), ("retries", 0)):
@@ -191,7 +215,7 @@ class LLMCallBase:
                 )
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_held": None}
+        return self.__dict__ | {"_open": None}
 
     def __enter__(self) -> Self:
         return self
@@ -201,9 +225,9 @@ class LLMCallBase:
 
     def close(self) -> None:
         """Close the connections that prompts left open; another prompt opens new ones."""
-        held, self._held = self._held, None
+        held, self._open = self._open, None
         if held is not None:
-            shared_portal().call(held[1].aclose)
+            shared_portal().call(held.aclose)
 
     def prompt(self, user_message: str, tools: list[ChiaTool] | None = None) -> QueryResult:
         """Ask, and return the answer.
@@ -220,11 +244,11 @@ class LLMCallBase:
 
     def client(self, arguments: dict[str, Any]) -> Client:
         """Return a client made from `arguments`: the last one, where they are the same."""
-        held = self._held
-        if held is None or held[0] != arguments:
-            held = self._held = (arguments, Client(**arguments))
-            shared_portal().hold(held[1], self)
-        return held[1]
+        held = self._open
+        if held is None:
+            held = self._open = Open()
+            shared_portal().hold(held, self)
+        return held.client(arguments)
 
     def _turn(self, message: str, tools: Sequence[ChiaTool]) -> Turn:
         """Return a prompt that is yet to be asked."""

@@ -139,10 +139,10 @@ class BedrockLLM(LLMCallBase):
     def _turn(self, message: str, tools: Sequence[ChiaTool]) -> Turn:
         kwargs = ClientKwargs.of(self.client_kwargs)
         ask = Ask(
-            model=f"bedrock/{self.model}",
+            provider="bedrock",
+            model=self.model,
             deployment=Deployment(
                 kwargs.endpoint,
-                model=self.model,
                 dialect="bedrock_converse",
                 region=self.region or kwargs.region,
                 auth="aws",

@@ -241,10 +241,10 @@ class ClaudeCodeLLM(LLMCallBase):
         return ClaudeCode(options=options, partial=False)
 
     def _api(self, message: str, tools: Sequence[ChiaTool]) -> Turn:
-        key = f"anthropic/{self.model}"
         ask = Ask(
-            model=key,
-            deployment=Deployment(api_key=self.api_key, model=self.model),
+            provider="anthropic",
+            model=self.model,
+            deployment=Deployment(api_key=self.api_key),
             max_tokens=self.max_tokens,
             max_steps=self.max_tool_iterations,
             kwargs=ClientKwargs(),

@@ -144,7 +144,8 @@ class OpenAICompatLLM(LLMCallBase):
         kwargs = ClientKwargs.of(self.client_kwargs)
         deployment = self._deployment(kwargs)
         ask = Ask(
-            model=self.model if deployment.base_url else f"{self.provider}/{self.model}",
+            provider="at" if deployment.base_url else self.provider,
+            model=self.model,
             deployment=deployment,
             max_tokens=self.max_tokens,
             max_steps=self.max_tool_iterations,
@@ -158,7 +159,6 @@ class OpenAICompatLLM(LLMCallBase):
         return Deployment(
             base_url,
             self._key(base_url),
-            model=self.model,
             dialect="openai_chat",
             auth=None if self.dummy_key is None else "bearer",
         )

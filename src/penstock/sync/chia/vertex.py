@@ -131,10 +131,10 @@ class VertexGeminiLLM(LLMCallBase):
         # Google's own address is filled from the environment; another one is not.
         said = environ if kwargs.endpoint else {}
         ask = Ask(
-            model=f"vertex_ai/{self.model}",
+            provider="vertex_ai",
+            model=self.model,
             deployment=Deployment(
                 kwargs.endpoint,
-                model=self.model,
                 dialect="gemini",
                 region=self.location or kwargs.region or said.get("GOOGLE_CLOUD_LOCATION"),
                 project=self.project or said.get("GOOGLE_CLOUD_PROJECT"),
@@ -180,7 +180,6 @@ class VertexGenericLLM(OpenAICompatLLM):
         return Deployment(
             self.base_url or kwargs.endpoint,
             self.token_provider or self.api_key,
-            model=self.model,
             dialect="openai_chat",
             region=self.location or kwargs.region,
             project=self.project,
