@@ -122,6 +122,7 @@ class Toolbox:
                     server.check()
                 self._connections = [Connection(s, self._limits) for s in self._servers]
                 self._tools = [{} for _ in self._servers]
+            await asyncio.gather(*(each.settle() for each in self._connections))
             stale = [at for at, each in enumerate(self._connections) if each.stale]
             if stale:
                 listed = await _all_or_first([self._connections[at].tools() for at in stale])

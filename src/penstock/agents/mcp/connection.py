@@ -37,6 +37,8 @@ __all__ = ["Connection", "UnansweredError"]
 # The SDK's types: it is loaded with the first server.
 SDK: TypeAlias = Any
 
+_SETTLE = 5
+"""Milliseconds for what a server said before an answer to be heard, when the answer is there."""
 _END = 8.0
 """Seconds for an owner to close: what a child's end may take, and a little (see `stdio`)."""
 _PAGES = 1000
@@ -78,6 +80,7 @@ class Connection:
         self._client: SDK = None
         self._lock = asyncio.Lock()
         self._failures = 0
+        self._called = False
         self._forgotten = False
         self._stderr = Ring()
 
@@ -98,6 +101,19 @@ class Connection:
                 return await self._all_tools(await self._ready())
             except _LostError:
                 self._failures += 1
+
+    async def settle(self) -> None:
+        """Hear what the server said before its last answer: that its tools are others, if it did.
+
+        The SDK hands an answer over at once, and tells of a notification in tasks of its own, over
+        HTTP from another stream; so one that came first is heard later.
+        """
+        called, self._called = self._called, False
+        if not called:
+            return
+        for _ in range(_SETTLE):
+            if not self.stale:
+                await asyncio.sleep(0.001)  # whatever is there already has its turn
 
     async def _all_tools(self, client: SDK) -> list[SDK]:
         found: list[SDK] = []
@@ -129,6 +145,7 @@ class Connection:
             ToolError: The server answers with an error, or died and is back.
             ToolCrashedError: It is gone, or what it says is no answer.
         """
+        self._called = True
         while True:
             client = await self._ready()
             try:
