@@ -346,6 +346,20 @@ async def test_several_loads_are_several_points() -> None:
     assert 1 == result.knee
 
 
+async def test_a_sweep_ends_where_the_server_does() -> None:
+    """Two are answered at once, and more are refused: four users, or eight, end it."""
+    settings = Settings(
+        model="m", loads=(Load(kind="concurrency", concurrency=1),), sweep=True, requests=16
+    )
+    async with bed("text?tokens=1&ttft=0.1&concurrency=2") as it:
+        points = (await Bench(it.client, settings, endless).run()).points
+    users = [point.load.concurrency for point in points]
+
+    assert users in ([1, 2, 4], [1, 2, 4, 8])
+    assert [0, 0] == [point.summary.failed for point in points[:2]]
+    assert points[-1].summary.failed > points[-1].summary.succeeded
+
+
 async def test_uncounted_tokens_are_warned_of() -> None:
     """Chunks stand for tokens, and the report says so."""
     async with bed("text?tokens=5&usage=never") as it:

@@ -74,14 +74,19 @@ def test_a_model_is_measured_and_everything_written(
 
 
 def test_loads_are_a_table_with_its_knee(simulator: SimulatorThread) -> None:
-    """One row each; progress goes to stderr and can be left out."""
+    """One row each, in another dialect; progress goes to stderr and can be left out."""
     done = run(
         *["-m", "text?tokens=2&ttft=0.02", "--base-url", f"{simulator.url}/v1", "-q"],
-        *["--api-key", "any", "-c", "1,4", "-n", "8", "--input-tokens", "5-9"],
+        *["--dialect", "anthropic_messages", "--api-key", "any", "-c", "1,4", "-n", "8"],
+        *["--input-tokens", "5-9", "--output-tokens", "16"],
     )
     rows = [line for line in done.stdout.splitlines() if " user" in line and "8  " in line]
 
     assert (0, "") == (done.returncode, done.stderr)
+    assert ("/v1/messages", "any") == (
+        simulator.requests[-1].path,
+        simulator.requests[-1].headers["x-api-key"],
+    )
     assert ["1 user", "4 users"] == [row.partition("  ")[0] for row in rows]
     assert 1 == done.stdout.count("<- knee")
 
