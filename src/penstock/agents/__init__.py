@@ -12,7 +12,9 @@ history   the conversation of a run, and what a resumed one is told
 toolbox   tools by the names that the model knows
 tools     what a tool is; approval
 functions tools that are Python
-mcp       tools of MCP servers
+mcp       tools of MCP servers, and models behind them
+serving   penstock as an MCP server
+streaming a provider without a client, read as a client's answers are
 limits    the bounds
 spill     results that are too large for the model
 ========= ======================================================================================
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from penstock.agents.functions import FunctionTool
     from penstock.agents.limits import LoopLimits
     from penstock.agents.loop import ToolLoop
+    from penstock.agents.mcp.model import ModelOverMCP
     from penstock.agents.mcp.server import MCPServer
     from penstock.agents.run import ToolRun
     from penstock.agents.tools import Allow, Deny, ToolError, ToolRequest, ToolResult
@@ -69,6 +72,7 @@ _HOMES = {
     "LoopLimits": "limits",
     "LoopResult": "events",
     "MCPServer": "mcp.server",
+    "ModelOverMCP": "mcp.model",
     "ReasoningEvent": "events",
     "Retries": "cli",
     "Server": "cli",
@@ -102,6 +106,7 @@ __all__ = [
     "LoopLimits",
     "LoopResult",
     "MCPServer",
+    "ModelOverMCP",
     "ReasoningEvent",
     "Retries",
     "Server",

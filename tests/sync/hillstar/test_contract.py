@@ -143,6 +143,14 @@ def test_a_failure_comes_to_what_its_row_says(
     assert (type(error), str(error)) == (type(copy), str(copy))
 
 
+def test_an_error_of_the_protocol_is_the_servers_too() -> None:
+    """It works, and says that it has no result."""
+    result = served("fault:-32000")("")
+
+    assert "no such thing" in result["error"]
+    assert "raw_mcp/execute_task" == result.failure.deployment
+
+
 def test_the_page_speaks_of_every_failure_that_is_the_seeds() -> None:
     """Two of llama.cpp's are connections that fail, and one needs an SDK that is not needed."""
     spoken = [

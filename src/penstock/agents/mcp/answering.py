@@ -92,8 +92,11 @@ def error_of(told: Mapping[str, Json], text: str, *, place: str) -> PenstockErro
     return kind(str(said.get("message") or text), **({"deployment": place} | known))
 
 
-def unanswered(error: UnansweredError) -> PenstockError:
-    """Return what it means for a call that the server's answer is an error of the protocol."""
+def unanswered(error: UnansweredError, *, place: str) -> PenstockError:
+    """Return what it means for a call that the server's answer is an error of the protocol.
+
+    What the server says itself was at `place`, as with `error_of`.
+    """
     from mcp_types import CONNECTION_CLOSED, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND
 
     why, _, line = error.data.partition("\n") if isinstance(error.data, str) else ("", "", "")
@@ -105,8 +108,8 @@ def unanswered(error: UnansweredError) -> PenstockError:
     if why == NO_JSON:
         return ProtocolError(f"{words}: {line[:80]!r}", body=line)
     if error.code in (INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND):
-        return errors.InvalidRequestError(words, code=str(error.code))
-    return errors.ServerError(words, code=str(error.code))
+        return errors.InvalidRequestError(words, code=str(error.code), deployment=place)
+    return errors.ServerError(words, code=str(error.code), deployment=place)
 
 
 def _text(text: str) -> Json:

@@ -152,20 +152,20 @@ class ModelOverMCP:
         """Ask the server, and return the chunks of its answer."""
         from penstock.agents.mcp.connection import UnansweredError
 
-        line = self._line()
+        line, place = self._line(), self.name
         await line.ready()
         with line.waiting(calling):
             try:
                 tool = await line.tool(self._wanted)
+                place = f"{self.name}/{tool.name}"
                 arguments = await tool.arguments(request, record.wire_model, dropped=record.dropped)
                 result = await line.connection.ask(
                     tool.name, arguments, calling.progress, listed=line.listed
                 )
             except UnansweredError as error:
-                raise unanswered(error) from None
+                raise unanswered(error, place=place) from None
             except ToolCrashedError as error:
                 raise _of_use(error, calling, live=line.connection.live) from error.__cause__
-        place = f"{self.name}/{tool.name}"
         return chunks_of(result, streamed=calling.streamed, place=place)
 
     def _line(self) -> _Line:
