@@ -8,7 +8,7 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import ijson  # type: ignore[import-untyped]  # it has no types
+import ijson
 import msgspec
 
 from penstock.errors import UsageError
