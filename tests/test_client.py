@@ -231,6 +231,17 @@ async def test_raw_events_are_kept_when_asked_for(road: Road) -> None:
     assert {"chat.completion.chunk"} == {event["object"] for event in kept.raw[:-1]}
 
 
+async def test_raw_events_of_an_event_stream_are_kept(road: Road) -> None:
+    """Those of AWS's binary framing are their payloads."""
+    bedrock = Deployment(road.sim.url, KEY, model="echo", dialect="bedrock_converse")
+    client = road.client(deployments={"b": bedrock})
+
+    kept = await client.chat("b", "a b", keep_raw=True)
+
+    assert kept.raw is not None
+    assert {"text": "a "} in [event.get("delta") for event in kept.raw]
+
+
 class Point(BaseModel):
     """What the simulator's `json` answers with."""
 

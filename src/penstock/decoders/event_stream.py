@@ -116,7 +116,7 @@ class EventStreamDecoder:
         self._fuse.blow(fault, frames)
 
     def _take(self, data: bytes, frames: list[EventStreamFrame]) -> None:
-        start = self._complete_torn(data, frames)
+        start = self._take_usual(data, self._complete_torn(data, frames), frames)
         while (left := len(data) - start) >= _PRELUDE.size:
             size = self._read_prelude(data[start : start + _PRELUDE.size])
             if left < size:
@@ -125,6 +125,30 @@ class EventStreamDecoder:
             frames.append(self._read_message(data[start : start + size]))
             start += size
         self._buffer += data[start:]
+
+    def _take_usual(self, data: bytes, start: int, frames: list[EventStreamFrame]) -> int:
+        """Take whole messages whose headers came before; return where the first other one begins.
+
+        This is what most messages are, and it costs half of the way that says what is wrong.
+        """
+        size, known = len(data), self._blocks
+        most, most_headers = self._max_frame, self._max_frame_headers
+        while start + _SMALLEST <= size:
+            total, length, crc = _PRELUDE.unpack_from(data, start)
+            begin = start + _PRELUDE.size
+            payload, end = begin + length, start + total - _CRC_SIZE
+            if end + _CRC_SIZE > size or not payload <= end <= payload + most:
+                break
+            if length > most_headers or (headers := known.get(data[begin:payload])) is None:
+                break
+            # The checksum of the whole goes on from that of the prelude.
+            if crc32(data[start : start + 8]) != crc:
+                break
+            if crc32(data[start + 8 : end], crc) != _UINT32.unpack_from(data, end)[0]:
+                break
+            frames.append(EventStreamFrame(headers.copy(), data[payload:end]))
+            start = end + _CRC_SIZE
+        return start
 
     def _complete_torn(self, data: bytes, frames: list[EventStreamFrame]) -> int:
         """Add to the torn message what it still needs of `data`; return how much that was.

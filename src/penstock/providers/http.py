@@ -469,6 +469,7 @@ def _keeper(
         nonlocal size
         for frame in frames:
             data = getattr(frame, "data", frame)
+            data = getattr(data, "payload", data)  # an EventStream's
             size += len(data)
             if size > most:
                 raise LimitExceededError(

@@ -18,12 +18,13 @@ from penstock.chunks import (
     State,
     TextDelta,
 )
-from penstock.dialects.anthropic_messages.blocks import Blocks
+from penstock.dialects.anthropic_messages.blocks import Block, Blocks
 from penstock.dialects.anthropic_messages.errors import stream_error
 from penstock.dialects.anthropic_messages.record import EXPLAINED
 from penstock.dialects.anthropic_messages.usage import finish, usage
 from penstock.dialects.anthropic_messages.wire import PlainJson, PlainText, PlainThinking, plain
 from penstock.dialects.reading import UNREADABLE, excerpt, parse
+from penstock.dialects.shape import FEWEST, Shape, shape_of
 from penstock.errors import ProtocolError, TruncatedError
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class MessagesAnswer:
     """
 
     __slots__ = (
+        "_alike",
         "_blocks",
         "_finished",
         "_max_depth",
@@ -96,6 +98,8 @@ class MessagesAnswer:
         self.complete = False
         """Whether the terminal event has been seen."""
         self._blocks = Blocks(limits)
+        # What text looks like in the block that is open, and that block.
+        self._alike: tuple[Shape, Block] | None = None
         self._max_depth = limits.max_json_depth
         self._whole = whole
         self._started = False
@@ -124,10 +128,11 @@ class MessagesAnswer:
         Raises:
             PenstockError: The answer says that it failed, or breaks the dialect.
         """
-        if self.complete:
+        if self.complete or (self._alike is not None and self._feed_alike(frames, into)):
             return
         blocks = self._blocks
         opened = blocks.open
+        data, last = b"", None
         for frame in frames:
             data = frame if type(frame) is bytes else frame.data
             try:
@@ -144,14 +149,35 @@ class MessagesAnswer:
                     if piece.text:
                         block.size += len(piece.text)
                         into.append(TextDelta(piece.text))
+                        last = block, piece.text
                 elif type(piece) is PlainThinking:
                     blocks.grow_thinking(block, piece.thinking, into)
                 elif type(piece) is PlainJson:
                     blocks.grow_input(block, piece.partial_json, into)
                 continue
+            last = self._alike = None
             self._take(frame, data, into)
             if self.complete:
                 return
+        self._learn(data, last)
+
+    def _learn(self, data: bytes | str, last: tuple[Block, str] | None) -> None:
+        """Note what the `last` text, of the event in `data`, has around it."""
+        if self._alike is None and last is not None and type(data) is bytes:
+            shape = shape_of(data, b"text", last[1])
+            self._alike = None if shape is None else (shape, last[0])
+
+    def _feed_alike(self, frames: Sequence[Frame], into: list[Chunk]) -> bool:
+        """Read frames that all are like an earlier one but for their text; False for others."""
+        if len(frames) < FEWEST or self._alike is None:
+            return False
+        shape, block = self._alike
+        texts = shape.texts([frame if type(frame) is bytes else frame.data for frame in frames])
+        if texts is None:
+            return False
+        block.size += sum(map(len, texts))
+        into += [TextDelta(text) for text in texts if text]
+        return True
 
     def finish(self, ending: Ending, into: list[Chunk]) -> None:
         """Judge an answer whose bytes have ended.
