@@ -8,6 +8,7 @@ python docs/benchmarks.py --check    # fail if they are not what would be writte
 from __future__ import annotations
 
 import json
+import re
 import statistics
 import sys
 from collections.abc import Iterator
@@ -83,18 +84,22 @@ def _cases(kept: dict[str, Any]) -> list[Case]:  # Any: JSON
 
 
 def _section(name: str, kept: dict[str, Any], cases: list[Case]) -> Iterator[str]:
-    yield f"\n## {kept['title']}\n"
+    question, mark, rest = kept["title"].partition("?")
+    yield f"\n## {question}{mark}\n"
+    if rest:
+        yield rest.strip()
     rounds = max(len(values) for case in cases for values in case.found.values())
     known = ", ".join(f"{package} {version}" for package, version in kept["versions"].items())
     yield f"`python -m benchmarks.{name}`, {kept['taken']}, {kept['setting']}, {rounds} rounds."
     if known:
         yield f"Against {known}."
-    yield f"\n![{kept['title']}](pictures/{name}.svg)\n"
+    yield f"\n![{question}{mark}](pictures/{name}.svg)\n"
     for case in cases:
         yield from _table(case)
     for peer, why in kept["missing"].items():
         yield f"{peer} could not be measured: {why}\n"
-    yield f"What this hides: {kept['hides']}\n"
+    hidden = re.sub(r"(?<=[a-z`)][.?]) +(?=[A-Z])", "\n", kept["hides"])
+    yield f"What this hides: {hidden}\n"
 
 
 def _table(case: Case) -> Iterator[str]:
