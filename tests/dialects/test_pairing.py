@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from penstock.conversations import SyncConversation
 from penstock.dialects import DIALECTS, dialect
 from penstock.dialects.pairing import Pairs, paired
-from penstock.encoders import encode_json
+from penstock.encoders import Body, encode_json
+from penstock.fields import Run, Streamed
 from penstock.interfaces import Target
 from penstock.request import ChatRequest
 
@@ -60,6 +63,11 @@ NEEDS_NONE = {"gemini", "ollama"}
 
 def said(name: str, messages: Json) -> Json:
     """The body that a conversation becomes."""
+    return json.loads(b"".join(encode_json(dict(fields_of(name, messages)))))
+
+
+def fields_of(name: str, messages: Json) -> Mapping[str, Json]:
+    """The fields of the body that a conversation becomes."""
     target = Target(
         deployment="d",
         provider="p",
@@ -68,8 +76,8 @@ def said(name: str, messages: Json) -> Json:
         origin="https://x.test",
         region="us-east-1",
     )
-    fields = dialect(name).encode(ChatRequest(model="m", messages=messages), target, dropped=[])
-    return json.loads(b"".join(encode_json(dict(fields.fields))))
+    request = ChatRequest(model="m", messages=messages)
+    return dialect(name).encode(request, target, dropped=[]).fields
 
 
 def ids(value: Json, keys: tuple[str, ...]) -> Iterator[Json]:
@@ -154,3 +162,63 @@ def test_the_pairing_is_that_of_one_message() -> None:
         each["tool_call_id"] for each in results[:2]
     ]
     assert "tool_call_id" not in results[2]
+
+
+LONG = "y" * 70_000
+KEPT = {
+    **ODD,
+    "as is": conversation(
+        [call("a", id="1"), call("b", id="2")],
+        [{"tool_call_id": "1", "content": "x"}, {"tool_call_id": "2", "content": "y"}],
+    ),
+    "large results": conversation(
+        [call("a"), call("b")], [{"name": "a", "content": LONG}, {"name": "b", "content": LONG}]
+    ),
+    "a large call": conversation(
+        [{"function": {"name": "a", "arguments": json.dumps({"id": LONG})}}, call("b", id="x")],
+        [{"content": "one"}, {"tool_call_id": "x", "content": "two"}],
+    ),
+    "large calls of one id": conversation(
+        [call("a", id="x", more=LONG), call("b", id="x")],
+        [{"tool_call_id": "x", "content": "one"}, {"tool_call_id": "x", "content": "two"}],
+    ),
+    "a large call of nothing": conversation(
+        [call("", id="x", more=LONG), call("b", id="z")],
+        [{"tool_call_id": "x", "content": "one"}, {"tool_call_id": "z", "content": "two"}],
+    ),
+    "blocks between": [
+        {"role": "assistant", "content": "", "tool_calls": [call("a"), call("b")]},
+        *({"role": "user", "content": "z" * 20_000} for _ in range(4)),
+        {"role": "tool", "content": "one"},
+        {"role": "tool", "content": "two"},
+    ],
+}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("case", KEPT)
+@pytest.mark.parametrize("name", ["openai_chat", "watsonx", "mistral", "anthropic_messages"])
+async def test_a_kept_conversation_is_paired_as_a_list(
+    name: str, case: str, tmp_path: Path
+) -> None:
+    """In each pass: what is copied as it is kept is looked at for it."""
+    with SyncConversation.open(tmp_path / "chat.jsonl") as kept:
+        kept.extend(KEPT[case])
+        body = Body(fields_of(name, kept), buffer_size=4096)
+
+        for _ in range(2):
+            sent = b"".join([piece async for piece in body.open()])
+            assert said(name, KEPT[case]) == json.loads(sent)
+
+
+@pytest.mark.asyncio
+async def test_what_pairs_is_copied(tmp_path: Path) -> None:
+    """A kept conversation with ids is not opened, however large its calls are."""
+    calls = [call("a", id="1", more=LONG), call("b", id="2")]
+    results = [{"tool_call_id": "1", "content": LONG}, {"tool_call_id": "2", "content": "y"}]
+    with SyncConversation.open(tmp_path / "chat.jsonl") as kept:
+        kept.extend(conversation(calls, results))
+
+        items = [type(item) async for item in fields_of("openai_chat", kept)["messages"].source()]
+
+    assert {Run, Streamed} == {*items}

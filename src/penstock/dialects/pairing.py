@@ -42,6 +42,11 @@ class Pairs:
         """For an id as it was given, the ids of its calls now, in order; of the last odd message
         only, so that it never has more than one message's calls."""
 
+    @property
+    def waits(self) -> bool:
+        """Whether calls that were odd have results to come."""
+        return any(self._waiting.values())
+
     def paired(self, message: dict[str, Json]) -> dict[str, Json]:
         """Return `message` with ids that pair; as the object that it is where they do."""
         role = message["role"]

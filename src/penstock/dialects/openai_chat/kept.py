@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from penstock.dialects.openai_chat.odd import SeenCalls
 from penstock.fields import Lines, Raw, Run, Streamed, let_go
 
 if TYPE_CHECKING:
@@ -20,33 +21,42 @@ _OVERLAP = 256
 and an id of a call that is too long stands as near to the key of the calls."""
 
 
-def items_of(
-    messages: Kept, concerns: Callable[[bytes], bool], translate: Callable[[Json], Json]
-) -> Callable[[], AsyncIterator[Json]]:
-    """Return a factory of what stands in the array for `messages`.
+class Translator(Protocol):
+    """What is done to the messages that need a change."""
 
-    Args:
-        messages: The conversation.
-        concerns: Whether JSON has something in it that has to be changed.
-        translate: Returns the wire form of a message.
-    """
+    def restart(self) -> None:
+        """Begin another pass."""
+
+    def concerns(self, data: bytes) -> bool:
+        """Whether messages that are JSON already, one a line, have to be changed."""
+
+    def concerns_piece(self, data: bytes) -> bool:
+        """Whether a piece of one says that it has to be changed; its calls are looked at here."""
+
+    def kept(self, message: Json) -> Json:
+        """Return the wire form of a message."""
+
+
+def items_of(messages: Kept, translator: Translator) -> Callable[[], AsyncIterator[Json]]:
+    """Return a factory of what stands in the array for `messages`."""
 
     async def items() -> AsyncGenerator[Json, None]:
+        translator.restart()
         blocks = messages.blocks()
         try:
             async for block in blocks:
                 if isinstance(block, Streamed):
-                    whole = await _gathered(block, concerns)
-                    yield block if whole is None else translate(Raw(whole))
+                    whole = await _gathered(block, translator)
+                    yield block if whole is None else translator.kept(Raw(whole))
                     continue
                 if not isinstance(block, Lines):
-                    yield translate(block)
+                    yield translator.kept(block)
                     continue
                 data = block.data
                 del block  # what was said is held by nobody here
-                if concerns(data):
+                if translator.concerns(data):
                     for line in data.split(b"\n"):
-                        yield translate(Raw(line))
+                        yield translator.kept(Raw(line))
                     continue
                 # A newline in JSON of one line is never part of a value.
                 run = [Run(data.replace(b"\n", b","))]
@@ -58,11 +68,15 @@ def items_of(
     return items
 
 
-async def _gathered(message: Streamed, concerns: Callable[[bytes], bool]) -> bytes | None:
+async def _gathered(message: Streamed, translator: Translator) -> bytes | None:
     """Return a large message whole where it has to be changed, None where it is copied."""
-    tail = b""
+    tail, calls = b"", SeenCalls()
     async for piece in message.open():
-        if concerns(tail + piece):
-            return b"".join([each async for each in message.open()])
+        if translator.concerns_piece(tail + piece):
+            break
+        calls.see(tail, piece)
         tail = piece[-_OVERLAP:]
-    return None
+    else:
+        if not calls.are_odd():
+            return None
+    return b"".join([each async for each in message.open()])

@@ -19,7 +19,7 @@ from penstock.dialects.llama_grammar import FLAG
 if TYPE_CHECKING:
     from penstock.interfaces import Quirks
 
-__all__ = ["FLAGS", "LONG_ID", "Manners"]
+__all__ = ["FLAGS", "LONG_ID", "MOST", "Manners"]
 
 # JSON of the OpenAI shape, as the caller gives it.
 Json: TypeAlias = Any
@@ -40,11 +40,11 @@ FLAGS: Mapping[str, str] = {
 }
 """Differences of providers that are no rename and no drop, by the names that rows use."""
 
-_MOST = 40
+MOST = 40
 """Characters of an id that OpenAI takes ("Expected a string with maximum length 40"); vLLM's own
 have 46, those of other dialects any number."""
-_ID = pattern(rf".{{0,{_MOST}}}", DOTALL)
-LONG_ID = pattern(rb'"(?:tool_call_id|id)"\s*:\s*"(?:[^"\\]|\\.){%d}' % (_MOST + 1))
+_ID = pattern(rf".{{0,{MOST}}}", DOTALL)
+LONG_ID = pattern(rb'"(?:tool_call_id|id)"\s*:\s*"(?:[^"\\]|\\.){%d}' % (MOST + 1))
 """An id in a message that is JSON already and is too long, or may be (an escape counts as one)."""
 _PREFIX = "call_"
 
@@ -99,7 +99,7 @@ def _with_valid_ids(message: dict[str, Json]) -> dict[str, Json]:
     """Return `message` with ids of tool calls that OpenAI takes; where they are, as it is."""
     changed: dict[str, Json] = {}
     answered = message.get("tool_call_id")
-    if isinstance(answered, str) and len(answered) > _MOST:
+    if isinstance(answered, str) and len(answered) > MOST:
         changed["tool_call_id"] = _shorter(answered)
     calls = message.get("tool_calls")
     if isinstance(calls, (list, tuple)) and any(_is_long(call) for call in calls):
@@ -111,7 +111,7 @@ def _with_valid_ids(message: dict[str, Json]) -> dict[str, Json]:
 
 def _is_long(call: Json) -> bool:
     id = call.get("id") if isinstance(call, Mapping) else None
-    return isinstance(id, str) and len(id) > _MOST
+    return isinstance(id, str) and len(id) > MOST
 
 
 def _shorter(id: str) -> str:

@@ -19,6 +19,7 @@ import msgspec
 
 from penstock.dialects.openai_chat.kept import items_of
 from penstock.dialects.openai_chat.manners import LONG_ID, Manners
+from penstock.dialects.openai_chat.odd import has_odd_calls
 from penstock.dialects.openai_chat.thoughts import restored
 from penstock.dialects.pairing import Pairs, paired
 from penstock.dialects.passes import told
@@ -43,7 +44,7 @@ _FAILED = "is_error"
 "property 'status' is unsupported", of another field, run-llama/llama_index#14701)."""
 _TOLD = frozenset({_STATE, _FAILED, "tool_calls", "tool_call_id"})
 """Fields that are looked at; without them a message of text is sent as it is."""
-_TOLD_APART = pattern(rb'"(?:provider_state|document|is_error|tool_call)')
+_TOLD_APART = pattern(rb'"(?:provider_state|document|is_error)"')
 """In JSON, what a message is told by that may have to be changed: a third of looking for each."""
 _MOST_REPORTS = 3
 """Messages named on ``dropped``; a conversation may have a million that lose the same."""
@@ -77,7 +78,7 @@ def conversation(
     translator = _Translator(dialect, origin, dropped, manners, strict=strict)
     if hasattr(messages, "blocks"):  # `Kept`; asking its protocol costs more than a small body
         kept = cast("Kept", messages)
-        items = items_of(kept, translator.concerns, translator.numbered)
+        items = items_of(kept, translator)
         return Each(items, off_loop=off_loop_of(kept))
     if isinstance(messages, (list, tuple)):
         messages = paired(messages)
@@ -141,15 +142,21 @@ class _Translator:
         """Return `messages` so that each pass starts to count anew."""
         if isinstance(messages, (list, tuple)):
             self._listed = messages
-        return told(messages, self._restart)
+        return told(messages, self.restart)
 
-    def _restart(self) -> None:
+    def restart(self) -> None:
+        """Begin another pass."""
         self.count = 0
         self.pairs = Pairs()
 
-    def numbered(self, message: Json) -> Json:
-        """Return the wire form of `message`, one more of those that are translated at all."""
+    def kept(self, message: Json) -> Json:
+        """Return the wire form of a kept `message`, one more of those that are translated."""
         self.count += 1
+        self._item = message
+        if type(message) is Raw:
+            message = self._opened(message)
+        if type(message) is dict and type(message.get("role")) is str:
+            message = self.pairs.paired(message)
         return self.translate(message)
 
     def translate(self, message: Json) -> Json:
@@ -201,18 +208,20 @@ class _Translator:
         )
 
     def concerns(self, data: bytes) -> bool:
-        """Whether a message that is JSON already has to be opened."""
-        if self._manners.particular:
+        """Whether messages that are JSON already, one a line, have to be opened."""
+        return self._has_mark(data) or (b"_" in data and has_odd_calls(data))
+
+    def concerns_piece(self, data: bytes) -> bool:
+        """Whether a piece of a message says by itself that it has to be opened."""
+        return self._has_mark(data) or (b"_" in data and LONG_ID.search(data) is not None)
+
+    def _has_mark(self, data: bytes) -> bool:
+        if self._manners.particular or (self.pairs.waits and b'"tool"' in data):
             return True
         # What is looked for has one of two rare signs, and a sign is found thirty times as fast.
         if (b"_" not in data and b"[" not in data) or _TOLD_APART.search(data) is None:
             return False
-        return (
-            b'"provider_state"' in data
-            or b'"document"' in data
-            or b'"is_error"' in data
-            or LONG_ID.search(data) is not None
-        )
+        return b'"provider_state"' in data or b'"document"' in data or b'"is_error"' in data
 
     def _without_state(self, message: dict[str, Json]) -> dict[str, Json]:
         state = message[_STATE]
