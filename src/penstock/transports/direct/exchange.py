@@ -44,6 +44,38 @@ class Exchange:
         decode: Whether a compressed answer is decompressed.
     """
 
+    __slots__ = (
+        "__weakref__",
+        "_aborted",
+        "_chunks",
+        "_connection",
+        "_cut",
+        "_decode",
+        "_drained",
+        "_ended",
+        "_ending",
+        "_inflater",
+        "_inflating",
+        "_left",
+        "_parser",
+        "_size",
+        "_waiter",
+        "_watch",
+        "_why",
+        "broken",
+        "call",
+        "failure",
+        "headers",
+        "heard",
+        "home",
+        "job",
+        "opened",
+        "origin",
+        "released",
+        "sent",
+        "status",
+    )
+
     def __init__(self, call: HttpCall, origin: Origin, home: Home, *, decode: bool) -> None:
         self.status: int | None = None
         self.headers: Mapping[str, str] = {}
