@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64encode
+from contextlib import suppress
 from re import compile as pattern
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -42,8 +43,8 @@ EXPORT = "export.json"
 USER = "opencode"
 """Of its basic authentication."""
 _LISTENING = pattern(rb"listening on (http://\S+)")
-_IDLE = frozenset({"session.idle", "server.heartbeat", "server.connected"})
-"""Events that say nothing of a turn: its end is the answer to the request that asked."""
+_TAIL = 5.0
+"""Seconds for the events of a turn that has been answered: they come by another connection."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -92,6 +93,7 @@ class OpenCodeSession:
         self._headers: list[tuple[str, str]] = []
         self._turn: TurnWire | None = None
         self._ending: Ending | None = None
+        self._idle = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._up: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._leaving: asyncio.Task[None] | None = None
@@ -136,6 +138,7 @@ class OpenCodeSession:
             wire.finish(self._ending)
             return
         self._turn = wire
+        self._idle.clear()
         told: dict[str, Json] = {"parts": [{"type": "text", "text": turn.prompt}]}
         told |= {"agent": self._agent} if self._agent else {}
         if turn.model:
@@ -201,9 +204,14 @@ class OpenCodeSession:
         properties = event.get("properties") if isinstance(event, dict) else None
         if not isinstance(properties, dict) or self._turn is None:
             return
-        if properties.get("sessionID") != self.session_id or event.get("type") in _IDLE:
+        if properties.get("sessionID") != self.session_id:
             return
         match event.get("type"):
+            case "session.idle":
+                self._idle.set()
+                return  # the end is the answer to the request that asked
+            case "session.status" if properties.get("status") == {"type": "busy"}:
+                self._idle.clear()  # an earlier turn's may come late
             case "permission.asked":
                 self._do(self._decide(self._turn, properties))
             case "question.asked":
@@ -221,6 +229,9 @@ class OpenCodeSession:
         """Ask, and tell the turn the answer, which is its last line."""
         try:
             answer: Json = {"type": "response", "properties": await self._ask("POST", path, told)}
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_TAIL):
+                    await self._idle.wait()
         except InvalidRequestError as error:
             data = {"message": error.body, "statusCode": error.status}
             fault = {"name": "APIError", "data": data}
