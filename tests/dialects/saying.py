@@ -27,12 +27,12 @@ class Said(NamedTuple):
         return list(self.body["messages"])
 
 
-def target_at(base_url: str, **fields: Any) -> Target:
+def target_at(base_url: str, *, model: str = "m", **fields: Any) -> Target:
     """A deployment at `base_url`."""
     scheme, _, rest = base_url.partition("://")
     origin = f"{scheme}://{rest.partition('/')[0]}"
     return Target(
-        deployment="d", provider="p", model="m", base_url=base_url, origin=origin, **fields
+        deployment="d", provider="p", model=model, base_url=base_url, origin=origin, **fields
     )
 
 
@@ -44,8 +44,9 @@ def say(
     **request: Any,
 ) -> Said:
     """Return what the dialect `name` makes of `messages` and the other fields of a request."""
-    target = target_at(base_url, extra_body=request.pop("target_body", {}))
-    asked = ChatRequest(model="m", messages=messages, **request)
+    served = request.pop("model", "m")
+    target = target_at(base_url, extra_body=request.pop("target_body", {}), model=served)
+    asked = ChatRequest(model=served, messages=messages, **request)
     dropped: list[str] = []
     outgoing = dialect(name).encode(asked, target, dropped=dropped)
     body = json.loads(b"".join(encode_json(dict(outgoing.fields))))

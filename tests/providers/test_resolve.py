@@ -351,3 +351,35 @@ def test_a_providers_host_alone_gets_its_path(base_url: str, dialect: str, url: 
     assert (url or base_url) == found.deployment.base_url
     if "azure" in base_url and base_url.rstrip("/").endswith(".com"):
         assert "/deployments/{model}/chat/completions" == found.target.path
+
+
+@pytest.mark.parametrize(
+    ("model", "dialect"),
+    [
+        ("openai/gpt-5-pro", "openai_responses"),
+        ("gpt-5-pro-2025-10-06", "openai_responses"),
+        ("openai:o3-deep-research", "openai_responses"),
+        ("gpt-5.1-codex-mini", "openai_responses"),
+        ("xai/grok-4.20-multi-agent-0309", "openai_responses"),
+        ("openai/gpt-5-project", "openai_chat"),
+        ("openai/gpt-5.4", "openai_chat"),
+        ("openai/o3", "openai_chat"),
+        ("openrouter/openai/gpt-5-pro", "openai_chat"),
+    ],
+)
+@pytest.mark.parametrize("deployed", [{}, {"openai/*": Deployment(api_key="k")}], ids=["", "whole"])
+def test_a_model_is_asked_in_the_only_dialect_it_has(
+    model: str, dialect: str, deployed: dict[str, Deployment]
+) -> None:
+    """OpenAI serves some in its Responses alone, and refuses them as chat completions."""
+    assert dialect == Resolver(deployed).resolve(model).deployment.dialect
+
+
+def test_a_deployment_says_its_own_dialect() -> None:
+    """Its word comes over that of the catalogue; without one the model's is taken."""
+    key = "openai/gpt-5-pro"
+    said = Resolver({key: Deployment(api_key="k", dialect="openai_chat")}).resolve(key)
+    unsaid = Resolver({"openai/mine": Deployment(api_key="k", model="o3-pro")})
+
+    assert "openai_chat" == said.deployment.dialect
+    assert "openai_responses" == unsaid.resolve("openai/mine").deployment.dialect

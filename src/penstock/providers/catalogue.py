@@ -84,6 +84,9 @@ class ProviderRow:
     """What it speaks first."""
     also: Mapping[str, Also] = field(default_factory=dict)
     """The other dialects it speaks."""
+    only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By another dialect the ids of models that it serves in that one alone, without the dates and
+    variants behind them."""
     chat_path: str | None = None
     """The path of a chat below the address, where it is not the dialect's own."""
     models_path: str = "/models"
@@ -133,6 +136,13 @@ class ProviderRow:
     def dialects(self) -> tuple[str, ...]:
         """Every dialect it speaks, the first one first."""
         return (self.dialect, *(name for name in self.also if name != self.dialect))
+
+    def serving(self, model: str) -> ProviderRow:
+        """Return the row as it is for `model`: in its first dialect, or the only one it has."""
+        for dialect, ids in self.only.items():
+            if any(f"{model}-".startswith(f"{id}-") for id in ids):
+                return self.speaking(dialect)
+        return self
 
     def speaking(self, dialect: str | None) -> ProviderRow:
         """Return the row as it is for `dialect`: that one's address and scheme."""

@@ -197,11 +197,13 @@ class Resolver:
     def _of_whole(self, key: str, model: str, rest: str) -> Resolved:
         """Return a model at the deployment of its whole provider."""
         deployment = self._deployments[key]
-        return replace(self._deployed(key, deployment), key=model, model=deployment.model or rest)
+        wire = deployment.model or rest
+        return replace(self._deployed(key, deployment, wire), key=model, model=wire)
 
-    def _deployed(self, key: str, deployment: Deployment) -> Resolved:
+    def _deployed(self, key: str, deployment: Deployment, wire: str | None = None) -> Resolved:
         if not deployment.base_url:
-            return self._completed(key, deployment)
+            wire = wire or deployment.model or key.partition("/")[2] or key
+            return self._completed(key, deployment, wire)
         own = [config.row for config in self._customs()]
         row = row_at(deployment.base_url, key, own)
         wire = deployment.model or key
@@ -214,10 +216,10 @@ class Resolver:
         deployment = _fitted(_below(deployment, spoken), row)
         return Resolved(key, row.key, wire, deployment, _auth_of(deployment, row), spoken)
 
-    def _completed(self, key: str, deployment: Deployment) -> Resolved:
+    def _completed(self, key: str, deployment: Deployment, wire: str) -> Resolved:
         """Return a deployment without an address of its own at its provider's."""
         row, secret = self._provider_of(key)
-        spoken = row.speaking(deployment.dialect or None)
+        spoken = row.speaking(deployment.dialect) if deployment.dialect else row.serving(wire)
         place = located(
             spoken,
             {
@@ -230,13 +232,12 @@ class Resolver:
             deployment,
             base_url=place.base_url,
             api_key=deployment.api_key if deployment.api_key.present else secret,
-            dialect=deployment.dialect or row.dialect,
+            dialect=deployment.dialect or spoken.dialect,
             headers=_over(_headers(row), deployment.headers),
             region=place.region,
             project=place.project,
             api_version=place.api_version,
         )
-        wire = deployment.model or key.partition("/")[2] or key
         auth = _auth_of(whole, row)
         return Resolved(key, row.key, wire, whole, auth, spoken, said_by=place.said_by)
 
@@ -338,6 +339,7 @@ class Resolver:
                 f"{name!r} cannot be chatted with: {row.name} is known, but {row.reason}",
                 model=name,
             )
+        row = row.serving(model)
         place = located(row)
         deployment = Deployment(
             place.base_url,

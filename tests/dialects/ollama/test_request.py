@@ -56,9 +56,8 @@ PARAMS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"stop": ["a", "b"]}, {"options": {"stop": ["a", "b"]}}),
     ({"logprobs": True, "top_logprobs": 3}, {"logprobs": True, "top_logprobs": 3}),
     ({"reasoning_effort": "none"}, {"think": False}),
-    ({"reasoning_effort": "minimal"}, {"think": "low"}),
-    ({"reasoning_effort": "medium"}, {"think": "medium"}),
-    ({"reasoning_effort": "max"}, {"think": "high"}),
+    ({"reasoning_effort": "minimal"}, {"think": True}),
+    ({"reasoning_effort": "max"}, {"think": True}),
     ({"n": 1}, {}),
     ({"tool_choice": "auto"}, {}),
     ({"modalities": ["text"]}, {}),
@@ -66,6 +65,16 @@ PARAMS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"stop": None, "reasoning_effort": None, "user": None}, {}),
     ({"functions": [WEATHER["function"]], "function_call": "auto"}, {"tools": [WEATHER]}),
 ]
+
+
+@pytest.mark.parametrize("model", ["gpt-oss:20b", "hf.co/unsloth/GPT-OSS-20B-GGUF:Q4_K_M"])
+@pytest.mark.parametrize(
+    ("effort", "think"),
+    [("none", False), ("minimal", "low"), ("low", "low"), ("medium", "medium"), ("max", "high")],
+)
+def test_only_gpt_oss_has_words_for_its_effort(model: str, effort: str, think: object) -> None:
+    """Servers refuse them for any other model."""
+    assert think == say("ollama", model=model, params={"reasoning_effort": effort}).body["think"]
 
 
 @pytest.mark.parametrize(("params", "wire"), PARAMS, ids=[str(p)[:60] for p, _ in PARAMS])

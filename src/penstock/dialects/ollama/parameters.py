@@ -18,8 +18,8 @@ FATES: Fates = {
     "reasoning_effort": Fate(
         "converted",
         "think",
-        "`none` is false; `minimal` is `low`; `xhigh` and `max` are `high`; the others are words of"
-        " its own.",
+        "`none` is false, any other true; for gpt-oss, which alone has words in every server,"
+        " `minimal` is `low`, and `xhigh` and `max` are `high`.",
     ),
     "response_format": Fate(
         "converted",

@@ -43,9 +43,11 @@ _PATH = "/api/chat"
 _OTHER_ROOTS = pattern(r"/(?:api|v1)/*\Z")
 """What people have in ``OLLAMA_HOST`` and base URLs: Ollama's own API and the one that is like
 OpenAI's are below one root."""
-_THINK = {"none": False, "minimal": "low", "xhigh": "high", "max": "high"}
+_THINK = {"minimal": "low", "xhigh": "high", "max": "high"}
 """The SDK says ``bool | str``; the words are low, medium and high (docs.ollama.com/capabilities/
-thinking)."""
+thinking), of this model alone: others are refused with them by servers of 2025 and 2026 ("think
+value "medium" is not supported for this model", ollama/ollama#12561), and with true by none."""
+_HAS_WORDS = "gpt-oss"
 
 
 def encode(request: ChatRequest, target: Target, dialect: str, dropped: list[str]) -> Outgoing:
@@ -64,7 +66,7 @@ def encode(request: ChatRequest, target: Target, dialect: str, dropped: list[str
         given.pop("tools", None)
     fields = {"model": target.model, "stream": request.stream}
     given, fates = at_provider(given, FATES, target.quirks, losses)
-    fields |= said(given, fates, losses, dialect=dialect, convert=_converts(losses))
+    fields |= said(given, fates, losses, dialect=dialect, convert=_converts(losses, target.model))
     add_extras(fields, request, target, merged=("options",))
     messages = Messages(dialect, target.origin)
     fields["messages"] = one_by_one(request.messages, messages.translate, losses)
@@ -73,9 +75,9 @@ def encode(request: ChatRequest, target: Target, dialect: str, dropped: list[str
     return Outgoing(address(root, _PATH), fields, {"accept": accept})
 
 
-def _converts(losses: Losses) -> dict[str, Callable[[Json], Mapping[str, Json]]]:
+def _converts(losses: Losses, model: str) -> dict[str, Callable[[Json], Mapping[str, Json]]]:
     return {
-        "reasoning_effort": _think,
+        "reasoning_effort": lambda value: _think(value, model),
         "response_format": lambda value: _format(value, losses),
         "stop": lambda value: {"options.stop": stops(value)},
         "stream_options": lambda value: usage_only(value, losses),
@@ -85,9 +87,11 @@ def _converts(losses: Losses) -> dict[str, Callable[[Json], Mapping[str, Json]]]
     }
 
 
-def _think(effort: Json) -> dict[str, Json]:
+def _think(effort: Json, model: str) -> dict[str, Json]:
     effort = effort_of(effort)
-    return {"think": _THINK.get(effort, effort)}
+    if effort == "none":
+        return {"think": False}
+    return {"think": _THINK.get(effort, effort) if _HAS_WORDS in model.lower() else True}
 
 
 def _format(value: Json, losses: Losses) -> dict[str, Json]:
