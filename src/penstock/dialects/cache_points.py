@@ -16,11 +16,12 @@ from penstock.dialects.turns import END, NEXT, Steps, driven, driven_async, repl
 from penstock.fields import Raw
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Mapping
 
+    from penstock.dialects.places import Losses
     from penstock.request import CachePoints, ChatRequest
 
-__all__ = ["cached"]
+__all__ = ["cached", "unmarked"]
 
 # JSON of the OpenAI shape, as the caller gives it.
 Json: TypeAlias = Any
@@ -29,6 +30,19 @@ _SYSTEM = ("system", "developer")
 _KEY = "cache_control"
 _SHORT = 32
 """Messages of a list that is marked at once."""
+
+
+def unmarked(tool: Mapping[str, Json], path: str, losses: Losses) -> dict[str, Json]:
+    """Return a tool for a vendor that has no ``cache_control``, which is reported.
+
+    Args:
+        tool: A tool of the OpenAI shape.
+        path: Where it stands.
+        losses: Told of the mark.
+    """
+    if tool.get(_KEY):
+        losses.drop(f"{path}.{_KEY}", "nothing is marked for a cache here")
+    return {name: value for name, value in tool.items() if name != _KEY}
 
 
 def cached(request: ChatRequest) -> ChatRequest:

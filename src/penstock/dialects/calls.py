@@ -15,7 +15,7 @@ from penstock.fields import Raw
 if TYPE_CHECKING:
     from penstock.dialects.places import Place
 
-__all__ = ["Called", "called_id", "calls_of", "object_in", "object_of"]
+__all__ = ["Called", "called_id", "calls_of", "object_in", "object_of", "unmarked_calls"]
 
 # JSON of the OpenAI shape, as the caller gives it.
 Json: TypeAlias = Any
@@ -54,6 +54,19 @@ def calls_of(message: Mapping[str, Json], place: Place) -> list[Called]:
         shaped = {"id": called_id(legacy), "function": legacy}
         found.append(_called(shaped, place, "function_call"))
     return found
+
+
+def unmarked_calls(message: Mapping[str, Json], place: Place) -> list[Called]:
+    """Return the calls of `message` for a vendor that has no ``cache_control``, and report those.
+
+    Raises:
+        EncodeError: One is no call.
+    """
+    calls = calls_of(message, place)
+    for index, call in enumerate(calls):
+        if call.more.pop("cache_control", None):
+            place.drop(f"tool_calls[{index}].cache_control")
+    return calls
 
 
 def called_id(function: Json) -> str:

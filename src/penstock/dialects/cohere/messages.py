@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.dialects.blocks import pieces
-from penstock.dialects.calls import Called, called_id, calls_of
+from penstock.dialects.calls import Called, called_id, unmarked_calls
 from penstock.dialects.parts import address_of, parts_of, text_of
 from penstock.dialects.state import KEY, state_of
 
@@ -77,7 +77,7 @@ class Messages:
     def _answer(self, message: dict[str, Json], place: Place, wire: dict[str, Json]) -> None:
         """Say what the model said: as the blocks that it came in, where they still fit."""
         state = state_of(message, place, dialect=self._dialect, origin=self._origin)
-        calls = calls_of(message, place)
+        calls = unmarked_calls(message, place)
         thought = state.get("reasoning_content") or message.get("reasoning_content")
         thought = thought if isinstance(thought, str) else ""
         content = message.get("content")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from penstock.dialects.cache_points import unmarked
 from penstock.dialects.schema_subset import Subset
 from penstock.dialects.schemas import rewritten
 from penstock.errors import EncodeError
@@ -115,7 +116,7 @@ def tools(given: Json, losses: Losses, *, only: str = "") -> dict[str, Json]:
         schema = function.setdefault("parameters", _EMPTY)
         if strict and schema is not None:
             function["parameters"] = rewritten(schema, SUBSET, losses.drop, path)
-        kept.append({**tool, "function": function})
+        kept.append({**unmarked(tool, path.partition(".")[0], losses), "function": function})
     if not kept:
         return {}
     return {"tools": kept, "strict_tools": True} if strict else {"tools": kept}

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from re import compile as pattern
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from penstock.dialects.cache_points import unmarked
 from penstock.dialects.modern import asked_call
 from penstock.dialects.schema_subset import Subset
 from penstock.dialects.schemas import rewritten
@@ -103,6 +104,7 @@ class Tools:
     def _add(self, tool: Json, path: str) -> None:
         if not isinstance(tool, Mapping) or not isinstance(tool.get("type"), str):
             raise EncodeError(f"{path}: a tool is a mapping with a type", param=path)
+        tool = unmarked(tool, path, self._losses)
         kind = tool["type"]
         if kind == "function":
             self._functions.append(self._declared(tool.get("function"), f"{path}.function"))

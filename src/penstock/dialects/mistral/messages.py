@@ -12,7 +12,7 @@ from re import compile as pattern
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.dialects.blocks import pieces
-from penstock.dialects.calls import Called, called_id, calls_of
+from penstock.dialects.calls import Called, called_id, unmarked_calls
 from penstock.dialects.ids import valid_id
 from penstock.dialects.parts import address_of, parts_of, text_of
 from penstock.dialects.state import KEY, state_of
@@ -71,7 +71,7 @@ class Messages:
         state = state_of(message, place, dialect=self._dialect, origin=self._origin)
         wire["content"] = self._content(message, state, place, role)
         if role == "assistant":
-            calls = calls_of(message, place)
+            calls = unmarked_calls(message, place)
             if calls:
                 wire["tool_calls"] = [_wired(call) for call in calls]
         elif role == "tool":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from penstock.dialects.cache_points import unmarked
 from penstock.dialects.extras import add_extras
 from penstock.dialects.fates import at_provider, said
 from penstock.dialects.mistral.messages import Messages
@@ -123,7 +124,7 @@ def _tools(tools: Json, losses: Losses) -> dict[str, Json]:
             function = {"parameters": _EMPTY, **function}
             path = f"tools[{index}].function.parameters"
             function["parameters"] = _parameters(function, path, losses)
-            kept.append({**tool, "function": function})
+            kept.append({**unmarked(tool, f"tools[{index}]", losses), "function": function})
         elif isinstance(tool, Mapping) and tool.get("type") not in (None, "custom", "function"):
             kept.append(tool)  # document_library, image_generation, connector
         else:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from penstock.dialects.calls import Called, called_id, calls_of, object_of
+from penstock.dialects.calls import Called, called_id, object_of, unmarked_calls
 from penstock.dialects.pairing import is_made
 from penstock.dialects.parts import address_of, data_of, parts_of, text_of
 from penstock.dialects.state import KEY, state_of
@@ -89,7 +89,7 @@ class Messages:
         return state.get("reasoning_content") or message.get("reasoning_content")
 
     def _call(self, message: dict[str, Json], place: Place, wire: dict[str, Json]) -> None:
-        calls = calls_of(message, place)
+        calls = unmarked_calls(message, place)
         if not calls:
             return
         self._names = {call.id: call.name for call in calls}

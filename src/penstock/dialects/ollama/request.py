@@ -7,6 +7,7 @@ from dataclasses import replace
 from re import compile as pattern
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from penstock.dialects.cache_points import unmarked
 from penstock.dialects.extras import add_extras
 from penstock.dialects.fates import at_provider, said
 from penstock.dialects.llama_grammar import GRAMMAR
@@ -132,5 +133,5 @@ def _tools(tools: Json, losses: Losses) -> dict[str, Json]:
             path = f"tools[{index}].function.parameters"
             schema = rewritten(function["parameters"], TOOL, losses.drop, path)
             function = {**function, "parameters": schema}
-        kept.append({**tool, "function": function})
+        kept.append({**unmarked(tool, f"tools[{index}]", losses), "function": function})
     return {"tools": kept} if kept else {}
