@@ -176,6 +176,20 @@ def test_goodput_is_of_all_requests() -> None:
     assert goodput.ratio_ci[0] < 0.5 < goodput.ratio_ci[1]
 
 
+def test_an_empty_answer_is_counted_and_not_good() -> None:
+    """It would keep every bound on the first token; and there is nothing to count in it."""
+    nothing: dict[str, Any] = {"ttft": None, "ttfot": None, "tpot": None, "output_tokens": None}
+    collector = Collector({"ttft": 1.0})
+    collector.take(record(0), [0.5] * 3, 4)
+    collector.take(record(1, chunks=0, e2e=0.01, **nothing), [], 0)
+    summary = collector.summary(peak=1)
+
+    assert (2, 1) == (summary.succeeded, summary.empty)
+    assert summary.goodput is not None
+    assert 1 == summary.goodput.good
+    assert (4, 0) == (summary.tokens.output, summary.tokens.uncounted)
+
+
 def test_waiting_to_be_sent_is_measured() -> None:
     """What was due at 1 and sent at 3 was two seconds late."""
     assert 2.0 == summed(record(1, started=3.0)).metrics["start_delay"].max

@@ -156,3 +156,31 @@ def test_a_report_can_be_written_later(tmp_path: Path) -> None:
 
     assert 0 == main(["report", str(RUN), str(page)])
     assert page.read_text("utf-8").startswith("<!doctype html>")
+
+
+def of_few(run: Result, answers: int) -> Result:
+    """The run's first load with so many answers."""
+    point = run.points[0]
+    summary = msgspec.structs.replace(point.summary, succeeded=answers)
+    return msgspec.structs.replace(run, points=(msgspec.structs.replace(point, summary=summary),))
+
+
+@pytest.mark.parametrize(("answers", "verdict"), [(1, None), (9, None), (10, "worse")])
+def test_a_few_answers_are_called_neither_better_nor_worse(
+    run: Result, answers: int, verdict: str | None
+) -> None:
+    """An interval of one answer has no width: every difference would be more than chance."""
+    found = compare(of_few(run, answers), slower(of_few(run, 100), 2.0))
+
+    assert {verdict} == verdicts(found, "ttft")
+    assert (verdict is None) == any("fewer than 10 answers" in each for each in found.warnings)
+
+
+def test_a_load_that_is_run_twice_is_compared_twice(run: Result) -> None:
+    """The first with the first, the second with the second."""
+    once = run.points[0]
+    twice = msgspec.structs.replace(run, points=(once, once))
+    found = compare(twice, slower(twice, 2.0))
+
+    assert 2 == len(found.points)
+    assert found.points[1].load == f"{found.points[0].load} (run 2)"

@@ -6,14 +6,16 @@ import os
 import pty
 import re
 import subprocess
+import termios
 
 import rich  # noqa: F401  # what a bare installation leaves out, and this module with it
 from tests.cli.test_bench import COMMAND, environment
 
 
-def on_a_terminal(*arguments: str) -> str:
+def on_a_terminal(*arguments: str, columns: int = 80) -> str:
     """Run the bench with a terminal as stderr; return what was drawn there."""
     shown, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, columns))
     command = [*COMMAND, "-m", "sim/text?tokens=2&ttft=0.1", "-n", "20", *arguments]
     drawn = b""
     with subprocess.Popen(
@@ -37,8 +39,9 @@ def test_a_table_is_drawn_while_it_runs() -> None:
     """With the load, what was answered, and latencies; the cursor is there again at the end."""
     drawn = on_a_terminal()
 
-    for words in ("1 user", "of 20 answered", "TTFT p50", "requests/s", "━━━"):
+    for words in ("1 user", "of 20", "TTFT p50", "requests/s", "━━━"):
         assert words in drawn
+    assert "…" not in drawn
     assert drawn.rstrip().endswith(("\x1b[?25h", "\x1b[2K"))
 
 
@@ -50,3 +53,12 @@ def test_a_line_is_enough_where_asked() -> None:
     assert "of 20 answered" in drawn
     assert "\x1b[" not in drawn
     assert drawn.endswith("\r")
+
+
+def test_a_narrow_terminal_has_a_line_that_is_not_wrapped() -> None:
+    """What is wrapped cannot be written over: each would leave a line behind."""
+    drawn = on_a_terminal(columns=40)
+
+    assert "\rpenstock: " in drawn
+    assert "\n" not in drawn
+    assert max(map(len, drawn.split("\r"))) < 40

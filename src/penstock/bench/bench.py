@@ -151,5 +151,10 @@ class Bench:
             )
         if self._client.locate(self.settings.model).provider == "sim":
             yield "the simulator ran in this process and took CPU from the client"
+        if empty := sum(each.empty for each in summaries):
+            yield (
+                f"{empty} answers were empty: they are among the answered and in E2E, and keep no "
+                "bound of the goodput"
+            )
         if any(not each.succeeded for each in summaries):
             yield "no request of a load was answered: there is nothing to report of it"

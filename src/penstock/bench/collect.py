@@ -34,12 +34,13 @@ _UNITS: dict[str, Unit] = {
 def keeps(record: RequestRecord, bounds: Mapping[str, float]) -> bool | None:
     """Tell whether `record` keeps all `bounds`, in seconds; None where there are none.
 
-    A failed request keeps none. A figure that a whole answer does not have (the time per token of
-    a single one, the first output of a tool call) breaks no bound.
+    A failed request keeps none, and neither does an answer in which nothing was said: it would be
+    the fastest of all. A figure that a whole answer does not have (the time per token of a single
+    one, the first output of a tool call) breaks no bound.
     """
     if not bounds:
         return None
-    if record.error is not None:
+    if record.error is not None or not record.chunks:
         return False
     found = {name: getattr(record, name) for name in bounds}
     return all(value is None or value <= bounds[name] for name, value in found.items())
@@ -66,7 +67,7 @@ class Collector:
         self.errors: Counter[str] = Counter()
         """Failed requests by kind."""
         self._messages: dict[str, str] = {}
-        self._good = self._retries = self._fallbacks = 0
+        self._good = self._retries = self._fallbacks = self._empty = 0
         self._sums: Counter[str] = Counter()
         self._reported: Counter[str] = Counter()
         self._cache = [0, 0]
@@ -102,6 +103,7 @@ class Collector:
             self._messages.setdefault(record.error, record.message)
             return
         self.succeeded += 1
+        self._empty += not record.chunks
         self._answered(record)
         self._count(record, streamed)
         if gaps and streamed > 1:
@@ -133,6 +135,7 @@ class Collector:
             finish_reasons=dict(self._reasons.most_common()),
             retries=self._retries,
             fallbacks=self._fallbacks,
+            empty=self._empty,
             deployments=dict(self._deployments.most_common()),
             goodput=self._goodput(total, per_second),
             cost=self._costs(),
@@ -158,7 +161,7 @@ class Collector:
         for name in ("input_tokens", "output_tokens"):
             if (tokens := getattr(record, name)) is not None:
                 self._samples[name].add(float(tokens))
-        if record.output_tokens is None:
+        if record.output_tokens is None and record.chunks:
             self._sums["uncounted"] += 1
         self.output_tokens += streamed if record.output_tokens is None else record.output_tokens
         if record.cached_tokens is not None and record.input_tokens:

@@ -3,15 +3,19 @@
 Loads are paired by what they are, not by their place. A figure with two intervals differs where the
 difference is larger than the two half-widths in quadrature, which is the 95 % interval of the
 difference of two independent estimates (of normal ones exactly; a bootstrap interval's half-width
-towards the other estimate is taken). Throughputs and counts have no interval and get no verdict.
+towards the other estimate is taken). Throughputs and counts have no interval and get no verdict,
+and neither has what fewer than `ENOUGH` answers say: a bootstrap draws only from the values that it
+has, so that of three answers its interval misses one time in five, and of one it has no width.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from penstock.bench.text import described, milliseconds
 
@@ -20,7 +24,10 @@ if TYPE_CHECKING:
 
     from penstock.bench.results import Metric, Point, Result, Settings, Summary
 
-__all__ = ["Change", "Comparison", "PointComparison", "compare", "compared_lines"]
+__all__ = ["ENOUGH", "Change", "Comparison", "PointComparison", "compare", "compared_lines"]
+
+ENOUGH = 10
+"""Answers of each run, from which on a difference is called better or worse."""
 
 Verdict = Literal["better", "worse", "same"]
 
@@ -51,7 +58,7 @@ class Change(Struct, frozen=True, kw_only=True):
     before: float
     after: float
     verdict: Verdict | None
-    """None where the figure has no interval to judge by."""
+    """None where the figure has no interval to judge by, or too few answers gave it."""
 
     @property
     def ratio(self) -> float | None:
@@ -73,7 +80,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
     points: tuple[PointComparison, ...]
     warnings: tuple[str, ...]
     """Why the two may not be comparable: other settings, other machines, loads that only one has,
-    and runs in which the client was the limit."""
+    too few answers, and runs in which the client was the limit."""
 
     def worse(self, least: float = 0.0) -> list[Change]:
         """Return what is worse by more than chance and by at least the share `least`."""
@@ -87,8 +94,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
 
 def compare(before: Result, after: Result) -> Comparison:
     """Return what `after` has otherwise than `before`."""
-    left = {described(point.load): point for point in before.points}
-    right = {described(point.load): point for point in after.points}
+    left, right = _named(before), _named(after)
     return Comparison(
         points=tuple(
             PointComparison(load=name, changes=tuple(_changes(left[name], right[name])))
@@ -109,8 +115,20 @@ def compared_lines(comparison: Comparison) -> Iterator[str]:
             yield f"  {change.name:20}{_shown(change)}"
 
 
+def _named(result: Result) -> dict[str, Point]:
+    """Return the loads by what they are; one that is run again is told by which time it is."""
+    named: dict[str, Point] = {}
+    times: Counter[str] = Counter()
+    for point in result.points:
+        name = described(point.load)
+        times[name] += 1
+        named[name if times[name] == 1 else f"{name} (run {times[name]})"] = point
+    return named
+
+
 def _changes(before: Point, after: Point) -> Iterator[Change]:
     yield from _rates(before.summary, after.summary)
+    judged = not (_few(before) or _few(after))
     for name in _METRICS:
         first, second = before.summary.metrics.get(name), after.summary.metrics.get(name)
         if first is None or second is None:
@@ -118,7 +136,7 @@ def _changes(before: Point, after: Point) -> Iterator[Change]:
         for mark in _MARKS:
             change = _change(f"{name} {mark}", _figure(first, mark), _figure(second, mark))
             if change is not None:
-                yield change
+                yield change if judged else replace(change, verdict=None)
 
 
 def _rates(before: Summary, after: Summary) -> Iterator[Change]:
@@ -131,6 +149,10 @@ def _rates(before: Summary, after: Summary) -> Iterator[Change]:
         rows.append(("good", "%", 100 * before.goodput.ratio, 100 * after.goodput.ratio))
     for name, unit, first, second in rows:
         yield Change(name=name, unit=unit, before=first, after=second, verdict=None)
+
+
+def _few(point: Point) -> bool:
+    return point.summary.succeeded < ENOUGH
 
 
 def _failed(summary: Summary) -> float:
@@ -177,6 +199,11 @@ def _warnings(
     for result, which in ((before, "first"), (after, "second")):
         if limited := [described(p.load) for p in result.points if p.health.limited]:
             yield f"the client was the limit in the {which} run: {', '.join(limited)}"
+        if few := [described(p.load) for p in result.points if _few(p)]:
+            yield (
+                f"fewer than {ENOUGH} answers in the {which} run say nothing of chance: "
+                f"{', '.join(few)}"
+            )
         if result.interrupted:
             yield f"the {which} run was interrupted"
 

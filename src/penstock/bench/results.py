@@ -312,6 +312,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     """Tries after the first, in all."""
     fallbacks: int
     """Requests that went to a further deployment."""
+    empty: int = 0
+    """Whole answers in which nothing was said; they keep no bound."""
     deployments: dict[str, int]
     """Whole answers by who gave them."""
     goodput: Goodput | None = None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from contextlib import suppress
+from functools import partial
 from statistics import median
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
@@ -13,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from penstock.bench.text import described, milliseconds
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from penstock.bench import Bench, Result
     from penstock.bench.run import Run
 
@@ -22,6 +26,9 @@ __all__ = ["watched"]
 _REFRESH = 0.5
 _SELDOM = 10.0
 _BAR = 60
+# What the table needs for its figures; in fewer columns they would be cut off.
+_NARROW = 70
+_USUAL = 80
 
 
 class _View(Protocol):
@@ -67,10 +74,17 @@ async def _show(view: _View, bench: Bench) -> None:
 
 
 def _view(*, plain: bool) -> _View:
-    if not plain and sys.stderr.isatty():
+    if not plain and sys.stderr.isatty() and _columns() >= _NARROW:
         with suppress(ModuleNotFoundError):
             return _Table()
     return _Lines()
+
+
+def _columns() -> int:
+    """Return how wide the terminal is at stderr; stdout may be a pipe."""
+    with suppress(OSError):
+        return os.get_terminal_size(sys.stderr.fileno()).columns or _USUAL
+    return _USUAL
 
 
 class _Lines:
@@ -87,8 +101,9 @@ class _Lines:
             return
         self._next = monotonic() + _SELDOM
         share = "" if run.progress is None else f"{run.progress:.0%} "
-        line = f"penstock: {share}{', '.join(filter(None, _cells(run).values()))}"
+        line = f"penstock: {share}{', '.join(_words(run))}"
         if self._over:
+            line = line[: _columns() - 1]  # what is wrapped cannot be written over
             sys.stderr.write(f"\r{line:<{self._width}}")
             self._width = len(line)
         else:
@@ -108,12 +123,13 @@ class _Table:
     """
 
     def __init__(self) -> None:
+        from rich.box import SIMPLE_HEAD
         from rich.console import Console, Group
         from rich.live import Live
         from rich.progress_bar import ProgressBar
         from rich.table import Table
 
-        self._make, self._bar, self._group = Table, ProgressBar, Group
+        self._make, self._bar, self._group = partial(Table, box=SIMPLE_HEAD), ProgressBar, Group
         self._live = Live(
             console=Console(stderr=True), auto_refresh=False, transient=True, screen=False
         )
@@ -147,14 +163,25 @@ def _cells(run: Run) -> dict[str, str]:
         answered += f" of {run.limit}"
     cells = {
         "load": described(run.load),
-        "answered": f"{answered} answered",
-        "failed": f"{collector.failed} failed",
-        "under way": f"{run.active} under way",
-        "requests/s": f"{collector.succeeded / elapsed:.1f}/s",
-        "tokens/s": f"{collector.output_tokens / elapsed:,.0f} tokens/s",
+        "answered": answered,
+        "failed": f"{collector.failed}",
+        "under way": f"{run.active}",
+        "requests/s": f"{collector.succeeded / elapsed:.1f}",
+        "tokens/s": f"{collector.output_tokens / elapsed:,.0f}",
     }
     for name, heading in (("ttft", "TTFT"), ("tpot", "TPOT")):
         found = [value for each in run.recent if (value := getattr(each, name)) is not None]
-        cells[f"{heading} p50"] = f"{heading} {milliseconds(median(found))} ms" if found else ""
+        cells[f"{heading} p50"] = f"{milliseconds(median(found))} ms" if found else ""
     cells["time"] = f"{elapsed:.0f} s"
     return cells
+
+
+def _words(run: Run) -> Iterator[str]:
+    """Yield the same as one sentence has it."""
+    for heading, cell in _cells(run).items():
+        if not cell or heading in ("load", "time"):
+            yield from filter(None, [cell])
+        elif heading.endswith("p50"):
+            yield f"{heading} {cell}"
+        else:
+            yield f"{cell} {heading}"
