@@ -383,3 +383,29 @@ def test_a_deployment_says_its_own_dialect() -> None:
 
     assert "openai_chat" == said.deployment.dialect
     assert "openai_responses" == unsaid.resolve("openai/mine").deployment.dialect
+
+
+@pytest.mark.parametrize(
+    ("model", "region"),
+    [
+        ("arn:aws:bedrock:us-west-2:123456789012:application-inference-profile/a1", "us-west-2"),
+        ("arn:aws-us-gov:bedrock:us-gov-west-1:1:inference-profile/x", "us-gov-west-1"),
+        ("arn:aws:sagemaker:ap-southeast-2:123456789012:endpoint/mine", "ap-southeast-2"),
+        ("arn:aws:bedrock:evil.example/:1:inference-profile/x", "eu-central-1"),
+        ("eu.amazon.nova-lite-v1:0", "eu-central-1"),
+    ],
+)
+@pytest.mark.parametrize(
+    "deployed", [{}, {"bedrock/*": Deployment(api_key="k")}], ids=["", "whole"]
+)
+def test_an_arn_says_its_region(
+    model: str, region: str, deployed: dict[str, Deployment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AWS finds it in no other, whichever the environment has; a deployment's comes over it."""
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    found = Resolver(deployed).resolve(f"bedrock/{model}")
+    own = Deployment(region="us-east-2", model=model)
+
+    assert (model, region) == (found.model, found.deployment.region)
+    assert f"https://bedrock-runtime.{region}.amazonaws.com" == found.deployment.base_url
+    assert "us-east-2" == Resolver({"bedrock/m": own}).resolve("bedrock/m").deployment.region

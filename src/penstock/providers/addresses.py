@@ -22,6 +22,8 @@ __all__ = ["Located", "located", "row_at", "variable"]
 _OPEN = re.compile(r"\{(\w+)\}")
 # A name of one's own in a host or a path: nothing that would lead the key to another origin.
 _SAFE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._:-]*[A-Za-z0-9])?")
+# arn:aws:bedrock:us-west-2:123456789012:inference-profile/us.amazon.nova-pro-v1:0
+_ARN = re.compile(r"arn:aws[a-z-]*:(?:bedrock|sagemaker):([a-z]{2}(?:-[a-z]+)+-[0-9]+):")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -38,7 +40,8 @@ class Located:
     api_version: str | None = None
     """The version of the API, where there is one."""
     said_by: Mapping[str, str] = field(default_factory=dict)
-    """For each name, who said it: ``$VARIABLE``, ``deployment`` or ``catalogue``."""
+    """For each name, who said it: ``$VARIABLE``, ``deployment``, ``model`` or
+    ``catalogue``."""
 
 
 def variable(names: Iterable[str]) -> str | None:
@@ -46,19 +49,23 @@ def variable(names: Iterable[str]) -> str | None:
     return next((name for name in names if environ.get(name)), None)
 
 
-def located(row: ProviderRow, given: Mapping[str, str | None] | None = None) -> Located:
+def located(
+    row: ProviderRow, given: Mapping[str, str | None] | None = None, *, model: str = ""
+) -> Located:
     """Return where `row` is for this user.
 
     Args:
         row: The provider, as it is for the dialect that is spoken.
         given: What a deployment says of ``region``, ``project`` and ``api_version``; it comes over
             the environment, which comes over the catalogue.
+        model: What is served: an ARN names its region, and AWS finds it in no other; that comes
+            over the environment, too.
 
     Raises:
         ConfigurationError: The address leaves something open that nobody says.
     """
     said_by: dict[str, str] = {}
-    values = _values(row, given or {}, said_by)
+    values = _values(row, given or {}, said_by, model)
     template, said_by["base_url"] = row.base_url, "catalogue"
     moved = variable((*row.base_url_env, *row.host_env))
     if moved is not None:
@@ -76,8 +83,10 @@ def located(row: ProviderRow, given: Mapping[str, str | None] | None = None) -> 
 
 
 def _values(
-    row: ProviderRow, given: Mapping[str, str | None], said_by: dict[str, str]
+    row: ProviderRow, given: Mapping[str, str | None], said_by: dict[str, str], model: str
 ) -> dict[str, str]:
+    arn = _ARN.match(model) if "{region}" in row.base_url else None
+    of_model = {"region": arn[1] if arn else None}
     defaults = {"region": row.region, "api_version": row.api_version}
     variables = {"api_version": row.version_env, **row.variables}
     values = {}
@@ -85,6 +94,7 @@ def _values(
         found = variable(variables.get(name, ()))
         for value, source in (
             (given.get(name), "deployment"),
+            (of_model.get(name), "model"),
             (environ[found] if found else None, f"${found}"),
             (defaults.get(name), "catalogue"),
         ):

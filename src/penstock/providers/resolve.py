@@ -227,6 +227,7 @@ class Resolver:
                 "project": deployment.project,
                 "api_version": deployment.api_version,
             },
+            model=wire,
         )
         whole = replace(
             deployment,
@@ -340,7 +341,7 @@ class Resolver:
                 model=name,
             )
         row = row.serving(model)
-        place = located(row)
+        place = located(row, model=model)
         deployment = Deployment(
             place.base_url,
             self._key_of(row, secret),
