@@ -110,6 +110,10 @@ class Tools:
             self._functions.append(self._declared(tool.get("function"), f"{path}.function"))
         elif kind == "custom" and "custom" in tool:  # OpenAI's, of free text
             self._losses.drop(path, "there are no tools of free text")
+        elif kind.startswith("web_search"):  # OpenAI's (`WebSearchTool` of Responses), and previews
+            for name in tool.keys() - {"type"}:
+                self._losses.drop(f"{path}.{name}", "the search has no such setting")
+            self._tools.append({"googleSearch": {}})
         else:  # Gemini's own: {"type": "google_search"}, with its settings under that name
             name = _NAME.sub(lambda found: found[1].upper(), kind)
             settings = tool.get(kind, tool.get(name, {}))
