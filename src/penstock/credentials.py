@@ -6,17 +6,20 @@ import re
 from collections.abc import Iterable, Mapping
 from os import environ
 
-__all__ = ["Address", "Headers", "is_credential"]
+from penstock.errors import MissingCredentialsError
+
+__all__ = ["Address", "Headers", "is_credential", "refuse_lost"]
 
 # An idempotency key is no secret, and an author is no authorization.
 _CREDENTIAL = re.compile(
-    r".*(auth(?!ors?\b)|api-?key|(?<!idempotency)-key\b|^key\b|token|secret|passw|cookie|credential"
+    r".*(auth(?!ors?\b)|api[-_]?key|(?<!idempotency)[-_]key\b|^key\b|token|secret|passw|cookie"
+    r"|credential"
     r"|signature|jwt).*"
 )
 
 
 def is_credential(name: str) -> bool:
-    """Return whether a header of that name holds what lets its bearer in."""
+    """Return whether a header, or a variable, of that name holds what lets its bearer in."""
     return _CREDENTIAL.fullmatch(name.lower()) is not None
 
 
@@ -65,6 +68,19 @@ class Headers(dict[str, str]):
         shown = {name: value for name, value in self.items() if not is_credential(name)}
         held = {name: _variable(self[name]) for name in self if name not in shown}
         return _restored, (shown, held, self.lost)
+
+
+def refuse_lost(fields: Mapping[str, str], where: str) -> None:
+    """Refuse headers or variables whose credentials are in another process.
+
+    Raises:
+        MissingCredentialsError: A pickle left one out.
+    """
+    if isinstance(fields, Headers) and fields.lost:
+        raise MissingCredentialsError(
+            f"{where} had the value of {fields.lost[0]!r} in the program, and a pickle takes no "
+            "credential along: put it in a variable of the environment, in both processes"
+        )
 
 
 def _variable(value: str) -> str | None:

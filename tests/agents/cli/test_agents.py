@@ -6,6 +6,7 @@ import asyncio
 import json
 import pickle
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from penstock.errors import (
     ConversationError,
     DeadlineError,
     InvalidRequestError,
+    MissingCredentialsError,
     OutputTruncatedError,
     RateLimitError,
     ServerError,
@@ -567,9 +569,45 @@ def test_options_are_checked() -> None:
 
 def test_agents_pickle(standin: StandIn) -> None:
     """An agent travels as what it was told."""
-    agent = made(standin, "codex", servers=(ECHO,))
+    agent = made(standin, "codex", servers=(LOCAL,))
 
     assert agent.backend == pickle.loads(pickle.dumps(agent)).backend
+
+
+KEYS: list[dict[str, Any]] = [
+    {"servers": (ECHO,)},
+    {"servers": (replace(LOCAL, environment={"A": "1", "X_API_KEY": "tok-123456"}),)},
+    {"environment": {"A": "1", "OPENAI_API_KEY": "tok-123456"}},
+]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("options", KEYS, ids=["header", "server", "child"])
+async def test_fault_39_no_key_of_an_agent_travels(
+    standin: StandIn, options: dict[str, Any]
+) -> None:
+    """Its pickle has none, and the first turn elsewhere says which was left behind."""
+    if "environment" in options:
+        options = {"environment": standin.options()["environment"] | options["environment"]}
+    sent = pickle.dumps(made(standin, "codex", **options))
+    assert b"tok-123456" not in sent
+    async with pickle.loads(sent) as agent:
+        with pytest.raises(MissingCredentialsError, match="a pickle takes no credential along"):
+            await agent.run("go")
+
+
+@pytest.mark.asyncio
+async def test_a_key_that_a_variable_holds_is_found_again(
+    standin: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pickle has the variable's name, and the value there is the one that is used."""
+    monkeypatch.setenv("MY_TOKEN", "tok-123456")
+    given = standin.options()["environment"] | {"OPENAI_API_KEY": "tok-123456"}
+    sent = pickle.dumps(made(standin, "codex", environment=given))
+    monkeypatch.setenv("MY_TOKEN", "tok-of-elsewhere")
+
+    assert b"tok-123456" not in sent
+    assert "tok-of-elsewhere" == pickle.loads(sent).environment()["OPENAI_API_KEY"]
 
 
 @pytest.mark.asyncio

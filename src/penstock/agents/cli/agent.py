@@ -161,6 +161,7 @@ class Agent:
         state: dict[str, Json] | None = None,
     ) -> BatchStream[Chunk]:
         options = self.backend.options
+        options.check()
         turn = replace(turn, model=record.wire_model or None, system=turn.system or options.system)
         scratch = Scratch()
         timeouts = AGENT_TIMEOUTS.override(options.timeouts).override(request.timeouts)

@@ -16,6 +16,7 @@ from penstock.agents.cli.backend import Command
 from penstock.agents.cli.live import talking
 from penstock.agents.cli.options import AgentOptions
 from penstock.agents.cli.session import write_files
+from penstock.credentials import Headers, refuse_lost
 from penstock.dialects.agents.antigravity_steps import AntigravityStepsAnswer
 from penstock.dialects.agents.antigravity_talk import AntigravityTalk
 from penstock.errors import ConfigurationError, ConversationError, MissingExtraError
@@ -63,7 +64,7 @@ class AntigravitySDK:
     """Whether every tool runs unasked."""
     endpoint: str | None = None
     """The address of a model endpoint that speaks Gemini's API, instead of Google's."""
-    endpoint_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    endpoint_headers: Mapping[str, str] = field(default_factory=Headers, repr=False)
     """More headers for it."""
     add_directories: tuple[str, ...] = ()
     """More folders that it may work in."""
@@ -73,6 +74,7 @@ class AntigravitySDK:
     credentials: frozenset[str] = field(default=_VARIABLES, init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "endpoint_headers", Headers(self.endpoint_headers))
         if not self.options.keep_alive:
             raise ConfigurationError(
                 "Antigravity's SDK is kept alive: keep_alive=True, and max_idle=0 to end it after"
@@ -85,7 +87,9 @@ class AntigravitySDK:
 
         Raises:
             MissingExtraError: The package is not installed.
+            MissingCredentialsError: A pickle left a credential of the endpoint's out.
         """
+        refuse_lost(self.endpoint_headers, "AntigravitySDK.endpoint_headers")
         if self.options.program is None and not _installed():
             raise MissingExtraError(
                 "Antigravity's SDK needs its package: pip install 'penstock[antigravity]'"

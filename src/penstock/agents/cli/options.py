@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from penstock.agents.tools import Approve
+from penstock.credentials import Headers, refuse_lost
 from penstock.errors import ConfigurationError
 from penstock.limits import Limits, Timeouts
 
@@ -34,22 +35,34 @@ class Server:
     """Its name, letters, digits, ``-`` and ``_``; the agents call its tools by it."""
     url: str | None = None
     """The address of a streamable HTTP server."""
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """More headers for it."""
+    headers: Mapping[str, str] = field(default_factory=Headers, repr=False)
+    """More headers for it. A pickle takes no credential among them along, only the name of the
+    variable that holds it."""
     command: tuple[str, ...] = ()
     """The program and arguments of a stdio server."""
-    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """The variables of a stdio server."""
+    environment: Mapping[str, str] = field(default_factory=Headers, repr=False)
+    """The variables of a stdio server; as with `headers`, no credential travels."""
     allow: bool = True
     """Whether its tools run without being asked for; else each call is refused."""
     required: bool = True
     """Whether a turn without it is an error, where the agent can tell."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "headers", Headers(self.headers))
+        object.__setattr__(self, "environment", Headers(self.environment))
         if (self.url is None) == (not self.command):
             raise ConfigurationError(f"server {self.name!r} needs a url= or a command=, not both")
         if not self.name or not self.name.replace("-", "").replace("_", "").isalnum():
             raise ConfigurationError(f"{self.name!r} is no name for an MCP server", param="name")
+
+    def check(self) -> None:
+        """Refuse a server whose credentials are in another process.
+
+        Raises:
+            MissingCredentialsError: A pickle left one out.
+        """
+        refuse_lost(self.headers, f"MCP server {self.name}: headers")
+        refuse_lost(self.environment, f"MCP server {self.name}: environment")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +83,9 @@ class AgentOptions:
     """The MCP servers of this agent."""
     extra_args: tuple[str, ...] = ()
     """More arguments, before the prompt's place."""
-    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """More variables for the child, stronger than ours."""
+    environment: Mapping[str, str] = field(default_factory=Headers, repr=False)
+    """More variables for the child, stronger than ours. A pickle takes no key or token among them
+    along, only the name of the variable of ours that holds it."""
     home: str | None = None
     """A folder that stands for the user's home: configuration, credentials and sessions are there
     and nowhere else. None is the user's own."""
@@ -91,6 +105,7 @@ class AgentOptions:
     """Bounds in bytes."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "environment", Headers(self.environment))
         if self.approve is not None and not self.keep_alive:
             raise ConfigurationError(
                 "approve= needs keep_alive=True: a child that is asked once cannot ask back",
@@ -98,3 +113,13 @@ class AgentOptions:
             )
         if self.max_idle < 0:
             raise ConfigurationError("max_idle is a number of children", param="max_idle")
+
+    def check(self) -> None:
+        """Refuse options whose credentials are in another process.
+
+        Raises:
+            MissingCredentialsError: A pickle left one out.
+        """
+        refuse_lost(self.environment, "AgentOptions.environment")
+        for server in self.servers:
+            server.check()

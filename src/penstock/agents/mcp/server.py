@@ -8,8 +8,8 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from penstock.credentials import Headers
-from penstock.errors import ConfigurationError, MissingCredentialsError
+from penstock.credentials import Headers, refuse_lost
+from penstock.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -84,13 +84,8 @@ class MCPServer:
         Raises:
             MissingCredentialsError: A pickle left one out.
         """
-        for where, fields in (("header", self.headers), ("variable", self.env)):
-            if isinstance(fields, Headers) and fields.lost:
-                raise MissingCredentialsError(
-                    f"MCP server {self.name} had the value of {where} {fields.lost[0]!r} in the "
-                    "program, and a pickle takes no credential along: put it in a variable of the "
-                    "environment, too"
-                )
+        refuse_lost(self.headers, f"MCP server {self.name}: headers")
+        refuse_lost(self.env, f"MCP server {self.name}: env")
 
 
 def has_server(tool: object) -> bool:
