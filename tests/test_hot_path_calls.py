@@ -1,0 +1,138 @@
+"""What a chunk and a call cost, in calls and allocations: the same in every run and version.
+
+`test_hot_path` counts the instructions of one version. Here are the functions that penstock's own
+modules enter and the C functions that they call, by every dialect, and what a chunk that is kept
+leaves in memory. The bounds are at most a tenth above the most of CPython 3.11 to 3.13, so that a
+fifth more fails.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from types import FrameType
+
+import pytest
+from tests.road import Road
+
+import penstock
+from penstock.chunks import Chunk
+
+pytestmark = [
+    pytest.mark.asyncio,
+    pytest.mark.skipif(
+        sys.implementation.name != "cpython", reason="platform: only CPython counts its blocks"
+    ),
+    pytest.mark.skipif(
+        sys.getprofile() is not None, reason="platform: somebody else profiles this run"
+    ),
+]
+
+OURS = str(Path(penstock.__file__).parent)
+THEIRS = str(Path(OURS) / "simulator")
+
+MEASURED = {
+    "openai_chat": 3.01,
+    "anthropic_messages": 3.90,
+    "cohere": 6.83,
+    "mistral": 8.03,
+    "gemini": 8.86,
+    "openai_responses": 9.27,
+    "ollama": 9.56,
+    "bedrock_invoke": 13.64,
+    "bedrock_converse": 16.22,
+    "watsonx": 33.15,
+}
+"""Calls for each chunk of a dense stream, with three middleware."""
+A_CALL = 636
+"""Calls for one short question and its reply."""
+HEADROOM = 1.1
+
+
+async def calls(once: Callable[[], Awaitable[object]]) -> int:
+    """Return how many functions penstock's client enters, its own and in C, in one run."""
+    count = 0
+
+    def profile(frame: FrameType, event: str, _: object) -> None:
+        nonlocal count
+        name = frame.f_code.co_filename
+        if event in ("call", "c_call") and name.startswith(OURS) and not name.startswith(THEIRS):
+            count += 1
+
+    sys.setprofile(profile)
+    try:
+        await once()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def dense(road: Road, dialect: str) -> Callable[[], AsyncIterator[Chunk]]:
+    """Return what streams 4,000 tokens through three middleware."""
+    wide = road.deployment("text?tokens=4000", dialect=dialect)
+    client = road.client(
+        deployments={"d": wide}, middleware=[lambda chunk: chunk] * 3, transport="direct"
+    )
+
+    async def chunks() -> AsyncIterator[Chunk]:
+        async with client.stream("d", "hi") as stream:
+            async for chunk in stream:
+                yield chunk
+
+    return chunks
+
+
+@pytest.mark.parametrize("dialect", MEASURED)
+async def test_a_chunk_takes_few_calls(dialect: str, road: Road) -> None:
+    """From the bytes to the caller; the first stream, which loads and caches, is not counted."""
+    chunks = dense(road, dialect)
+    count = 0
+
+    async def once() -> None:
+        nonlocal count
+        count = 0
+        async for _ in chunks():
+            count += 1
+
+    await once()
+    each = await calls(once) / count
+
+    assert count > 4000
+    assert each < MEASURED[dialect] * HEADROOM
+
+
+async def test_a_short_call_takes_few_calls(road: Road) -> None:
+    """From the arguments to the reply, over a connection that is there."""
+    client = road.client("text?tokens=3", transport="direct")
+
+    async def once() -> None:
+        await client.chat(None, "hi")
+
+    await once()
+    await once()
+
+    assert await calls(once) < A_CALL * HEADROOM
+
+
+@pytest.mark.parametrize("dialect", ["openai_chat", "anthropic_messages", "bedrock_converse"])
+async def test_a_kept_chunk_is_two_blocks_and_none_of_the_collectors(
+    dialect: str, road: Road
+) -> None:
+    """Itself and its text; a chunk that the collector tracks would have it run ever again."""
+    chunks = dense(road, dialect)
+    kept: list[Chunk] = [chunk async for chunk in chunks()]
+    kept.clear()
+    gc.collect()
+    gc.disable()
+    try:
+        tracked, blocks = len(gc.get_objects()), sys.getallocatedblocks()
+        kept += [chunk async for chunk in chunks()]
+        gc.collect()
+        tracked, blocks = len(gc.get_objects()) - tracked, sys.getallocatedblocks() - blocks
+    finally:
+        gc.enable()
+
+    assert tracked / len(kept) < 0.1
+    assert 1.9 < blocks / len(kept) < 2 * HEADROOM
