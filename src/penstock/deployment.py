@@ -133,8 +133,7 @@ class Secret:
             key = next((environ[name] for name in self._variable if environ.get(name)), None)
         if key is None and self._variable and not self._optional:
             raise MissingCredentialsError(
-                f"{deployment} needs a key: set {' or '.join(self._variable)}, "
-                f"or pass api_key= in its Deployment",
+                f"{deployment} needs a key: export {' or '.join(self._variable)}, or pass api_key=",
                 deployment=deployment,
             )
         return key

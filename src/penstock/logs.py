@@ -23,6 +23,8 @@ __all__ = ["attempted", "closed", "from_environment", "opened"]
 _log = logging.getLogger("penstock.calls")
 
 _INDEX = re.compile(r"\[\d+\]")
+# Left out and told all the same: a tool loop's results say in words that they failed.
+_IN_WORDS = frozenset({"messages[].is_error"})
 # What was warned of in this process. Deployments' names may come from users: so many, and no more.
 _MOST_SAID = 1024
 _said: set[tuple[str, str]] = set()
@@ -116,7 +118,7 @@ def closed(outcome: Outcome) -> None:
 
 def _say_dropped(record: CallRecord, request: ChatRequest) -> None:
     """Warn once of each field that a deployment does not get, whatever its place in a list."""
-    fields = {_INDEX.sub("[]", path) for path in record.dropped}
+    fields = {_INDEX.sub("[]", path) for path in record.dropped} - _IN_WORDS
     for field in sorted(fields):
         if _first((record.deployment, field)):
             _log.warning("%s cannot say %s: it was left out", record.deployment, field)

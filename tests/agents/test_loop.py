@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -71,6 +73,22 @@ async def test_it_asks_calls_and_asks_again(dialect: str) -> None:
     assert (2, 2) == (run.result.steps, run.result.calls)
     assert run.usage is not None
     assert run.usage.output_tokens > run.result.reply.usage.output_tokens  # type: ignore[union-attr]
+
+
+async def test_a_denied_call_is_no_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """Where a dialect has no place for ``is_error`` the result's words say it, and no log."""
+    async with Simulator() as simulator:
+        there = ps.Deployment(base_url=f"{simulator.url}/v1", api_key="k", model="tools")
+        deny = Deny("not today")
+        async with ps.Client(deployments={"denied": there}) as client:
+            loop = ToolLoop(client, "denied", tools=[add], approve=lambda _: deny)
+            async with loop:
+                kinds = [event.type async for event in loop.run("go")]
+    sent = json.loads(simulator.requests[-1].body)["messages"]
+
+    assert "tool_result" in kinds
+    assert "this call was denied: not today" == sent[-1]["content"]
+    assert [] == [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
 
 
 @pytest.mark.parametrize(

@@ -77,8 +77,7 @@ class SigV4:
         region = target.region or _region_of(target.base_url) or chain.region
         if not region:
             raise ConfigurationError(
-                f"{target.deployment} has no region: pass region= in its Deployment, or set "
-                "AWS_REGION",
+                f"{target.deployment} has no region: pass region=, or set AWS_REGION",
                 deployment=target.deployment,
             )
         signer = Signer(held, service=_service_of(target.base_url), region=region)

@@ -72,7 +72,7 @@ class IbmIam:
         key = await self._key.reveal(target.deployment)
         if not key:
             raise MissingCredentialsError(
-                f"{target.deployment} needs an IBM Cloud API key: pass api_key= in its Deployment",
+                f"{target.deployment} needs an IBM Cloud API key: pass api_key=",
                 deployment=target.deployment,
             )
         tokens = self._reach.keyring.source(f"ibm:{self._url}", Tokens)

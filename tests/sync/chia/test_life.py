@@ -226,7 +226,8 @@ def test_a_preset_reads_its_own_variable(
     seen = stage.seen(shim(name)("echo"), "one", [])
 
     assert "AuthenticationError" == type(seen.result).__name__
-    assert OWN[name] in str(seen.result)
+    assert f"export {OWN[name]}" in str(seen.result)
+    assert "Deployment" not in str(seen.result)
     assert 0 == asked(seen)
 
 
