@@ -412,6 +412,7 @@ async def test_tls_is_served(tmp_path: Path) -> None:
 
 def test_the_thread_serves_blocking_clients() -> None:
     """Start, use, close; the thread is gone behind it."""
+    before = set(threading.enumerate())  # other modules of this process may have theirs
     with SimulatorThread() as simulator:
         reply = httpx.post(f"{simulator.url}/v1/chat/completions", json=BODY)
         simulator.idle()
@@ -420,7 +421,7 @@ def test_the_thread_serves_blocking_clients() -> None:
             simulator.connections.total,
             simulator.stats().requests,
         )
-    names = [thread.name for thread in threading.enumerate()]
+    names = [thread.name for thread in set(threading.enumerate()) - before]
 
     assert (200, ("complete", 1, 1)) == (reply.status_code, seen)
     assert "penstock-simulator" not in names

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from penstock.calls import CallOptions
     from penstock.deployment import Credential, Deployment, Secret
-    from penstock.interfaces import Middleware, Transport
+    from penstock.interfaces import Middleware, Provider, Transport
     from penstock.limits import Timeouts
     from penstock.mapping import MapResult
     from penstock.messages import Messages
@@ -76,6 +76,7 @@ class SyncClient:
         fallbacks: Mapping[str, Sequence[str]] | None = None,
         default_model: str | None = None,
         providers: Iterable[CustomProviderConfig] = (),
+        mounts: Mapping[str, Provider] | None = None,
         aliases: Mapping[str, str] | None = None,
         keys: Mapping[str, Credential | Secret] | None = None,
         timeouts: Timeouts | None = None,

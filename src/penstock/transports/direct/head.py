@@ -16,6 +16,13 @@ __all__ = ["head_of", "whole"]
 _METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
+class _Head(bytes):
+    """A head: frames that hold one must not show it, as the credential is in it."""
+
+    def __repr__(self) -> str:
+        return f"<a head of {len(self)} bytes>"
+
+
 def head_of(method: str, address: Address, headers: list[tuple[bytes, bytes]]) -> bytes:
     """Return a request's head, without the fields that frame its body and the end.
 
@@ -32,7 +39,7 @@ def head_of(method: str, address: Address, headers: list[tuple[bytes, bytes]]) -
     if b"accept-encoding" not in names:
         # Events must not wait in a peer's compressor.
         lines.append(b"Accept-Encoding: identity")
-    return b"\r\n".join((*lines, b""))
+    return _Head(b"\r\n".join((*lines, b"")))
 
 
 def whole(head: bytes, body: bytes | None) -> bytes:
