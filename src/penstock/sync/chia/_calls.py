@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial, wraps
@@ -166,7 +167,7 @@ class ChiaFunction:
 
 
 @dataclass(eq=False)
-class LLMCallBase:
+class LLMCallBase(ABC):
     """A model that answers a prompt, blocking: each backend is one of these.
 
     Errors that can be classified are raised: a limit, a wrong key, a bill and an invalid request at
@@ -229,6 +230,7 @@ class LLMCallBase:
         if held is not None:
             shared_portal().call(held.aclose)
 
+    @abstractmethod
     def prompt(self, user_message: str, tools: list[ChiaTool] | None = None) -> QueryResult:
         """Ask, and return the answer.
 
@@ -240,7 +242,6 @@ class LLMCallBase:
             ChiaError: It failed in a way that the module has a class for.
             UsageError: It could not be asked.
         """
-        raise NotImplementedError
 
     def client(self, arguments: dict[str, Any]) -> Client:
         """Return a client made from `arguments`: the last one, where they are the same."""
@@ -250,9 +251,9 @@ class LLMCallBase:
             shared_portal().hold(held, self)
         return held.client(arguments)
 
+    @abstractmethod
     def _turn(self, message: str, tools: Sequence[ChiaTool]) -> Turn:
         """Return a prompt that is yet to be asked."""
-        raise NotImplementedError
 
     def _more(self, said: Said, *, answered: bool) -> dict[str, Any]:
         """Return what the backend's result has beyond the others. Any: values of many types."""
