@@ -121,7 +121,7 @@ def test_a_local_server_is_found(simulator: SimulatorThread) -> None:
     ("arguments", "code", "message"),
     [
         (["-m", "nosuch/model", "hi"], 2, "no deployment, provider or model prefix fits"),
-        (["-m", "openai/gpt-5.4", "hi"], 3, "set OPENAI_API_KEY"),
+        (["-m", "openai/gpt-5.4", "hi"], 3, "export OPENAI_API_KEY"),
         (["-m", "sim/text?fault=invalid-key", "hi"], 3, "authentication"),
         (["-m", "sim/text?fault=reset@2", "hi"], 5, "truncated"),
         (["-m", "sim/text?fault=bad-request", "hi"], 1, "invalid_request"),

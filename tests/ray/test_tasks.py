@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -130,6 +129,7 @@ def full(kind: type[PenstockError]) -> PenstockError:
         retryable=not kind.retryable,
         committed=True,
     )
+    error.args = (error.message,)  # as each class's own leaves it; json's puts the place behind
     return error
 
 
@@ -150,8 +150,7 @@ def test_every_error_comes_back_as_it_was() -> None:
         assert type(error) is type(caught.value)
         back = vars(caught.value)
         assert str(error) == str(caught.value)
-        if not isinstance(error, json.JSONDecodeError):  # whose place comes behind its words
-            assert error.args == caught.value.args
+        assert error.args == caught.value.args
         assert {} == {n: (v, back.get(n)) for n, v in vars(error).items() if v != back.get(n)}
         with pytest.raises(type(error), match="it went wrong"):
             ray.get(ref)  # what a program does that knows nothing of `get`

@@ -405,17 +405,20 @@ def test_a_frame_is_botocores(headers: dict[str, str], payload: bytes) -> None:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
-    "model",
+    ("model", "region"),
     [
-        "sim/text?tokens=2",
-        "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-sonnet-4-6",
+        ("sim/text?tokens=2", "eu-central-1"),
+        (
+            "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-sonnet-4-6",
+            "us-east-1",
+        ),
     ],
 )
 @pytest.mark.parametrize("key", [None, "bedrock-api-key-canary"])
 async def test_a_model_is_reached_by_its_name(
-    road: Road, monkeypatch: pytest.MonkeyPatch, model: str, key: str | None
+    road: Road, monkeypatch: pytest.MonkeyPatch, model: str, region: str, key: str | None
 ) -> None:
-    """``bedrock/<id or ARN>`` with what the environment says: region, address, key or signature."""
+    """``bedrock/<id or ARN>``: address, key or signature of the environment, region of the ARN."""
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
     monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", road.sim.url)
     if key is not None:
@@ -427,7 +430,7 @@ async def test_a_model_is_reached_by_its_name(
     sent = request.headers["authorization"]
 
     assert request.path.endswith(f"/model/{quote(model, safe='')}/converse-stream")
-    assert (f"Bearer {key}" == sent) if key else ("/eu-central-1/bedrock/aws4_request" in sent)
+    assert (f"Bearer {key}" == sent) if key else (f"/{region}/bedrock/aws4_request" in sent)
 
 
 @pytest.mark.asyncio
