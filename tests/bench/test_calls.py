@@ -43,9 +43,8 @@ async def sent(
     places = {"m": Deployment("https://api.example.com/v1", "key")}
     transport = ScriptedTransport(answers)
     async with Client(deployments=places, transport=transport, max_retries=0) as client:
-        return await Caller(client, "m", **caller).send(
-            ASK, list(ASK.messages), PLACE, keep_text=True
-        )
+        made, measured = Caller(client, "m", **caller), Measurement(keep_text=True)
+        return await made.send(ASK, list(ASK.messages), PLACE, measured), measured
 
 
 async def test_a_record_has_all_that_was_said() -> None:

@@ -71,6 +71,47 @@ def test_only_what_is_more_than_chance_has_a_verdict(
     assert {"same"} == verdicts(found, "e2e")
 
 
+@pytest.mark.parametrize(("factor", "verdict"), [(3.0, "better"), (0.2, "worse"), (1.01, "same")])
+def test_more_throughput_is_better(run: Result, factor: float, verdict: str) -> None:
+    """It has an interval of its own; a fifth of it is a loss of four."""
+    point = run.points[0]
+    summary = point.summary
+    assert summary.request_throughput_ci is not None
+    low, high = summary.request_throughput_ci
+    other = msgspec.structs.replace(
+        summary,
+        request_throughput=summary.request_throughput * factor,
+        request_throughput_ci=(low * factor, high * factor),
+    )
+    after = msgspec.structs.replace(
+        run, points=(msgspec.structs.replace(point, summary=other), *run.points[1:])
+    )
+    found = compare(run, after)
+
+    assert verdict == next(c.verdict for c in found.points[0].changes if c.name == "requests")
+    assert ["requests"] * (verdict == "worse") == [each.name for each in found.worse(0.79)]
+    assert [] == found.worse(0.81)
+
+
+def test_failures_and_goodput_have_verdicts(run: Result) -> None:
+    """Of sixty, forty that fail are no chance, and one is."""
+
+    def failing(count: int) -> Result:
+        points = []
+        for point in run.points:
+            summary = point.summary
+            assert summary.goodput is not None
+            good = msgspec.structs.replace(summary.goodput, good=60 - count)
+            summary = msgspec.structs.replace(summary, failed=count, goodput=good)
+            points.append(msgspec.structs.replace(point, summary=summary))
+        return msgspec.structs.replace(run, points=tuple(points))
+
+    for count, verdict in ((1, "same"), (40, "worse")):
+        found = compare(run, failing(count))
+
+        assert {verdict} == verdicts(found, "failed") == verdicts(found, "good")
+
+
 def test_the_verdict_is_right_as_often_as_it_says(run: Result) -> None:
     """Two samples of one distribution are told apart in about 5 % of the cases, not more."""
     source = random.Random(1)

@@ -137,10 +137,10 @@ WRONG: dict[str, tuple[str, str]] = {
     "no JSON": ('{"prompt": "a"}\n{"prompt": \n', "line 2: "),
     "a torn array": ('[{"prompt": "a"}, {"prom', "after 1 elements"),
     "something behind an array": ('["a"] ["b"]', "after 1 elements"),
-    "an array of numbers": ("[5]", "line 1"),
+    "an array of numbers": ("[5]", "element 1"),
     "another type": ('{"prompt": 5}\n', r"line 1: .*prompt"),
-    "nothing to ask": ('"a"\n{"question": "b"}\n', 'entry 2: it has no "prompt"'),
-    "an empty prompt": ('{"prompt": ""}\n', "entry 1"),
+    "nothing to ask": ('"a"\n{"question": "b"}\n', 'line 2: it has no "prompt"'),
+    "an empty prompt": ('{"prompt": ""}\n', "line 1"),
     "not UTF-8": ("\udcff\n", "line 1"),
 }
 
@@ -231,8 +231,40 @@ def test_a_trace_needs_times_and_something_to_ask(
     row: dict[str, Any], complaint: str, tmp_path: Path
 ) -> None:
     """The line is named."""
-    with pytest.raises(UsageError, match=f"entry 1: it has {complaint}"):
+    with pytest.raises(UsageError, match=f"line 1: it has {complaint}"):
         trace(lines(tmp_path, row))
+
+
+@pytest.mark.parametrize(
+    ("fields", "complaint"),
+    [
+        ({"timestamp": -1}, "timestamp"),
+        ({"scheduled": -0.5}, "scheduled"),
+        ({"input_length": -5}, "input_length"),
+        ({"output_length": -5}, "output_length"),
+        ({"output_length": 0}, "output_length"),
+        ({"session_id": 1, "delay": -1}, "delay"),
+    ],
+)
+def test_what_is_below_nothing_is_refused(
+    fields: dict[str, Any], complaint: str, tmp_path: Path
+) -> None:
+    """The file's own line is named, empty ones counted, and the field."""
+    path = lines(tmp_path, {"timestamp": 5, "input_length": 5})
+    row = {"timestamp": 5, "input_length": 5} | fields
+    path.write_text(f"{path.read_text('utf-8')}\n{json.dumps(row)}\n", encoding="utf-8")
+
+    with pytest.raises(UsageError, match=rf"rows\.jsonl, line 3: Expected .*\$\.{complaint}"):
+        trace(path)
+
+
+def test_what_was_not_answered_is_asked_again(tmp_path: Path) -> None:
+    """A run's own record of a failure has no tokens but those that were asked for."""
+    row = {"scheduled": 1.0, "error": "server", "asked_input_tokens": 4, "asked_output_tokens": 2}
+    (made,) = trace(lines(tmp_path, row))
+    (ask,) = made.asks
+
+    assert (4, 2) == (ask.input_tokens, ask.output_tokens)
 
 
 def drawn(seed: int = 0, **options: Any) -> list[Conversation]:

@@ -42,6 +42,56 @@ async def test_a_stall_counts_for_all_timers_that_it_held_up() -> None:
     assert "the client was the limit" in health.warnings[0]
 
 
+def lagging(milliseconds: float, **times: float) -> tuple[str, ...]:
+    """Return the warnings of a loop that was so late, where times were so many milliseconds."""
+    watch = HealthWatch()
+    for _ in range(100):
+        watch._lag.add(milliseconds / 1000)
+    known = SUMMARY.metrics["ttft"]
+    metrics = {
+        name: replace(known, percentiles=dict.fromkeys(known.percentiles, each / 1000))
+        for name, each in times.items()
+    }
+    return watch.judge(replace(SUMMARY, metrics=metrics), capped=False).warnings
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "times"),
+    [
+        (3.0, {"itl": 20.0, "ttft": 800.0}),
+        (9.0, {"ttft": 300.0}),
+        (4.0, {"itl": 0.0}),
+        (30.0, {"e2e": 1000.0}),
+    ],
+)
+def test_a_lag_beyond_the_precision_is_said(milliseconds: float, times: dict[str, float]) -> None:
+    """More than 2 % of a time, and more than a millisecond beside the timer's own."""
+    (said,) = lagging(milliseconds, **times)
+
+    assert f"the client was the limit: its event loop came {milliseconds:.1f} ms late" in said
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "times"),
+    [
+        (1.9, {"itl": 20.0, "ttft": 30.0}),
+        (3.0, {"itl": 200.0, "ttft": 800.0}),
+        (15.0, {"ttft": 1000.0, "tpot": 10.0}),
+        (50.0, {}),
+    ],
+)
+def test_a_lag_within_the_precision_is_none(milliseconds: float, times: dict[str, float]) -> None:
+    """What the figures promise holds all the same."""
+    assert () == lagging(milliseconds, **times)
+
+
+def test_the_largest_part_is_named() -> None:
+    """Of 6 ms, one is the timer's own: a quarter of 20 ms, and less of the others."""
+    (said,) = lagging(6.0, itl=20.0, ttft=100.0, e2e=200.0)
+
+    assert "at least 25% of the ITL's p" in said
+
+
 @pytest.mark.asyncio
 async def test_a_busy_core_is_said() -> None:
     """More than four fifths of the time at work: what comes waits for it."""

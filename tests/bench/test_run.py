@@ -293,7 +293,7 @@ async def test_a_server_that_is_not_there_ends_the_run() -> None:
 
 
 async def test_a_run_can_be_stopped() -> None:
-    """What was answered by then is the result; what was under way is dropped."""
+    """What was answered by then is the result; what was under way is cancelled, and counted so."""
     async with bed("text?tokens=1&ttft=0.02") as it:
         records: list[RequestRecord] = []
 
@@ -309,12 +309,60 @@ async def test_a_run_can_be_stopped() -> None:
             on_record=noted,
         )
         result = await bench.run()
+    (point,) = result.points
+    dropped = [each for each in records if each.error == "cancelled"]
 
-    assert (True, 1, 5) == (
-        result.interrupted,
-        len(result.points),
-        result.points[0].summary.requests,
-    )
+    assert (True, 5, 1) == (result.interrupted, point.summary.requests, len(dropped))
+    assert (0, {}, 1) == (point.summary.failed, point.summary.errors, point.summary.cancelled)
+    assert point.summary.duration >= dropped[0].ended - records[0].scheduled
+    assert (None, None) == (dropped[0].e2e, dropped[0].good)
+    assert 5 == point.summary.metrics["ttft"].count
+
+
+async def test_what_waits_for_a_place_is_cancelled_too() -> None:
+    """Of five requests that are due, one may be sent: neither it nor the others are answered."""
+    load = Load(kind="constant", rate=1e6, concurrency=1)
+    records: list[RequestRecord] = []
+    async with bed("text?tokens=1&ttft=30") as it:
+        settings = Settings(model="m", loads=(load,), requests=5)
+        bench = Bench(it.client, settings, endless, on_record=records.append)
+        running = asyncio.create_task(bench.run())
+        await until(
+            lambda: (
+                it.simulator.stats().answering == 1
+                and bench.run_now is not None
+                and bench.run_now.sent == 5
+            )
+        )
+        await asyncio.sleep(0)  # the last one's task begins
+        bench.stop()
+        (point,) = (await running).points
+
+    assert (0, 5, {}) == (point.summary.requests, point.summary.cancelled, point.summary.metrics)
+    assert [False] * 4 + [True] == sorted(each.started < each.ended for each in records)
+
+
+async def test_a_run_can_be_stopped_before_its_first_load() -> None:
+    """A server that lets its list of models wait is not waited for."""
+    asked = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        places = {"m": Deployment(f"http://127.0.0.1:{port}/v1", "key")}
+        async with Client(deployments=places, transport="direct") as client:
+            bench = Bench(client, Settings(model="m", loads=(USERS,), requests=1), endless)
+            running = asyncio.create_task(bench.run())
+            await asked.wait()
+            bench.stop()
+            result = await running
+
+    assert (True, ()) == (result.interrupted, result.points)
 
 
 async def test_a_cancelled_run_leaves_no_task() -> None:

@@ -15,7 +15,7 @@ EXAMPLE = load(Path(__file__).parent / "data" / "bench.json").points[0]
 
 def served(users: int, *, capacity: float = 20.0, goodput: bool = False, failed: int = 0) -> Point:
     """Return what a server does that answers in a second, and `capacity` a second at most."""
-    rate = min(users, capacity)
+    rate = 0.0 if failed else min(users, capacity)
     latency = max(1.0, users / capacity)
     e2e = replace(EXAMPLE.summary.metrics["e2e"], mean=latency)
     good = rate if latency <= 2.0 else 0.0
@@ -56,6 +56,28 @@ def test_with_bounds_the_knee_is_the_most_goodput() -> None:
     points = swept(goodput=True)
 
     assert 32 == points[knee(points) or 0].load.concurrency
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_knee_is_the_lowest_load_that_is_as_good(order: int) -> None:
+    """Behind it the goodput is flat, and its greatest value is chance, wherever it stands."""
+    goods = {8: 8.0, 16: 16.0, 32: 18.9, 64: 19.4, 128: 20.1}
+    points = [
+        replace(point, summary=replace(point.summary, goodput=replace(kept, request_throughput=g)))
+        for users, g in goods.items()
+        if (kept := (point := served(users, goodput=True)).summary.goodput)
+    ][::order]
+
+    assert 32 == points[knee(points) or 0].load.concurrency
+
+
+def test_a_sweep_ends_where_no_load_is_good() -> None:
+    """Nothing but worse comes after it, and no load is the one to run at."""
+    points = [served(users, goodput=True) for users in (64, 128, 256)]
+
+    assert next_load(points[:2]) is not None
+    assert next_load(points) is None
+    assert knee(points) is None
 
 
 def test_a_rate_is_doubled_too() -> None:

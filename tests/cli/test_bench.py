@@ -131,10 +131,11 @@ def test_without_an_answer_the_exit_code_says_why(simulator: SimulatorThread) ->
 
 @pytest.mark.skipif(sys.platform == "win32", reason="platform: no SIGINT for a child alone")
 def test_interrupting_gives_the_figures_so_far(simulator: SimulatorThread, tmp_path: Path) -> None:
-    """Exit code 130, and a result that says that it is not whole."""
+    """Exit code 130, and a result that says that it is not whole, and what was dropped."""
     path, lines = tmp_path / "run.json", tmp_path / "run.jsonl"
     command = [*COMMAND, "-m", "text?tokens=2&ttft=0.02", "--base-url", f"{simulator.url}/v1"]
     command += ["--api-key", "any", "-d", "600", "--json", str(path), "--jsonl", str(lines)]
+    command += ["-c", "3"]
     before = simulator.stats().requests
     with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True) as child:
         while simulator.stats().requests < before + 8:
@@ -144,7 +145,14 @@ def test_interrupting_gives_the_figures_so_far(simulator: SimulatorThread, tmp_p
     result: Result = load(path)
 
     assert (130, True) == (child.returncode, result.interrupted)
-    assert result.points[0].summary.succeeded == len(lines.read_bytes().splitlines()) >= 5
+    summary = result.points[0].summary
+    kept = [json.loads(line) for line in lines.read_bytes().splitlines()]
+
+    assert [summary.succeeded, summary.cancelled] == [
+        sum(each.get("error") == kind for each in kept) for kind in (None, "cancelled")
+    ]
+    assert summary.succeeded >= 4  # of eight requests one asked for the models, three are under way
+    assert 3 >= summary.cancelled
     assert "interrupted: these are the figures until then" in out
 
 

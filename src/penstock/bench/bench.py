@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 import sys
 from collections.abc import Callable, Iterator
@@ -60,11 +61,17 @@ class Bench:
         self._source = source
         self._options = dict(options or {})
         self._on_record = on_record
+        self._preparing: asyncio.Task[None] | None = None
         self._stopped = False
 
     def stop(self) -> None:
-        """Begin no more requests, drop those under way, and let `run` return what there is."""
+        """Begin no more requests, drop those under way, and let `run` return what there is.
+
+        Those that are dropped count as cancelled (`penstock.bench.results.Summary.cancelled`).
+        """
         self._stopped = True
+        if self._preparing is not None:
+            self._preparing.cancel()
         if self.run_now is not None:
             self.run_now.stop()
 
@@ -75,7 +82,7 @@ class Bench:
             UsageError: The requests cannot be sent; nothing more was.
             TransportError: The model's address cannot be reached, and there is no fallback.
         """
-        await self._prepare()
+        await self._prepared()
         started = datetime.now(UTC).isoformat(timespec="seconds")
         for load in self._loads():
             await self._run(load)
@@ -90,6 +97,17 @@ class Bench:
             interrupted=self._stopped,
             warnings=tuple(self._warnings()),
         )
+
+    async def _prepared(self) -> None:
+        """Prepare, unless `stop` comes first: a server may let its list of models wait."""
+        self._preparing = asyncio.get_running_loop().create_task(self._prepare())
+        try:
+            await self._preparing
+        except asyncio.CancelledError:
+            if not self._stopped:
+                raise
+        finally:
+            self._preparing = None
 
     async def _prepare(self) -> None:
         """Load what a first request loads, and find out whether anybody listens.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.bench.collect import keeps
 from penstock.bench.metrics import Measurement
-from penstock.bench.results import RequestRecord
+from penstock.bench.results import CANCELLED, RequestRecord
 from penstock.errors import PenstockError, UsageError
 
 if TYPE_CHECKING:
@@ -56,18 +56,17 @@ class Caller:
     """The clock's time at which the load began."""
 
     async def send(
-        self, ask: Ask, messages: Sequence[Message], place: Place, *, keep_text: bool
-    ) -> tuple[RequestRecord, Measurement]:
-        """Ask `messages`, and return what came of it.
+        self, ask: Ask, messages: Sequence[Message], place: Place, measurement: Measurement
+    ) -> RequestRecord:
+        """Ask `messages`, measured by `measurement`, and return what came of it.
 
         Raises:
             UsageError: The request cannot be sent.
         """
-        measurement = Measurement(keep_text=keep_text)
         options = dict(self.options)
         if ask.output_tokens is not None:
             options["max_tokens"] = ask.output_tokens
-        started = perf_counter()
+        started = measurement.sent = perf_counter()
         stream = self.client.stream(
             self.model,
             messages,
@@ -85,7 +84,7 @@ class Caller:
                 raise
             failure = error
         ended = perf_counter() if measurement.last is None or failure else measurement.last
-        fields = self._fields(ask, place, measurement, started=started, ended=ended)
+        fields = self._fields(ask, place, measurement, ended)
         if failure is None:
             fields |= _answered(stream, measurement, started if place.due is None else place.due)
         else:
@@ -93,11 +92,17 @@ class Caller:
         record = RequestRecord(**fields)
         if self.bounds:
             record = RequestRecord(**fields, good=keeps(record, self.bounds))
-        return record, measurement
+        return record
+
+    def dropped(self, ask: Ask, place: Place, measurement: Measurement) -> RequestRecord:
+        """Return the record of a request that is dropped now, sent or not."""
+        fields = self._fields(ask, place, measurement, perf_counter())
+        return RequestRecord(**fields, error=CANCELLED, message="the run was ended")
 
     def _fields(
-        self, ask: Ask, place: Place, measured: Measurement, *, started: float, ended: float
+        self, ask: Ask, place: Place, measured: Measurement, ended: float
     ) -> dict[str, Any]:
+        started = ended if measured.sent is None else measured.sent
         scheduled = started if place.due is None else place.due
         usage = measured.usage
         fields: dict[str, Any] = {

@@ -6,13 +6,14 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from penstock.bench.distribution import Clusters, Sample, proportion_ci
-from penstock.bench.results import Cost, Goodput, Metric, Summary, Tokens
+from penstock.bench.pace import Pace
+from penstock.bench.results import CANCELLED, Cost, Goodput, Metric, Summary, Tokens
 from penstock.bench.timeline import Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from penstock.bench.results import RequestRecord, Unit
+    from penstock.bench.results import Interval, RequestRecord, Unit
 
 __all__ = ["BOUNDS", "Collector", "keeps"]
 
@@ -29,6 +30,9 @@ _UNITS: dict[str, Unit] = {
     "input_tokens": "tokens",
     "output_tokens": "tokens",
 }
+
+
+_RATES = "requests", "output", "total", "good"
 
 
 def keeps(record: RequestRecord, bounds: Mapping[str, float]) -> bool | None:
@@ -61,7 +65,7 @@ class Collector:
         self._itl, self._icl = Clusters(), Clusters()
         self.timeline = Timeline()
         """What happened when."""
-        self.succeeded = self.failed = 0
+        self.succeeded = self.failed = self.cancelled = 0
         self.output_tokens = 0
         """Of whole answers."""
         self.errors: Counter[str] = Counter()
@@ -76,6 +80,7 @@ class Collector:
         self._reasons: Counter[str] = Counter()
         self._begin, self._end = float("inf"), 0.0
         self._busy = 0.0
+        self._paces = {name: Pace() for name in _RATES}
 
     def quantile(self, name: str, share: float) -> float:
         """Return a quantile so far of one of the requests' figures; nan without a value."""
@@ -92,11 +97,16 @@ class Collector:
         self._begin = min(self._begin, record.scheduled)
         self._end = max(self._end, record.ended)
         self._busy += record.ended - record.started
+        if record.error == CANCELLED:
+            self.cancelled += 1
+            return
+        self.timeline.ended(record, gaps, streamed)
         self._retries += record.retries
         self._fallbacks += record.fallbacks > 0
         self._samples["start_delay"].add(max(record.started - record.scheduled, 0.0))
-        self._good += keeps(record, self._bounds) is True
-        self.timeline.ended(record, gaps, streamed)
+        if keeps(record, self._bounds):
+            self._good += 1
+            self._paces["good"].add(record.ended, 1.0)
         if record.error is not None:
             self.failed += 1
             self.errors[record.error] += 1
@@ -114,7 +124,7 @@ class Collector:
     def summary(self, peak: int) -> Summary:
         """Return the figures; `peak` is the most requests that were under way at once."""
         total = self.succeeded + self.failed
-        duration = max(self._end - self._begin, 1e-9) if total else 0.0
+        duration = max(self._end - self._begin, 1e-9) if total + self.cancelled else 0.0
         per_second = 1 / duration if duration else 0.0
         tokens = self._tokens()
         whole = None if tokens.input is None else tokens.input + tokens.output
@@ -122,10 +132,14 @@ class Collector:
             requests=total,
             succeeded=self.succeeded,
             failed=self.failed,
+            cancelled=self.cancelled,
             duration=duration,
             request_throughput=self.succeeded * per_second,
+            request_throughput_ci=self._interval("requests"),
             output_throughput=tokens.output * per_second,
+            output_throughput_ci=self._interval("output"),
             total_throughput=None if whole is None else whole * per_second,
+            total_throughput_ci=None if whole is None else self._interval("total"),
             concurrency=self._busy * per_second,
             peak_concurrency=peak,
             metrics=self._metrics(),
@@ -163,7 +177,11 @@ class Collector:
                 self._samples[name].add(float(tokens))
         if record.output_tokens is None and record.chunks:
             self._sums["uncounted"] += 1
-        self.output_tokens += streamed if record.output_tokens is None else record.output_tokens
+        output = streamed if record.output_tokens is None else record.output_tokens
+        self.output_tokens += output
+        self._paces["requests"].add(record.ended, 1.0)
+        self._paces["output"].add(record.ended, output)
+        self._paces["total"].add(record.ended, output + (record.input_tokens or 0))
         if record.cached_tokens is not None and record.input_tokens:
             self._cache[0] += record.cached_tokens
             self._cache[1] += record.input_tokens
@@ -198,7 +216,11 @@ class Collector:
             ratio=self._good / total if total else 0.0,
             ratio_ci=proportion_ci(self._good, total),
             request_throughput=self._good * per_second,
+            request_throughput_ci=self._interval("good"),
         )
+
+    def _interval(self, name: str) -> Interval | None:
+        return self._paces[name].interval(self._begin, self._end)
 
     def _costs(self) -> Cost | None:
         if not self._priced:

@@ -3,26 +3,28 @@
 Loads are paired by what they are, not by their place. A figure with two intervals differs where the
 difference is larger than the two half-widths in quadrature, which is the 95 % interval of the
 difference of two independent estimates (of normal ones exactly; a bootstrap interval's half-width
-towards the other estimate is taken). Throughputs and counts have no interval and get no verdict,
-and neither has what fewer than `ENOUGH` answers say: a bootstrap draws only from the values that it
-has, so that of three answers its interval misses one time in five, and of one it has no width.
+towards the other estimate is taken). What has no interval gets no verdict, as the throughput of few
+answers has none, and neither has what fewer than `ENOUGH` answers say: a bootstrap draws only from
+the values that it has, so that of three answers its interval misses one time in five, and of one it
+has no width.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from penstock.bench.distribution import proportion_ci
 from penstock.bench.text import described, milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from penstock.bench.results import Metric, Point, Result, Settings, Summary
+    from penstock.bench.results import Interval, Metric, Point, Result, Settings, Summary
 
 __all__ = ["ENOUGH", "Change", "Comparison", "PointComparison", "compare", "compared_lines"]
 
@@ -59,11 +61,20 @@ class Change(Struct, frozen=True, kw_only=True):
     after: float
     verdict: Verdict | None
     """None where the figure has no interval to judge by, or too few answers gave it."""
+    more_is_better: bool = False
+    """Whether it is a throughput or a share of good requests."""
 
     @property
     def ratio(self) -> float | None:
         """The second over the first; None where the first is zero."""
         return self.after / self.before if self.before else None
+
+    @property
+    def loss(self) -> float:
+        """By what share of the first the second is worse; infinite where the first is zero."""
+        if self.ratio is None:
+            return math.inf
+        return 1 - self.ratio if self.more_is_better else self.ratio - 1
 
 
 class PointComparison(Struct, frozen=True, kw_only=True):
@@ -88,7 +99,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
             change
             for point in self.points
             for change in point.changes
-            if change.verdict == "worse" and (change.ratio or math.inf) >= 1 + least
+            if change.verdict == "worse" and change.loss >= least
         ]
 
 
@@ -126,62 +137,81 @@ def _named(result: Result) -> dict[str, Point]:
     return named
 
 
+class _Figure(NamedTuple):
+    value: float
+    interval: Interval | None
+
+
 def _changes(before: Point, after: Point) -> Iterator[Change]:
-    yield from _rates(before.summary, after.summary)
     judged = not (_few(before) or _few(after))
+    for change in (*_rates(before.summary, after.summary), *_latencies(before, after)):
+        yield change if judged else replace(change, verdict=None)
+
+
+def _latencies(before: Point, after: Point) -> Iterator[Change]:
     for name in _METRICS:
         first, second = before.summary.metrics.get(name), after.summary.metrics.get(name)
         if first is None or second is None:
             continue
         for mark in _MARKS:
-            change = _change(f"{name} {mark}", _figure(first, mark), _figure(second, mark))
-            if change is not None:
-                yield change if judged else replace(change, verdict=None)
+            one, two = _figure(first, mark), _figure(second, mark)
+            if one is not None and two is not None:
+                yield _change(f"{name} {mark}", "s", one, two)
 
 
 def _rates(before: Summary, after: Summary) -> Iterator[Change]:
-    rows = [
-        ("requests", "1/s", before.request_throughput, after.request_throughput),
-        ("output tokens", "1/s", before.output_throughput, after.output_throughput),
-        ("failed", "%", 100 * _failed(before), 100 * _failed(after)),
-    ]
+    one, two = (_Figure(s.request_throughput, s.request_throughput_ci) for s in (before, after))
+    yield _change("requests", "1/s", one, two, more_is_better=True)
+    one, two = (_Figure(s.output_throughput, s.output_throughput_ci) for s in (before, after))
+    yield _change("output tokens", "1/s", one, two, more_is_better=True)
+    one, two = (_percent(s.failed, s.requests) for s in (before, after))
+    yield _change("failed", "%", one, two)
     if before.goodput is not None and after.goodput is not None:
-        rows.append(("good", "%", 100 * before.goodput.ratio, 100 * after.goodput.ratio))
-    for name, unit, first, second in rows:
-        yield Change(name=name, unit=unit, before=first, after=second, verdict=None)
+        one, two = (_percent(s.goodput.good, s.requests) for s in (before, after) if s.goodput)
+        yield _change("good", "%", one, two, more_is_better=True)
 
 
 def _few(point: Point) -> bool:
     return point.summary.succeeded < ENOUGH
 
 
-def _failed(summary: Summary) -> float:
-    return summary.failed / summary.requests if summary.requests else 0.0
+def _percent(part: int, whole: int) -> _Figure:
+    low, high = proportion_ci(part, whole)
+    return _Figure(100 * part / whole if whole else 0.0, (100 * low, 100 * high))
 
 
-def _figure(metric: Metric, mark: str) -> tuple[float, tuple[float, float]] | None:
+def _figure(metric: Metric, mark: str) -> _Figure | None:
     """Return a figure and its interval."""
     value = metric.mean if mark == "mean" else metric.percentiles.get(mark)
-    interval = metric.ci.get(mark)
-    return None if value is None or interval is None else (value, interval)
+    return None if value is None else _Figure(value, metric.ci.get(mark))
 
 
 def _change(
-    name: str,
-    before: tuple[float, tuple[float, float]] | None,
-    after: tuple[float, tuple[float, float]] | None,
-) -> Change | None:
-    if before is None or after is None:
-        return None
+    name: str, unit: str, before: _Figure, after: _Figure, *, more_is_better: bool = False
+) -> Change:
+    return Change(
+        name=name,
+        unit=unit,
+        before=before.value,
+        after=after.value,
+        verdict=_verdict(before, after, more_is_better=more_is_better),
+        more_is_better=more_is_better,
+    )
+
+
+def _verdict(before: _Figure, after: _Figure, *, more_is_better: bool) -> Verdict | None:
     (first, one), (second, two) = before, after
+    if one is None or two is None:
+        return None
     grown = second - first
     # The half of each interval that faces the other estimate.
     if grown > 0:
         chance = math.hypot(one[1] - first, second - two[0])
     else:
         chance = math.hypot(first - one[0], two[1] - second)
-    verdict: Verdict = "same" if abs(grown) <= chance else "worse" if grown > 0 else "better"
-    return Change(name=name, unit="s", before=first, after=second, verdict=verdict)
+    if abs(grown) <= chance:
+        return "same"
+    return "better" if (grown > 0) == more_is_better else "worse"
 
 
 def _warnings(

@@ -66,8 +66,10 @@ class Measurement:
     """
 
     def __init__(self, *, keep_text: bool = False, clock: Clock = perf_counter) -> None:
+        self.sent: float | None = None
+        """When the request was sent, by the clock."""
         self.first: float | None = None
-        """When the first content came, by the clock."""
+        """When the first content came."""
         self.first_output: float | None = None
         """When the first of the answer itself came."""
         self.last_content: float | None = None

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from os import PathLike
 
 __all__ = [
+    "CANCELLED",
     "SCHEMA",
     "Cost",
     "Goodput",
     "Health",
+    "Interval",
     "Load",
     "LoadKind",
     "Metric",
@@ -45,6 +47,9 @@ __all__ = [
 
 SCHEMA = 1
 """The version of the JSON form; a change that a reader could misunderstand raises it."""
+
+CANCELLED = "cancelled"
+"""The `RequestRecord.error` of a request that was dropped: nobody failed."""
 
 Interval: TypeAlias = tuple[float, float]
 """A 95 % confidence interval: its lower and its upper end."""
@@ -158,7 +163,8 @@ class RequestRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ended: float
     """When its answer or error was whole, from the point's beginning."""
     error: str | None = None
-    """The kind of its error (`penstock.errors.PenstockError.kind`); None for a whole answer."""
+    """The kind of its error (`penstock.errors.PenstockError.kind`), or ``cancelled`` where the run
+    was ended before it was; None for a whole answer."""
     message: str = ""
     """The error's message."""
     status: int | None = None
@@ -250,6 +256,7 @@ class Goodput(Struct, frozen=True, kw_only=True):
     ratio_ci: Interval
     request_throughput: float
     """Good requests a second."""
+    request_throughput_ci: Interval | None = None
 
 
 class Cost(Struct, frozen=True, kw_only=True):
@@ -284,18 +291,26 @@ class Summary(Struct, frozen=True, kw_only=True):
     """The figures of one load; warm-up is in none of them."""
 
     requests: int
-    """All measured requests."""
+    """All measured requests that have ended of themselves."""
     succeeded: int
     """Those with a whole answer."""
     failed: int
+    cancelled: int = 0
+    """Requests besides that the end of an interrupted run has dropped: neither answered nor failed,
+    and in no latency; the time until then is in `duration`."""
     duration: float
     """From the first measured request to the end of the last one."""
     request_throughput: float
     """Whole answers a second."""
+    request_throughput_ci: Interval | None = None
+    """Of fewer than twenty answers None, as of the others (`penstock.bench.pace`)."""
     output_throughput: float
     """Output tokens a second, of whole answers."""
+    output_throughput_ci: Interval | None = None
+    """An answer's tokens count at its end, so that it is rather too wide."""
     total_throughput: float | None
     """Input and output tokens a second; None where no provider counts the input."""
+    total_throughput_ci: Interval | None = None
     concurrency: float
     """Requests under way, on average over the duration."""
     peak_concurrency: int
@@ -338,7 +353,7 @@ class Health(Struct, frozen=True, kw_only=True):
     memory_growth: int | None
     """Since the point's beginning."""
     limited: bool
-    """Whether the client, not the provider, was the limit."""
+    """Whether the client had a part in the figures beyond their precision (2 %, or 1 ms)."""
     warnings: tuple[str, ...] = ()
     """Sentences for the user, why."""
 
@@ -366,8 +381,9 @@ class Result(Struct, frozen=True, kw_only=True):
     settings: Settings
     points: tuple[Point, ...]
     knee: int | None = None
-    """Of a run with several loads, the place in `points` of the knee: the highest goodput where
-    there are bounds, else the highest ratio of throughput to latency."""
+    """Of a run with several loads, the place in `points` of the knee: the lowest load within a
+    tenth of the best goodput where there are bounds, else of the best ratio of throughput to
+    latency; None where no load has any."""
     interrupted: bool = False
     """Whether Ctrl-C ended it; what was measured by then is in it."""
     warnings: tuple[str, ...] = ()

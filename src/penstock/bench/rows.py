@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from array import array
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from penstock.bench.arrays import is_array, unpacked
 from penstock.bench.words import words
@@ -24,6 +24,11 @@ __all__ = ["Row", "RowFile"]
 # Mooncake's traces name the blocks of 512 tokens that a prompt is made of by their hashes.
 _BLOCK = 512
 
+Moment: TypeAlias = Annotated[float, Meta(ge=0)]
+Size: TypeAlias = Annotated[int, Meta(ge=0)]
+# No provider takes a limit of nothing.
+Limit: TypeAlias = Annotated[int, Meta(ge=1)]
+
 
 class Row(Struct, omit_defaults=True):
     """A line; fields that are not here are ignored.
@@ -39,16 +44,18 @@ class Row(Struct, omit_defaults=True):
     messages: list[dict[str, Any]] | None = None  # Any: messages of the OpenAI shape
     turns: list[str] | None = None
     conversations: list[dict[str, Any]] | None = None  # Any: of ShareGPT, texts
-    timestamp: float | None = None
-    scheduled: float | None = None
+    timestamp: Moment | None = None
+    scheduled: Moment | None = None
     session_id: str | int | None = None
     conversation: int | None = None
-    delay: float | None = None
-    input_length: int | None = None
-    input_tokens: int | None = None
-    output_length: int | None = None
-    output_tokens: int | None = None
-    max_tokens: int | None = None
+    delay: Moment | None = None
+    input_length: Size | None = None
+    input_tokens: Size | None = None
+    output_length: Limit | None = None
+    output_tokens: Limit | None = None
+    max_tokens: Limit | None = None
+    asked_input_tokens: Size | None = None
+    asked_output_tokens: Limit | None = None
     hash_ids: list[int] | None = None
     warmup: bool = False
     point: int = 0
@@ -56,15 +63,14 @@ class Row(Struct, omit_defaults=True):
     @property
     def limit(self) -> int | None:
         """The limit on the answer."""
-        for value in (self.max_tokens, self.output_length, self.output_tokens):
-            if value is not None:
-                return value
-        return None
+        return _first(
+            self.max_tokens, self.output_length, self.output_tokens, self.asked_output_tokens
+        )
 
     @property
     def size(self) -> int | None:
         """The length of the prompt, where only that is known."""
-        return self.input_length if self.input_length is not None else self.input_tokens
+        return _first(self.input_length, self.input_tokens, self.asked_input_tokens)
 
     @property
     def due(self) -> float | None:
@@ -103,6 +109,10 @@ class Row(Struct, omit_defaults=True):
         return " ".join(" ".join(blocks).split()[:size])
 
 
+def _first(*values: int | None) -> int | None:
+    return next((value for value in values if value is not None), None)
+
+
 class RowFile:
     """The lines of a file, by their places; each is read when it is asked for.
 
@@ -128,10 +138,12 @@ class RowFile:
         packed = not self._plain and is_array(self.path)
         self._lines = unpacked(self.path, self) if packed else self.path
         self._starts = array("q")
-        for number, (start, row) in enumerate(self._scan(), 1):
+        # An array's elements have no lines of their own, and are counted.
+        self._unit = "element" if packed else "line"
+        for number, start, row in self._scan():
             lack = check(row)
             if lack is not None:
-                raise UsageError(f"{self.path.name}, entry {number}: {lack}")
+                raise UsageError(f"{self.path.name}, {self._unit} {number}: {lack}")
             self._starts.append(start)
         if not self._starts:
             raise UsageError(f"{self.path.name} has no lines")
@@ -146,21 +158,22 @@ class RowFile:
 
     def rows(self) -> Iterator[Row]:
         """Yield all rows in their order."""
-        return (row for _, row in self._scan())
+        return (row for _, _, row in self._scan())
 
-    def _scan(self) -> Iterator[tuple[int, Row]]:
+    def _scan(self) -> Iterator[tuple[int, int, Row]]:
+        """Yield each row with its number and where it begins."""
         start = 0
         with self._lines.open("rb") as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
-                    yield start, self._checked(line, number)
+                    yield number, start, self._checked(line, number)
                 start += len(line)
 
     def _checked(self, line: bytes, number: int) -> Row:
         try:
             return self._row(line)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise UsageError(f"{self.path.name}, line {number}: {error}") from None
+            raise UsageError(f"{self.path.name}, {self._unit} {number}: {error}") from None
 
     def _row(self, line: bytes) -> Row:
         if self._plain:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from penstock.bench.calls import Place
 from penstock.bench.collect import Collector
+from penstock.bench.metrics import Measurement
 from penstock.bench.schedule import arrivals
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class Run:
         return min(max(*shares, 0.0), 1.0)
 
     def stop(self) -> None:
-        """Begin no more requests, and drop those under way."""
+        """Begin no more requests, and drop those under way, which count as cancelled."""
         self._stopped = True
         for task in self._tasks:
             task.cancel()
@@ -206,6 +207,19 @@ class Run:
         self, ask: Ask, history: list[Message], place: Place, *, keep_text: bool
     ) -> str | None:
         """Send one request and note what came of it; return its text, None where it failed."""
+        measured = Measurement(keep_text=keep_text)
+        try:
+            record = await self._send(ask, history, place, measured)
+        except asyncio.CancelledError:
+            self._note(self._caller.dropped(ask, place, measured), measured)
+            raise
+        self._note(record, measured)
+        return measured.text if record.error is None else None
+
+    async def _send(
+        self, ask: Ask, history: list[Message], place: Place, measured: Measurement
+    ) -> RequestRecord:
+        """Send one request, when there is a place for it."""
         async with AsyncExitStack() as held:
             if self._places is not None:
                 await held.enter_async_context(self._places)
@@ -214,16 +228,17 @@ class Run:
             if not place.warmup:
                 self.collector.timeline.began(self.elapsed, self.active)
             try:
-                record, measured = await self._caller.send(ask, history, place, keep_text=keep_text)
+                return await self._caller.send(ask, history, place, measured)
             finally:
                 self.active -= 1
-        if not place.warmup:
+
+    def _note(self, record: RequestRecord, measured: Measurement) -> None:
+        if not record.warmup:
             self.done += 1
             self.collector.take(record, measured.gaps, measured.streamed_tokens)
         self.recent.append(record)
         if self._on_record is not None:
             self._on_record(record)
-        return measured.text if record.error is None else None
 
     def _take(self, conversation: int, turn: int, due: float | None) -> Place:
         """Count one request, which begins now."""

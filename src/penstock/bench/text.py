@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from penstock.bench.results import Health, Load, Metric, Point, Result, Settings, Summary
+    from penstock.bench.results import (
+        Health,
+        Interval,
+        Load,
+        Metric,
+        Point,
+        Result,
+        Settings,
+        Summary,
+    )
 
 __all__ = ["described", "lines", "milliseconds"]
 
@@ -31,7 +40,12 @@ def lines(result: Result) -> Iterator[str]:
     for warning in _warnings(result):
         yield f"warning: {warning}"
     if result.interrupted:
-        yield "interrupted: these are the figures until then"
+        yield f"interrupted: these are the figures until then{_dropped(result)}"
+
+
+def _dropped(result: Result) -> str:
+    count = sum(point.summary.cancelled for point in result.points)
+    return f"; {count} requests under way were cancelled and are in none" if count else ""
 
 
 def described(load: Load) -> str:
@@ -104,17 +118,21 @@ def _counts(summary: Summary) -> str:
     if summary.failed:
         kinds = ", ".join(f"{kind} {count}" for kind, count in summary.errors.items())
         failed = f", {summary.failed} failed ({kinds})"
+    if summary.cancelled:
+        failed += f", {summary.cancelled} cancelled"
     return f"{summary.succeeded} answered{failed} in {summary.duration:.1f} s"
 
 
 def _figures(summary: Summary) -> Iterator[str]:
     """Yield what is no latency."""
     parts = [
-        f"{summary.request_throughput:.4g} requests/s",
-        f"{summary.output_throughput:,.4g} output tokens/s",
+        f"{_rate(summary.request_throughput, summary.request_throughput_ci)} requests/s",
+        f"{_rate(summary.output_throughput, summary.output_throughput_ci)} output tokens/s",
     ]
     if summary.total_throughput is not None:
-        parts.append(f"{summary.total_throughput:,.4g} tokens/s in and out")
+        parts.append(
+            f"{_rate(summary.total_throughput, summary.total_throughput_ci)} tokens/s in and out"
+        )
     user = summary.metrics.get("user_throughput")
     if user is not None:
         parts.append(f"{user.percentiles['p50']:.4g} tokens/s for one user (p50)")
@@ -125,7 +143,8 @@ def _figures(summary: Summary) -> Iterator[str]:
         low, high = summary.goodput.ratio_ci
         yield (
             f"goodput: {summary.goodput.ratio:.1%} ({low:.1%} to {high:.1%}) keep {bounds}: "
-            f"{summary.goodput.request_throughput:.4g} requests/s"
+            f"{_rate(summary.goodput.request_throughput, summary.goodput.request_throughput_ci)} "
+            "requests/s"
         )
     yield f"tokens: {_tokens(summary)}"
     if summary.retries or summary.fallbacks:
@@ -135,6 +154,13 @@ def _figures(summary: Summary) -> Iterator[str]:
             f"cost: ${summary.cost.total:.6f} as reported for {summary.cost.reported} answers, "
             f"${summary.cost.per_request:.6f} each"
         )
+
+
+def _rate(value: float, interval: Interval | None) -> str:
+    """Return a rate, and what it may as well be."""
+    if interval is None:
+        return f"{value:,.4g}"
+    return f"{value:,.4g} ({interval[0]:,.4g} to {interval[1]:,.4g})"
 
 
 def _tokens(summary: Summary) -> str:

@@ -37,7 +37,7 @@ async def _compare(arguments: Sequence[str]) -> int:
         "--fail-worse",
         type=float,
         metavar="PERCENT",
-        help="exit with 1 if a latency is worse by at least this, and by more than chance",
+        help="exit with 1 if a figure is worse by at least this, and by more than chance",
     )
     options = parser.parse_args(arguments)
     found = compare(_read(options.before), _read(options.after))

@@ -94,7 +94,7 @@ def header(text: str) -> tuple[str, str]:
 def _loads(options: argparse.Namespace) -> list[Load]:
     _check(options)
     if options.trace:
-        return [Load(kind="trace", speed=options.trace_speed, concurrency=_cap(options))]
+        return [Load(kind="trace", speed=options.trace_speed or 1.0, concurrency=_cap(options))]
     if options.ramp_to is not None:
         rate = options.rate[0]
         end = options.ramp_to
@@ -108,7 +108,7 @@ def _loads(options: argparse.Namespace) -> list[Load]:
 
 
 def _open(options: argparse.Namespace, rate: float) -> Load:
-    kind: LoadKind = "gamma" if options.burstiness is not None else options.arrivals
+    kind: LoadKind = "gamma" if options.burstiness is not None else options.arrivals or "poisson"
     return Load(kind=kind, rate=rate, burstiness=options.burstiness, concurrency=_cap(options))
 
 
@@ -127,6 +127,16 @@ def _check(options: argparse.Namespace) -> None:
         "--ramp-to needs --duration, over which it goes": options.ramp_to is not None
         and options.duration is None,
         "--burstiness needs --rate": options.burstiness is not None and not rate,
+        "--burstiness is of random gaps, and --arrivals constant has none": (
+            options.burstiness is not None and options.arrivals == "constant"
+        ),
+        "--arrivals needs --rate": options.arrivals and not rate,
+        "--ramp-to has gaps of its own: leave --arrivals and --burstiness out": (
+            options.ramp_to is not None and (options.arrivals or options.burstiness is not None)
+        ),
+        "--trace-speed needs --trace": options.trace_speed is not None and not options.trace,
+        "--turn-delay needs --turns, or a --dataset with conversations": options.turn_delay
+        and not (options.turns or options.dataset),
         "--ramp-up spreads the beginning of users, and --rate has none": options.ramp_up is not None
         and (rate or options.trace),
         "with --rate or --trace, --concurrency is one bound": len(cap or ()) > 1
@@ -282,7 +292,7 @@ def _add_load(group: argparse._ArgumentGroup) -> None:
             "from when they were due"
         ),
     )
-    add("--arrivals", choices=("poisson", "constant"), default="poisson", help="default: poisson")
+    add("--arrivals", choices=("poisson", "constant"), help="default: poisson")
     add(
         "--burstiness",
         type=_seconds,
@@ -293,7 +303,7 @@ def _add_load(group: argparse._ArgumentGroup) -> None:
     add("--ramp-up", type=_seconds, metavar="S", help="seconds over which the users begin")
     add("--sweep", action="store_true", help="double the load until the knee is passed")
     add("--trace", metavar="FILE", help="replay the times and lengths of a JSONL file")
-    add("--trace-speed", type=_seconds, default=1.0, metavar="X", help="times its speed")
+    add("--trace-speed", type=_seconds, metavar="X", help="times its speed")
     add("-n", "--requests", type=_count, metavar="N", help="for each load; default 100")
     add(
         "-d",

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from statistics import median
 from time import monotonic
@@ -47,14 +47,11 @@ async def watched(bench: Bench, *, plain: bool, quiet: bool) -> Result:
     """Run `bench` and show how far it is, on stderr; Ctrl-C ends it with what there is by then."""
     view = None if quiet else _view(plain=plain)
     loop = asyncio.get_running_loop()
-    with suppress(NotImplementedError):  # Windows: there Ctrl-C ends it without figures
-        loop.add_signal_handler(signal.SIGINT, _stop, bench, loop)
     showing = None if view is None else loop.create_task(_show(view, bench))
     try:
-        return await bench.run()
+        with _stoppable(bench, loop):
+            return await bench.run()
     finally:
-        with suppress(NotImplementedError):
-            loop.remove_signal_handler(signal.SIGINT)
         if showing is not None and view is not None:
             showing.cancel()
             with suppress(asyncio.CancelledError):
@@ -62,9 +59,22 @@ async def watched(bench: Bench, *, plain: bool, quiet: bool) -> Result:
             view.close()
 
 
-def _stop(bench: Bench, loop: asyncio.AbstractEventLoop) -> None:
-    loop.remove_signal_handler(signal.SIGINT)  # a second one ends the process
-    bench.stop()
+@contextmanager
+def _stoppable(bench: Bench, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Let Ctrl-C stop `bench`, by `signal.signal`, as Windows' loops have no handlers of signals.
+
+    A second one is what it was before.
+    """
+
+    def stop(*_: object) -> None:
+        signal.signal(signal.SIGINT, before)
+        loop.call_soon_threadsafe(bench.stop)
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 async def _show(view: _View, bench: Bench) -> None:

@@ -15,7 +15,7 @@ from penstock.bench.text import described
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from penstock.bench.results import Health, Metric, Point, Result, Summary
+    from penstock.bench.results import Health, Interval, Metric, Point, Result, Summary
 
 __all__ = ["html"]
 
@@ -71,6 +71,8 @@ def _where(result: Result) -> str:
 def _warnings(result: Result) -> Iterator[str]:
     """Yield what makes the figures doubtful, before any of them."""
     said = ["The run was interrupted: these are the figures up to then."] * result.interrupted
+    if dropped := sum(point.summary.cancelled for point in result.points):
+        said.append(f"{dropped} requests were under way then, and are in no latency.")
     said += result.warnings
     for point in result.points:
         said += [f"{described(point.load)}: {warning}" for warning in point.health.warnings]
@@ -176,6 +178,7 @@ def _counts(summary: Summary) -> str:
             "under way",
             f"{number(summary.concurrency)} on average, {summary.peak_concurrency} at most",
         ],
+        *_throughputs(summary),
         ["output tokens", number(tokens.output)],
         ["input tokens", _known(tokens.input)],
         ["prompt tokens from the cache", _share(tokens.cached, tokens.cache_hit_rate)],
@@ -190,17 +193,33 @@ def _counts(summary: Summary) -> str:
         )
     if summary.goodput is not None:
         bounds = ", ".join(f"{k} {seconds(v)}" for k, v in summary.goodput.bounds.items())
-        rows.append(
-            [
-                f"good ({bounds})",
-                f"{summary.goodput.good}, {number(summary.goodput.request_throughput)} a second",
-            ]
-        )
+        pace = summary.goodput.request_throughput, summary.goodput.request_throughput_ci
+        rows.append([f"good ({bounds})", f"{summary.goodput.good}, {_rate(*pace)} a second"])
+    if summary.cancelled:
+        rows.append(["cancelled by the end of the run", number(summary.cancelled)])
     rows += [
         [f"failed: {kind}", f"{number(count)}: {summary.messages.get(kind, '')}"]
         for kind, count in summary.errors.items()
     ]
     return "<h3>Counts</h3>" + _table(None, rows)
+
+
+def _throughputs(summary: Summary) -> Iterator[list[str]]:
+    pace = summary.request_throughput, summary.request_throughput_ci
+    yield ["requests a second", _rate(*pace)]
+    yield [
+        "output tokens a second",
+        _rate(summary.output_throughput, summary.output_throughput_ci),
+    ]
+    if (total := summary.total_throughput) is not None:
+        yield ["tokens a second, in and out", _rate(total, summary.total_throughput_ci)]
+
+
+def _rate(value: float, interval: Interval | None) -> str:
+    """Return a rate, and what it may as well be."""
+    if interval is None:
+        return number(value)
+    return f"{number(value)} ({number(interval[0])} to {number(interval[1])})"
 
 
 def _health(health: Health) -> str:
