@@ -14,7 +14,8 @@ from tests.dialects.anthropic_messages.sending import ORIGIN, sent, turns
 from penstock.chunks import Chunk, State, TextDelta, ToolCallDelta
 from penstock.decoders import SSEDecoder
 from penstock.dialects.anthropic_messages import AnthropicMessages, MessagesAnswer
-from penstock.dialects.anthropic_messages.record import Record, restored
+from penstock.dialects.anthropic_messages.record import read, restored
+from penstock.dialects.kept_blocks import Record
 from penstock.errors import UnsupportedFeatureError
 from penstock.interfaces import CallRecord
 from penstock.limits import Limits
@@ -200,7 +201,7 @@ def test_a_state_that_does_not_fit_is_none(blocks: Any) -> None:
 
 def test_plain_blocks_are_told_once_there_is_another() -> None:
     """From then on each as it ends."""
-    record, into = Record(), list[Chunk]()
+    record, into = Record(read), list[Chunk]()
     text, call = {"type": "text", "length": 2}, {"type": "tool_use", "index": 0}
     record.add(text, into)
     record.add(call, into)

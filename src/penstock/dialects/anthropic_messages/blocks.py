@@ -8,7 +8,8 @@ from msgspec import DecodeError
 from msgspec.json import decode, encode
 
 from penstock.chunks import Chunk, Citation, ProviderEvent, ReasoningDelta, TextDelta, ToolCallDelta
-from penstock.dialects.anthropic_messages.record import Record
+from penstock.dialects.anthropic_messages.record import read
+from penstock.dialects.kept_blocks import Record
 from penstock.dialects.tally import Tally
 from penstock.errors import LimitExceededError, ProtocolError
 
@@ -70,7 +71,7 @@ class Blocks:
     def __init__(self, limits: Limits) -> None:
         self.open: dict[int, Block] = {}
         """Those that have begun and not ended, by Anthropic's index."""
-        self._record = Record()
+        self._record = Record(read)
         self._tally = Tally(limits)
         self._calls = 0
         self._limit = limits.max_answer

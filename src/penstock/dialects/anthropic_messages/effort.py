@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from penstock.dialects.anthropic_messages.record import BLOCKS
+from penstock.dialects.kept_blocks import BLOCKS
 from penstock.dialects.modern import EFFORTS
 from penstock.dialects.state import KEY, family
 from penstock.errors import UsageError

@@ -10,9 +10,10 @@ from re import compile as pattern
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.dialects.anthropic_messages.parts import blocks, marked, said
-from penstock.dialects.anthropic_messages.record import BLOCKS, EXPLAINED, restored
+from penstock.dialects.anthropic_messages.record import EXPLAINED, restored
 from penstock.dialects.calls import object_in
 from penstock.dialects.ids import valid_id
+from penstock.dialects.kept_blocks import BLOCKS, whole_text
 from penstock.dialects.state import KEY, state_of
 from penstock.dialects.texts import Plain
 
@@ -140,7 +141,7 @@ class Turns:
         content = message.get("content")
         calls = self._calls(message, place)
         if kept is not None:
-            text = _whole_text(content)
+            text = whole_text(content)
             found = None if text is None else restored(kept, text, calls)
             if found is not None:
                 return found
@@ -224,21 +225,6 @@ def _checked_id(given: Json, place: Place, path: str) -> str:
 def _function_id(index: int) -> str:
     """Return an id for the call of message `index`, in the protocol that knew none."""
     return f"function_call_{index}"
-
-
-def _whole_text(content: Json) -> str | None:
-    """Return the text of a message; None where it has more than text."""
-    if content is None or isinstance(content, str):
-        return content or ""
-    if not isinstance(content, (list, tuple)):
-        return None
-    texts: list[str] = []
-    for part in content:
-        text = part.get("text") if isinstance(part, Mapping) else None
-        if not isinstance(text, str):
-            return None
-        texts.append(text)
-    return "".join(texts)
 
 
 def _thoughts(kept: Json) -> list[Json]:

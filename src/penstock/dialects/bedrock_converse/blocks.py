@@ -18,7 +18,8 @@ from penstock.chunks import (
     TextDelta,
     ToolCallDelta,
 )
-from penstock.dialects.bedrock_converse.record import Record
+from penstock.dialects.bedrock_converse.record import read
+from penstock.dialects.kept_blocks import Record
 from penstock.dialects.tally import Tally
 from penstock.errors import LimitExceededError, ProtocolError
 
@@ -66,7 +67,7 @@ class Blocks:
     def __init__(self, limits: Limits) -> None:
         self.open: dict[int, Block] = {}
         """Those that have begun and not ended, by Bedrock's index."""
-        self._record = Record()
+        self._record = Record(read)
         self._tally = Tally(limits)
         self._calls = 0
         self._limit = limits.max_answer

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.dialects.bedrock_converse.media import Names
 from penstock.dialects.bedrock_converse.parts import blocks, cache_point, said
-from penstock.dialects.bedrock_converse.record import KEPT, restored
+from penstock.dialects.bedrock_converse.record import restored
 from penstock.dialects.calls import Called, called_id, calls_of, object_in
 from penstock.dialects.ids import valid_id
+from penstock.dialects.kept_blocks import BLOCKS, whole_text
 from penstock.dialects.state import KEY, state_of
 from penstock.dialects.texts import Plain
 
@@ -154,12 +155,12 @@ class Turns:
     def _answer(self, message: dict[str, Json], place: Place) -> list[Json]:
         """Say what the model said, as it said it where that is known and still fits."""
         _drop_rest(message, _OF_ASSISTANT, place)
-        kept = state_of(message, place, dialect=self._dialect, origin=self._origin).get(KEPT)
+        kept = state_of(message, place, dialect=self._dialect, origin=self._origin).get(BLOCKS)
         content = message.get("content")
         calls = [_use(call, place) for call in calls_of(message, place)]
         self._called = self._called or bool(calls)
         if kept is not None:
-            text = _whole_text(content)
+            text = whole_text(content)
             found = None if text is None else restored(kept, text, calls)
             if found is not None:
                 return found
@@ -188,21 +189,6 @@ def _checked_id(given: Json, place: Place, path: str) -> str:
     if not isinstance(given, str) or not given:
         raise place.fault(path, "a tool call and its result need the call's id, as text")
     return valid_id(given, _ID, length=_ID_LENGTH, prefix="tooluse_")
-
-
-def _whole_text(content: Json) -> str | None:
-    """Return the text of a message; None where it has more than text."""
-    if content is None or isinstance(content, str):
-        return content or ""
-    if not isinstance(content, (list, tuple)):
-        return None
-    texts: list[str] = []
-    for part in content:
-        text = part.get("text") if isinstance(part, Mapping) else None
-        if not isinstance(text, str):
-            return None
-        texts.append(text)
-    return "".join(texts)
 
 
 def _thoughts(kept: Json) -> list[Json]:
