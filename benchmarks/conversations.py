@@ -82,6 +82,8 @@ def _body(conversation: Any, dialect: str) -> Any:
 
     there = "https://api.example.com"
     target = Target(deployment="d", provider="p", model="m", base_url=there, origin=there)
+    if hasattr(conversation, "still"):  # as `Client` does
+        conversation = conversation.still()
     request = ChatRequest(model="m", messages=conversation)
     return Body(named(dialect).encode(request, target, dropped=[]).fields, buffer_size=BUFFER)
 

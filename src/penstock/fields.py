@@ -95,8 +95,20 @@ class Kept(Protocol):
         ...
 
 
-OffLoop: TypeAlias = "Callable[[Callable[[], Any]], Awaitable[Any]]"
-"""Calls what goes over a source in a worker thread. Any: what is returned."""
+class OffLoop(Protocol):
+    """Calls what goes over a source in a worker thread, where it waits for nothing but a disk."""
+
+    def __call__(self, call: Callable[[], Any], /) -> Awaitable[Any]:
+        """Return what `call` returns. Any: whatever that is."""
+        ...
+
+    def vouches(self) -> bool:
+        """Whether each pass that is sent is compared by the source with what it was at first.
+
+        It may wait for a disk, and stays as it is. A pass in a worker thread is not compared: it
+        only tells of a length or a digest, and what is sent then is.
+        """
+        ...
 
 
 def off_loop_of(messages: object) -> OffLoop | None:
@@ -121,6 +133,8 @@ class Base64:
     """Returns so many bytes at an offset; it may wait for a disk."""
     wait: Callable[[int, int], Awaitable[bytes]] = field(repr=False)
     """Does the same without holding up an event loop."""
+    vouches: bool = False
+    """Whether reading fails where they are not what they were at first."""
 
 
 @dataclass(frozen=True, slots=True)

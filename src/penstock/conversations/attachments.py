@@ -251,6 +251,7 @@ class FileBytes:
     def __init__(self, source: Source) -> None:
         self.path: Path | None = None
         self._file: IO[bytes] | None = None
+        self._compares = isinstance(source, (str, os.PathLike, bytes))
         self._lock = Lock()
         self.name = ""
         if isinstance(source, (bytes, bytearray, memoryview)):
@@ -280,7 +281,7 @@ class FileBytes:
 
     def base64(self) -> Base64:
         """Return the base64 of all of it, made while it is read."""
-        return Base64(self.size, self.read, self._wait)
+        return Base64(self.size, self.read, self._wait, self._compares)
 
     def read(self, offset: int, size: int) -> bytes:
         """Return so many bytes at an offset.

@@ -168,7 +168,7 @@ class SyncConversation:
         """Return the messages from `start` to before `stop`, as a slice has them."""
         return messages_of(self.kept(start, stop), self.store.metadata)
 
-    off_loop = staticmethod(off_loop)
+    off_loop = off_loop
 
     def still(self) -> Still:
         """Return it as one call sends it: what is appended meanwhile is not part of that."""

@@ -143,7 +143,7 @@ class Conversation:
         """
         return await in_thread(self.sync.__getitem__, index)
 
-    off_loop = staticmethod(off_loop)
+    off_loop = off_loop
 
     def still(self) -> Still:
         """Return it as one call sends it: what is appended meanwhile is not part of that."""

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import msgspec
 
@@ -22,13 +23,14 @@ from penstock.conversations.chain import Chain
 from penstock.conversations.files import MessageFile
 from penstock.conversations.lines import LineFile
 from penstock.conversations.sidecar import Sidecar
-from penstock.conversations.stores import merged
+from penstock.conversations.stores import Mark, merged
+from penstock.conversations.verified import Verified
 from penstock.errors import ConversationError
 from penstock.fields import Lines
 
 if TYPE_CHECKING:
     from penstock.conversations.canonical import Message
-    from penstock.conversations.stores import Chained, Metadata
+    from penstock.conversations.stores import Blocks, Chained, Metadata
 
 __all__ = ["JSONLStore"]
 
@@ -94,10 +96,12 @@ class JSONLStore:
         with self._lock:
             self._begin_writing()
             start = self._lines.end
-            end = self._file.append(start, _lines_of(messages), sync=self._sync)
+            summed = _Summed(self._side.checksum)
+            pieces = map(summed.seen, _lines_of(messages))
+            end = self._file.append(start, pieces, sync=self._sync)
             first = self._lines.added(start, [message.size + 1 for message in messages])
             if self._side.checked == start:
-                self._side.checked, self._side.count = end, self._lines.count()
+                self._side.know(end, self._lines.count(), summed.checksum)
                 self._dirty = True
             return self._chain.shared + first
 
@@ -111,17 +115,24 @@ class JSONLStore:
             self._vouch()
             return self._chain.blocks(start, stop)
 
-    def mark(self) -> int:
-        """Return where the last whole line ends."""
+    def mark(self) -> Mark:
+        """Return where the last whole line ends, and what is before it."""
         with self._lock:
-            self._look()
-            return self._lines.end
+            self._vouch()
+            if self._side.shared:  # nobody has a checksum of a part of another file
+                return Mark(self._lines.end)
+            if self._side.checksum is None:
+                self._side.checksum = self._summed()
+            return Mark(self._lines.end, self._side.checksum)
 
-    def whole(self, mark: int | None = None) -> Chained:
+    def whole(self, mark: Mark | None = None, *, compared: bool = False) -> Blocks:
         """Return all messages, or those before a mark; unlike `blocks` it counts none of them."""
         with self._lock:
             self._vouch()
-            return self._chain.whole(self._lines.end if mark is None else mark)
+            blocks = self._chain.whole(self._lines.end if mark is None else mark.at)
+            if not compared or mark is None or mark.checksum is None:
+                return blocks
+            return Verified(blocks, mark, self._doubt)
 
     def backwards(self, stop: int) -> Iterator[bytes]:
         """Return the JSON of the messages before `stop`, the last first."""
@@ -259,7 +270,7 @@ class JSONLStore:
     def _look_beside(self) -> None:
         side, known = Sidecar.of(self._file.path), self._side
         if side.generation == known.generation and side.checked < known.checked:
-            side.checked, side.count = known.checked, known.count
+            side.know(known.checked, known.count, known.checksum)
         self._side = side
 
     def _vouch(self) -> None:
@@ -270,8 +281,9 @@ class JSONLStore:
         """
         self._look()
         if self._side.checked > self._lines.end:
-            self._side.checked = self._side.count = 0
+            self._side.know(0, 0, 0)
         at, count = self._side.checked, self._side.count
+        summed = _Summed(self._side.checksum)
         if at == self._lines.end:
             return
         for block in self._lines.blocks(at, self._lines.end):
@@ -286,8 +298,27 @@ class JSONLStore:
                     ) from None
                 at += len(line) + 1
                 count += 1
-        self._side.checked, self._side.count = at, count
+            summed.seen(whole)
+            summed.seen(b"\n")
+        self._side.know(at, count, summed.checksum)
         self._dirty = self._file.writes
+
+    def _summed(self) -> int:
+        """Return the checksum of the lines, which takes reading them."""
+        summed = _Summed(0)
+        self._copy(0, self._lines.end, summed.seen)
+        return summed.checksum or 0
+
+    def _doubt(self) -> ConversationError:
+        """Check all lines anew with the next call; return the error of this one."""
+        with self._lock:
+            self._side.know(0, 0, 0)
+            self._dirty = self._file.writes
+        return ConversationError(
+            f"{self._file.path.name} is not what was appended to it: it was rewritten while it was"
+            " sent, or by another program; the next call checks what is there now",
+            code="changed",
+        )
 
     def _copy(self, start: int, stop: int, put: Callable[[bytes], object]) -> None:
         while start < stop:
@@ -299,10 +330,10 @@ class JSONLStore:
         """Begin anew with what is known of the file."""
         whole = self._side.checked >= self._lines.end
         self._side.generation = Sidecar().generation
-        self._side.checked = self._side.count = 0
+        self._side.know(0, 0, 0)
         self._set_lines(end)
         if whole:
-            self._side.checked, self._side.count = end, self._lines.count()
+            self._side.know(end, self._lines.count(), None)
         self._side.write(self._file.path)
 
     def _own(self, index: int) -> int:
@@ -323,6 +354,21 @@ class JSONLStore:
             if not (fork.exists() or fork.with_name(fork.name + ".meta").exists()):
                 return fork
             number += 1
+
+
+class _Summed:
+    """A checksum of what passes by; None where it is not known from the beginning."""
+
+    __slots__ = ("checksum",)
+
+    def __init__(self, checksum: int | None) -> None:
+        self.checksum = checksum
+
+    def seen(self, piece: bytes) -> bytes:
+        """Return `piece`."""
+        if self.checksum is not None:
+            self.checksum = crc32(piece, self.checksum)
+        return piece
 
 
 def _lines_of(messages: Sequence[Message]) -> Iterator[bytes]:

@@ -8,7 +8,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from penstock.conversations.canonical import BLOCK
-from penstock.conversations.stores import Ready, merged
+from penstock.conversations.stores import Mark, Ready, merged
 from penstock.fields import Lines
 
 if TYPE_CHECKING:
@@ -66,13 +66,13 @@ class MemoryStore:
         if block:
             yield Lines(b"".join(block)[:-1])
 
-    def mark(self) -> int:
+    def mark(self) -> Mark:
         """Return how many messages there are."""
-        return len(self._lines)
+        return Mark(len(self._lines))
 
-    def whole(self, mark: int | None = None) -> Blocks:
+    def whole(self, mark: Mark | None = None, *, compared: bool = False) -> Blocks:
         """Return all messages, or those that there were at a mark."""
-        return self.blocks(0, self.mark() if mark is None else mark)
+        return self.blocks(0, (mark or self.mark()).at)
 
     def backwards(self, stop: int) -> Iterator[bytes]:
         """Return the JSON of the messages before `stop`, the last first."""

@@ -112,6 +112,7 @@ class ReferredBytes(FileBytes):
 
     def __init__(self, digest: str, size: int, path: str = "", mtime_ns: int = 0) -> None:
         self.path = self._where = Path(path)
+        self._compares = True
         self.name = self.path.name
         self.size = size
         self._digest = digest

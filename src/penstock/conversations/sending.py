@@ -14,7 +14,7 @@ from penstock.fields import Lines, Streamed
 if TYPE_CHECKING:
     from penstock.conversations.stores import Blocks, Large, Store
 
-__all__ = ["decoded", "in_thread", "messages_of", "off_loop", "sent"]
+__all__ = ["OffLoop", "decoded", "in_thread", "is_off_loop", "messages_of", "off_loop", "sent"]
 
 # A message of the OpenAI shape.
 Json: TypeAlias = Any
@@ -33,9 +33,28 @@ async def in_thread(call: Callable[..., T], *arguments: Any) -> T:  # Any: what 
     return await run_sync(call, *arguments)
 
 
-async def off_loop(call: Callable[[], T]) -> T:
-    """Call what goes over a conversation in a worker thread, in which nothing of it is awaited."""
-    return await in_thread(_called_off_loop, call)
+class OffLoop:
+    """Calls what goes over a conversation in a worker thread, in which nothing of it is awaited.
+
+    Args:
+        vouches: Says whether what is sent is compared with what was appended.
+    """
+
+    def __init__(self, vouches: Callable[[], bool] = bool) -> None:
+        self.vouches = vouches
+
+    async def __call__(self, call: Callable[[], T], /) -> T:
+        """Return what `call` returns."""
+        return await in_thread(_called_off_loop, call)
+
+
+off_loop = OffLoop()
+"""Of conversations for which nobody vouches."""
+
+
+def is_off_loop() -> bool:
+    """Whether this is a pass in a worker thread, by which nothing is sent."""
+    return _off_loop.get()
 
 
 def _called_off_loop(call: Callable[[], T]) -> T:

@@ -19,7 +19,7 @@ from penstock.errors import ConversationError
 
 __all__ = ["VERSION", "Sidecar"]
 
-VERSION = 1
+VERSION = 2
 """Of the form of these files; a later one is refused, an earlier one is written anew."""
 
 
@@ -33,6 +33,8 @@ class Sidecar:
     """Bytes of the messages that are known to be messages."""
     count: int = 0
     """How many messages those are."""
+    checksum: int | None = 0
+    """CRC-32 of those bytes; None where it is not known."""
     generation: str = field(default_factory=lambda: uuid4().hex)
     """Changes whenever messages are rewritten in place: a fork knows its parent by it."""
     shared: list[list[Any]] = field(default_factory=list)
@@ -65,8 +67,14 @@ class Sidecar:
                 f"one knows {VERSION})",
                 code="damaged",
             )
+        if found["version"] < 2:
+            found["checksum"] = None
         kept = {name: value for name, value in found.items() if name in known}
         return cls(**kept | {"version": VERSION})
+
+    def know(self, checked: int, count: int, checksum: int | None) -> None:
+        """Vouch for the first `checked` bytes."""
+        self.checked, self.count, self.checksum = checked, count, checksum
 
     def found_or_written(self, messages: Path) -> None:
         """Keep it beside the file `messages`, unless there is one: its writer's is newer.

@@ -25,7 +25,7 @@ from penstock.conversations.canonical import BLOCK
 from penstock.conversations.handles import private
 from penstock.conversations.runblocks import RunBlocks
 from penstock.conversations.schema import prepare
-from penstock.conversations.stores import Chained, merged
+from penstock.conversations.stores import Chained, Mark, merged
 from penstock.errors import ConversationError
 
 if TYPE_CHECKING:
@@ -115,13 +115,13 @@ class SQLiteStore:
             ranges = self._ranges(start, min(stop, self._length()))
         return Chained(self._blocks(*each) for each in ranges)
 
-    def mark(self) -> int:
+    def mark(self) -> Mark:
         """Return how many messages there are."""
-        return self.length()
+        return Mark(self.length())
 
-    def whole(self, mark: int | None = None) -> Chained:
+    def whole(self, mark: Mark | None = None, *, compared: bool = False) -> Chained:
         """Return all messages, or those that there were at a mark."""
-        return self.blocks(0, self.length() if mark is None else mark)
+        return self.blocks(0, (mark or self.mark()).at)
 
     def backwards(self, stop: int) -> Iterator[bytes]:
         """Return the JSON of the messages before `stop`, the last first."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from penstock.conversations.sending import decoded, off_loop, sent
+from penstock.conversations.sending import OffLoop, decoded, is_off_loop, sent
 
 if TYPE_CHECKING:
-    from penstock.conversations.stores import Blocks, Store
+    from penstock.conversations.stores import Blocks, Mark, Store
     from penstock.fields import Lines, Streamed
 
 __all__ = ["Still"]
@@ -26,11 +26,14 @@ class Still:
         store: Where the messages are.
     """
 
-    off_loop = staticmethod(off_loop)
-
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._mark: int | None = None
+        self._mark: Mark | None = None
+
+    @property
+    def off_loop(self) -> OffLoop:
+        """Goes over it in a worker thread."""
+        return OffLoop(self._vouches)
 
     def blocks(self) -> AsyncIterator[Lines | Streamed | Json]:
         """Return one pass over the messages as they are kept: what the encoder sends."""
@@ -40,7 +43,12 @@ class Still:
         """Every message, read in a worker thread."""
         return decoded(self._kept, self._store.metadata)
 
+    def _vouches(self) -> bool:
+        return self._end().checksum is not None
+
     def _kept(self) -> Blocks:
-        if self._mark is None:
-            self._mark = self._store.mark()
-        return self._store.whole(self._mark)
+        return self._store.whole(self._end(), compared=not is_off_loop())
+
+    def _end(self) -> Mark:
+        self._mark = self._mark or self._store.mark()
+        return self._mark

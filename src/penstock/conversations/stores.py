@@ -19,6 +19,7 @@ __all__ = [
     "Blocks",
     "Chained",
     "Large",
+    "Mark",
     "Metadata",
     "Ready",
     "Store",
@@ -42,6 +43,15 @@ class Large(NamedTuple):
     """Bytes of its JSON."""
     pieces: Callable[[], Iterator[bytes]]
     """Returns one pass over them, a block at a time."""
+
+
+class Mark(NamedTuple):
+    """Where a conversation's messages end at one time, in its store's own measure."""
+
+    at: int
+    """The place."""
+    checksum: int | None = None
+    """CRC-32 of the bytes before it, each message's newline included; None where none is kept."""
 
 
 class Blocks(Protocol):
@@ -134,12 +144,16 @@ class Store(Protocol):
         """Return the messages from `start` to before `stop`, as many at once as fit a block."""
         ...
 
-    def mark(self) -> int:
-        """Return where the messages end now, in the store's own measure."""
+    def mark(self) -> Mark:
+        """Return where the messages end now."""
         ...
 
-    def whole(self, mark: int | None = None) -> Blocks:
-        """Return all messages, or those that there were at a mark, without counting them."""
+    def whole(self, mark: Mark | None = None, *, compared: bool = False) -> Blocks:
+        """Return all messages, or those that there were at a mark, without counting them.
+
+        Where the mark has a checksum and they are to be `compared` with it, that is done before the
+        last of them is handed out.
+        """
         ...
 
     def backwards(self, stop: int) -> Iterator[bytes]:

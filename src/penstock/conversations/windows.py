@@ -90,7 +90,7 @@ class Window:
         """How many messages are sent."""
         return sum(1 if each.message else each.stop - each.start for each in self.ranges)
 
-    off_loop = staticmethod(off_loop)
+    off_loop = off_loop
 
     def blocks(self) -> AsyncIterator[Lines | Streamed | Json]:
         """Return one pass over the messages as they are kept: what the encoder sends."""

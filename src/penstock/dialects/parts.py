@@ -117,7 +117,7 @@ def decoded(base64: str | Joined) -> str | Joined:
         return b64decode(base64).decode()
     file = base64.parts[-1]
     if isinstance(file, Base64):
-        return Joined((Text(file.size, file.read, file.wait),))
+        return Joined((Text(file.size, file.read, file.wait, file.vouches),))
     whole = "".join(part for part in base64.parts if isinstance(part, str))
     return b64decode(whole[base64.start :]).decode()
 

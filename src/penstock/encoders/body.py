@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from penstock.encoders.backends import Backend, default_backend
-from penstock.encoders.output import Output, Told
-from penstock.encoders.passes import Pass, Seal, compare, gone_over, held_back
+from penstock.encoders.output import Output, Told, check_buffer
+from penstock.encoders.passes import (
+    Pass,
+    Seal,
+    Sums,
+    compare,
+    gone_over,
+    held_back,
+    sealed,
+    went_over,
+)
 from penstock.encoders.settled import settle
 from penstock.encoders.small import MustWaitError, made_at_once
 from penstock.encoders.sources import in_memory, one_shot
 from penstock.encoders.tape import Tape
-from penstock.encoders.walk import MAX_DEPTH, Walk, check_buffer
+from penstock.encoders.walk import MAX_DEPTH, Walk
 from penstock.errors import UsageError
 from penstock.fields import Each
-
-if TYPE_CHECKING:
-    from penstock.fields import OffLoop
 
 __all__ = ["Body"]
 
@@ -84,6 +90,8 @@ class Body:
         self._waits = files or not all(map(in_memory, sources))
         waited = [source for source in sources if not in_memory(source)]
         self._off_loop = waited[0].off_loop if len(waited) == 1 else None
+        self._once = any(map(one_shot, sources))
+        self._vouched = False
 
     @property
     def small(self) -> bytes | None:
@@ -152,31 +160,26 @@ class Body:
         if self._small is not None:
             yield self._small
             return
-        pieces = self._pieces()
-        if self._seal is not None:
-            pieces = held_back(pieces, self._seal)
+        pieces = self._pieces() if self._seal is None else self._held_back(self._seal)
         try:
             async for piece in pieces:
                 yield piece
         finally:
             await pieces.aclose()
 
-    async def _pieces(self) -> AsyncGenerator[bytes, None]:
+    def _held_back(self, told: Seal) -> AsyncGenerator[bytes, None]:
+        """Make one pass that is compared with what was told."""
+        if self._tape is not None:
+            return held_back(self._tape.play(), told, Sums())
+        output = Output(self._buffer, summed=True)
+        return held_back(_awaited(Pass(self._walk(output=output), self._fields)), told, output)
+
+    def _pieces(self) -> AsyncGenerator[bytes, None]:
         """Make one pass, compared with nothing."""
         if self._tape is not None:
-            tape = self._tape.play()
-            try:
-                async for piece in tape:
-                    yield piece
-            finally:
-                await tape.aclose()
-            return
+            return self._tape.play()
         begun, self._begun = self._begun or Pass(self._walk(), self._fields), None
-        try:
-            while piece := await begun.next():
-                yield piece
-        finally:
-            await begun.aclose()
+        return _awaited(begun)
 
     async def length(self) -> int:
         """Return the body's size in bytes, at the price of a pass the first time.
@@ -209,32 +212,17 @@ class Body:
         return self._digest
 
     async def _told(self, update: Tell | None) -> Seal:
-        """Make a pass for what it tells, and give its pieces to `update`."""
-        if self._off_loop is not None and self._tape is None:
-            return await self._told_off_loop(self._off_loop, update)
-        seal, pieces = Seal(), self.open()
-        try:
-            async for piece in pieces:
-                seal = seal.after(piece)
-                if update is not None:
-                    update(piece)
-        finally:
-            await pieces.aclose()
-        return seal
-
-    async def _told_off_loop(self, off_loop: OffLoop, update: Tell | None) -> Seal:
-        """Do the same in a worker thread, for which no pieces have to be made."""
-        seal = Seal()
-
-        def tell(part: bytes | bytearray | memoryview) -> None:
-            nonlocal seal
-            seal = seal.after(part)
-            if update is not None:
-                update(part)
-
+        """Make a pass for what it tells, and give what it makes to `update`."""
+        if self._tape is not None or self._once:
+            return await sealed(self.open(), update)
         await self.aclose()  # the beginning is read again
-        walk = self._walk(output=Told(tell))
-        await gone_over(Pass(walk, self._fields, off_loop=True), off_loop)
+        off_loop, output = self._off_loop, Told(update)
+        if off_loop is None:
+            await went_over(Pass(self._walk(output=output), self._fields))
+        else:
+            self._vouched = await off_loop(off_loop.vouches)
+            await gone_over(Pass(self._walk(output=output), self._fields, off_loop=True), off_loop)
+        seal = Seal(output.length, output.checksum)
         compare(seal, self._seal or seal)
         return seal
 
@@ -257,6 +245,7 @@ class Body:
             settled=self._settled,
             use=self._use,
             output=output,
+            vouched=self._vouched,
         )
 
     def _use(self, each: Each) -> None:
@@ -274,3 +263,12 @@ class Body:
                 " that returns a new iterator, or spool=True"
             )
         self._used.add(id(each))
+
+
+async def _awaited(whole: Pass) -> AsyncGenerator[bytes, None]:
+    """Yield the pieces of a pass, and close it."""
+    try:
+        while piece := await whole.next():
+            yield piece
+    finally:
+        await whole.aclose()

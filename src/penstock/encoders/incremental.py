@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from penstock.encoders.backends import Backend, default_backend
+from penstock.encoders.output import check_buffer
 from penstock.encoders.settled import settle
 from penstock.encoders.sources import AsyncPieces, AsyncPull, FileRead
 from penstock.encoders.survey import Look
-from penstock.encoders.walk import MAX_DEPTH, Walk, check_buffer
+from penstock.encoders.walk import MAX_DEPTH, Walk
 from penstock.errors import UsageError
 
 __all__ = ["encode_json"]

