@@ -12,7 +12,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from penstock.errors import PenstockError
-from penstock.sync.portal import Portal, _Desk, _Errand
+from penstock.sync.portal import Portal
+from penstock.sync.portal.inbox import Desk, Errand
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -45,7 +46,7 @@ class SharedPortal(Portal):
         told: Callable[[NewsT], object],
     ) -> T:
         """As `call` of ``function(tell)``; what it tells, `told` is called with in this thread."""
-        desk = _Desk()
+        desk = Desk()
 
         def tell(news: NewsT) -> None:
             desk.inbox.put(_News(lambda: told(news)))
@@ -68,7 +69,7 @@ class SharedPortal(Portal):
                 await held.aclose()
 
 
-class _News(_Errand):
+class _News(Errand):
     """Something that the loop tells the thread that waits for it, and has no answer to."""
 
     def __init__(self, function: Callable[[], object]) -> None:
