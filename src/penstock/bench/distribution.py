@@ -309,10 +309,20 @@ def _between(values: Sequence[float], share: float) -> float:
 def _weighted(
     middles: list[float], sums: list[float], share: float, bounds: tuple[float, float]
 ) -> float:
+    """Return the quantile of values that are there as often as their weights say.
+
+    It is the inclusive one of `_between`: a value that is there three times has the places from its
+    first to its third, and only between two values there is something in proportion.
+    """
     if not sums:
         return nan
-    place = min(bisect_right(sums, share * sums[-1]), len(middles) - 1)
-    return min(max(middles[place], bounds[0]), bounds[1])
+    place = share * max(sums[-1] - 1, 0.0)
+    at = min(bisect_right(sums, place), len(middles) - 1)
+    value = middles[at]
+    last = max(sums[at] - 1, sums[at - 1] if at else 0.0)
+    if place > last and at + 1 < len(middles):
+        value += (middles[at + 1] - value) * (place - last) / (sums[at] - last)
+    return min(max(value, bounds[0]), bounds[1])
 
 
 def _quantile_ci(
