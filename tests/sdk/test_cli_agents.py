@@ -7,7 +7,7 @@ They are looked for in ``PENSTOCK_CLI_AGENTS`` (the ``.bin`` folder of an npm pr
         opencode-ai@1.18.33
 
 Antigravity's SDK is a package of PyPI. A child for each turn (``turn``) or one that stays
-(``kept``): the SDK always stays, and opencode's own retries can be cut short only where it does.
+(``kept``): opencode's own retries can be cut short only where it does.
 """
 
 from __future__ import annotations
@@ -57,10 +57,7 @@ OFFLINE = {
     "NO_PROXY": "127.0.0.1,localhost",
     "npm_config_fetch_retries": "0",
 }
-EVERY = [
-    *(f"{name}-turn" for name in PROGRAMS),
-    *(f"{name}-kept" for name in (*PROGRAMS, "antigravity_sdk")),
-]
+EVERY = [f"{name}-{mode}" for mode in ("turn", "kept") for name in (*PROGRAMS, "antigravity_sdk")]
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.asyncio]
 
@@ -185,7 +182,7 @@ async def test_an_mcp_servers_tool_is_called_without_a_bypass(which: str, made: 
     assert "add" in call["name"]
     assert {"a": 1, "b": 1} == call["arguments"]
     assert (call["id"], False) == (answer["id"], answer["is_error"])
-    if which != "antigravity_sdk-kept":  # whose steps tell no result
+    if not which.startswith("antigravity_sdk"):  # whose steps tell no result
         assert "2" in str(answer["content"])
 
 
@@ -200,8 +197,9 @@ CASES = [
     *[(name, *row) for name in ("claude_code-turn", "codex-turn") for row in FAULTS],
     *[("claude_code-kept", *row) for row in FAULTS[:1]],
     *[("codex-kept", *row) for row in FAULTS[2:]],
-    *[("antigravity_sdk-kept", *row) for row in FAULTS],
-    *[("opencode-turn", *row) for row in FAULTS[:1]],
+    *[("antigravity_sdk-kept", *row) for row in FAULTS[1:4]],
+    *[("antigravity_sdk-turn", *row) for row in FAULTS[::2]],
+    *[("opencode-turn", *row) for row in FAULTS[::4]],
     *[("opencode-kept", *row) for row in FAULTS[2:]],
 ]
 
@@ -210,7 +208,11 @@ CASES = [
 async def test_failures_are_classified(
     which: str, fault: str, kind: type[PenstockError], made: Any
 ) -> None:
-    """What the model's endpoint answers is the error, at once: the agent's own retries are off."""
+    """What the model's endpoint answers is the error, at once: the agent's own retries are off.
+
+    Not tried: 429 and 500 of opencode with a child a turn, the same errors after 75 seconds each,
+    as it asks six times, has no option against that and prints nothing of it.
+    """
     async with made(which, f"sim/echo?fault={fault}") as agent:
         talk = agent.converse()
         with pytest.raises(kind) as caught:
@@ -228,7 +230,10 @@ async def test_refused_arguments_are_the_callers(which: str, made: Any) -> None:
             await agent.run("Hello?")
 
 
-STREAMING = ["claude_code-turn", "claude_code-kept", "codex-kept", "antigravity_sdk-kept"]
+STREAMING = [
+    *("claude_code-turn", "antigravity_sdk-turn"),
+    *("claude_code-kept", "codex-kept", "antigravity_sdk-kept"),
+]
 
 
 @pytest.mark.parametrize("which", STREAMING)
@@ -245,7 +250,7 @@ async def test_deltas_come_as_they_are_made(which: str, made: Any) -> None:
     assert result.text == "".join(pieces)
 
 
-@pytest.mark.parametrize("which", ["claude_code-turn", "codex-turn", "opencode-turn"])
+@pytest.mark.parametrize("which", [each for each in EVERY if each.endswith("turn")])
 async def test_cancel_amid_a_turn(which: str, made: Any) -> None:
     """Who is cancelled is free at once, and nothing of the agent is left."""
     agent = made(which, "sim/text?tokens=1000&rate=10")
@@ -327,6 +332,30 @@ async def test_approvals_go_up_while_the_answer_comes_down(
 
     assert [{"exec_command": "command"}.get(tool, tool)] == [each.name for each in asked]
     assert all(each["is_error"] for each in seen)
+
+
+@pytest.mark.parametrize(
+    ("which", "tool", "more", "refused"),
+    [
+        ("claude_code-turn", "Bash", {"tools": ("Bash",)}, [True]),
+        ("antigravity_sdk-turn", "run_command", {}, []),  # whose steps tell no result
+    ],
+)
+async def test_a_child_of_one_turn_refuses_what_nobody_can_allow(
+    which: str, tool: str, more: dict[str, Any], refused: list[bool], made: Any
+) -> None:
+    """A command that may not run unasked is refused, and the turn goes on without it."""
+    seen: list[Any] = []
+
+    def watch(chunk: Any) -> None:
+        if isinstance(chunk, ProviderEvent) and chunk.name == "tool_result":
+            seen.append(chunk.data)
+
+    async with made(which, f"sim/tools?tool={tool}", **more) as agent:
+        result = await agent.run("Run it.", on_chunk=watch)
+
+    assert result.text
+    assert refused == [each["is_error"] for each in seen]
 
 
 def members(group: int) -> list[int]:

@@ -95,7 +95,7 @@ def antigravity_sdk(**options: Option) -> Agent:
     Raises:
         ConfigurationError: There is no such option; the message has the nearest.
     """
-    return _agent(AntigravitySDK, {"keep_alive": True, **options})
+    return _agent(AntigravitySDK, options)
 
 
 def _agent(

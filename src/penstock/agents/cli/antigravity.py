@@ -58,7 +58,7 @@ class Antigravity:
     def __post_init__(self) -> None:
         if self.options.keep_alive:
             raise ConfigurationError(
-                "agy has one turn a process: antigravity_sdk() is what stays", param="keep_alive"
+                "agy has one turn a process: antigravity_sdk() is what can stay", param="keep_alive"
             )
         if self.options.servers and self.options.home is None:
             raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""Antigravity by its Python SDK: a child of ours that runs it, and stays."""
+"""Antigravity by its Python SDK: a child of ours that runs it, for a turn or for a session."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from penstock.agents.cli.session import write_files
 from penstock.credentials import Headers, refuse_lost
 from penstock.dialects.agents.antigravity_steps import AntigravityStepsAnswer
 from penstock.dialects.agents.antigravity_talk import AntigravityTalk
-from penstock.errors import ConfigurationError, ConversationError, MissingExtraError
+from penstock.dialects.agents.talk import Asked
+from penstock.errors import ConversationError, MissingExtraError
 
 if TYPE_CHECKING:
     from penstock.agents.cli.backend import Start, Turn
@@ -46,15 +47,11 @@ _VARIABLES = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AntigravitySDK:
-    """The package ``google-antigravity`` (extra ``antigravity``), in a child that stays.
+    """The package ``google-antigravity`` (extra ``antigravity``), in a Python of its own.
 
     By default its tools that only read run, and those of servers that are allowed; whatever else it
     wants to do is asked of ``approve``, and refused where there is none. ``program`` is the Python
-    that has the package, default our own.
-
-    Raises:
-        ConfigurationError: It is not to be kept alive, which it always is; ``max_idle=0`` ends a
-            child after its turn.
+    that has the package, default our own. A child whose turn is cancelled ends with it.
     """
 
     options: AgentOptions
@@ -75,15 +72,9 @@ class AntigravitySDK:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "endpoint_headers", Headers(self.endpoint_headers))
-        if not self.options.keep_alive:
-            raise ConfigurationError(
-                "Antigravity's SDK is kept alive: keep_alive=True, and max_idle=0 to end it after"
-                " each turn",
-                param="keep_alive",
-            )
 
     def command(self, turn: Turn, scratch: Scratch) -> Command:
-        """Return how its child is started: what it is told goes by stdin.
+        """Return how its child is started: all that it is told goes by stdin.
 
         Raises:
             MissingExtraError: The package is not installed.
@@ -96,7 +87,11 @@ class AntigravitySDK:
             )
         # -P: the worker's neighbours are no modules of its own.
         argv = (self.options.program or sys.executable, "-P", str(_WORKER))
-        return Command((*argv, *self.options.extra_args), b"", {})
+        asked = Asked(
+            prompt=turn.prompt, model=turn.model, system=turn.system, session_id=turn.session_id
+        )
+        told = AntigravityTalk(self._config()).ask(asked)
+        return Command((*argv, *self.options.extra_args), b"\n".join((*told, b"")), {})
 
     def answer(self, totals: Mapping[str, float]) -> AgentAnswer:
         """Return the state of one answer."""
@@ -104,9 +99,7 @@ class AntigravitySDK:
 
     async def live(self, start: Start) -> Live:
         """Return a conversation whose child stays."""
-        root = _root(start.environment)
-        await asyncio.to_thread(root.mkdir, parents=True, exist_ok=True)
-        return await talking(start, AntigravityTalk(self._config(root)), self.options)
+        return await talking(start, AntigravityTalk(self._config()), self.options)
 
     async def capture(self, id: str, environment: Mapping[str, str]) -> dict[str, bytes]:
         """Return the conversation's database: the one file that is enough to resume."""
@@ -124,17 +117,17 @@ class AntigravitySDK:
         await asyncio.to_thread(_restore, _root(environment), session.files)
         return None
 
-    def _config(self, root: Path) -> dict[str, Any]:  # Any: JSON
+    def _config(self) -> dict[str, Any]:  # Any: JSON
         workspaces = [self.options.directory or str(Path.cwd()), *self.add_directories]
         return {
+            "stays": self.options.keep_alive,
             "servers": [_server(each) for each in self.options.servers],
             "bypass": self.bypass_permissions,
             "allowed": list(self.allowed_tools),
             "endpoint": self.endpoint,
             "endpoint_headers": dict(self.endpoint_headers),
             "workspaces": [str(Path(each).resolve()) for each in workspaces],
-            "save_dir": str(root),
-            "app_data_dir": str(root),
+            "folder": _FOLDER,
         }
 
 

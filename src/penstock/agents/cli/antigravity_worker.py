@@ -6,6 +6,9 @@ waits for it on the caller's thread. It knows nothing of penstock, and is run as
 Down: ``{"config": ...}`` once, then ``{"prompt": ...}``, ``{"cancel": true}``, ``{"decide": id,
 "allow": ...}``. Up: the SDK's steps as they are, ``{"session": ...}``, ``{"ask": id, "tool": ...}``
 and, at the end of a turn, ``{"done": ..., "usage": ...}`` or ``{"python_exception", "message"}``.
+
+The end of stdin ends the turn of a child that stays. One that does not has only one turn, whose
+prompt stdin ends behind.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import asyncio
 import json
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 __all__ = ["Worker", "main"]
@@ -34,6 +38,7 @@ class Worker:
         self._asked: dict[int, asyncio.Future[bool]] = {}
         self._turn: asyncio.Task[None] | None = None
         self._main: asyncio.Task[Any] | None = None
+        self._stays = True
 
     def say(self, line: Json) -> None:
         """Print a line."""
@@ -43,12 +48,15 @@ class Worker:
     async def run(self, lines: asyncio.StreamReader) -> None:
         """Talk until the lines end."""
         self._main = asyncio.current_task()
-        first = json.loads(await lines.readline())
+        config = json.loads(await lines.readline())["config"]
+        self._stays = config["stays"]
         try:
-            async with _agent(first["config"], self._ask) as agent:
+            async with _agent(config, self._ask) as agent:
                 self.say({"session": agent.conversation_id})
                 while line := await lines.readline():
                     await self._take(json.loads(line), agent.conversation)
+                if self._turn is not None and not self._stays:
+                    await self._turn
                 await self._cancelled(agent.conversation)
         except asyncio.CancelledError:
             pass  # a turn failed
@@ -92,6 +100,8 @@ class Worker:
         self.say({"python_exception": type(exc).__name__, "message": str(exc)})
 
     async def _ask(self, call: Json) -> bool:
+        if not self._stays:  # nobody could answer
+            return False
         number = len(self._asked) + 1
         while number in self._asked:
             number += 1
@@ -118,6 +128,8 @@ def _agent(config: Json, ask: Json) -> Json:
         for server, each in zip(servers, config["servers"], strict=True):
             policies += policy.allow(server) if each["allow"] else []
         policies.append(policy.ask_user("*", handler=asked))
+    folder = Path(os.environ.get("HOME") or Path.home(), config["folder"])
+    folder.mkdir(parents=True, exist_ok=True)
     endpoint = models.GeminiAPIEndpoint(
         base_url=config["endpoint"], http_headers=config["endpoint_headers"] or None
     )
@@ -132,8 +144,8 @@ def _agent(config: Json, ask: Json) -> Json:
             mcp_servers=servers,
             policies=policies,
             workspaces=config["workspaces"],
-            save_dir=config["save_dir"],
-            app_data_dir=config["app_data_dir"],
+            save_dir=str(folder),
+            app_data_dir=str(folder),
             conversation_id=config["conversation_id"],
             retry_config=types.RetryConfig(api_retry=retry),
         )
