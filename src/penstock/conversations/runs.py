@@ -31,7 +31,7 @@ __all__ = [
     "within",
 ]
 
-AHEAD = 3
+AHEAD = 4
 """Runs that are read at once: a statement costs half of what reading a block does."""
 _MOST_LOOSE = 128
 """Small runs at a conversation's end, before they are put together."""
@@ -80,13 +80,13 @@ def runs_of(
 
 
 def read(
-    database: sqlite3.Connection, conversation: int, start: int, stop: int
+    cursor: sqlite3.Cursor, conversation: int, start: int, stop: int
 ) -> list[tuple[Run, bytes | None]]:
     """Return the next `AHEAD` runs of those with messages from number `start` to before `stop`.
 
     Each comes with its lines, a newline between each two; with None where it is large.
     """
-    rows = database.execute(
+    rows = cursor.execute(
         "SELECT id, first, count, LENGTH(data),"
         " CASE WHEN LENGTH(data) <= ? THEN SUBSTR(data, 1, LENGTH(data) - 1) END"
         f" FROM runs WHERE {_FROM} AND first < ? ORDER BY first LIMIT ?",
@@ -110,7 +110,7 @@ def size(database: sqlite3.Connection, conversation: int, start: int, stop: int)
     for run in runs_of(database, conversation, start, stop):
         total += run.size
         if start > run.first or run.first + run.messages > stop:
-            [(_, data)] = read(database, conversation, run.first, run.first + 1)
+            [(_, data)] = read(database.cursor(), conversation, run.first, run.first + 1)
             total += len(within(run, data or b"", start, stop)) + 1 - run.size
     return total
 

@@ -87,7 +87,8 @@ async def sent(
     source = await in_thread(blocks)
     while True:
         # A visit to a thread costs more than copying a block that is in memory.
-        block = next(source, None) if source.ready() else await in_thread(next, source, None)
+        taken = _taken(source) if source.ready() else await in_thread(_taken, source)
+        block = taken.pop()
         if block is None:
             return
         if isinstance(block, Lines) and not is_referring(block.data):
@@ -102,6 +103,11 @@ async def sent(
             yield await in_thread(message_in, line, store.metadata)
         else:
             yield Streamed(_opens(block), block.size)
+
+
+def _taken(blocks: Iterator[Lines | Large]) -> list[Lines | Large | None]:
+    """Return the next block in a list, to be taken out: a thread remembers what it returned."""
+    return [next(blocks, None)]
 
 
 def _messages(blocks: Iterator[Lines | Large], notes: Notes) -> list[Json]:

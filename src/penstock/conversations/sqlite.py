@@ -263,9 +263,12 @@ class SQLiteStore:
         )
 
     def _blocks(self, owner: int, start: int, stop: int) -> RunBlocks:
+        with self._lock, self._reported("read"):
+            cursor = self._database.cursor()  # a connection remembers the last 200 of its cursors
+
         def read(start: int) -> list[tuple[runs.Run, bytes | None]]:
             with self._lock, self._reported("read"):
-                return runs.read(self._database, owner, start, stop)
+                return runs.read(cursor, owner, start, stop)
 
         return RunBlocks(read, self._pieces, (start, stop), name=self._path.name)
 

@@ -285,7 +285,7 @@ class _Pass:
             following = yield NEXT
             if type(following) is not Texts or following.role == texts.role:
                 break
-            texts = texts.before(following)
+            texts, following = texts.before(following), None  # of what is said nothing is held
         self._texts, self._ahead = texts, following
         return self._open(texts.pop())
 

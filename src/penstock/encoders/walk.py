@@ -484,7 +484,7 @@ class Walk:
         """Walk over items that were pulled together."""
         if group.ready:
             self._write(b"," * (start > 0))
-            self._write(b",".join([item.data for item in group.items]))
+            yield self._raw(Raw(b",".join([item.data for item in group.items])))
         elif group.odd or not self._at_once(group.items, group.look.way, comma=start > 0):
             yield self._each_item(group.items, start)
         yield from self._pieces()
