@@ -37,8 +37,8 @@ def test_texts_of_one_shape() -> None:
     [
         event("a", usage={"total_tokens": 1}),
         event("a").replace(b'"m"', b'"n"'),
-        event('say "a"'),
         event("a\\"),
+        event('","'),
         event("a")[:-1],
         event("a") + b"\n",
         event("a").replace(b'"a"', b'"\x01"'),
@@ -57,6 +57,72 @@ def test_an_event_of_another_shape_is_left_to_the_dialect(other: bytes, place: i
 
     assert SHAPE is not None
     assert SHAPE.texts(events) is None
+
+
+def test_quotes_in_a_text_are_read() -> None:
+    """Code is full of them."""
+    assert SHAPE is not None
+
+    assert ['say "a"', '"', '""', "a"] == SHAPE.texts([*map(event, ['say "a"', '"', '""', "a"])])
+
+
+def numbered(text: str, at: int, pad: str) -> bytes:
+    """Return an event with a number and padding of its own around `text`."""
+    return b'{"pad":"%b","at":%d,"n":1,"text":"%b"}' % (pad.encode(), at, text.encode())
+
+
+@pytest.mark.parametrize("free", [(b"pad",), (b"at",), (b"pad", b"at"), (b"at", b"pad", b"none")])
+def test_what_else_differs_is_passed_over(free: tuple[bytes, ...]) -> None:
+    """A date, a number, padding: where the dialect says so, and nowhere else."""
+    shape = shape_of(numbered("a", 1, "x"), b"text", "a", free=free)
+    pads = ["x", "y", ""] if b"pad" in free else ["x"] * 3
+    counts = [1, 22, 333] if b"at" in free else [1] * 3
+
+    assert shape is not None
+    assert ["b", "", 'c"'] == shape.texts([*map(numbered, ["b", "", r"c\""], counts, pads)])
+    assert shape.texts([*map(numbered, "bcd", [1, 2, 3], "xyz")]) in (None, ["b", "c", "d"])
+    assert (shape.texts([*map(numbered, "bcd", [1, 2, 3], "xyz")]) is None) == (len(free) < 2)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        b'{"pad":"x","n":1,"text":"b"}',
+        b'{"pad":"x","at":1,"n":1,"text":"b","at":2,"n":1,"text":"c"}',
+        b'{"pad":"x","text":"b"}',
+        b'{"pad":"x","at":"1","n":1,"text":"b"}',
+        b'{"pad":"x","at":1,2,"n":1,"text":"b"}',
+        b'{"pad":"x",0,1,1,"b"}',
+        b'{"pad":"x\\","at":1,"n":1,"text":"b"}',
+        b'{"pad":"x","at":1,"n":1,"text":"b\\"}',
+    ],
+)
+def test_what_lacks_a_place_is_of_another_shape(other: bytes) -> None:
+    """Also where another event has one too many, so that the sums are right."""
+    shape = shape_of(numbered("a", 1, "x"), b"text", "a", free=(b"pad", b"at"))
+    twice = b'{"pad":"x","at":1,"n":1,"text":"b","at":2,"n":1,"text":"c"}'
+
+    assert shape is not None
+    assert shape.texts([numbered("a", 1, "x"), other, twice, numbered("a", 1, "x")]) is None
+    assert shape.texts([numbered("a", 1, "x"), other, numbered("a", 1, "x")]) is None
+
+
+def test_places_that_have_changed_theirs_are_of_another_shape() -> None:
+    """The text would be taken from where something else stands."""
+    shape = shape_of(b'{"a":"1","b":"2","c":"3"}', b"c", "3", free=(b"a", b"b"))
+
+    assert shape is not None
+    assert ["6"] == shape.texts([b'{"a":"4","b":"5","c":"6"}'])
+    assert shape.texts([b'{"a":"4","c":"5","b":"6"}']) is None
+
+
+def test_base64_is_decoded() -> None:
+    """As Bedrock has events of other vendors in its own."""
+    shape = shape_of(b'{"bytes":"YQ==","p":"x"}', b"bytes", "YQ==", free=(b"p",), kind=bytes)
+
+    assert shape is not None
+    assert [b"b", b"ab"] == shape.texts([b'{"bytes":"Yg==","p":"xyz"}', b'{"bytes":"YWI=","p":""}'])
+    assert shape.texts([b'{"bytes":"Yg=","p":"xyz"}']) is None
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,17 @@ recognisably whole is delivered, and anything less is an error.
 
 from __future__ import annotations
 
+from functools import partial
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from penstock.decoders._faults import BOUNDS, STEP, Fault, Fuse, exceeded, is_json, torn
+from penstock.decoders.alike import FEWEST, Alike
 from penstock.errors import DecodeError, LimitExceededError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["SSEDecoder", "SSEFrame"]
 
@@ -25,6 +32,8 @@ _AROUND = 7
 _SPACE = ord(" ")
 # A retry time of 19 digits or more is beyond any clock; int() refuses 4,300 digits outright.
 _FOREVER = 2**63 - 1
+# Of how most events begin, less than all.
+_BEGUN = frozenset(name[:size] for name in (b"data: ", b"event: ") for size in range(1, len(name)))
 # The one final event, of many vendors, that is whole without being JSON.
 _DONE = b"[DONE]"
 
@@ -62,6 +71,7 @@ class SSEDecoder:
         "_data",
         "_event",
         "_fuse",
+        "_held",
         "_id",
         "_id_text",
         "_max_event",
@@ -98,8 +108,10 @@ class SSEDecoder:
         self._id_text = ""
         # Bytes in which, between events, no bound can be passed; no more than two steps hold.
         self._quick = min(max_line, max_event, 2 * STEP)
-        # Whether the bytes stopped between two events, with nothing left of either.
+        # Whether the bytes stopped between two events, with nothing left of either but what is
+        # held: the begin of an event, as it came.
         self._between = True
+        self._held = b""
         self._retry: int | None = None
         self.ignored = 0
         """Bytes since the last frame in lines other than data."""
@@ -107,32 +119,39 @@ class SSEDecoder:
     @property
     def buffered(self) -> int:
         """Bytes that wait for the rest of their frame."""
-        return len(self._buffer) + len(self._data or b"") + len(self._event)
+        return len(self._buffer) + len(self._held) + len(self._data or b"") + len(self._event)
 
-    def decode(self, data: bytes) -> list[SSEFrame]:
+    def decode(self, data: bytes) -> Sequence[SSEFrame]:
         """Return the events that `data` completes, often none.
 
         Raises:
             LimitExceededError: A line passes ``max_line``, or an event ``max_event``.
         """
-        if (
-            self._between
-            and data[-2:] == b"\n\n"
-            and len(data) <= self._quick
-            and b"\r" not in data
-            and not (self._starting and (data[:6] != b"data: " or len(data) > STEP))
-        ):
-            return self._read_whole(data)
+        if self._between and (whole := self._read_whole(data)) is not None:
+            return whole
         self._fuse.check()
         self._between = False
+        if self._held:
+            data, self._held = self._held + data, b""
+        end = data.rfind(b"\n\n") + 2
+        end = end if end > 1 else len(data)
         frames: list[SSEFrame] = []
         try:
-            for start in range(0, len(data), STEP):
-                self._take(data[start : start + STEP], frames)
+            self._take_all(data[:end], frames)
+            self._between = self._is_between()
+            if end < len(data):
+                self._leave(data[end:], frames)
         except LimitExceededError as fault:
             self._spend(fault, frames)
             raise
-        self._between = not (
+        return frames
+
+    def _take_all(self, data: bytes, frames: list[SSEFrame]) -> None:
+        for start in range(0, len(data), STEP):
+            self._take(data[start : start + STEP], frames)
+
+    def _is_between(self) -> bool:
+        return not (
             self._buffer
             or self._event
             or self._starting
@@ -141,7 +160,14 @@ class SSEDecoder:
             or self._data is not None
             or self._retry is not None
         )
-        return frames
+
+    def _leave(self, tail: bytes, frames: list[SSEFrame]) -> None:
+        """Hold the begin of an event for the next read, or read it as far as it goes."""
+        if self._between and _may_be_held(tail) and len(tail) <= self._quick and b"\r" not in tail:
+            self._held = tail
+        else:
+            self._between = False
+            self._take_all(tail, frames)
 
     def flush(self) -> list[SSEFrame]:
         """Return the last event, if only the line ends behind it are missing.
@@ -156,7 +182,9 @@ class SSEDecoder:
         """
         self._fuse.check()
         frames: list[SSEFrame] = []
+        held, self._held, self._between = self._held, b"", False
         try:
+            self._take_all(held, frames)
             self._end(frames)
         except (DecodeError, LimitExceededError) as fault:
             self._spend(fault, frames)
@@ -166,7 +194,8 @@ class SSEDecoder:
     def _spend(self, fault: Fault, frames: list[SSEFrame]) -> None:
         self._buffer = bytearray()
         self._data = None
-        self._event = b""
+        self._event = self._held = b""
+        self._between = False
         self._fuse.blow(fault, frames)
 
     def _take(self, data: bytes, frames: list[SSEFrame]) -> None:
@@ -181,18 +210,34 @@ class SSEDecoder:
         if end < len(data):
             self._keep(data[end:])
 
-    def _read_whole(self, data: bytes) -> list[SSEFrame]:
-        """Read whole events between two others: what most reads of a live answer are.
+    def _read_whole(self, data: bytes) -> Sequence[SSEFrame] | None:
+        """Read what begins between two events and has the end of one, as most reads of an answer.
 
-        No bound can be passed, and nothing is left over; the long way costs twice as much.
+        No bound can be passed; the long way costs twice as much. None where that has to be gone.
         """
+        if self._held:
+            data = self._held + data
+        end = data.rfind(b"\n\n") + 2
+        tail = data[end:]
+        if (
+            end < 2
+            or len(data) > self._quick
+            or b"\r" in data
+            or (tail and not _may_be_held(tail))
+            or (self._starting and (data[:6] != b"data: " or len(data) > STEP))
+        ):
+            return None
         self._starting = False
-        if made := self._make_alike(data):
+        self._held = tail
+        block = data[:end]
+        if made := self._make_alike(block):
             self.ignored = 0
             return made
         frames: list[SSEFrame] = []
-        self._read_lines(data, frames)
-        self._between = self._retry is None
+        self._read_lines(block, frames)
+        if self._retry is not None:
+            self._held, self._between = b"", False
+            self._take_all(tail, frames)
         return frames
 
     def _keep(self, data: bytes) -> None:
@@ -273,35 +318,28 @@ class SSEDecoder:
         self.ignored = 0
         return block[end + 2 :]
 
-    def _make_alike(self, block: bytes) -> list[SSEFrame]:
+    def _make_alike(self, block: bytes) -> Sequence[SSEFrame]:
         """Return the events of a `block` that have one data line each, and the same name or none.
 
         Nothing where there is anything else among them.
         """
-        if block[:6] == b"data: ":
-            return self._make_plain(block[6:-2])
-        return [] if self._text or block[:7] != b"event: " else self._make_named(block)
-
-    def _make_plain(self, body: bytes) -> list[SSEFrame]:
-        last_id = self._id_text
+        head, name = b"data: ", "message"
+        if block[:6] != head:
+            end = block.find(b"\n")
+            head = block[: end + 7]
+            if head[:7] != b"event: " or head[-6:] != b"data: ":
+                return []
+            name = head[7:end].decode("utf-8", "replace") or name
+        lines = _repaired(block[len(head) : -2]).split(b"\n\n" + head)
         # Not by a count of the line feeds: `bytes.count` of one sign takes as long as all the rest.
-        if self._text:
-            texts = body.decode("utf-8", "replace").split("\n\ndata: ")
-            made = [SSEFrame("message", text, last_id) for text in texts if "\n" not in text]
-            return made if len(made) == len(texts) else []
-        lines = _repaired(body).split(b"\n\ndata: ")
-        made = [SSEFrame("message", line, last_id) for line in lines if b"\n" not in line]
-        return made if len(made) == len(lines) else []
-
-    def _make_named(self, data: bytes) -> list[SSEFrame]:
-        end = data.find(b"\n")
-        head = data[: end + 7]
-        if head[-6:] != b"data: ":
+        if b"\n" in b"".join(lines):
             return []
-        last_id, name = self._id_text, data[7:end].decode("utf-8", "replace") or "message"
-        lines = _repaired(data[len(head) : -2]).split(b"\n\n" + head)
-        made = [SSEFrame(name, line, last_id) for line in lines if b"\n" not in line]
-        return made if len(made) == len(lines) else []
+        last_id = self._id_text
+        if self._text:
+            return [SSEFrame(name, line.decode(), last_id) for line in lines]
+        if len(lines) < FEWEST:
+            return [SSEFrame(name, line, last_id) for line in lines]
+        return Alike(lines, partial(_frame, name, last_id))
 
     def _read_lines(self, block: bytes, frames: list[SSEFrame]) -> None:
         lines = block.split(b"\n")
@@ -408,6 +446,15 @@ class SSEDecoder:
         if not _is_whole(bytes(self._data), ended=not line.startswith(b"data:")):
             raise torn("an event's data")
         self._dispatch(frames)
+
+
+def _frame(name: str, last_id: str, line: bytes) -> SSEFrame:
+    return SSEFrame(name, line, last_id)
+
+
+def _may_be_held(tail: bytes) -> bool:
+    """Whether `tail` begins an event as most begin."""
+    return tail.startswith((b"data: ", b"event: ")) or tail in _BEGUN
 
 
 def _repaired(data: bytes) -> bytes:

@@ -25,7 +25,7 @@ __all__ = [
     "Target",
 ]
 
-FrameT = TypeVar("FrameT")
+FrameT_co = TypeVar("FrameT_co", covariant=True)
 
 
 FrameT_contra = TypeVar("FrameT_contra", contravariant=True)
@@ -103,7 +103,7 @@ single value that is one frame once the bytes have ended. A dialect names it, a 
 as stages do not import each other."""
 
 
-class Decoder(Protocol[FrameT]):
+class Decoder(Protocol[FrameT_co]):
     """Bytes to frames, for any cut of the bytes."""
 
     ignored: int
@@ -114,11 +114,15 @@ class Decoder(Protocol[FrameT]):
         """Bytes that wait for the rest of their frame."""
         ...
 
-    def decode(self, data: bytes) -> list[FrameT]:
-        """Return the frames that `data` completes, often none."""
+    def decode(self, data: bytes) -> Sequence[FrameT_co]:
+        """Return the frames that `data` completes, often none.
+
+        Where they differ in their JSON alone, the sequence may have it as ``lines``, a list of
+        bytes: who reads that is spared the frames.
+        """
         ...
 
-    def flush(self) -> list[FrameT]:
+    def flush(self) -> Sequence[FrameT_co]:
         """Return what the end of the bytes completes.
 
         Raises:

@@ -24,7 +24,7 @@ from penstock.dialects.anthropic_messages.record import EXPLAINED
 from penstock.dialects.anthropic_messages.usage import finish, usage
 from penstock.dialects.anthropic_messages.wire import PlainJson, PlainText, PlainThinking, plain
 from penstock.dialects.reading import UNREADABLE, excerpt, parse
-from penstock.dialects.shape import FEWEST, Shape, shape_of
+from penstock.dialects.shape import FEWEST, GROUP, Shape, lines_of, shape_of
 from penstock.errors import ProtocolError, TruncatedError
 
 if TYPE_CHECKING:
@@ -128,8 +128,15 @@ class MessagesAnswer:
         Raises:
             PenstockError: The answer says that it failed, or breaks the dialect.
         """
-        if self.complete or (self._alike is not None and self._feed_alike(frames, into)):
+        if self.complete or self._feed_alike(frames, into):
             return
+        if len(frames) <= 2 * GROUP or self._alike is None:
+            self._feed_each(frames, into)
+            return
+        for start in range(0, len(frames), GROUP):
+            self.feed(frames[start : start + GROUP], into)
+
+    def _feed_each(self, frames: Sequence[Frame], into: list[Chunk]) -> None:
         blocks = self._blocks
         opened = blocks.open
         data, last = b"", None
@@ -172,11 +179,14 @@ class MessagesAnswer:
         if len(frames) < FEWEST or self._alike is None:
             return False
         shape, block = self._alike
-        texts = shape.texts([frame if type(frame) is bytes else frame.data for frame in frames])
+        lines = lines_of(frames)
+        if type(lines[0]) is not bytes:
+            lines = [frame.data for frame in frames]
+        texts = shape.texts(lines)
         if texts is None:
             return False
         block.size += sum(map(len, texts))
-        into += [TextDelta(text) for text in texts if text]
+        into += map(TextDelta, filter(None, texts))
         return True
 
     def finish(self, ending: Ending, into: list[Chunk]) -> None:

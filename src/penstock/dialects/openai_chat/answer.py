@@ -11,7 +11,7 @@ from penstock.dialects.openai_chat.events import Events
 from penstock.dialects.openai_chat.request import choices_asked, usage_asked
 from penstock.dialects.openai_chat.wire import PlainChoice, PlainDelta, plain, usual
 from penstock.dialects.reading import UNREADABLE, excerpt, parse
-from penstock.dialects.shape import FEWEST, Shape, shape_of
+from penstock.dialects.shape import FEWEST, GROUP, Shape, lines_of, shape_of
 from penstock.errors import ProtocolError, TruncatedError
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ Frame: TypeAlias = Any
 Json: TypeAlias = Any
 
 _DONE = b"[DONE]"
+# Padding, and a date of each event (watsonx): `plain` reads them and nothing is made of them.
+_FREE = (b"obfuscation", b"p", b"created_at")
 _NEVER = object()
 """What no event has as its id."""
 _FRAMINGS: dict[str, Framing] = {
@@ -124,8 +126,15 @@ class ChatAnswer:
         Raises:
             PenstockError: The answer says that it failed, or breaks the dialect.
         """
-        if self.complete or (self._shape is not None and self._feed_alike(frames, into)):
+        if self.complete or self._feed_alike(frames, into):
             return
+        if len(frames) <= 2 * GROUP or self._shape is None:
+            self._feed_each(frames, into)
+            return
+        for start in range(0, len(frames), GROUP):
+            self.feed(frames[start : start + GROUP], into)
+
+    def _feed_each(self, frames: Sequence[Frame], into: list[Chunk]) -> None:
         id, model, fingerprint, tier, provider, dated = self._last
         seen = self._events.seen
         data = b""
@@ -169,20 +178,24 @@ class ChatAnswer:
                 return
             id, model, fingerprint, tier, provider, dated = self._last
         if self._shape is None and delta is not None and delta.content and type(data) is bytes:
-            self._shape = shape_of(data, b"content", delta.content)
+            self._shape = shape_of(data, b"content", delta.content, free=_FREE)
             self._shaped = into[-1].choice
 
     def _feed_alike(self, frames: Sequence[Frame], into: list[Chunk]) -> bool:
         """Read frames that all are like the last one but for their text; False for others."""
         if len(frames) < FEWEST or self._shape is None:
             return False
-        if type(frames[0]) is not bytes:
-            frames = [frame.data for frame in frames]
-        texts = self._shape.texts(frames)
+        lines = lines_of(frames)
+        if type(lines[0]) is not bytes:
+            lines = [frame.data for frame in frames]
+        texts = self._shape.texts(lines)
         if texts is None:
             return False
         choice = self._shaped
-        into += [TextDelta(text, choice) for text in texts if text]
+        if choice:
+            into += [TextDelta(text, choice) for text in texts if text]
+        else:
+            into += map(TextDelta, filter(None, texts))
         return True
 
     def finish(self, ending: Ending, into: list[Chunk]) -> None:
