@@ -20,9 +20,11 @@ import pytest
 
 from penstock.errors import StreamClosedError, UsageError
 from penstock.sync.portal import Portal, next_of
+from penstock.sync.portal.forks import FORKS
 
 SOURCE = Path(__file__).parents[2] / "src"
 
+quiet_fork = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 posix = pytest.mark.skipif(os.name != "posix", reason="platform: needs POSIX signals and fork")
 
 
@@ -384,7 +386,7 @@ def test_leaving_an_iteration_closes_it(portal: Portal) -> None:
 
 
 @posix
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+@quiet_fork
 def test_a_fork_starts_a_thread_of_its_own(portal: Portal) -> None:
     """The child's first call starts its own loop; the parent's goes on."""
     portal.call(double, 1)
@@ -402,6 +404,115 @@ def test_a_fork_starts_a_thread_of_its_own(portal: Portal) -> None:
     os.waitpid(child, 0)
 
     assert ("42", 8) == (answer, portal.call(double, 4))
+
+
+def waited(child: int) -> int:
+    """How a forked child of ours exited."""
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@posix
+@quiet_fork
+def test_a_loop_holds_no_lock_in_a_child(portal: Portal) -> None:
+    """A fork waits for the step that the loop is in, which may have locked what a child needs."""
+    lock, held = threading.Lock(), SimpleQueue[None]()
+
+    def work() -> None:
+        with lock:
+            held.put(None)
+            while not FORKS._resting:  # the fork is asking
+                pass
+
+    job = portal.prepare(nothing, int)
+    job.start()
+    job.loop.call_soon_threadsafe(work)
+    held.get()
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if lock.acquire(blocking=False) else 1)
+
+    assert 0 == waited(child)
+    assert 2 == portal.call(double, 1)  # it goes on
+
+
+@posix
+@quiet_fork
+def test_a_fork_does_not_wait_for_long(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loop in a long call, which may wait for this very thread, holds back no fork."""
+    monkeypatch.setattr("penstock.sync.portal.forks._PATIENCE", 0.01)
+    gate, within = threading.Event(), SimpleQueue[None]()
+    portal.call(int)
+    job = portal.prepare(nothing, int)
+    job.start()
+    job.loop.call_soon_threadsafe(lambda: (within.put(None), gate.wait()))
+    within.get()
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    gate.set()
+
+    assert 0 == waited(child)
+    assert 2 == portal.call(double, 1)
+
+
+@posix
+@quiet_fork
+def test_a_fork_on_the_loop_does_not_wait_for_it(portal: Portal) -> None:
+    """It is its own thread that would have to come to rest."""
+
+    def forked() -> int:
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if FORKS._loops == {} else 1)
+        return child
+
+    assert 0 == waited(portal.call(forked))
+
+
+@posix
+@quiet_fork
+def test_threads_fork_at_once(portal: Portal) -> None:
+    """Each has its turn, and each child a loop of its own."""
+    portal.call(int)
+    exits: list[int] = []
+    barrier = threading.Barrier(4)
+
+    def forked() -> None:
+        barrier.wait()
+        child = os.fork()
+        if child == 0:
+            try:
+                os._exit(portal.call(double, 21))
+            finally:
+                os._exit(1)
+        exits.append(waited(child))
+
+    threads = [threading.Thread(target=forked) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert [42] * 4 == exits
+    assert {} == FORKS._resting
+
+
+@posix
+@quiet_fork
+def test_a_number_that_is_used_again_is_another_process(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A child whose number an ancestor had, which is gone, begins a loop of its own."""
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    portal.call(int)
+    child = os.fork()
+    if child == 0:
+        try:
+            os._exit(portal.call(double, 21))
+        finally:
+            os._exit(1)
+
+    assert 42 == waited(child)
 
 
 EXIT = """

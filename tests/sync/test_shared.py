@@ -42,6 +42,35 @@ def test_a_process_has_one() -> None:
     assert "penstock-portal" == shared_portal().call(current)
 
 
+ONE = """
+import sys, threading
+sys.setswitchinterval(1e-6)
+gate, found = threading.Barrier(16), []
+
+def ask():
+    gate.wait()
+    from penstock.sync.shared import shared_portal
+    found.append(shared_portal())
+    shared_portal().call(int)
+
+threads = [threading.Thread(target=ask) for _ in range(16)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(len(found), len(set(found)), [t.name for t in threading.enumerate()].count("penstock-portal"))
+"""
+
+
+def test_threads_that_ask_first_at_once_get_the_same() -> None:
+    """One thread for the process, whoever begins."""
+    done = subprocess.run(
+        [sys.executable, "-c", ONE], capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert "16 1 1\n" == done.stdout
+
+
 def test_what_an_owner_held_is_closed_when_it_is_gone() -> None:
     """On the loop, and nobody waits for it."""
     held, owner = Held(), Owner()

@@ -61,7 +61,7 @@ class SyncClient:
         verify: Whether certificates are checked.
         cert: A client certificate's path, or ``(certificate, key)``.
         http_client: Your own ``httpx.AsyncClient`` or ``httpx2.AsyncClient``; no other loop's.
-        transport: ``"direct"``, ``"httpx"`` (see `Client`), or your own
+        transport: ``"direct"``, ``"httpx"``, ``"aiohttp"`` (see `Client`), or your own
             `penstock.interfaces.Transport`.
 
     Raises:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import weakref
 from contextlib import suppress
-from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from penstock.errors import PenstockError
@@ -80,11 +79,13 @@ class _News(Errand):
         self._function()
 
 
-@cache
 def shared_portal() -> SharedPortal:
-    """Return the process's one portal.
+    """Return the process's one portal."""
+    return _PORTAL
 
-    The one thing here that belongs to a process and not to an object of the caller's: shims are
-    made and dropped by the hundred, and a thread for each would be a thread too many.
-    """
-    return SharedPortal()
+
+_PORTAL = SharedPortal()
+"""The one thing here that belongs to a process and not to an object of the caller's: shims are made
+and dropped by the hundred, and a thread for each would be a thread too many. It is made with the
+module, whose import is the only moment that no two threads can have at once; its thread starts with
+its first call."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import weakref
 from collections.abc import (
     AsyncGenerator,
@@ -14,6 +13,7 @@ from collections.abc import (
     Callable,
     Coroutine,
     Generator,
+    Hashable,
     Iterable,
 )
 from contextlib import suppress
@@ -21,6 +21,7 @@ from queue import SimpleQueue
 from typing import Any, TypeAlias, TypeVar, cast, overload
 
 from penstock.errors import UsageError
+from penstock.sync.portal.forks import FORKS
 from penstock.sync.portal.inbox import (
     CLEANUP_TIMEOUT,
     END,
@@ -65,7 +66,7 @@ class Portal:
         self._warned = False
         # By process: a fork copies the loop and not its thread. The parent's entry is kept and
         # never touched in a child, as both share the selector behind it.
-        self._threads: dict[int, LoopThread] = {}
+        self._threads: dict[Hashable, LoopThread] = {}
         weakref.finalize(self, _abandon, self._threads).atexit = False
 
     @overload
@@ -121,16 +122,16 @@ class Portal:
         self._check_thread()
         if self._closed:
             raise closed()
-        thread = self._threads.get(os.getpid())
+        thread = self._threads.get(FORKS.process)
         if thread is None:  # `setdefault` is atomic, and no lock of the parent's can be held
             new = LoopThread(self._closing, self._patience)
-            thread = self._threads.setdefault(os.getpid(), new)
+            thread = self._threads.setdefault(FORKS.process, new)
         thread.start()
         return Job(thread, main, lost)
 
     def post(self, function: Callable[[], Awaitable[object]]) -> None:
         """Have `function` awaited on the loop, if there is one, and wait for nothing."""
-        thread = self._threads.get(os.getpid())
+        thread = self._threads.get(FORKS.process)
         if thread is not None and thread.loop is not None:
             with suppress(RuntimeError):  # it has ended
                 thread.loop.call_soon_threadsafe(thread.aside, function)
@@ -143,7 +144,7 @@ class Portal:
         """
         self._check_thread()
         self._closed = True
-        thread = self._threads.get(os.getpid())
+        thread = self._threads.get(FORKS.process)
         if thread is not None:
             thread.stop(*args)
             thread.join()
@@ -178,7 +179,7 @@ class Portal:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             return
-        thread = self._threads.get(os.getpid())
+        thread = self._threads.get(FORKS.process)
         if thread is not None and thread.loop is loop:
             raise UsageError(
                 "a blocking call was made on its own event loop, which would wait for itself: "
@@ -196,8 +197,8 @@ async def _next(items: AsyncIterator[object]) -> object:
     return await anext(items, END)
 
 
-def _abandon(threads: dict[int, LoopThread]) -> None:
+def _abandon(threads: dict[Hashable, LoopThread]) -> None:
     """End the loop of a portal that nobody holds; without waiting, as a collector may call this."""
-    thread = threads.get(os.getpid())
+    thread = threads.get(FORKS.process)
     if thread is not None:
         thread.stop()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import atexit
 import logging
-import os
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
@@ -13,6 +12,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from penstock.errors import StreamClosedError
+from penstock.sync.portal.forks import FORKS
 from penstock.sync.portal.inbox import LONGEST_WAIT, closed
 
 __all__ = ["Job", "LoopThread"]
@@ -81,7 +81,7 @@ class LoopThread:
 
     def __init__(self, closing: Callable[..., Awaitable[object]], patience: float) -> None:
         self.loop: asyncio.AbstractEventLoop | None = None
-        self._pid = os.getpid()
+        self._process = FORKS.process
         self._closing = closing
         self._patience = patience
         self._arguments: tuple[object, ...] = ()
@@ -171,7 +171,7 @@ class LoopThread:
             raise self._failure
 
     def _at_exit(self) -> None:
-        if self._pid == os.getpid() and self._thread is not None:
+        if self._process == FORKS.process and self._thread is not None:
             self.stop()
             self._thread.join(self._patience)
 
@@ -197,9 +197,13 @@ class LoopThread:
         if self._stopped:  # while this began
             self._stop.set()
         self._tell()
-        await self._stop.wait()
-        await asyncio.gather(*self._asides)
-        await self._closing(*self._arguments)
+        FORKS.add(self.loop)
+        try:
+            await self._stop.wait()
+            await asyncio.gather(*self._asides)
+            await self._closing(*self._arguments)
+        finally:
+            FORKS.discard(self.loop)
 
 
 async def _logged(function: Callable[[], Awaitable[object]]) -> None:
