@@ -1,47 +1,84 @@
 """Run every benchmark; ``--smoke`` runs each small and only proves that it runs, ``--save`` stores.
 
-``--save`` measures the questions of the page of figures, in environments that it makes, and keeps
-what was found in ``benchmarks/results``; ``python docs/benchmarks.py`` writes the page from it.
+``--save`` measures the questions of the page of figures, in environments that it makes, keeps what
+was found in ``benchmarks/results``, and writes the page and the README's table from it
+(``docs/benchmarks.py``). It takes at most twenty minutes on two cores, once the environments are
+there: a comparison begins no round for which its time is too short. Names of scripts bound either
+to these; what fails leaves what was stored of it before.
 """
 
 from __future__ import annotations
 
+import argparse
 import pkgutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 _FOLDER = Path(__file__).parent
-_PARTS = {"__main__", "environments", "floor", "fresh", "peers", "plot", "rounds"}
-_SAVED = [
-    "streams",
-    "concurrency",
-    "requests",
-    "open_streams",
-    "call_memory",
-    "import_time",
-    "encoding",
-    "decoders",
-]
+_PAGE = _FOLDER.parent / "docs" / "benchmarks.py"
+_PARTS = {"__main__", "environments", "floor", "fresh", "peers", "plot", "readme", "rounds"}
+# Rounds, and seconds for each of a script's comparisons.
+_SAVED = {
+    "streams": (3, 120),
+    "requests": (3, 100),
+    "concurrency": (3, 160),
+    "open_streams": (3, 20),
+    "call_memory": (1, 60),
+    "import_time": (3, 90),
+    "encoding": (3, 60),
+    "decoders": (5, 60),
+    "endings": (1, 60),
+}
+_LONGEST = 900.0
 
 
 def main(arguments: list[str]) -> int:
     """Run each script in a process of its own; return how many failed."""
-    results = _FOLDER / "results"
-    saving = "--save" in arguments
-    names = _SAVED if saving else sorted({m.name for m in pkgutil.iter_modules([str(_FOLDER)])})
-    more = [each for each in arguments if each != "--save"]
-    failed = 0
-    for name in names:
-        if name in _PARTS:
-            continue
-        print(f"\n== {name} ==", flush=True)
-        kept = ["--json", str(results / f"{name}.json")] if saving else []
-        done = subprocess.run(
-            [sys.executable, "-m", f"benchmarks.{name}", *more, *kept], check=False
-        )
-        failed += done.returncode != 0
-    return failed
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("scripts", nargs="*", help="only these")
+    parser.add_argument("--smoke", action="store_true", help="each small: it runs, nothing more")
+    parser.add_argument("--save", action="store_true", help="store, and write page and README")
+    chosen, more = parser.parse_known_args(arguments)
+    present = sorted({each.name for each in pkgutil.iter_modules([str(_FOLDER)])} - _PARTS)
+    names = chosen.scripts or (list(_SAVED) if chosen.save else present)
+    if unknown := set(names) - set(_SAVED if chosen.save else present):
+        parser.error(f"no such script: {', '.join(sorted(unknown))}")
+    failed = [
+        name
+        for name in names
+        if not _run(name, [*more, *_smoke(chosen), *(_saving(name) if chosen.save else ())])
+    ]
+    if failed:
+        print(f"\nfailed: {', '.join(failed)}", file=sys.stderr)
+    if chosen.save:
+        subprocess.run([sys.executable, str(_PAGE)], check=True)
+    return len(failed)
+
+
+def _smoke(chosen: argparse.Namespace) -> list[str]:
+    return ["--smoke"] if chosen.smoke else []
+
+
+def _saving(name: str) -> list[str]:
+    rounds, seconds = _SAVED[name]
+    kept = str(_FOLDER / "results" / f"{name}.json")
+    return ["--rounds", str(rounds), "--seconds", str(seconds), "--json", kept]
+
+
+def _run(name: str, more: list[str]) -> bool:
+    """Run one script; return whether it has done all that it should."""
+    print(f"\n== {name} ==", flush=True)
+    began = time.monotonic()
+    try:
+        command = [sys.executable, "-m", f"benchmarks.{name}", *more]
+        code = subprocess.run(command, check=False, timeout=_LONGEST).returncode
+    except subprocess.TimeoutExpired:
+        print(f"not done in {_LONGEST:.0f} seconds", file=sys.stderr)
+        return False
+    print(f"-- {time.monotonic() - began:.0f} s", flush=True)
+    return code == 0
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from typing import Any
 from zlib import crc32
 
 from benchmarks.fresh import setting
-from benchmarks.rounds import Case, Report, options
+from benchmarks.rounds import Case, Report, note_own_versions, options
 from penstock.decoders import (
     EventStreamDecoder,
     JSONArrayDecoder,
@@ -258,6 +258,8 @@ def main() -> None:
     """Measure every decoder, and print ratios to penstock's."""
     chosen = options(__doc__, rounds=7)
     report = Report("decoders", __doc__ or "")
+    if not chosen.smoke:
+        note_own_versions(report, "botocore", "httpx-sse", "httpx2", "ijson", "openai")
     print(setting())
     bench(200 if chosen.smoke else 20_000, chosen.rounds, report)
     sizes = (16, 64) if chosen.smoke else (256, 1024, 4096)

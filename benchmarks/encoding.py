@@ -26,7 +26,7 @@ from typing import Any
 
 from benchmarks.body_memory import ASCII, MIB, OTHER, Messages, one, small
 from benchmarks.fresh import installed, setting
-from benchmarks.rounds import Case, Report, options
+from benchmarks.rounds import Case, Report, note_own_versions, options
 from penstock.encoders import Body
 from penstock.encoders.backends import msgspec_backend, orjson_backend, standard_backend
 from penstock.fields import Each
@@ -110,6 +110,8 @@ def main() -> None:
     chosen = options(__doc__)
     total, times = (MIB, 20) if chosen.smoke else (64 * MIB, 2000)
     report = Report("encoding", __doc__ or "")
+    if not chosen.smoke:
+        note_own_versions(report, "msgspec", "orjson")
     print(f"buffer 64 KiB. {setting()}")
 
     def add(name: str, build: Callable[[], Messages], make: Any, times: int) -> None:

@@ -10,12 +10,12 @@ Not shown: what a caller could find out by looking at finish reasons.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from benchmarks.fresh import fresh, installed, setting, simulator
+from benchmarks.fresh import fresh, setting, simulator
+from benchmarks.rounds import Peer, Report, options, paired, present
 
 __all__ = ["main"]
 
@@ -110,25 +110,35 @@ async def exoclaw(url: str, model: str) -> str:
 
 PEERS = {
     "penstock": "penstock",
-    "openai_sdk": "openai",
+    "openai": "openai",
     "litellm": "litellm",
-    "exoclaw": "exoclaw_provider_openai",
+    "exoclaw": "exoclaw",
 }
+_FUNCTIONS = {"openai": "openai_sdk"}
 
 
 def main() -> None:
-    """Ask every peer that is installed, and print what its caller got."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--smoke", action="store_true", help="a small, quick run")
+    """Ask every peer, and print what its caller got."""
+    chosen = options(__doc__, rounds=1)
     faults = list(FAULTS.items())
-    faults = faults[:2] if parser.parse_args().smoke else faults
-    peers = [name for name, module in PEERS.items() if installed(module)]
+    faults = faults[:2] if chosen.smoke else faults
+    report = Report("endings", __doc__ or "")
+    peers = present(PEERS, chosen, report)
     print(f"What the caller got. {setting()}")
-    print(f"{'':22}" + "".join(f"{name:28}" for name in peers))
+    print(f"{'':22}" + "".join(f"{peer.name:28}" for peer in peers))
     with simulator() as url:
         for what, model in faults:
-            said = [fresh("benchmarks.endings", name, url=url, model=model) for name in peers]
-            print(f"{what:22}" + "".join(f"{each:28}" for each in said))
+
+            def ask(peer: Peer, model: str = model) -> str:
+                function = _FUNCTIONS.get(peer.name, peer.name)
+                more = {"python": peer.python, "url": url, "model": model}
+                said: str = fresh("benchmarks.endings", function, **more)
+                return said
+
+            found = paired(peers, chosen.rounds, ask, report)
+            report.said[what] = {name: ", ".join(sorted(set(all_))) for name, all_ in found.items()}
+            print(f"{what:22}" + "".join(f"{each:28}" for each in report.said[what].values()))
+    report.finish(chosen.json)
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ def python_of(name: str) -> str:
     """Return the interpreter of the environment `name`, which is made if need be.
 
     Raises:
-        subprocess.CalledProcessError: It cannot be made; the installer has said why.
+        RuntimeError: It cannot be made; the installer has said why.
     """
     requirements = _requirements(name)
     text = json.dumps([sys.version, requirements])
@@ -56,7 +56,10 @@ def python_of(name: str) -> str:
     done = folder / "whole"
     if not done.exists():
         shutil.rmtree(folder, ignore_errors=True)
-        _make(folder, str(python), requirements)
+        try:
+            _make(folder, str(python), requirements)
+        except subprocess.CalledProcessError as error:
+            raise RuntimeError(f"its environment cannot be made: {error}") from None
         done.touch()
     return str(python)
 

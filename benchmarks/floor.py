@@ -16,7 +16,8 @@ import msgspec
 
 __all__ = ["Floor"]
 
-_READ = 64 * 1024
+# One for all connections, as what is read is taken out at once: else it would be their memory.
+_BUFFER = memoryview(bytearray(64 * 1024))
 
 
 class _Delta(msgspec.Struct, gc=False):
@@ -43,7 +44,6 @@ class Floor(asyncio.BufferedProtocol):
         from httptools import HttpResponseParser
 
         self._make = HttpResponseParser
-        self._buffer = memoryview(bytearray(_READ))
         self._decode = msgspec.json.Decoder(_Event).decode
         self._pieces: list[bytes] = []
         self.on_body = self._pieces.append
@@ -77,11 +77,11 @@ class Floor(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the next bytes go."""
-        return self._buffer
+        return _BUFFER
 
     def buffer_updated(self, nbytes: int) -> None:
         """Bytes are there."""
-        self._parser.feed_data(self._buffer[:nbytes])
+        self._parser.feed_data(_BUFFER[:nbytes])
         self._take()
 
     def on_message_complete(self) -> None:

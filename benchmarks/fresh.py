@@ -32,23 +32,27 @@ def fresh(
     module: str,
     function: str,
     *,
-    seconds: float = 600.0,
+    seconds: float = 180.0,
     python: str = sys.executable,
     **arguments: Any,
 ) -> Any:
     """Return what ``module.function(**arguments)`` returns in a new process, of `python`.
 
     Raises:
-        RuntimeError: It failed; the message has the end of its traceback.
+        RuntimeError: It failed, or was not done in so many seconds; the message has the end of its
+            traceback.
     """
-    done = subprocess.run(
-        [python, "-m", "benchmarks.fresh", module, function, json.dumps(arguments)],
-        capture_output=True,
-        text=True,
-        timeout=seconds,
-        env=_environment(),
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [python, "-m", "benchmarks.fresh", module, function, json.dumps(arguments)],
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            env=_environment(),
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise RuntimeError(f"{module}.{function}: not done in {seconds:.0f} seconds") from None
     for line in reversed(done.stdout.splitlines()):
         if line.startswith(_MARK):
             return json.loads(line.removeprefix(_MARK))

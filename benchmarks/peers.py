@@ -3,11 +3,14 @@
 Each peer is a context manager around a function that sends the prompt to a model of the simulator,
 reads its answer to the end and returns how many pieces it came in. Everything is imported where it
 is used, as each peer is measured in an environment that has no other.
+
+Nobody is held back by a bound: each has a pool as large as there are streams, where it has one.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -100,13 +103,20 @@ async def bare_httpx(url: str, model: str) -> AsyncIterator[Once]:
         yield once
 
 
-@asynccontextmanager
-async def openai(url: str, model: str) -> AsyncIterator[Once]:
-    """``openai.AsyncOpenAI``, with a pool as large as there are streams."""
+def _unbounded() -> Any:  # Any: httpx's client, or httpx2's
+    """Return the HTTP client that the SDK of OpenAI makes for itself, but for its thousand."""
     import openai as sdk
 
-    limits = type(sdk.DEFAULT_CONNECTION_LIMITS)(max_connections=None)  # httpx's class, or httpx2's
-    http = sdk.DefaultAsyncHttpxClient(timeout=120, limits=limits)
+    limits = type(sdk.DEFAULT_CONNECTION_LIMITS)(max_connections=None)
+    return sdk.DefaultAsyncHttpxClient(timeout=120, limits=limits)
+
+
+@asynccontextmanager
+async def openai(url: str, model: str) -> AsyncIterator[Once]:
+    """``openai.AsyncOpenAI``."""
+    import openai as sdk
+
+    http = _unbounded()
     async with sdk.AsyncOpenAI(base_url=f"{url}/v1", api_key="none", http_client=http) as client:
 
         async def once() -> int:
@@ -126,14 +136,16 @@ async def pydantic_ai(url: str, model: str) -> AsyncIterator[Once]:
     from pydantic_ai.models.openai import OpenAIChatModel
     from pydantic_ai.providers.openai import OpenAIProvider
 
-    provider = OpenAIProvider(base_url=f"{url}/v1", api_key="none")
+    http = _unbounded()
+    provider = OpenAIProvider(base_url=f"{url}/v1", api_key="none", http_client=http)
     agent = Agent(OpenAIChatModel(model, provider=provider))
 
     async def once() -> int:
         async with agent.run_stream(PROMPT[0]["content"]) as answer:
             return sum([1 async for _ in answer.stream_text(delta=True, debounce_by=None)])
 
-    yield once
+    async with http:
+        yield once
 
 
 @asynccontextmanager
@@ -141,14 +153,16 @@ async def any_llm(url: str, model: str) -> AsyncIterator[Once]:
     """``any_llm.AnyLLM``, one client for all calls."""
     from any_llm import AnyLLM
 
-    client = AnyLLM.create("openai", api_key="none", api_base=f"{url}/v1")
+    http = _unbounded()
+    client = AnyLLM.create("openai", api_key="none", api_base=f"{url}/v1", http_client=http)
 
     async def once() -> int:
         messages: Any = PROMPT  # Any: its own typed dicts
         stream = await client.acompletion(model=model, messages=messages, stream=True)
         return sum([1 async for _ in stream])
 
-    yield once
+    async with http:
+        yield once
 
 
 @asynccontextmanager
@@ -168,7 +182,8 @@ async def liter_llm(url: str, model: str) -> AsyncIterator[Once]:
 
 @asynccontextmanager
 async def litellm(url: str, model: str) -> AsyncIterator[Once]:
-    """``litellm.acompletion``."""
+    """``litellm.acompletion``, whose bounds are set by the environment: 0 is none."""
+    os.environ |= {"AIOHTTP_CONNECTOR_LIMIT": "0", "AIOHTTP_CONNECTOR_LIMIT_PER_HOST": "0"}
     import litellm as peer
 
     async def once() -> int:

@@ -15,7 +15,9 @@ import datetime
 import json
 import re
 import statistics
+import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +26,7 @@ from typing import Any
 from benchmarks.environments import here, python_of, versions
 from benchmarks.fresh import setting
 
-__all__ = ["Case", "Peer", "Report", "options", "paired", "present", "shown"]
+__all__ = ["Case", "Peer", "Report", "note_own_versions", "options", "paired", "present", "shown"]
 
 SCHEMA = 1
 """The version of the JSON form."""
@@ -91,6 +93,10 @@ class Report:
     versions: dict[str, str] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     """Peers that could not be measured, and why."""
+    said: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Answers that are no figures: of each question what each peer said."""
+    seconds: float | None = None
+    """After these a comparison begins no further round; None lets all rounds run."""
 
     def add(self, case: Case) -> None:
         """Keep `case`, and print it."""
@@ -118,6 +124,7 @@ class Report:
             "setting": setting(),
             "versions": self.versions,
             "missing": self.missing,
+            "said": self.said,
             "cases": [dataclasses.asdict(case) for case in self.cases],
         }
         Path(path).write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", "utf-8")
@@ -129,6 +136,12 @@ def options(about: str | None, *, rounds: int = 5) -> argparse.Namespace:
     parser.add_argument("--smoke", action="store_true", help="a small, quick run, as --here")
     parser.add_argument("--json", metavar="FILE", help="keep what was found")
     parser.add_argument("--rounds", type=int, default=rounds, help="default: %(default)s")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        metavar="S",
+        help="for each comparison: no round is begun that would end later; one is run in any case",
+    )
     parser.add_argument(
         "--here", action="store_true", help="only the peers that this interpreter has"
     )
@@ -144,6 +157,8 @@ def present(
 ) -> list[Peer]:
     """Return those of `peers` (name to environment) that can be measured, each with its Python."""
     names = chosen.peers.split(",") if chosen.peers else list(peers)
+    if report is not None:
+        report.seconds = chosen.seconds
     found = []
     for name in names:
         environment = peers[name]
@@ -151,7 +166,13 @@ def present(
             if here(environment):
                 found.append(Peer(name, environment))
             continue
-        peer = Peer(name, environment, python_of(environment))
+        try:
+            peer = Peer(name, environment, python_of(environment))
+        except RuntimeError as error:
+            if report is None:
+                raise
+            report.missing[name] = str(error)
+            continue
         found.append(peer)
         if report is not None:
             _note_versions(report, peer)
@@ -160,6 +181,13 @@ def present(
 
 _SHOWN = {"any-llm": "any-llm-sdk", "pydantic-ai": "pydantic-ai-slim"}
 _SHOWN |= {"exoclaw": "exoclaw-provider-openai"}
+
+
+def note_own_versions(report: Report, *packages: str) -> None:
+    """Note the versions of those `packages` that this interpreter has; the others are missing."""
+    found = versions(sys.executable)
+    report.versions |= {name: found[name] for name in packages if name in found}
+    report.missing |= {name: "not installed" for name in packages if name not in found}
 
 
 def _note_versions(report: Report, peer: Peer) -> None:
@@ -174,17 +202,23 @@ def paired(
     """Return what `measure` says of each peer, a value for each round.
 
     Every other round goes backwards, so that a machine that warms or tires favours nobody. Who
-    fails is noted in the report, and is left out.
+    fails is noted in the report, and is left out. No round is begun that would end after
+    `Report.seconds`, but for the first.
     """
     found: dict[str, list[Any]] = {}
-    left = list(peers)
+    left = [peer for peer in peers if peer.name not in report.missing]
+    begun, longest = time.monotonic(), 0.0
     for at in range(rounds):
+        this = time.monotonic()
+        if at and report.seconds is not None and this - begun + longest > report.seconds:
+            break
         for peer in left if at % 2 == 0 else left[::-1]:
             try:
                 found.setdefault(peer.name, []).append(measure(peer))
-            except RuntimeError as error:
+            except (RuntimeError, subprocess.SubprocessError) as error:
                 report.missing[peer.name] = str(error).strip().rpartition("\n")[2][:200]
         for name in report.missing:
             found.pop(name, None)
         left = [peer for peer in left if peer.name not in report.missing]
+        longest = max(longest, time.monotonic() - this)
     return {peer.name: found[peer.name] for peer in left}

@@ -1,7 +1,7 @@
-"""Write `docs/benchmarks.md` and its pictures from a stored run of the benchmarks.
+"""Write `docs/benchmarks.md`, its pictures and the README's table from a stored run.
 
-python -m benchmarks --save          # measure, and store the run in benchmarks/results
-python docs/benchmarks.py            # write the page and its pictures
+python -m benchmarks --save          # measure, store the run in benchmarks/results, and write them
+python docs/benchmarks.py            # write them from what is stored
 python docs/benchmarks.py --check    # fail if they are not what would be written
 """
 
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 PAGE = Path(__file__).with_suffix(".md")
 ROOT = PAGE.parents[1]
+README = ROOT / "README.md"
 RESULTS = ROOT / "benchmarks" / "results"
 PICTURES = PAGE.parent / "pictures"
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
@@ -33,6 +34,7 @@ ORDER = [
     "import_time",
     "encoding",
     "decoders",
+    "endings",
 ]
 
 HEAD = """\
@@ -50,7 +52,7 @@ the values of every round are there.
 ```sh
 git clone … && cd penstock && pip install ".[test]"
 python -m benchmarks.streams           # one question; --rounds, --peers, --here, --json FILE
-python -m benchmarks --save            # the questions of this page, for an hour or two
+python -m benchmarks --save            # the questions of this page, in twenty minutes
 ```
 
 What no figure here shows: a real network and a real model, beside whose milliseconds these \
@@ -62,6 +64,7 @@ and your machine, on which the ratios hold better than the figures.
 def pages() -> dict[Path, str]:
     """Return every file that is written, by its path."""
     from benchmarks.plot import svg
+    from benchmarks.readme import Stored, readme_with
 
     files, parts = {}, [HEAD]
     for name in ORDER:
@@ -70,10 +73,11 @@ def pages() -> dict[Path, str]:
             continue
         kept = json.loads(path.read_text("utf-8"))
         cases = _cases(kept)
-        picture = PICTURES / f"{name}.svg"
-        files[picture] = svg(cases)
+        if cases:
+            files[PICTURES / f"{name}.svg"] = svg(cases)
         parts += _section(name, kept, cases)
     files[PAGE] = "\n".join(parts)
+    files[README] = readme_with(README.read_text("utf-8"), Stored(RESULTS))
     return files
 
 
@@ -88,14 +92,14 @@ def _section(name: str, kept: dict[str, Any], cases: list[Case]) -> Iterator[str
     yield f"\n## {question}{mark}\n"
     if rest:
         yield rest.strip()
-    rounds = max(len(values) for case in cases for values in case.found.values())
     known = ", ".join(f"{package} {version}" for package, version in kept["versions"].items())
-    yield f"`python -m benchmarks.{name}`, {kept['taken']}, {kept['setting']}, {rounds} rounds."
+    yield f"`python -m benchmarks.{name}`, {kept['taken']}, {kept['setting']}."
     if known:
         yield f"Against {known}."
-    yield f"\n![{question}{mark}](pictures/{name}.svg)\n"
+    yield f"\n![{question}{mark}](pictures/{name}.svg)\n" if cases else ""
     for case in cases:
         yield from _table(case)
+    yield from _said(kept["said"])
     for peer, why in kept["missing"].items():
         yield f"{peer} could not be measured: {why}\n"
     hidden = re.sub(r"(?<=[a-z`)][.?]) +(?=[A-Z])", "\n", kept["hides"])
@@ -106,7 +110,8 @@ def _table(case: Case) -> Iterator[str]:
     from benchmarks.rounds import shown
 
     against = case.reference in case.found
-    yield f"**{case.name}**\n"
+    rounds = max(map(len, case.found.values()), default=0)
+    yield f"**{case.name}**, {rounds} round{'' if rounds == 1 else 's'}\n"
     yield f"| | {case.unit} |" + (f" times {case.reference} |" if against else "")
     yield "| --- | ---: |" + (" ---: |" if against else "")
     for peer, values in case.found.items():
@@ -116,6 +121,20 @@ def _table(case: Case) -> Iterator[str]:
             low, high = shown(min(ratios)), shown(max(ratios))
             line += f" {shown(statistics.median(ratios))} ({low} to {high}) |"
         yield line
+    yield ""
+
+
+def _said(said: dict[str, dict[str, str]]) -> Iterator[str]:
+    """Yield what each peer said, a row a question."""
+    from benchmarks.readme import code
+
+    if not said:
+        return
+    peers = list(dict.fromkeys(peer for each in said.values() for peer in each))
+    yield f"| | {' | '.join(peers)} |"
+    yield f"| --- |{' --- |' * len(peers)}"
+    for what, each in said.items():
+        yield f"| {what} | {' | '.join(code(each.get(peer, '')) for peer in peers)} |"
     yield ""
 
 

@@ -105,3 +105,23 @@ def test_times_have_three_digits() -> None:
     assert ["0.05", "9.99", "10.0", "123.4", "1,234"] == [
         milliseconds(value) for value in (0.00005, 0.00999, 0.01, 0.1234, 1.2344)
     ]
+
+
+def test_what_an_interruption_has_dropped_is_said() -> None:
+    """In the counts, and at the end; before the first load there is nothing to show."""
+    run = replace(one_load(cancelled=3), interrupted=True)
+    text = list(lines(run))
+    nothing = list(lines(replace(run, points=())))
+
+    assert any("60 answered, 3 cancelled in" in line for line in text)
+    assert text[-1].endswith("; 3 requests under way were cancelled and are in none")
+    assert ["interrupted: no load was begun"] == nothing[1:]
+
+
+def test_throughputs_have_their_intervals() -> None:
+    """Of few answers they have none, and none is shown."""
+    some = one_load(request_throughput=4.0, request_throughput_ci=(3.5, 4.5))
+    few = one_load(request_throughput=4.0, request_throughput_ci=None)
+
+    assert any("throughput: 4 (3.5 to 4.5) requests/s" in line for line in lines(some))
+    assert any("throughput: 4 requests/s" in line for line in lines(few))

@@ -8,12 +8,18 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from benchmarks.environments import ENVIRONMENTS
+from benchmarks.fresh import fresh
 from benchmarks.peers import CLIENTS
 from benchmarks.plot import svg
 from benchmarks.rounds import Case, Peer, Report, paired, present, shown
+
+from benchmarks import __main__ as every
+from benchmarks import rounds
 
 ROOT = Path(__file__).parents[2]
 ABOUT = """What does it cost? CPU.
@@ -74,6 +80,72 @@ def test_who_cannot_be_measured_is_named(capsys: pytest.CaptureFixture[str]) -> 
     assert "b could not be measured: ImportError" in capsys.readouterr().err
 
 
+def test_no_round_is_begun_that_would_end_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of rounds of four seconds two fit into ten; the first is run in any case."""
+    clock = [0.0]
+    monkeypatch.setattr(rounds, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+
+    def measure(_: Peer) -> int:
+        clock[0] += 2.0
+        return 1
+
+    peers = [Peer("a", "httpx"), Peer("b", "httpx")]
+    for seconds, expected in ((10.0, 2), (12.0, 3), (0.1, 1), (None, 5)):
+        found = paired(peers, 5, measure, Report("q", ABOUT, seconds=seconds))
+
+        assert {"a": [1] * expected, "b": [1] * expected} == found
+
+
+def test_an_environment_that_cannot_be_made_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The peer is missing, and the others are measured."""
+
+    def made(name: str) -> str:
+        if name == "litellm":
+            raise RuntimeError("its environment cannot be made: no such package")
+        return sys.executable
+
+    monkeypatch.setattr(rounds, "python_of", made)
+    monkeypatch.setattr(rounds, "versions", lambda _: {"httpx": "1"})
+    report = Report("q", ABOUT)
+    chosen = argparse.Namespace(peers=None, here=False, seconds=None)
+    peers = present({"litellm": "litellm", "httpx": "httpx"}, chosen, report)
+
+    assert ["httpx"] == [peer.name for peer in peers]
+    assert {"litellm": "its environment cannot be made: no such package"} == report.missing
+    assert {"httpx": [1]} == paired([Peer("litellm", ""), *peers], 1, lambda _: 1, report)
+
+
+def test_who_is_not_done_in_time_is_an_error() -> None:
+    """It is ended, and the message says so."""
+    with pytest.raises(RuntimeError, match=r"time\.sleep: not done in 0 seconds"):
+        fresh("time", "sleep", seconds=0.01)
+
+
+@pytest.mark.parametrize(("names", "failed"), [([], 1), (["streams"], 0), (["requests"], 1)])
+def test_a_script_that_fails_does_not_lose_the_rest(
+    names: list[str],
+    failed: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """All are run, each to a file of its own, then the page is written; the failed one is named."""
+    ran: list[str] = []
+
+    def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        ran.append(command[2] if command[1] == "-m" else Path(command[1]).name)
+        if "--json" in command:
+            assert command[command.index("--json") + 1].endswith(f"{ran[-1][11:]}.json")
+        return subprocess.CompletedProcess(command, ran[-1] == "benchmarks.requests")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    code = every.main([*names, "--save"])
+
+    assert failed == code
+    assert [f"benchmarks.{name}" for name in names or every._SAVED] == ran[:-1]
+    assert "benchmarks.py" == ran[-1]
+    assert ("failed: requests" in capsys.readouterr().err) == bool(failed)
+
+
 def test_what_is_kept_says_what_it_hides(tmp_path: Path) -> None:
     """The question and the hidden part come from the script's own words; all values are there."""
     report = Report("q", ABOUT)
@@ -88,7 +160,7 @@ def test_what_is_kept_says_what_it_hides(tmp_path: Path) -> None:
 
 def test_only_what_is_here_is_measured_here() -> None:
     """A peer that this interpreter lacks is passed over with ``--here``."""
-    chosen = argparse.Namespace(peers=None, here=True)
+    chosen = argparse.Namespace(peers=None, here=True, seconds=None)
 
     assert ["penstock"] == [
         peer.name for peer in present({"penstock": "penstock"}, chosen) if peer.python
@@ -110,7 +182,7 @@ def test_the_picture_is_one() -> None:
 
 
 def test_the_page_is_of_the_stored_run() -> None:
-    """Page and pictures are what would be written."""
+    """Page, pictures and the README's table are what would be written."""
     done = subprocess.run(
         [sys.executable, "docs/benchmarks.py", "--check"],
         cwd=ROOT,
@@ -130,4 +202,5 @@ def test_a_stored_run_names_its_setting(path: Path) -> None:
     kept = json.loads(path.read_text("utf-8"))
 
     assert all(kept[name] for name in ("taken", "setting", "title", "hides"))
+    assert kept["cases"] or kept["said"]
     assert all(values for case in kept["cases"] for values in case["found"].values())

@@ -35,12 +35,13 @@ def lines(result: Result) -> Iterator[str]:
     yield f"{result.settings.model}: {_workload(result.settings)}"
     if len(result.points) == 1:
         yield from _block(result.points[0])
-    else:
+    elif result.points:
         yield from _table(result)
     for warning in _warnings(result):
         yield f"warning: {warning}"
     if result.interrupted:
-        yield f"interrupted: these are the figures until then{_dropped(result)}"
+        until = "these are the figures until then" if result.points else "no load was begun"
+        yield f"interrupted: {until}{_dropped(result)}"
 
 
 def _dropped(result: Result) -> str:
