@@ -71,6 +71,9 @@ class Lines:
 
     data: bytes = field(repr=False)
     """Whole lines, a newline between each two; checked when they were kept."""
+    plain: bool = False
+    """Whether each is known to be only a user's or an assistant's role, in canonical JSON, and then
+    a text that says something."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,12 +39,14 @@ class Message:
         EncodeError: It has no JSON form.
     """
 
-    __slots__ = ("_small", "_value", "notes", "size")
+    __slots__ = ("_small", "_value", "notes", "plain", "size")
 
     def __init__(self, value: Json, notes: Mapping[str, Json] = MappingProxyType({})) -> None:
         self._value = value
         self.notes = notes
         """What is to be noted of the conversation before the message is kept."""
+        self.plain = _is_plain(value)
+        """Whether it is only a role and a text; see `penstock.fields.Lines`."""
         self.size = 0
         """Bytes of its JSON."""
         self._small: bytes | None = None
@@ -64,6 +66,13 @@ class Message:
     def _encoded(self) -> Iterator[bytes]:
         mark = [MARK] if KEY in self._value else []
         return chain(mark, encode_json(self._value, buffer_size=BLOCK))
+
+
+def _is_plain(message: Json) -> bool:
+    if type(message) is not dict or [*message] != ["role", "content"]:
+        return False
+    role, content = message.values()
+    return role in ("user", "assistant") and type(content) is str and bool(content.strip())
 
 
 def message_of(value: Json) -> Message:

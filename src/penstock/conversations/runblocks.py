@@ -59,7 +59,7 @@ class RunBlocks:
         self._start = run.first + run.messages
         if data is None:
             return Large(run.size - 1, partial(self._pieces, run.id, run.size - 1))
-        return Lines(within(run, data, start, self._stop))
+        return Lines(within(run, data, start, self._stop), plain=bool(run.plain))
 
     def ready(self) -> bool:
         """Whether the next block is read already."""

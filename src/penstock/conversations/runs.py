@@ -35,6 +35,8 @@ AHEAD = 4
 """Runs that are read at once: a statement costs half of what reading a block does."""
 _MOST_LOOSE = 128
 """Small runs at a conversation's end, before they are put together."""
+_RUN = "id, first, count, LENGTH(data), plain"
+"""The columns of a `Run`."""
 _FROM = (
     "conversation = ? AND first >="
     " COALESCE((SELECT MAX(first) FROM runs WHERE conversation = ? AND first <= ?), ?)"
@@ -52,6 +54,8 @@ class Run(NamedTuple):
     """How many messages it has."""
     size: int
     """Bytes of their JSON, a newline each included."""
+    plain: int
+    """Whether each is only a role and a text (`penstock.fields.Lines`)."""
 
     @property
     def large(self) -> bool:
@@ -65,8 +69,7 @@ def runs_of(
     """Yield the runs with messages from number `start` to before `stop`, a few rows at once."""
     while start < stop:
         rows = database.execute(
-            f"SELECT id, first, count, LENGTH(data) FROM runs WHERE {_FROM} AND first < ?"
-            " ORDER BY first LIMIT 64",
+            f"SELECT {_RUN} FROM runs WHERE {_FROM} AND first < ? ORDER BY first LIMIT 64",
             (conversation, conversation, start, start, stop),
         ).fetchall()
         if not rows:
@@ -87,12 +90,12 @@ def read(
     Each comes with its lines, a newline between each two; with None where it is large.
     """
     rows = cursor.execute(
-        "SELECT id, first, count, LENGTH(data),"
+        f"SELECT {_RUN},"
         " CASE WHEN LENGTH(data) <= ? THEN SUBSTR(data, 1, LENGTH(data) - 1) END"
         f" FROM runs WHERE {_FROM} AND first < ? ORDER BY first LIMIT ?",
         (BLOCK, conversation, conversation, start, start, stop, AHEAD),
     )
-    found = [(Run(*row[:4]), row[4]) for row in rows]
+    found = [(Run(*row[:5]), row[5]) for row in rows]
     return [each for each in found if each[0].first + each[0].messages > start]
 
 
@@ -127,19 +130,20 @@ def add(
 ) -> None:
     """Insert `messages` as runs from number `first` on; large ones a block at a time."""
     lines: list[bytes] = []
-    size = 0
+    size, plain = 0, True
     for number, message in enumerate(messages, first):
         large = message.size >= BLOCK
         if lines and (large or size + message.size >= BLOCK):
-            _insert(database, conversation, number - len(lines), lines)
-            lines, size = [], 0
+            _insert(database, conversation, number - len(lines), lines, plain=plain)
+            lines, size, plain = [], 0, True
         if large:
             _insert_large(database, conversation, number, message)
         else:
             lines.append(b"".join(message.pieces()))
             size += message.size + 1
+            plain = plain and message.plain
     if lines:
-        _insert(database, conversation, first + len(messages) - len(lines), lines)
+        _insert(database, conversation, first + len(messages) - len(lines), lines, plain=plain)
 
 
 def tidy(database: sqlite3.Connection, conversation: int, loose: int, stop: int) -> int:
@@ -154,8 +158,7 @@ def tidy(database: sqlite3.Connection, conversation: int, loose: int, stop: int)
     if stop - loose < _MOST_LOOSE:
         return loose
     rows = database.execute(
-        "SELECT id, first, count, LENGTH(data) FROM runs WHERE conversation = ? AND first >= ?"
-        " ORDER BY first",
+        f"SELECT {_RUN} FROM runs WHERE conversation = ? AND first >= ? ORDER BY first",
         (conversation, loose),
     ).fetchall()
     if len(rows) < _MOST_LOOSE:
@@ -180,10 +183,10 @@ def replace(database: sqlite3.Connection, conversation: int, index: int, message
     at = index - run.first
     _delete(database, run)
     if at:
-        _insert(database, conversation, run.first, lines[:at])
+        _insert(database, conversation, run.first, lines[:at], plain=run.plain)
     add(database, conversation, index, [message])
     if lines[at + 1 :]:
-        _insert(database, conversation, index + 1, lines[at + 1 :])
+        _insert(database, conversation, index + 1, lines[at + 1 :], plain=run.plain)
 
 
 def remove(database: sqlite3.Connection, conversation: int, index: int) -> None:
@@ -192,7 +195,7 @@ def remove(database: sqlite3.Connection, conversation: int, index: int) -> None:
     _delete(database, run)
     del lines[index - run.first]
     if lines:
-        _insert(database, conversation, run.first, lines)
+        _insert(database, conversation, run.first, lines, plain=run.plain)
     # Two steps, by way of negative numbers: SQLite checks the key row by row.
     for step, where in (("-first", "first > ?"), ("-1 - first", "first < 0 AND first < ?")):
         database.execute(
@@ -207,18 +210,23 @@ def cut(database: sqlite3.Connection, conversation: int, length: int) -> None:
         if run.first < length:
             _, lines = find(database, conversation, length)
             _delete(database, run)
-            _insert(database, conversation, run.first, lines[: length - run.first])
+            _insert(database, conversation, run.first, lines[: length - run.first], plain=run.plain)
     database.execute(
         "DELETE FROM runs WHERE conversation = ? AND first >= ?", (conversation, length)
     )
 
 
 def _insert(
-    database: sqlite3.Connection, conversation: int, first: int, lines: Sequence[bytes]
+    database: sqlite3.Connection,
+    conversation: int,
+    first: int,
+    lines: Sequence[bytes],
+    *,
+    plain: int,
 ) -> None:
     database.execute(
-        "INSERT INTO runs (conversation, first, count, data) VALUES (?, ?, ?, ?)",
-        (conversation, first, len(lines), b"\n".join([*lines, b""])),
+        "INSERT INTO runs (conversation, first, count, data, plain) VALUES (?, ?, ?, ?, ?)",
+        (conversation, first, len(lines), b"\n".join([*lines, b""]), plain),
     )
 
 
@@ -249,6 +257,12 @@ def _join(database: sqlite3.Connection, conversation: int, runs: Sequence[Run]) 
     lines = [row[0] for row in data]
     database.execute(f"DELETE FROM runs WHERE id IN ({marks})", ids)
     database.execute(
-        "INSERT INTO runs (conversation, first, count, data) VALUES (?, ?, ?, ?)",
-        (conversation, runs[0].first, sum(run.messages for run in runs), b"".join(lines)),
+        "INSERT INTO runs (conversation, first, count, data, plain) VALUES (?, ?, ?, ?, ?)",
+        (
+            conversation,
+            runs[0].first,
+            sum(run.messages for run in runs),
+            b"".join(lines),
+            all(run.plain for run in runs),
+        ),
     )

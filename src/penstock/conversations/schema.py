@@ -33,13 +33,18 @@ _STEPS = (
         UNIQUE (conversation, first)
     );
     """,
+    # 1 -> 2
+    """
+    ALTER TABLE runs ADD COLUMN plain INTEGER NOT NULL DEFAULT 0
+    """,
 )
 """What makes each version of the one before it; ``user_version`` counts the steps taken.
 
 A conversation has the messages of its own from number `base` on; those before are its parent's. A
 run is neighbouring messages, each with its newline: number `first` and so on; a message above a
-block is a run by itself. From number `loose` on the runs are small, and are put together when there
-are many.
+block is a run by itself. It is `plain` if each is only a role and a text: 0 and 1 are in a row's
+header, which is read without the data before them. From number `loose` on the runs are small, and
+are put together when there are many.
 """
 _CACHE = 256
 """KiB of pages in memory; SQLite's default is 2,000, and a conversation is read once through."""

@@ -169,10 +169,10 @@ async def grouped(messages: Kept) -> AsyncGenerator[Texts | Json, None]:
     try:
         async for block in blocks:
             if isinstance(block, Lines):
-                pieces = _cut(block.data)
+                pieces, plain = _cut(block.data), block.plain
                 del block  # nothing is held that was said already
                 while pieces:
-                    found = _of_block(pieces.pop())
+                    found = _of_block(pieces.pop(), plain=plain)
                     while found:
                         yield found.pop()
             elif isinstance(block, Streamed):
@@ -203,9 +203,9 @@ def _cut(data: bytes) -> list[bytes]:
     return [data[start:], *reversed(found)]
 
 
-def _of_block(data: bytes) -> list[Texts | Json]:
-    """Return the messages of whole lines, the last first, texts together."""
-    alternating = _alternating(data) if _are_short(data) else None
+def _of_block(data: bytes, *, plain: bool) -> list[Texts | Json]:
+    """Return the messages of whole lines, the last first, texts together; all if they are plain."""
+    alternating = _alternating(data, plain=plain) if _are_short(data) else None
     if alternating is not None:
         return [alternating]
     found: list[Texts | Json] = []
@@ -217,7 +217,7 @@ def _of_block(data: bytes) -> list[Texts | Json]:
         end = end if end >= 0 else len(data)
         role = _role(data, start)
         text = data[start + len(_HEADS[role]) : end - len(_END)] if role else b""
-        if _says(text) and data.endswith(_END, start, end) and _is_one_text(text):
+        if plain or (_says(text) and data.endswith(_END, start, end) and _is_one_text(text)):
             roles.append(role)
             texts.append(text)
         else:
@@ -240,7 +240,7 @@ def _role(data: bytes, start: int) -> str:
     return ""
 
 
-def _alternating(data: bytes) -> Texts | None:
+def _alternating(data: bytes, *, plain: bool) -> Texts | None:
     """Return the messages of lines that are all a role and a text, each side in its turn.
 
     They are taken apart as if they were, and put together again: what is the same then, was so.
@@ -253,7 +253,9 @@ def _alternating(data: bytes) -> Texts | None:
     pieces = _between(texts, [_END + b"\n" + _HEADS[side] for side in sides])
     pieces[0] = _HEADS[sides[0]]
     pieces.append(_END)
-    if b"".join(pieces) != data or not (_all_say(texts) and _are_texts(b"\n".join(texts))):
+    if b"".join(pieces) != data:
+        return None
+    if not plain and not (_all_say(texts) and _are_texts(b"\n".join(texts))):
         return None
     roles = [*sides] * (len(texts) // 2 + 1)
     return Texts(roles[: len(texts)], texts, alternate=True)

@@ -27,8 +27,11 @@ class Translator(Protocol):
     def restart(self) -> None:
         """Begin another pass."""
 
-    def concerns(self, data: bytes) -> bool:
-        """Whether messages that are JSON already, one a line, have to be changed."""
+    def concerns(self, data: bytes, *, plain: bool = False) -> bool:
+        """Whether messages that are JSON already, one a line, have to be changed.
+
+        Those that are `plain` are only a role and a text.
+        """
 
     def concerns_piece(self, data: bytes) -> bool:
         """Whether a piece of one says that it has to be changed; its calls are looked at here."""
@@ -52,9 +55,9 @@ def items_of(messages: Kept, translator: Translator) -> Callable[[], AsyncIterat
                 if not isinstance(block, Lines):
                     yield translator.kept(block)
                     continue
-                data = block.data
+                data, plain = block.data, block.plain
                 del block  # what was said is held by nobody here
-                if translator.concerns(data):
+                if translator.concerns(data, plain=plain):
                     for line in data.split(b"\n"):
                         yield translator.kept(Raw(line))
                     continue

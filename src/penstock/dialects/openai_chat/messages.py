@@ -207,8 +207,10 @@ class _Translator:
             param=self._path(),
         )
 
-    def concerns(self, data: bytes) -> bool:
+    def concerns(self, data: bytes, *, plain: bool = False) -> bool:
         """Whether messages that are JSON already, one a line, have to be opened."""
+        if plain:
+            return self._manners.particular
         return self._has_mark(data) or (b"_" in data and has_odd_calls(data))
 
     def concerns_piece(self, data: bytes) -> bool:
@@ -218,8 +220,13 @@ class _Translator:
     def _has_mark(self, data: bytes) -> bool:
         if self._manners.particular or (self.pairs.waits and b'"tool"' in data):
             return True
-        # What is looked for has one of two rare signs, and a sign is found thirty times as fast.
-        if (b"_" not in data and b"[" not in data) or _TOLD_APART.search(data) is None:
+        # What is looked for has one of two rare signs, and a sign is found thirty times as fast;
+        # five bytes are found twice as fast as six (CPython 3.11).
+        if (b"_" not in data and b"[" not in data) or not (
+            b'"prov' in data or b'"docu' in data or b'"is_e' in data or b'"cach' in data
+        ):
+            return False
+        if _TOLD_APART.search(data) is None:
             return False
         return b'"provider_state"' in data or b'"document"' in data or b'"is_error"' in data
 

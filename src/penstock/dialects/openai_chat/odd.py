@@ -18,6 +18,8 @@ __all__ = ["SeenCalls", "has_odd_calls"]
 Json: TypeAlias = Any
 
 _CALLS = b'"tool_call'
+_SIGN = b"_call"
+"""A part of it, which is found twice as fast."""
 _NAMELESS = pattern(rb'"name"\s*:\s*""')
 _ID_OR_CALL = pattern(rb'"id"\s*:\s*"((?:[^"\\]|\\.){1,128})|"(?:function|custom)"\s*:\s*\{')
 """A key is never found within a text: a quotation mark of a text has a backslash before it."""
@@ -41,7 +43,7 @@ def has_odd_calls(lines: bytes) -> bool:
     Also where an id is too long, and where it cannot be told. It takes a third more time than to
     search for long ids, 2 us a KiB of messages with calls, and none where there are no calls.
     """
-    if _CALLS not in lines:
+    if _SIGN not in lines or _CALLS not in lines:
         return False
     if _NAMELESS.search(lines):
         return True
