@@ -7,14 +7,16 @@ length, header length, CRC-32 of those two), headers, payload, and the CRC-32 of
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from struct import Struct
 from typing import TypeAlias
 from zlib import crc32
 
 import msgspec
 
-from penstock.decoders._faults import BOUNDS, Fault, Fuse, exceeded, torn
+from penstock.decoders._faults import BOUNDS, STEP, Fault, Fuse, exceeded, torn
+from penstock.decoders.alike import FEWEST, Alike
 from penstock.errors import DecodeError, LimitExceededError
 
 __all__ = ["EventStreamDecoder", "EventStreamFrame", "HeaderValue"]
@@ -35,6 +37,9 @@ _SMALLEST = _PRELUDE.size + _CRC_SIZE
 # bytes; an answer whose blocks all differ stops being remembered.
 _CACHED_BLOCKS = 32
 _CACHED_SIZE = 1024
+# Preludes repeat, too, where the payloads are of a few lengths. They are kept of dense answers
+# alone, as each takes some 300 bytes.
+_CACHED_PRELUDES = 128
 
 
 class EventStreamFrame(msgspec.Struct, frozen=True, gc=False):
@@ -57,7 +62,15 @@ class EventStreamDecoder:
         max_frame_headers: Bytes of one header block.
     """
 
-    __slots__ = ("_blocks", "_buffer", "_fuse", "_max_frame", "_max_frame_headers", "_needed")
+    __slots__ = (
+        "_blocks",
+        "_buffer",
+        "_fuse",
+        "_max_frame",
+        "_max_frame_headers",
+        "_needed",
+        "_preludes",
+    )
 
     ignored = 0
     """Always 0: every byte of the format is part of a frame."""
@@ -75,13 +88,14 @@ class EventStreamDecoder:
         self._buffer = bytearray()
         self._needed = _PRELUDE.size
         self._blocks: dict[bytes, dict[str, HeaderValue]] = {}
+        self._preludes: dict[bytes, _Known] = {}
 
     @property
     def buffered(self) -> int:
         """Bytes that wait for the rest of their frame."""
         return len(self._buffer)
 
-    def decode(self, data: bytes) -> list[EventStreamFrame]:
+    def decode(self, data: bytes) -> Sequence[EventStreamFrame]:
         """Return the messages that `data` completes, often none.
 
         Raises:
@@ -90,13 +104,22 @@ class EventStreamDecoder:
                 value the 32,767 bytes of the format.
         """
         self._fuse.check()
-        frames: list[EventStreamFrame] = []
+        if self._buffer and len(self._buffer) <= len(data) <= STEP:
+            # The begin of a message goes before the rest of it: one copy, and no way of its own.
+            data = b"".join((self._buffer, data))
+            self._buffer.clear()
+            self._needed = _PRELUDE.size
+        before: list[EventStreamFrame] = []
+        many: Sequence[EventStreamFrame] = ()
+        after: list[EventStreamFrame] = []
         try:
-            self._take(data, frames)
+            start = self._complete_torn(data, before)
+            start, many = self._take_usual(data, start, before)
+            self._take(data, start, after)
         except (DecodeError, LimitExceededError) as fault:
-            self._spend(fault, frames)
+            self._spend(fault, [*before, *many, *after])
             raise
-        return frames
+        return [*before, *many, *after] if before or after else many
 
     def flush(self) -> list[EventStreamFrame]:
         """Return no frame: a message that is complete was returned when it was.
@@ -115,8 +138,7 @@ class EventStreamDecoder:
         self._buffer = bytearray()
         self._fuse.blow(fault, frames)
 
-    def _take(self, data: bytes, frames: list[EventStreamFrame]) -> None:
-        start = self._take_usual(data, self._complete_torn(data, frames), frames)
+    def _take(self, data: bytes, start: int, frames: list[EventStreamFrame]) -> None:
         while (left := len(data) - start) >= _PRELUDE.size:
             size = self._read_prelude(data[start : start + _PRELUDE.size])
             if left < size:
@@ -126,29 +148,62 @@ class EventStreamDecoder:
             start += size
         self._buffer += data[start:]
 
-    def _take_usual(self, data: bytes, start: int, frames: list[EventStreamFrame]) -> int:
+    def _take_usual(
+        self, data: bytes, start: int, frames: list[EventStreamFrame]
+    ) -> tuple[int, Sequence[EventStreamFrame]]:
         """Take whole messages whose headers came before; return where the first other one begins.
 
-        This is what most messages are, and it costs half of the way that says what is wrong.
+        Those at the end whose headers are the same are returned, too, if they are many. This is
+        what most messages are, and it costs a third of the way that says what is wrong.
         """
-        size, known = len(data), self._blocks
-        most, most_headers = self._max_frame, self._max_frame_headers
-        while start + _SMALLEST <= size:
-            total, length, crc = _PRELUDE.unpack_from(data, start)
-            begin = start + _PRELUDE.size
-            payload, end = begin + length, start + total - _CRC_SIZE
-            if end + _CRC_SIZE > size or not payload <= end <= payload + most:
+        size, recall, checksum = len(data), self._preludes.get, _UINT32.unpack_from
+        headers: dict[str, HeaderValue] | None = None
+        payloads: list[bytes] = []
+        begin = _PRELUDE.size
+        while True:
+            # One look-up for both the prelude and the headers, if they are as long as the last.
+            known = recall(data[start : start + begin])
+            if known is None:
+                known = self._learn(data, start, keep=len(payloads) >= FEWEST)
+                if known is None:
+                    break
+            total, begin, crc, found = known
+            end = start + total - _CRC_SIZE
+            if end + _CRC_SIZE > size:
                 break
-            if length > most_headers or (headers := known.get(data[begin:payload])) is None:
+            payload = data[start + begin : end]
+            # The checksum of the whole goes on from that of the prelude and the headers.
+            if crc32(payload, crc) != checksum(data, end)[0]:
                 break
-            # The checksum of the whole goes on from that of the prelude.
-            if crc32(data[start : start + 8]) != crc:
-                break
-            if crc32(data[start + 8 : end], crc) != _UINT32.unpack_from(data, end)[0]:
-                break
-            frames.append(EventStreamFrame(headers.copy(), data[payload:end]))
+            if found is not headers:
+                if headers is not None:
+                    frames += map(partial(_frame, headers), payloads)
+                headers, payloads = found, []
+            payloads.append(payload)
             start = end + _CRC_SIZE
-        return start
+        make = partial(_frame, headers or {})
+        if len(payloads) >= FEWEST:
+            return start, Alike(payloads, make)
+        return start, [*map(make, payloads)]
+
+    def _learn(self, data: bytes, start: int, *, keep: bool) -> _Known | None:
+        """Return what a good prelude and headers that came before say; None for any other."""
+        if start + _SMALLEST > len(data):
+            return None
+        total, length, crc = _PRELUDE.unpack_from(data, start)
+        begin = _PRELUDE.size + length
+        if length > self._max_frame_headers or not (
+            0 <= total - begin - _CRC_SIZE <= self._max_frame
+        ):
+            return None
+        block = data[start + _PRELUDE.size : start + begin]
+        headers = self._blocks.get(block)
+        if headers is None or crc32(data[start : start + 8]) != crc:
+            return None
+        known = total, begin, crc32(data[start + 8 : start + begin], crc), headers
+        if keep and len(self._preludes) < _CACHED_PRELUDES:
+            self._preludes[data[start : start + begin]] = known
+        return known
 
     def _complete_torn(self, data: bytes, frames: list[EventStreamFrame]) -> int:
         """Add to the torn message what it still needs of `data`; return how much that was.
@@ -202,6 +257,15 @@ class EventStreamDecoder:
             if len(self._blocks) < _CACHED_BLOCKS and len(block) <= _CACHED_SIZE:
                 self._blocks[block] = known
         return known.copy()
+
+
+_Known: TypeAlias = tuple[int, int, int, dict[str, HeaderValue]]
+"""Of messages that begin alike: their length, that of prelude and headers, the checksum of these,
+and the headers by name."""
+
+
+def _frame(headers: dict[str, HeaderValue], payload: bytes) -> EventStreamFrame:
+    return EventStreamFrame(headers.copy(), payload)
 
 
 def _parse_headers(block: bytes) -> dict[str, HeaderValue]:

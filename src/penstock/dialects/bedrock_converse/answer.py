@@ -9,11 +9,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.chunks import Chunk, Meta, ProviderEvent, TextDelta
-from penstock.dialects.bedrock_converse.blocks import Blocks
+from penstock.dialects.bedrock_converse.blocks import Block, Blocks
 from penstock.dialects.bedrock_converse.errors import frame_error
 from penstock.dialects.bedrock_converse.usage import finish, usage
 from penstock.dialects.bedrock_converse.wire import PADDING, plain
 from penstock.dialects.reading import UNREADABLE, excerpt, parse
+from penstock.dialects.shape import GROUP, Shape, lines_of, shape_of
 from penstock.errors import ProtocolError, TruncatedError
 
 if TYPE_CHECKING:
@@ -65,12 +66,23 @@ class ConverseAnswer:
         limits: Has the bounds.
     """
 
-    __slots__ = ("_blocks", "_max_depth", "_metered", "_read", "_started", "_stopped", "complete")
+    __slots__ = (
+        "_alike",
+        "_blocks",
+        "_max_depth",
+        "_metered",
+        "_read",
+        "_started",
+        "_stopped",
+        "complete",
+    )
 
     def __init__(self, limits: Limits) -> None:
         self.complete = False
         """Whether both the stop and the metadata have been seen."""
         self._blocks = Blocks(limits)
+        # What text looks like in the block that is open, and that block.
+        self._alike: tuple[Shape, Block] | None = None
         self._max_depth = limits.max_json_depth
         self._started = self._stopped = self._metered = False
         self._read: dict[str, Callable[[dict[str, Json], list[Chunk]], None]] = {
@@ -95,6 +107,15 @@ class ConverseAnswer:
         """
         if self.complete:
             return
+        lines = lines_of(frames)
+        if lines is frames or self._stopped or frames[0].headers.get(_EVENT) != _DELTA:
+            self._alike = None
+            self._feed_each(frames, into)
+        elif not self._feed_alike(lines, into):
+            for start in range(0, len(frames), GROUP):
+                self._feed_deltas(frames[start : start + GROUP], into)
+
+    def _feed_each(self, frames: Sequence[Frame], into: list[Chunk]) -> None:
         for frame in frames:
             if type(frame) is bytes:
                 self._take_whole(frame, into)
@@ -108,6 +129,40 @@ class ConverseAnswer:
             self._take(frame, into)
             if self.complete:
                 return
+
+    def _feed_deltas(self, frames: Sequence[Frame], into: list[Chunk]) -> None:
+        """Read deltas whose frames nobody needs, unless they say something more."""
+        lines = lines_of(frames)
+        if self._feed_alike(lines, into):
+            return
+        plain_one = False
+        for place, payload in enumerate(lines):
+            plain_one = self._take_plain(payload, into)
+            if not plain_one:
+                self._alike = None
+                self._take(frames[place], into)
+        if plain_one and self._alike is None:
+            self._learn(lines[-1], into)
+
+    def _learn(self, payload: bytes, into: list[Chunk]) -> None:
+        """Note what the last text, of the delta in `payload`, has around it."""
+        block = self._blocks.open.get(plain(payload).contentBlockIndex)
+        if block is None or block.kind != "text" or not into or type(into[-1]) is not TextDelta:
+            return
+        shape = shape_of(payload, b"text", into[-1].text, free=(PADDING.encode(),))
+        self._alike = None if shape is None else (shape, block)
+
+    def _feed_alike(self, payloads: Sequence[bytes], into: list[Chunk]) -> bool:
+        """Read deltas that all are like an earlier one but for their text; False for others."""
+        if self._alike is None:
+            return False
+        shape, block = self._alike
+        texts = shape.texts(payloads)
+        if texts is None:
+            return False
+        block.size += sum(map(len, texts))
+        into += map(TextDelta, filter(None, texts))
+        return True
 
     def finish(self, ending: Ending, into: list[Chunk]) -> None:
         """Judge an answer whose bytes have ended.
