@@ -7,9 +7,7 @@ out of a temporary file.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import AsyncIterator, Iterator
-from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING
 
 from penstock.errors import UsageError
@@ -84,15 +82,20 @@ class Spool:
         return next(self._messages, None)
 
     def _keep(self, message: Message) -> int:
+        from pickle import dump  # with tempfile a MiB resident, which few conversations need
+        from tempfile import TemporaryFile
+
         if self._file is None:
             self._file = TemporaryFile()  # noqa: SIM115  # `close` closes it
         self._file.seek(0, 2)
-        pickle.dump(message, self._file)
+        dump(message, self._file)
         self._kept += 1
         return self._file.tell()
 
     def _load(self, place: int) -> tuple[Message, int]:
+        from pickle import load
+
         assert self._file is not None
         self._file.seek(place)
-        message = pickle.load(self._file)  # written above, by this object
+        message = load(self._file)  # written above, by this object
         return message, self._file.tell()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import AsyncGenerator
-from tempfile import SpooledTemporaryFile
 
 from penstock.encoders.passes import Pass
 from penstock.errors import UsageError
@@ -23,6 +22,8 @@ class Tape:
     """
 
     def __init__(self, source: Pass, *, buffer_size: int) -> None:
+        from tempfile import SpooledTemporaryFile  # 0.7 MiB resident, which few bodies need
+
         self._source = source
         self._size = 0
         self._block = buffer_size

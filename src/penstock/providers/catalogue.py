@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping  # msgspec reads the fields' types
 from dataclasses import dataclass, field, replace
 from functools import cache
-from importlib.resources import files
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -163,6 +161,9 @@ class ProviderRow:
 @cache
 def catalogue() -> Mapping[str, ProviderRow]:
     """Return every known provider by its key, in order of keys."""
+    import tomllib  # a MiB resident, which a client with deployments of its own does not need
+    from importlib.resources import files
+
     text = files("penstock.providers").joinpath("catalogue.toml").read_text("utf-8")
     tables = tomllib.loads(text)
     rows = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from shlex import quote
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -65,9 +64,13 @@ class Head:
 
     def command_with(self, body: bytes) -> str:
         """Return the command with the body in it, quoted for a shell."""
+        from shlex import quote
+
         return self._with([f"--data-binary {quote(body.decode('utf-8'))}"])
 
     def _with(self, body: list[str]) -> str:
+        from shlex import quote
+
         words = [f"curl -N -X {self.method} {quote(self.url)}"]
         words += [f"-H {quote(f'{name}: {masked(name, value)}')}" for name, value in self.headers]
         return " \\\n  ".join([*words, *body])

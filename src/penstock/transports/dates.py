@@ -1,12 +1,11 @@
 """When a peer asks to be called again: ``Retry-After`` and its relatives.
 
-Here, not beside the other headers, because `email.utils` loads `socket`.
+Here, not beside the other headers, because `email.utils` loads `socket`: with the first date.
 """
 
 from __future__ import annotations
 
 import time
-from email.utils import parsedate_to_datetime
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -51,6 +50,8 @@ def _number(value: str | None) -> float | None:
 def _date(value: str | None, now: float | None) -> float | None:
     if value is None or len(value) > _LONGEST:
         return None
+    from email.utils import parsedate_to_datetime  # 0.7 MiB resident, and dates are rare
+
     try:
         # A date without a zone is Greenwich's: RFC 9110 section 5.6.7 knows no other.
         when = parsedate_to_datetime(value)
