@@ -142,7 +142,7 @@ def main() -> int:
     parser.add_argument("--streams", type=int, default=10_000)
     parser.add_argument("--at-once", type=int, default=200)
     parser.add_argument("--smoke", action="store_true", help="400 streams, 40 at a time")
-    parser.add_argument("--transport", choices=("httpx", "direct"), default="httpx")
+    parser.add_argument("--transport", choices=("httpx", "direct", "aiohttp"), default="httpx")
     options = parser.parse_args()
     streams, at_once = (400, 40) if options.smoke else (options.streams, options.at_once)
     with simulator() as url:

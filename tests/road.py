@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from importlib.util import find_spec
 from typing import Any
 
 import pytest_asyncio
@@ -23,7 +24,7 @@ PATIENCE = 20.0
 TRANSPORT = os.environ.get("PENSTOCK_TRANSPORT", "direct")
 """What carries the calls of these tests: the default; ``httpx`` runs all of them over it."""
 
-TRANSPORTS = ("httpx", "direct")
+TRANSPORTS = ("httpx", "direct", *(["aiohttp"] if find_spec("aiohttp") else []))
 """What calls can be carried by."""
 
 Until = Callable[[], bool]

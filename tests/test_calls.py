@@ -125,7 +125,7 @@ def test_every_kind_of_error_may_lead_to_a_fallback() -> None:
         ({"deployments": ["a"]}, "deployments must be a mapping"),
         ({"http_client": 5}, "http_client must be an httpx.AsyncClient"),
         ({"transport": 5}, "transport must be"),
-        ({"transport": "aiohttp"}, "transport .*not 'aiohttp'"),
+        ({"transport": "curl"}, "transport .*not 'curl'"),
         ({"max_retries": -1}, "max_retries must be a whole number"),
         ({"default_model": 5}, "default_model must be a str"),
     ],

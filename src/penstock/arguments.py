@@ -140,7 +140,7 @@ def _is_http_client(value: object) -> bool:
 
 def _is_transport(value: object) -> bool:
     if isinstance(value, str):
-        return value in ("direct", "httpx")
+        return value in ("direct", "httpx", "aiohttp")
     return not isinstance(value, type) and all(
         callable(getattr(value, name, None)) for name in ("open", "aclose")
     )
@@ -216,5 +216,8 @@ _CLIENT: Mapping[str, _Rule] = {
     "proxy": (_is_proxy, "an address such as http://proxy.example:3128"),
     "timeouts": _CLOCKS,
     "verify": (_is_trusted, "True, False, an SSLContext or a path that is there"),
-    "transport": (_is_transport, '"httpx", "direct" or a penstock.interfaces.Transport'),
+    "transport": (
+        _is_transport,
+        '"httpx", "direct", "aiohttp" or a penstock.interfaces.Transport',
+    ),
 }

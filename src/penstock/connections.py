@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+from importlib.util import find_spec
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from penstock.errors import ConfigurationError, StreamClosedError
+from penstock.errors import ConfigurationError, MissingExtraError, StreamClosedError
 
 if TYPE_CHECKING:
     from anyio import Event
@@ -25,8 +26,8 @@ class Connections:
     """The sockets of one client, made on first use.
 
     Args:
-        transport: ``"direct"``, ``"httpx"``, or a transport that the caller made; None is httpx
-            where there is a ``client`` of the caller's, else direct.
+        transport: ``"direct"``, ``"httpx"``, ``"aiohttp"``, or a transport that the caller made;
+            None is httpx where there is a ``client`` of the caller's, else direct.
         limits: Bounds in bytes.
         options: What the transport over httpx takes beside them; ``client`` is for it alone.
     """
@@ -36,11 +37,13 @@ class Connections:
     ) -> None:
         if transport is None:
             transport = "direct" if options.get("client") is None else "httpx"
-        if isinstance(transport, str) and transport not in ("direct", "httpx"):
+        if isinstance(transport, str) and transport not in ("direct", "httpx", "aiohttp"):
             raise ConfigurationError(
-                f'transport is "httpx", "direct" or a Transport, not {transport!r}'
+                f'transport is "httpx", "direct", "aiohttp" or a Transport, not {transport!r}'
             )
-        if transport == "direct" and options.get("client") is not None:
+        if transport == "aiohttp" and find_spec("aiohttp") is None:
+            raise MissingExtraError("aiohttp is not installed: pip install 'penstock[fast]'")
+        if transport in ("direct", "aiohttp") and options.get("client") is not None:
             raise ConfigurationError('http_client= needs transport="httpx": it is what sends')
         self._given = transport
         self._limits = limits
@@ -63,11 +66,15 @@ class Connections:
 
     def _make(self, name: str) -> HttpxTransport | DirectTransport:
         # Each is loaded with its first call: httpx is slow to load.
+        options = {each: value for each, value in self._options.items() if each != "client"}
         if name == "direct":
             from penstock.transports.direct import DirectTransport
 
-            options = {each: value for each, value in self._options.items() if each != "client"}
             return DirectTransport(limits=self._limits, **options)
+        if name == "aiohttp":
+            from penstock.transports.aiohttp import AiohttpTransport
+
+            return AiohttpTransport(limits=self._limits, **options)
         from penstock.transports.http import HttpxTransport
 
         return HttpxTransport(limits=self._limits, **self._options)

@@ -10,7 +10,7 @@ import pytest_asyncio
 from tests.transports.peers import Stage
 
 LIBRARIES = [name for name in ("httpx", "httpx2") if find_spec(name)]
-TRANSPORTS = [*LIBRARIES, "direct"]
+TRANSPORTS = [*LIBRARIES, "direct", *(["aiohttp"] if find_spec("aiohttp") else [])]
 
 
 @pytest.fixture(autouse=True)

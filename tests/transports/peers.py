@@ -287,4 +287,6 @@ def made(use: Any = None, **options: Any) -> Any:  # Any: transports of several 
     if use == "direct":
         # By its name: a bare installation has no parser for it, and leaves those tests out.
         return import_module("penstock.transports.direct").DirectTransport(**options)
+    if use == "aiohttp":
+        return import_module("penstock.transports.aiohttp").AiohttpTransport(**options)
     return HttpxTransport(use=use, **options)

@@ -82,7 +82,7 @@ def resets_the_second(answered: Callable[[], bytes]) -> Handle:
 
 def kinds(use: str) -> dict[str, Exception]:
     """What a body may raise: its own errors, and those of a connection that it reads from."""
-    library = "httpx" if use == "direct" else use
+    library = "httpx" if use in ("direct", "aiohttp") else use
     http: Any = import_module(library)
     core: Any = import_module(library.replace("httpx", "httpcore"))
     return {

@@ -222,9 +222,11 @@ class HttpxTransport:
             self._notice_fork()
             for gone in [found for found in self._loops if _is_gone(found)]:
                 self._loops.pop(gone).pool.abandon()
-            pool = Pool(settings, self._tls, self._limits.max_connections)
-            here = self._loops[loop] = _Loop(loop, pool)
+            here = self._loops[loop] = _Loop(loop, self._pool(settings))
         return here
+
+    def _pool(self, settings: Settings) -> Pool:
+        return Pool(settings, self._tls, self._limits.max_connections)
 
     def _notice_fork(self) -> None:
         """Leave a parent's sockets to it: nothing is sent on them, not even a goodbye."""

@@ -20,7 +20,7 @@ __all__ = ["Library", "library", "library_of"]
 class Library:
     """A package of HTTP clients and the package of connections below it."""
 
-    name: Literal["httpx", "httpx2"]
+    name: Literal["aiohttp", "httpx", "httpx2"]
     """The package's name."""
     http: Any  # Any: two packages with one API, of which at most one is installed
     """``httpx`` or ``httpx2``."""

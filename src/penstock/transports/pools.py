@@ -18,7 +18,7 @@ import time
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from math import inf
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from penstock.errors import ConfigurationError, MissingExtraError
 from penstock.transports.backend import Backend
@@ -72,10 +72,17 @@ class Settings:
     """A user's own client, which is the only shard."""
 
 
+class _HangsUp(Protocol):
+    """What connects a shard."""
+
+    def hang_up(self) -> None:
+        """Shut every open socket down; for a loop that is gone and can close nothing."""
+
+
 class Shard:
     """One HTTP client and the streams that it carries."""
 
-    def __init__(self, route: Route, client: Any, backend: Backend | None) -> None:
+    def __init__(self, route: Route, client: Any, backend: _HangsUp | None) -> None:
         self.route = route
         self.client = client  # Any: an AsyncClient of either package
         self.backend = backend
@@ -238,13 +245,16 @@ class Pool:
 
     def _new_shard(self, route: Route) -> Shard:
         try:
-            shard = make_shard(route, self._settings, self._context(route))
+            shard = self._make_shard(route, self._context(route))
         except ImportError as exc:
             raise MissingExtraError(str(exc)) from exc
         except ValueError as exc:
             raise ConfigurationError(f"the proxy's address is not usable: {exc}") from exc
         self._shards.setdefault(route, []).append(shard)
         return shard
+
+    def _make_shard(self, route: Route, context: ssl.SSLContext) -> Shard:
+        return make_shard(route, self._settings, context)
 
     def _sweep_later(self) -> None:
         if self._sweep is None and (loop := asyncio._get_running_loop()) is not None:

@@ -17,7 +17,7 @@ from tests.transports.threads import PeerThread
 import penstock as ps
 from penstock.errors import ConfigurationError
 from penstock.transports.direct import DirectTransport
-from penstock.transports.direct.transport import _proxied
+from penstock.transports.direct.transport import proxied
 
 aio = pytest.mark.asyncio
 
@@ -47,8 +47,8 @@ def test_which_schemes_may_have_a_proxy(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
 
-    assert expected == _proxied(proxy, trust_env=True)
-    assert (expected if proxy else set()) == _proxied(proxy, trust_env=False)
+    assert expected == proxied(proxy, trust_env=True)
+    assert (expected if proxy else set()) == proxied(proxy, trust_env=False)
 
 
 @aio
@@ -90,7 +90,7 @@ def test_trio_is_httpxs() -> None:
         assert b"ok" == trio.run(run, peer.url)
 
 
-@pytest.mark.parametrize("name", ["aiohttp", "Direct", "", "httpx2"])
+@pytest.mark.parametrize("name", ["curl", "Direct", "", "httpx2"])
 def test_other_names_are_refused(name: str) -> None:
     """A transport that there is not is a mistake of the configuration."""
     with pytest.raises(ConfigurationError, match="transport"):

@@ -196,7 +196,7 @@ class DirectTransport:
         if origin.kind == "unix":
             return False
         if self._proxied is None:
-            self._proxied = _proxied(self._proxy, trust_env=self._trust_env)
+            self._proxied = proxied(self._proxy, trust_env=self._trust_env)
         return origin.kind in self._proxied or "all" in self._proxied
 
     def _over_httpx(self) -> HttpxTransport:
@@ -249,7 +249,7 @@ class DirectTransport:
             self._inherited, self._loops = self._loops, {}
 
 
-def _proxied(proxy: str | None, *, trust_env: bool) -> frozenset[str]:
+def proxied(proxy: str | None, *, trust_env: bool) -> frozenset[str]:
     """The schemes that a proxy may carry, ``all`` for each of them."""
     if proxy is not None:
         return frozenset({"all"})

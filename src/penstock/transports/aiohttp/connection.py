@@ -1,0 +1,237 @@
+"""Connections and requests of aiohttp that know whose answer they read.
+
+aiohttp bounds no header block, hands no bytes out once a body broke, and would take what a peer
+sends between two calls for the next answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+
+from penstock.errors import PenstockError
+from penstock.limits import Limits
+from penstock.transports.direct.parser import Parser
+from penstock.transports.line import CURRENT
+from penstock.transports.pools import KEEPALIVE
+from penstock.transports.sockets import keepalive_options
+
+if TYPE_CHECKING:
+    import ssl
+
+    from penstock.transports.line import Line
+    from penstock.transports.pools import Route
+
+__all__ = ["COURSE", "Connection", "Course", "Request", "connector"]
+
+_MOST_HEAD = 100 * 1024
+"""Bytes of an answer's head, interim ones included: the bound that h11 sets for httpx."""
+# The call's own bounds follow with `received`.
+_BOUNDS = Limits(max_response_headers=_MOST_HEAD, max_response_header_count=_MOST_HEAD)
+
+
+@dataclass(slots=True, eq=False)
+class Course:
+    """How far one request has come."""
+
+    line: Line
+    method: str
+    origin: str
+    """Who answers, for errors."""
+    protocol: Connection | None = None
+    writer: asyncio.Task[Any] | None = None  # Any: aiohttp's own
+    fault: Exception | None = None
+    """What the body raised."""
+
+    async def end(self) -> None:
+        """Cut the connection, and wait until nobody takes from the body any more."""
+        if self.protocol is not None and self.protocol.course is self:
+            self.protocol.abort()
+        writer, self.writer = self.writer, None
+        if writer is not None and not writer.done():
+            writer.cancel()
+            await asyncio.wait((writer,))
+
+
+COURSE: ContextVar[Course | None] = ContextVar("penstock_aiohttp", default=None)
+
+
+class Connection(ResponseHandler):
+    """A connection that knows whose answer it reads."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, siblings: set[Connection]) -> None:
+        super().__init__(loop=loop)
+        self._siblings = siblings
+        self._head = bytearray()
+        self.course: Course | None = None
+        self.gone: asyncio.Future[None]
+        self.lost: BaseException | None = None
+        """What broke the connection."""
+        self.malformed: BaseException | None = None
+        """What is wrong with what the peer sent."""
+
+    def begin(self, course: Course) -> None:
+        """Belong to `course`."""
+        self.course, self._head = course, bytearray()
+        course.protocol = self
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin: the socket is there, and TLS with it."""
+        super().connection_made(transport)
+        self.gone = self._loop.create_future()
+        self._siblings.add(self)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End; `exc` is what broke it."""
+        self.lost = exc
+        self._siblings.discard(self)
+        self.gone.set_result(None)
+        super().connection_lost(exc)
+
+    def set_response_params(self, **options: Any) -> None:  # Any: aiohttp's own
+        """Set bounds of aiohttp's own that do not come before ours."""
+        for bound in ("max_line_size", "max_field_size", "max_headers"):
+            if bound in options:
+                options[bound] = _MOST_HEAD
+        super().set_response_params(**options)
+
+    def data_received(self, data: bytes) -> None:
+        """Take `data` from the socket, or ``b""`` where aiohttp goes on with what it held back."""
+        if data:
+            if self.course is None:
+                # Nobody asked: it must not become the answer of the next call.
+                self.abort()
+                return
+            self.course.line.heard()
+        while data and self._awaits_head and (end := self._end_of_head(data)) < len(data):
+            # What breaks in a body must not take the head with it.
+            self._feed(data[:end])
+            data = data[end:]
+        self._feed(data)
+
+    @property
+    def _awaits_head(self) -> bool:
+        return not self._buffer and self._payload is None and self.malformed is None
+
+    def _end_of_head(self, data: bytes) -> int:
+        """Where in `data` a head may end, this one or an interim one."""
+        before = bytes(self._head[-3:])
+        found = (before + data).find(b"\r\n\r\n")
+        return len(data) if found < 0 else max(found + 4 - len(before), 0)
+
+    def _feed(self, data: bytes) -> None:
+        payload, awaited = self._payload, self._awaits_head
+        if awaited:
+            self._head += data
+        super().data_received(data)
+        if self.malformed is None and self.lost is None:
+            self.malformed = self.exception()
+            if self.malformed is not None and payload is not None:
+                # aiohttp leaves whoever reads waiting where its parser refuses a body.
+                payload.set_exception(self.malformed)
+        if awaited and self._awaits_head and len(self._head) > _MOST_HEAD:
+            self._refuse(aiohttp.http_exceptions.LineTooLong("head", str(_MOST_HEAD)))
+        elif awaited and self.malformed is None and not self._awaits_head:
+            self._judge()
+
+    def _judge(self) -> None:
+        """Refuse what the direct transport refuses: aiohttp has llhttp read leniently."""
+        head, self._head = self._head, bytearray()
+        assert self.course is not None  # it is its answer
+        parser = Parser(method=self.course.method, limits=_BOUNDS, origin=self.course.origin)
+        try:
+            parser.feed(bytes(head))
+        except PenstockError as exc:
+            self._refuse(exc)
+        finally:
+            parser.release()
+
+    def _refuse(self, error: Exception) -> None:
+        self.malformed = error
+        self._buffer.clear()
+        self.set_exception(error)
+        if self.transport is not None:
+            self.transport.abort()
+
+
+class Request(aiohttp.ClientRequest):
+    """A request that tells its course what happens to it."""
+
+    async def write_bytes(self, writer: Any, conn: Any, *rest: Any) -> None:  # Any: aiohttp's own
+        """Send the body."""
+        course = COURSE.get()
+        assert course is not None  # `send` set it
+        course.writer = asyncio.current_task()
+        line = course.line
+        await super().write_bytes(writer, conn, *rest)
+        if course.fault is None and not (line.sent or line.answered):
+            line.body_sent()
+
+    async def send(self, conn: Any) -> Any:  # Any: aiohttp's own
+        """Send the head, and the body in a task of aiohttp's."""
+        course = COURSE.get()
+        assert course is not None  # `_Client.send` set it
+        conn.protocol.begin(course)
+        await course.line.trace("http11.send_request_headers.started", {})
+        answer = await super().send(conn)
+        course.writer = self._writer or course.writer
+        if not self.body and not course.line.sent:
+            course.line.body_sent()
+        return answer
+
+
+def _sockets(info: Any) -> socket.socket:  # Any: an entry of getaddrinfo
+    family, kind, protocol, _, _ = info
+    made = socket.socket(family=family, type=kind, proto=protocol)
+    for option in keepalive_options():
+        made.setsockopt(*option)
+    return made
+
+
+class _Noted:
+    """What both connectors have of ours."""
+
+    def _prepare(self) -> None:
+        self.open: set[Connection] = set()
+        # Not declared here: the other base has declared it, as a factory of its own class.
+        made = partial(Connection, asyncio.get_running_loop(), self.open)
+        setattr(self, "_factory", made)  # noqa: B010
+
+    async def _create_connection(self, *args: Any) -> Any:  # Any: aiohttp's own
+        line = CURRENT.get()
+        if line is not None:
+            await line.trace("connection.connect_tcp.started", {})
+        return await super()._create_connection(*args)  # type: ignore[misc]
+
+    def _release(self, key: Any, protocol: Any, **options: Any) -> None:  # Any: aiohttp's own
+        protocol.course = None
+        super()._release(key, protocol, **options)  # type: ignore[misc]
+
+
+class _Tcp(_Noted, aiohttp.TCPConnector):
+    pass
+
+
+class _Unix(_Noted, aiohttp.UnixConnector):
+    pass
+
+
+def connector(route: Route, context: ssl.SSLContext) -> Any:  # Any: either connector
+    """Return what opens connections of `route`, and keeps those that wait."""
+    kind, path = route
+    options: dict[str, Any] = {"limit": 0, "keepalive_timeout": KEEPALIVE}  # Any: keyword arguments
+    if kind == "unix":
+        made: Any = _Unix(path, **options)
+    else:
+        made = _Tcp(
+            ssl=context, resolver=aiohttp.ThreadedResolver(), socket_factory=_sockets, **options
+        )
+    made._prepare()
+    return made
