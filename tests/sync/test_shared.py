@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from queue import SimpleQueue
 
 import pytest
 
+from penstock.errors import StreamClosedError
 from penstock.sync.portal import Portal
-from penstock.sync.shared import shared_portal
+from penstock.sync.shared import SharedPortal, shared_portal
 
 
 class Owner:
@@ -87,13 +89,94 @@ def test_what_happens_meanwhile_is_told_in_the_callers_thread() -> None:
     """In the order in which the loop tells it, before the call's value is returned."""
     heard: list[tuple[int, str]] = []
 
-    async def count(tell: Callable[[int], None]) -> int:
+    async def count(tell: Callable[[int], Awaitable[None]]) -> int:
         for number in range(3):
-            tell(number)
+            await tell(number)
         return 3
 
-    assert 3 == shared_portal().listen(count, lambda number: heard.append((number, current())))
+    def hear(number: int) -> None:
+        heard.append((number, current()))
+
+    assert 3 == shared_portal().listen(count, hear, weigh=int)
     assert [(number, current()) for number in range(3)] == heard
+
+
+class Flood:
+    """Tells more than may be under way, and knows how far it is."""
+
+    def __init__(self, most: int = 1000) -> None:
+        self.most = most
+        self.sent = 0
+        self.ended = False
+
+    async def run(self, tell: Callable[[int], Awaitable[None]]) -> int:
+        """Tell numbers, without a pause of its own."""
+        try:
+            for number in range(self.most):
+                await tell(number)
+                self.sent += 1
+        finally:
+            self.ended = True
+        return self.sent
+
+    def ahead(self) -> int:
+        """How many it has told when it has to wait, or is through; it lets others run only then."""
+        return shared_portal().call(lambda: self.sent)
+
+
+@pytest.mark.parametrize(
+    ("size", "most"), [(0, 64), (256 * 1024, 4), (1024 * 1024, 1), (3 * 1024 * 1024, 1)]
+)
+def test_a_slow_thread_is_waited_for(size: int, most: int) -> None:
+    """64 news are under way to it, or 1 MiB, or one that is larger; all arrive, in order.
+
+    What it is told with may call the portal meanwhile: the loop waits for nobody.
+    """
+    flood, heard, ahead = Flood(), [], []
+
+    def hear(number: int) -> None:
+        heard.append(number)
+        ahead.append(flood.ahead() - number)
+
+    assert 1000 == shared_portal().listen(flood.run, hear, weigh=lambda _: size)
+    assert list(range(1000)) == heard
+    assert (most, most) == (ahead[0], max(ahead))
+
+
+def test_a_thread_that_fails_to_hear_ends_the_call() -> None:
+    """Its error is raised, and whoever waits to tell more is cancelled."""
+    flood = Flood()
+
+    def hear(_: int) -> None:
+        assert 64 == flood.ahead()
+        raise LookupError("no such log")
+
+    with pytest.raises(LookupError, match="no such log"):
+        shared_portal().listen(flood.run, hear, weigh=int)
+    assert (True, 64) == (flood.ended, flood.ahead())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="platform: needs POSIX signals")
+def test_an_interrupt_amid_news_ends_the_call() -> None:
+    """Ctrl-C with a full window is raised once the call has ended, and no more news is heard."""
+    flood, heard = Flood(), []
+
+    def hear(_: int) -> None:
+        heard.append(flood.ahead())
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        shared_portal().listen(flood.run, hear, weigh=int)
+    assert ([64], True) == (heard, flood.ended)
+
+
+def test_a_portal_that_ends_amid_news_ends_the_call() -> None:
+    """Whoever waits for room is cancelled with the loop."""
+    flood, portal = Flood(), SharedPortal()
+
+    with pytest.raises(StreamClosedError, match="closed"):
+        portal.listen(flood.run, lambda _: portal.close(), weigh=int)
+    assert flood.ended
 
 
 def test_a_call_that_nobody_waits_for_is_waited_for_at_the_end() -> None:

@@ -100,7 +100,7 @@ class BatchStream(Generic[ItemT]):
             self._fail(error)
             raise
         except BaseException:
-            self._cancel()
+            self.cancel()
             raise
 
     async def _read_ahead(self, items: list[ItemT], ready: Callable[[ItemT], bool]) -> None:
@@ -161,7 +161,7 @@ class BatchStream(Generic[ItemT]):
         except Exception as error:
             return self._close_with([], error)
         except BaseException:
-            self._cancel()
+            self.cancel()
             raise
         if not self._live:
             return []
@@ -220,8 +220,8 @@ class BatchStream(Generic[ItemT]):
         self._source.abort()
         self._finish("error", error)
 
-    def _cancel(self) -> None:
-        """The reader was cancelled: nobody waits for this answer any more."""
+    def cancel(self) -> None:
+        """Abort the source of a live answer whose reader was cancelled; nobody waits for it."""
         if not self._live:
             return
         self._error = StreamClosedError("the stream was cancelled")

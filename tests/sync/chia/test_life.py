@@ -356,7 +356,12 @@ def test_what_nobody_hears_does_not_cross(stage: Stage, monkeypatch: pytest.Monk
     logger = logging.getLogger("alone")
     heard = []
     listen = type(shared_portal()).listen
-    monkeypatch.setattr(type(shared_portal()), "listen", lambda *a: heard.append(a) or listen(*a))
+
+    def counted(*given: Any, **more: Any) -> Any:
+        heard.append(given)
+        return listen(*given, **more)
+
+    monkeypatch.setattr(type(shared_portal()), "listen", counted)
     for propagate in (False, True):
         monkeypatch.setattr(logger, "propagate", propagate)
         with OpenAICompatLLM("echo", base_url=f"{stage.url}/v1", logging_name="alone") as llm:

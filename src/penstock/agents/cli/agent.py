@@ -105,7 +105,8 @@ class Agent:
             session: The conversation to go on with, of this machine or another.
             timeouts: Clocks of this turn.
             retries: When a failed turn is asked again; default never.
-            on_chunk: Sees every chunk as it comes: text, tools at work.
+            on_chunk: Sees every chunk as it comes: text, tools at work. Where it returns something
+                to be awaited, no more is read before that is done.
 
         Raises:
             PenstockError: The turn failed; ``partial`` has what came. Use `converse` for the

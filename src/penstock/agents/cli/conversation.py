@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from inspect import isawaitable
 from time import time
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -112,7 +113,7 @@ class Conversation:
             raise
         try:
             while batch := await stream.read():
-                heard.take(batch)
+                await heard.take(batch)
         except PenstockError as error:
             error.partial = error.partial or heard.fold.reply(stream.record)
             await self._ended(stream, heard)
@@ -120,7 +121,9 @@ class Conversation:
         except Exception:  # the caller's own, of `on_chunk`
             await self._ended(stream, heard)
             raise
-        # Whoever is cancelled is free at once: the read has ended the child by then.
+        except BaseException:  # whoever is cancelled is free at once
+            stream.cancel()
+            raise
         await self._ended(stream, heard)
         return AgentResult(heard.text(), heard.fold.reply(stream.record), self.session)
 
@@ -170,13 +173,15 @@ class _Heard:
     versions: dict[str, str] = field(default_factory=dict)
     final: str | None = None
 
-    def take(self, batch: Sequence[Chunk]) -> None:
+    async def take(self, batch: Sequence[Chunk]) -> None:
         self.fold.add(batch)
         for chunk in batch:
             if isinstance(chunk, ProviderEvent):
                 self._note(chunk)
             if self.tell is not None:
-                self.tell(chunk)
+                done = self.tell(chunk)
+                if isawaitable(done):
+                    await done
 
     def text(self) -> str:
         return self.fold.text if self.final is None else self.final

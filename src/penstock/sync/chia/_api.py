@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from penstock.client import Client
     from penstock.deployment import Deployment
     from penstock.response import Reply
-    from penstock.sync.chia._log import News
+    from penstock.sync.chia._log import Tell
     from penstock.sync.chia._options import ClientKwargs
 
 __all__ = ["APITurn", "Ask"]
@@ -110,7 +110,7 @@ class APITurn:
         self._events: list[bytes] = []
         self._text: list[str] = []
 
-    async def run(self, tell: Callable[[News], None]) -> None:
+    async def run(self, tell: Tell) -> None:
         """Try once; `said` has the answer, or what there is without one."""
         self.said = Said(conversation=self._conversation.sync)
         begin, self._begin = self._begin, []
@@ -118,7 +118,7 @@ class APITurn:
         try:
             async with self._loop, self._loop.run(conversation=self._conversation) as run:
                 async for event in run:
-                    self._note(event, tell)
+                    await self._note(event, tell)
                 reply = run.result.reply
             await self._check(reply)
         finally:
@@ -148,7 +148,7 @@ class APITurn:
             **where,
         )
 
-    def _note(self, event: LoopEvent, tell: Callable[[News], None]) -> None:
+    async def _note(self, event: LoopEvent, tell: Tell) -> None:
         """Keep an event, and tell of it; pieces of text are one."""
         if isinstance(event, TextEvent):
             self._text.append(event.text)
@@ -158,10 +158,10 @@ class APITurn:
         if isinstance(event, StepEvent) and self._text:
             whole = TextEvent(step=event.step, text="".join(self._text))
             self._text.clear()
-            self._say(whole, tell)
-        self._say(event, tell)
+            await self._say(whole, tell)
+        await self._say(event, tell)
 
-    def _say(self, event: LoopEvent, tell: Callable[[News], None]) -> None:
+    async def _say(self, event: LoopEvent, tell: Tell) -> None:
         line = msgspec.json.encode(event)
         self._events.append(line + b"\n")
-        tell((event.type, line.decode()))
+        await tell((event.type, line.decode()))

@@ -19,7 +19,7 @@ from penstock.client import Client
 from penstock.errors import ConfigurationError, PenstockError, UsageError
 from penstock.stream import presented
 from penstock.sync.chia._errors import ChiaError, Kinds, Setting
-from penstock.sync.chia._log import Log, News
+from penstock.sync.chia._log import Log, News, shortened, weight
 from penstock.sync.shared import shared_portal
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from penstock.agents.cli import Session
     from penstock.conversations import SyncConversation
+    from penstock.sync.chia._log import Tell
 
 __all__ = ["ChiaFunction", "ChiaTool", "LLMCallBase", "QueryResult", "Said", "Turn"]
 
@@ -111,8 +112,11 @@ class Turn(Protocol):
         """What came of the last try, whether it failed or not."""
         ...
 
-    async def run(self, tell: Callable[[News], None]) -> None:
+    async def run(self, tell: Tell) -> None:
         """Try once; `said` has the answer.
+
+        Args:
+            tell: Awaited with what happens.
 
         Raises:
             PenstockError: There is none.
@@ -308,7 +312,7 @@ class LLMCallBase(ABC):
             tried += 1
             try:
                 if log.hears(logging.DEBUG):
-                    shared_portal().listen(turn.run, log.news)
+                    shared_portal().listen(partial(_heard, turn), log.news, weigh=weight)
                 else:  # what nobody hears need not cross to this thread
                     shared_portal().call(turn.run, _unheard)
             except PenstockError as error:
@@ -339,5 +343,9 @@ def _located(tool: ChiaTool) -> ChiaTool:
     return MCPServer(url=f"http://{host}:{port}/{quote(name)}/mcp", name=name)
 
 
-def _unheard(news: News) -> None:
+async def _heard(turn: Turn, tell: Tell) -> None:
+    await turn.run(lambda news: tell(shortened(news)))
+
+
+async def _unheard(news: News) -> None:
     """Take what nobody hears."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from penstock.agents.cli import Session
     from penstock.agents.cli.backend import Backend
     from penstock.chunks import Chunk
-    from penstock.sync.chia._log import News
+    from penstock.sync.chia._log import Tell
 
 __all__ = ["CLITurn", "options_of", "seen", "servers_of"]
 
@@ -59,7 +59,7 @@ class CLITurn:
         self._session, self._keep = session, keep
         self._stream, self._all = stream, all
 
-    async def run(self, tell: Callable[[News], None]) -> None:
+    async def run(self, tell: Tell) -> None:
         """Try once; `said` has the answer, or what there is without one."""
         self.said = Said()
         recorder = _Recorder()
@@ -75,16 +75,16 @@ class CLITurn:
                     self._keep(talk.session)
         self.said.text = result.text
 
-    def _hear(self, chunk: Chunk, tell: Callable[[News], None]) -> None:
+    async def _hear(self, chunk: Chunk, tell: Tell) -> None:
         if isinstance(chunk, ProviderEvent):
             if self._all or (self._stream and chunk.name in _TOOLS):
-                tell((chunk.name, chunk.data))
+                await tell((chunk.name, chunk.data))
         elif self._stream and isinstance(chunk, TextDelta):
-            tell(("text", chunk.text))
+            await tell(("text", chunk.text))
         elif self._all and isinstance(chunk, ReasoningDelta):
-            tell(("reasoning", chunk.reasoning))
+            await tell(("reasoning", chunk.reasoning))
         elif self._all:
-            tell((type(chunk).__name__, chunk.to_openai()))
+            await tell((type(chunk).__name__, chunk.to_openai()))
 
 
 class _Recorder(ProcessTransport):

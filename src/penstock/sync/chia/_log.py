@@ -11,16 +11,31 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from penstock.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from types import TracebackType
 
-__all__ = ["Log", "News"]
+__all__ = ["Log", "News", "Tell", "shortened", "weight"]
 
 # What happened: its kind, and its content in whatever shape it has.
 News: TypeAlias = "tuple[str, Any]"
+# Who hears of it, as soon as there is room for it there.
+Tell: TypeAlias = "Callable[[News], Awaitable[None]]"
 
 _LONGEST = 10_000
 """Characters of one record."""
 _FORMAT = "%(asctime)s %(name)s %(levelname)s %(message)s"
+
+
+def shortened(news: News) -> News:
+    """Return `news` as a record has it: no more than that waits for one."""
+    kind, content = news
+    return kind, _cut(str(content))
+
+
+def weight(news: News) -> int:
+    """Return the bytes of news that are `shortened`."""
+    kind, content = news
+    return len(kind) + len(content.encode("utf-8", "surrogatepass"))
 
 
 class Log:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from penstock.sync.chia._log import News
+    from penstock.sync.chia._log import Tell
 
 __all__ = [
     "AntigravityError",
@@ -166,7 +166,7 @@ class _Turn:
         """What came of the last try."""
         return self._inner.said
 
-    async def run(self, tell: Callable[[News], None]) -> None:
+    async def run(self, tell: Tell) -> None:
         """Try once."""
         if not self._alone:
             await self._inner.run(tell)
