@@ -276,10 +276,13 @@ class Asker:
 
 
 async def test_pool_is_shared_with_tasks(pool: ActorPool) -> None:
-    """A task that it is sent to uses the same actors, and leaves them alive."""
+    """A task that it is sent to uses the same actors, leaves them alive, and gets no key along."""
+    pool._options |= {"runtime_env": {"env_vars": {"API_KEY": "secret-1"}}}
+    sent = pickle.dumps(pool)
     call = remote(Asker(pool)).ask.remote()
     text, pid = await asyncio.to_thread(get, call)
 
+    assert b"secret-1" not in sent
     assert "Hello, world" == text
     assert os.getpid() != pid
     assert "Hello, world" == (await pool.chat("answer", "x")).text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -178,6 +179,17 @@ def test_what_does_not_travel_says_so() -> None:
         _ = remote(ps.Client()).chatt
     with pytest.raises(ConfigurationError, match="does not take these options"):
         remote(ps.Client(), max_retrys=3)
+
+
+def test_no_key_of_the_workers_variables_travels() -> None:
+    """A pickle has none, and a call that is begun from it says which was left out."""
+    keys = {"env_vars": {"A": "1", "PENSTOCK_TEST_API_KEY": "secret-1"}}
+    client = remote(ps.Client(), runtime_env=keys)
+    for asked in (client, client.chat):
+        sent = pickle.dumps(asked)
+        assert b"secret-1" not in sent
+        with pytest.raises(MissingCredentialsError, match="PENSTOCK_TEST_API_KEY"):
+            pickle.loads(sent)
 
 
 class Mortal:

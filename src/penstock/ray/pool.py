@@ -107,8 +107,10 @@ class ActorPool:
         if self._closed:
             raise StreamClosedError("the pool is closed: make a new one")
         self._start()
-        kept = ("_size", "_max_streams", "_start_timeout", "_options", "_actors")
-        return {name: getattr(self, name) for name in kept}
+        kept = ("_size", "_max_streams", "_start_timeout", "_actors")
+        # The actors have begun: of the options only those are needed that an error names.
+        room = {name: self._options[name] for name in _ROOM if name in self._options}
+        return {"_options": room, **{name: getattr(self, name) for name in kept}}
 
     def __setstate__(self, state: dict[str, Value]) -> None:
         self.__dict__.update(state)

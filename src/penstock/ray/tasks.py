@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import ray
 from ray.exceptions import RayTaskError
 
+from penstock.credentials import Headers, refuse_lost
 from penstock.errors import ConfigurationError
 from penstock.sync.shared import shared_portal
 
@@ -37,7 +38,9 @@ def remote(
         resources: What a call takes while it runs: such as a slot of credentials, which the nodes
             that have them are started with (``ray start --resources '{"claude_creds": 4}'``).
         options: More of Ray's options for tasks. A worker that dies is an error, and its prompt is
-            not asked again, unless ``max_retries`` says so.
+            not asked again, unless ``max_retries`` says so. Ray gets them as they are; a pickle has
+            no key or token of ``runtime_env["env_vars"]``, only the name of the variable of ours
+            that holds it.
 
     Raises:
         ConfigurationError: There is no such option.
@@ -55,7 +58,7 @@ class Remote:
 
     def __init__(self, target: object, options: Mapping[str, Value]) -> None:
         self._target = target
-        self._options = dict(options)
+        self._options = _sealed(options)
         _task(self._options)
 
     def __repr__(self) -> str:
@@ -85,14 +88,19 @@ class RemoteMethod:
     """
 
     def __init__(self, owner: Remote, name: str, options: Mapping[str, Value]) -> None:
-        self._owner, self._name, self._options = owner, name, options
+        self._owner, self._name, self._options = owner, name, _sealed(options)
 
     def options(self, **more: Value) -> RemoteMethod:
         """Return the method with other options of Ray's."""
         return RemoteMethod(self._owner, self._name, {**self._options, **more})
 
     def remote(self, *arguments: Value, **named: Value) -> Value:
-        """Begin a call, and return its ``ray.ObjectRef``; `get` waits for it."""
+        """Begin a call, and return its ``ray.ObjectRef``; `get` waits for it.
+
+        Raises:
+            ConfigurationError: There is no such option.
+            MissingCredentialsError: A pickle left a key of ``runtime_env`` out.
+        """
         named_so = f"{type(self._owner._target).__name__}.{self._name}"
         task = _task({"name": named_so, **self._options})
         return task.remote(self._owner._sent, self._name, *arguments, **named)
@@ -109,7 +117,7 @@ class ChiaCall:
     def __init__(self, call: Callable[..., Value], options: Mapping[str, Value]) -> None:
         self._call = call
         resources = dict(getattr(call, "resources", {}))
-        self._options = {"name": call.__qualname__, "resources": resources, **options}
+        self._options = _sealed({"name": call.__qualname__, "resources": resources, **options})
 
     def chia_remote(self, *arguments: Value, **named: Value) -> Value:
         """Begin a call, and return its ``ray.ObjectRef``; of a method, `arguments` begin with it.
@@ -167,7 +175,18 @@ def get(refs: Value, *, timeout: float | None = None) -> Value:
     raise cause from failure
 
 
+def _sealed(options: Mapping[str, Value]) -> dict[str, Value]:
+    """Return options whose pickle takes no credential of the workers' variables along."""
+    environment = options.get("runtime_env")
+    if not isinstance(environment, Mapping) or not environment.get("env_vars"):
+        return dict(options)
+    sealed = Headers(environment["env_vars"])
+    return {**options, "runtime_env": {**environment, "env_vars": sealed}}
+
+
 def _task(options: Mapping[str, Value]) -> Value:
+    # What lost all that it had is empty.
+    refuse_lost((options.get("runtime_env") or {}).get("env_vars", {}), "runtime_env: env_vars")
     try:
         return ray.remote(_run).options(**{**ONCE, **options})
     except (ValueError, TypeError) as error:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from tests.agents.cli.conftest import VECTORS, StandIn
 
+from penstock.agents import MCPServer
 from penstock.agents.cli import (
     Agent,
     Retries,
@@ -594,6 +595,15 @@ async def test_fault_39_no_key_of_an_agent_travels(
     async with pickle.loads(sent) as agent:
         with pytest.raises(MissingCredentialsError, match="a pickle takes no credential along"):
             await agent.run("go")
+
+
+def test_arguments_show_nowhere(standin: StandIn) -> None:
+    """Not in what an agent, its options or its servers look like: some programs have keys there."""
+    server = Server(name="local", command=("serve", "--token", "tok-123456"))
+    agent = made(standin, "codex", servers=(server,), extra_args=("-c", "key=tok-123456"))
+    other = MCPServer(command=["serve", "--token", "tok-123456"])
+
+    assert "tok-123456" not in f"{agent!r} {agent.backend!r} {server!r} {other!r}"
 
 
 @pytest.mark.asyncio

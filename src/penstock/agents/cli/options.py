@@ -38,8 +38,9 @@ class Server:
     headers: Mapping[str, str] = field(default_factory=Headers, repr=False)
     """More headers for it. A pickle takes no credential among them along, only the name of the
     variable that holds it."""
-    command: tuple[str, ...] = ()
-    """The program and arguments of a stdio server."""
+    command: tuple[str, ...] = field(default=(), repr=False)
+    """The program and arguments of a stdio server. Every user of the machine can read arguments,
+    and a pickle has them: a key belongs into `environment`."""
     environment: Mapping[str, str] = field(default_factory=Headers, repr=False)
     """The variables of a stdio server; as with `headers`, no credential travels."""
     allow: bool = True
@@ -81,8 +82,9 @@ class AgentOptions:
     """Where the agent works; None is our own directory."""
     servers: tuple[Server, ...] = ()
     """The MCP servers of this agent."""
-    extra_args: tuple[str, ...] = ()
-    """More arguments, before the prompt's place."""
+    extra_args: tuple[str, ...] = field(default=(), repr=False)
+    """More arguments, before the prompt's place. Every user of the machine can read them, and a
+    pickle has them: a key belongs into `environment`."""
     environment: Mapping[str, str] = field(default_factory=Headers, repr=False)
     """More variables for the child, stronger than ours. A pickle takes no key or token among them
     along, only the name of the variable of ours that holds it."""

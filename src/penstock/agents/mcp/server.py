@@ -30,8 +30,9 @@ class MCPServer:
 
     url: str | None = None
     """The endpoint, for streamable HTTP. Redirects are followed within its origin only."""
-    command: Sequence[str] = ()
-    """The program and its arguments, for stdio; it is run in a process group of its own."""
+    command: Sequence[str] = field(default=(), repr=False)
+    """The program and its arguments, for stdio; it is run in a process group of its own. Every user
+    of the machine can read arguments, and a pickle has them: a key belongs into `env`."""
     name: str = ""
     """What it is called in events and errors, and in front of a tool's name that another server
     has as well; by default the URL's host or the program's name."""
