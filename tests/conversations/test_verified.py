@@ -123,6 +123,24 @@ async def test_what_is_no_json_any_more_is_found_by_the_next_call(tmp_path: Path
     assert ["changed", "damaged"] == codes
 
 
+@pytest.mark.parametrize("said", ["longer than it was", "s"])
+async def test_a_file_that_was_edited_by_hand_is_checked_and_goes_on(
+    tmp_path: Path, said: str
+) -> None:
+    """Where lines that were vouched for have moved, all are checked and counted anew."""
+    path = tmp_path / "chat.jsonl"
+    first = {"role": "user", "content": "short"}
+    written(path, [first, *SHORT[:3]])
+    path.write_bytes(path.read_bytes().replace(b"short", said.encode()))
+
+    with SyncConversation.open(path) as kept:
+        kept.append(first)
+        assert [first | {"content": said}, *SHORT[:3], first] == [*kept]
+        assert 5 == len(kept)
+    async with Conversation.open(path) as opened:
+        assert 5 == len(json.loads(await read(body_of(opened.still())))["messages"])
+
+
 @pytest.mark.parametrize(
     "edit",
     [

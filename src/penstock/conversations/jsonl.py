@@ -281,11 +281,30 @@ class JSONLStore:
         """
         self._look()
         if self._side.checked > self._lines.end:
-            self._side.know(0, 0, 0)
+            self._forget()
+        if self._side.checked == self._lines.end:
+            return
+        try:
+            self._check_on()
+        except ConversationError:
+            if not self._side.checked:
+                raise
+            self._forget()  # an editor may have moved what was vouched for
+            self._check_on()
+
+    def _forget(self) -> None:
+        """Vouch for nothing, and count anew."""
+        self._side.know(0, 0, 0)
+        self._set_lines(self._lines.end)
+
+    def _check_on(self) -> None:
+        """Check the lines behind those that are vouched for.
+
+        Raises:
+            ConversationError: One is no message.
+        """
         at, count = self._side.checked, self._side.count
         summed = _Summed(self._side.checksum)
-        if at == self._lines.end:
-            return
         for block in self._lines.blocks(at, self._lines.end):
             whole = block.data if isinstance(block, Lines) else b"".join(block.pieces())
             for line in whole.split(b"\n"):
@@ -312,7 +331,7 @@ class JSONLStore:
     def _doubt(self) -> ConversationError:
         """Check all lines anew with the next call; return the error of this one."""
         with self._lock:
-            self._side.know(0, 0, 0)
+            self._forget()
             self._dirty = self._file.writes
         return ConversationError(
             f"{self._file.path.name} is not what was appended to it: it was rewritten while it was"
