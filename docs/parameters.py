@@ -91,6 +91,13 @@ Flags that a provider's row of the catalogue may have, beside parameters that it
 | --- | --- |
 """
 
+MARKS = """
+Anthropic's `cache_control`, of a message, a part, a call or a tool, is sent to those of its \
+providers that document it: {names}; and to addresses that are no provider's of the catalogue.
+Elsewhere it is left out and named on `dropped`, as OpenAI and others refuse fields that they do \
+not know.
+"""
+
 SAID_BY = {
     "argument": "an argument of its own",
     "parameter": "a keyword of the call",
@@ -163,6 +170,7 @@ def _word(fate: Fate) -> str:
 def _openai() -> Iterator[str]:
     """Say what the dialect `openai_chat` knows of its parameters beside that they are sent."""
     from penstock.dialects.openai_chat.parameters import NOISE, PARAMETERS
+    from penstock.providers.catalogue import catalogue
 
     for each in PARAMETERS:
         yield f"| `{each.name}` | {SAID_BY[each.given]} | {each.note or 'Sent as given.'} |\n"
@@ -170,6 +178,8 @@ def _openai() -> Iterator[str]:
     for name, why in NOISE.items():
         yield f"| `{name}` | {why} |\n"
     yield from _flags("openai_chat")
+    rows = [row for row in catalogue().values() if row.cache_marks and row.dialect == "openai_chat"]
+    yield MARKS.format(names=", ".join(f"`{row.key}`" for row in rows))
 
 
 def _rows(fates: Fates) -> Iterator[str]:

@@ -621,6 +621,20 @@ INSIDE += [{name: each} for name in "ab" for each in (None, 1, "a", "aaaa", [], 
 INSIDE += [{"a": "a", "b": "aaaa", "c": None}, {"a": 1, "b": None, "c": []}, {"a": {"a": "a"}}]
 
 
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [({"anyOf": [{"minLength": 1}, {"enum": ["a"]}]}, "string"), ({"const": "a"}, "string")],
+    ids=["anyOf", "const"],
+)
+def test_null_beside_words_that_it_does_not_fit_is_a_branch(words: Json, kind: str) -> None:
+    """``type`` may take null: what stands beside it, and is no string's own, takes none."""
+    inner = {"anyOf": [{"type": "null"}, {"type": kind, **words}]}
+    found, _ = said(rooted(inner), Subset(keywords=CORE | {"const", "minLength"}))
+
+    fits = Draft202012Validator(found)
+    assert (True, True, False) == tuple(fits.is_valid({"x": each}) for each in (None, "a", 1))
+
+
 @given(schemas(), st.sampled_from([PLAIN, REFS, LONG, ALONE]))
 @settings(max_examples=300, deadline=None)
 def test_what_is_not_reported_means_the_same(inner: Json, subset: Subset) -> None:

@@ -94,7 +94,9 @@ def restored(
     place, used = 0, 0
     for entry in kept:
         try:
-            stand_in = read(entry) if isinstance(entry, Mapping) else _no_block()
+            if not isinstance(entry, Mapping):
+                return None
+            stand_in = read(entry)
         except ValueError:
             return None
         if stand_in is None:
@@ -112,10 +114,6 @@ def restored(
             found.append({**calls[used], **stand_in.more})
             used += 1
     return found if place == len(text) and used == len(calls) else None
-
-
-def _no_block() -> None:
-    raise ValueError("a block is a mapping")
 
 
 def whole_text(content: Json) -> str | None:

@@ -46,6 +46,8 @@ _MOST_REPORTS = 8
 _SILENT = NOTES - {"description", "default", "examples", "example"}
 """Notes that tell a model nothing: leaving them out loses nothing."""
 _NULL = {"type": "null"}
+_BESIDE_TYPE = frozenset({"allOf", "anyOf", "const", "not", "oneOf", "$ref"})
+"""Words that null has to fit, too, whatever ``type`` takes."""
 _LISTS = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
 _ONE = frozenset(
     {"items", "additionalProperties", "contains", "propertyNames", "not", "if", "then", "else"}
@@ -408,7 +410,8 @@ class _Rewriter:
         if branches and not said.keys() - NOTES - {"anyOf"}:
             return {**said, "anyOf": [*branches, _NULL]}
         listed = "enum" not in said or "null" in subset.enums
-        if subset.null == "type" and "type" in said and listed:
+        alone = said.keys().isdisjoint(_BESIDE_TYPE)
+        if subset.null == "type" and "type" in said and listed and alone:
             kinds = {"type": [*types_of(said), "null"]}
             values = {"enum": [*said["enum"], None]} if "enum" in said else {}
             return {**said, **kinds, **values}

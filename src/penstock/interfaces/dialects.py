@@ -42,8 +42,8 @@ class Quirks:
     renames: Mapping[str, str] = field(default_factory=dict)
     """Parameters of the OpenAI shape that have another name on its wire, a path with dots."""
     drops: frozenset[str] = frozenset()
-    """Parameters that it refuses, and fields of messages (``messages.name``); they are left out and
-    reported."""
+    """Parameters that it refuses, fields of messages (``messages.name``), and ``cache_control``
+    wherever it is; they are left out and reported."""
     flags: frozenset[str] = frozenset()
     """Other differences, by names that the dialect documents."""
 

@@ -118,6 +118,8 @@ class ProviderRow:
     """Parameters that it refuses."""
     flags: frozenset[str] = frozenset()
     """Other differences, by names that the dialect documents."""
+    cache_marks: bool = False
+    """Whether its OpenAI-shaped chat takes Anthropic's ``cache_control``, as gateways do."""
     aliases: tuple[str, ...] = ()
     """Other names of the provider in model strings."""
     local: bool = False
@@ -128,7 +130,8 @@ class ProviderRow:
     @property
     def quirks(self) -> Quirks:
         """What a dialect needs to know of it."""
-        return Quirks(renames=self.renames, drops=self.drops, flags=self.flags)
+        drops = self.drops if self.cache_marks else self.drops | {"cache_control"}
+        return Quirks(renames=self.renames, drops=drops, flags=self.flags)
 
     @property
     def dialects(self) -> tuple[str, ...]:

@@ -2,6 +2,9 @@
 
 - A drop of ``messages.name`` leaves the field ``name`` of every message out, with a report; what
   penstock itself put back from an earlier answer goes without one, as nobody asked for it.
+- A drop of ``cache_control`` leaves Anthropic's marks for a cache out of messages, their parts and
+  calls, and of tools, with a report: OpenAI, Groq, Cerebras and Fireworks refuse fields that they
+  do not know (``Extra inputs are not permitted, field: 'messages[0].cache_control'``).
 - The flags `FLAGS`.
 - Ids of tool calls that are too long for OpenAI are replaced, the same in call and result.
 """
@@ -19,7 +22,7 @@ from penstock.dialects.llama_grammar import FLAG
 if TYPE_CHECKING:
     from penstock.interfaces import Quirks
 
-__all__ = ["FLAGS", "LONG_ID", "MOST", "Manners"]
+__all__ = ["CACHE_MARKS", "FLAGS", "LONG_ID", "MOST", "Manners"]
 
 # JSON of the OpenAI shape, as the caller gives it.
 Json: TypeAlias = Any
@@ -40,6 +43,9 @@ FLAGS: Mapping[str, str] = {
 }
 """Differences of providers that are no rename and no drop, by the names that rows use."""
 
+CACHE_MARKS = "cache_control"
+"""What is dropped where a provider has no marks for a cache."""
+
 MOST = 40
 """Characters of an id that OpenAI takes ("Expected a string with maximum length 40"); vLLM's own
 have 46, those of other dialects any number."""
@@ -57,7 +63,7 @@ class Manners:
         tools: Whether the request has tools.
     """
 
-    __slots__ = ("_drops", "_fills", "_renames", "_tools", "particular")
+    __slots__ = ("_drops", "_fills", "_renames", "_tools", "particular", "unmarks")
 
     def __init__(self, quirks: Quirks, *, tools: bool) -> None:
         self._drops = frozenset(
@@ -66,6 +72,8 @@ class Manners:
         self._fills = "reasoning_content_with_tools" in quirks.flags
         self._tools = tools
         self._renames = "system_for_developer" in quirks.flags
+        self.unmarks = CACHE_MARKS in quirks.drops
+        """Whether marks for a cache are left out."""
         self.particular = bool(self._drops or self._fills or self._renames)
         """Whether even a message of text and nothing else may have to be changed."""
 
@@ -81,10 +89,14 @@ class Manners:
         lost: list[str] = []
         if "tool_calls" in message or "tool_call_id" in message:
             message = _with_valid_ids(message)
+        if self.unmarks:
+            message, lost = _without_marks(message)
         if not self.particular:
             return message, lost
         if self._drops & message.keys():
-            lost = [name for name in message if name in self._drops and given.get(name) is not None]
+            lost += [
+                name for name in message if name in self._drops and given.get(name) is not None
+            ]
             message = {name: each for name, each in message.items() if name not in self._drops}
         role = message["role"]
         if self._renames and role == "developer":
@@ -93,6 +105,31 @@ class Manners:
         if fills and (self._tools or message.get("tool_calls")):
             message = {**message, "reasoning_content": ""}
         return message, lost
+
+
+def _without_marks(message: dict[str, Json]) -> tuple[dict[str, Json], list[str]]:
+    """Return `message` without marks for a cache, and where they were; it stays if it has none."""
+    lost: list[str] = []
+    changed: dict[str, Json] = {}
+    for name in ("content", "tool_calls"):
+        each = message.get(name)
+        if isinstance(each, (list, tuple)):
+            marked = [at for at, part in enumerate(each) if _is_marked(part)]
+            if marked:
+                changed[name] = [_unmarked(part) if _is_marked(part) else part for part in each]
+                lost += [f"{name}[{at}].{CACHE_MARKS}" for at in marked if each[at][CACHE_MARKS]]
+    if CACHE_MARKS in message:
+        lost += [CACHE_MARKS] if message[CACHE_MARKS] else []
+        message = _unmarked(message)
+    return ({**message, **changed} if changed else message), lost
+
+
+def _is_marked(part: Json) -> bool:
+    return isinstance(part, Mapping) and CACHE_MARKS in part
+
+
+def _unmarked(part: Mapping[str, Json]) -> dict[str, Json]:
+    return {name: each for name, each in part.items() if name != CACHE_MARKS}
 
 
 def _with_valid_ids(message: dict[str, Json]) -> dict[str, Json]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 import msgspec
 
 from penstock.dialects.openai_chat.kept import items_of
-from penstock.dialects.openai_chat.manners import LONG_ID, Manners
+from penstock.dialects.openai_chat.manners import CACHE_MARKS, LONG_ID, Manners
 from penstock.dialects.openai_chat.odd import has_odd_calls
 from penstock.dialects.openai_chat.thoughts import restored
 from penstock.dialects.pairing import Pairs, paired
@@ -42,9 +42,9 @@ _STATE_KEYS = frozenset({"dialect", "origin"})
 _FAILED = "is_error"
 """What Anthropic and others have of a tool's result, and strict servers refuse as unknown (Groq:
 "property 'status' is unsupported", of another field, run-llama/llama_index#14701)."""
-_TOLD = frozenset({_STATE, _FAILED, "tool_calls", "tool_call_id"})
+_TOLD = frozenset({_STATE, _FAILED, CACHE_MARKS, "tool_calls", "tool_call_id"})
 """Fields that are looked at; without them a message of text is sent as it is."""
-_TOLD_APART = pattern(rb'"(?:provider_state|document|is_error)"')
+_TOLD_APART = pattern(rb'"(?:provider_state|document|is_error|cache_control)"')
 """In JSON, what a message is told by that may have to be changed: a third of looking for each."""
 _MOST_REPORTS = 3
 """Messages named on ``dropped``; a conversation may have a million that lose the same."""
@@ -228,6 +228,8 @@ class _Translator:
             return False
         if _TOLD_APART.search(data) is None:
             return False
+        if self._manners.unmarks and b'"cache_control"' in data:
+            return True
         return b'"provider_state"' in data or b'"document"' in data or b'"is_error"' in data
 
     def _without_state(self, message: dict[str, Json]) -> dict[str, Json]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote, urlencode
 
+from penstock.dialects.cache_points import unmarked
 from penstock.dialects.fates import put
+from penstock.dialects.openai_chat.manners import CACHE_MARKS
 from penstock.dialects.openai_chat.messages import conversation
 from penstock.dialects.openai_chat.parameters import PARAMETERS
 from penstock.dialects.places import Losses
@@ -41,7 +43,7 @@ def encode(request: ChatRequest, target: Target, dialect: str, dropped: list[str
     losses = Losses(dialect, dropped, strict=request.strict)
     if request.tools or request.response_format is not None:
         request = with_strict_schemas(request, losses, target.quirks.flags)
-    fields = _worded(_said(request, target), request, target.quirks, losses)
+    fields = _worded(_said(request, target, losses), request, target.quirks, losses)
     for extra, source in (
         (target.extra_body, ConfigurationError),
         (request.extra_body, UsageError),
@@ -82,7 +84,7 @@ def choices_asked(request: ChatRequest) -> int:
     return wanted if isinstance(wanted, int) and wanted > 0 else 1
 
 
-def _said(request: ChatRequest, target: Target) -> dict[str, Json]:
+def _said(request: ChatRequest, target: Target, losses: Losses) -> dict[str, Json]:
     for name in request.params:
         if _GIVEN.get(name) != "parameter":
             raise UsageError(_complaint(name), param=name)
@@ -96,10 +98,22 @@ def _said(request: ChatRequest, target: Target) -> dict[str, Json]:
     if said.get("functions") is not None:
         said["functions"] = list(said["functions"])
     if request.tools:
-        said["tools"] = list(request.tools)
+        said["tools"] = _tools(request.tools, target.quirks, losses)
     if request.response_format is not None:
         said["response_format"] = request.response_format
     return said
+
+
+def _tools(tools: Sequence[Json], quirks: Quirks, losses: Losses) -> list[Json]:
+    """Return `tools`, without marks for a cache where the provider has none."""
+    if CACHE_MARKS not in quirks.drops:
+        return list(tools)
+    return [
+        unmarked(tool, f"tools[{at}]", losses)
+        if isinstance(tool, Mapping) and CACHE_MARKS in tool
+        else tool
+        for at, tool in enumerate(tools)
+    ]
 
 
 def _worded(
