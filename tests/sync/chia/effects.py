@@ -34,6 +34,7 @@ class Effect:
 
     def check(self, stage: Stage) -> None:
         """Ask without it and with it."""
+        assert self.without != self.with_it
         before = stage.ask(self.shim, **self.base)
         then = stage.ask(self.shim, **(self.base | {self.parameter: self.given}))
 

@@ -6,6 +6,7 @@ import json
 import logging
 import pickle
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,11 +19,16 @@ from penstock.errors import (
     ConfigurationError,
     ConversationError,
     LimitExceededError,
+    PenstockError,
+    ProtocolError,
+    StreamClosedError,
+    ToolCrashedError,
     UsageError,
 )
 from penstock.simulator.behavior import Behavior, parse
 from penstock.simulator.rules import Rules
-from penstock.sync.chia import QueryResult, _calls
+from penstock.sync.chia import DEPARTURES, QueryResult, _calls
+from penstock.sync.chia._calls import Said
 from penstock.sync.chia._cli import _Tee
 from penstock.sync.chia.claude import ClaudeCodeLLM, ClaudeCodeQueryResult
 from penstock.sync.chia.codex import CodexLLM, CodexQueryResult
@@ -274,6 +280,51 @@ def test_a_bound_of_ours_is_not_tried_again(stage: Stage) -> None:
     assert isinstance(again.result.error.__cause__, LimitExceededError)
     assert 1 == asked(again)
     assert tools
+
+
+class Failing(OpenAICompatLLM):
+    """A model whose every try ends with one error."""
+
+    error: PenstockError
+    said = Said()
+    tries = 0
+
+    def _turn(self, message: str, tools: Sequence[Any]) -> Any:
+        del message, tools
+        return self
+
+    async def run(self, tell: object) -> None:
+        """Fail."""
+        del tell
+        self.tries += 1
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "tries"),
+    [
+        (LimitExceededError("too long"), 1),
+        (ToolCrashedError("it broke"), 1),
+        (ConversationError("it is gone"), 1),
+        (StreamClosedError("closed"), 1),
+        (ProtocolError("no HTTP"), 3),
+        (PenstockError("who knows"), 3),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+@pytest.mark.usefixtures("stage")  # without waits
+def test_what_another_try_would_meet_again_ends_a_prompt(error: PenstockError, tries: int) -> None:
+    """Of what nothing classifies: it ends without a success at once, and all else after retries.
+
+    `DEPARTURES` says so of ``prompt``.
+    """
+    llm = Failing("m", retries=2)
+    llm.error = error
+    result = llm.prompt("x")
+
+    assert (False, -1, tries) == (result.success, result.returncode, llm.tries)
+    assert error is result.error.__cause__  # type: ignore[union-attr]  # it has one
+    assert "*.prompt" in {each.name for each in DEPARTURES}
 
 
 def test_an_answer_about_a_limit_is_an_answer(stage: Stage) -> None:

@@ -22,6 +22,10 @@ DEFAULTS = {
 """The departures that a signature shows."""
 
 
+ANY = {each.name for signature in SIGNATURES.values() for each in signature.parameters}
+"""The names of the seed's parameters."""
+
+
 def found(name: str) -> Any:
     """What stands under a name of the seed."""
     module, *rest = name.split(".")
@@ -68,12 +72,14 @@ def test_the_departures_are_few_and_real() -> None:
         "codex.CodexLLM.dangerously_bypass_approvals_and_sandbox",
     } == set(DEFAULTS)
     for each in DEPARTURES:
+        assert each.why
         name, _, parameter = each.name.removeprefix("chia.models.").rpartition(".")
         if name == "*":
+            assert parameter == "prompt" or parameter in ANY
             continue
         whole = each.name.removeprefix("chia.models.")
         assert whole in SIGNATURES or parameter in {p.name for p in SIGNATURES[name].parameters}
-        assert each.why
+    assert len(DEPARTURES) == len({each.name for each in DEPARTURES})
 
 
 def test_the_table_is_what_the_page_says() -> None:

@@ -58,6 +58,12 @@ DEPARTURES = (
         "counts the tries after the first, as the word says; chia's code counts that one as well",
     ),
     Departure(
+        "*.prompt",
+        "a bound of ours that was reached, a conversation that cannot be kept and a tool that"
+        " crashed end it at once, with success=False: of what nothing classifies, these alone are"
+        " not asked again `retries` times, as each would only be met again",
+    ),
+    Departure(
         "*.client_kwargs",
         "of a client's options there are endpoint, region, timeout, retries and headers: no SDK"
         " stands behind the class",
