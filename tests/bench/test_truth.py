@@ -43,7 +43,7 @@ class Paced(DirectTransport):
         """Send the call with the setting of its pace."""
         number = next(self._numbers)
         draw = random.Random(number)
-        first, rate = LEAST * exp(abs(draw.gauss(0, 0.35))), 20 * exp(-abs(draw.gauss(0, 0.5)))
+        first, rate = LEAST * exp(abs(draw.gauss(0, 0.35))), 8 * exp(-abs(draw.gauss(0, 0.4)))
         pace = f"ttft={first:.4f}&rate={rate:.4f}&seed={number}"
         call.headers = (*call.headers, ("x-penstock-sim", pace))
         return await super().open(call)
