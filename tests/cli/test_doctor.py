@@ -261,6 +261,9 @@ async def test_an_address_that_leaves_something_open_is_named(
     [
         ("HTTP/1.1 401 Unauthorized", "the key was refused: is $OPENAI_API_KEY"),
         ("HTTP/1.1 403 Forbidden", "may not do this"),
+        ("HTTP/1.1 301 Moved Permanently", "sends us elsewhere"),
+        ("HTTP/1.1 400 Bad Request", "another dialect: check base_url"),
+        ("HTTP/1.1 402 Payment Required", "limit or balance"),
         ("HTTP/1.1 404 Not Found", "check base_url"),
         ("HTTP/1.1 429 Too Many Requests", "limit or balance"),
         ("HTTP/1.1 503 Service Unavailable", "status page"),
@@ -279,6 +282,21 @@ async def test_a_refusal_has_one_line_of_advice(
     assert (1, False) == (code, steps["models"]["ok"])
     assert advice in steps["models"]["advice"]
     assert KEY not in printed
+
+
+async def test_what_was_never_sent_is_not_blamed_on_the_connection(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a key nothing goes out: the line says what to set, and no connection broke."""
+    async with server("HTTP/1.1 200 OK") as url:
+        monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+        monkeypatch.setenv("OPENAI_BASE_URL", url)
+
+        code, steps, _ = await report(capsys)
+
+    assert (1, False) == (code, steps["models"]["ok"])
+    assert "export OPENAI_API_KEY" in steps["models"]["found"]
+    assert "nothing was sent" in steps["models"]["advice"]
 
 
 @pytest.mark.parametrize(

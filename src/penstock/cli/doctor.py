@@ -15,7 +15,17 @@ from penstock.cli.providers import known_row
 from penstock.cli.reach import Step, proxy_for, steps_to
 from penstock.cli.settings import configured, key_variable, masked_key, said_where
 from penstock.config import client_arguments, load_config
-from penstock.errors import PenstockError
+from penstock.errors import (
+    AuthenticationError,
+    BillingError,
+    NotFoundError,
+    PenstockError,
+    PermissionDeniedError,
+    RateLimitError,
+    ServerError,
+    TransportError,
+    UsageError,
+)
 from penstock.limits import Timeouts
 from penstock.providers.catalogue import catalogue
 
@@ -163,7 +173,7 @@ def _key(place: Resolved, name: str, config: Configuration) -> Step:
     if (
         secret.present
         and secret.variables
-        and kind.partition(":")[0] not in ("aws", "google_adc", "azure_entra")
+        and kind.partition(":")[0] not in ("aws", "aws_sigv4", "google_adc", "azure_entra")
     ):
         return Step(
             "key",
@@ -171,7 +181,12 @@ def _key(place: Resolved, name: str, config: Configuration) -> Step:
             "none",
             f"set {secret.variables[0]}, or {place.provider} under [keys] in penstock.toml",
         )
-    chains = {"aws": "AWS's chain", "google_adc": "Google's default credentials"}
+    chains = {
+        "aws": "AWS's chain",
+        "aws_sigv4": "AWS's chain",
+        "azure_entra": "Azure's default chain",
+        "google_adc": "Google's default credentials",
+    }
     return Step("key", None, chains.get(kind.partition(":")[0], "none, and none is needed"))
 
 
@@ -192,19 +207,25 @@ def _models(found: Knock, place: Resolved, seconds: float) -> Step:
 def _mend(found: Knock, place: Resolved) -> str:
     variables = place.deployment.api_key.variables
     key = f"${variables[0]}" if variables else "the key"
-    match found.status:
-        case 401:
-            return f"the key was refused: is {key} the one of {place.provider}, and not revoked?"
-        case 403:
+    address = f"check base_url, {place.deployment.base_url}"
+    match found.error:
+        case UsageError():
+            return "nothing was sent: do what the line above says"
+        case PermissionDeniedError():
             return f"{key} may not do this: check its rights, project and region"
-        case 404:
-            return f"nothing is at this path: check base_url, {place.deployment.base_url}"
-        case 402 | 429:
+        case AuthenticationError():  # Gemini refuses a wrong key with 400
+            return f"the key was refused: is {key} the one of {place.provider}, and not revoked?"
+        case BillingError() | RateLimitError():
             return "the account's limit or balance is used up: wait, or look at its page"
-        case None:
-            return "the connection broke, or nobody answered: try again, then look at its status"
-        case _:
+        case NotFoundError():
+            return f"nothing is at this path: {address}"
+        case ServerError():
             return "the provider is in trouble: look at its status page, and try again"
+        case TransportError():
+            return "the connection broke, or nobody answered: try again, then look at its status"
+    if found.status is not None and 300 <= found.status < 400:
+        return f"it sends us elsewhere, where no key goes: {address}"
+    return f"something else answers there, or in another dialect: {address}"
 
 
 def _clock(found: Knock) -> Step | None:
