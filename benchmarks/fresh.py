@@ -32,7 +32,7 @@ def fresh(
     module: str,
     function: str,
     *,
-    seconds: float = 180.0,
+    seconds: float = 240.0,
     python: str = sys.executable,
     **arguments: Any,
 ) -> Any:

@@ -92,7 +92,7 @@ class Report:
     cases: list[Case] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
-    """Peers that could not be measured, and why."""
+    """Peers that could not be measured, all or some of what was asked, and why."""
     said: dict[str, dict[str, str]] = field(default_factory=dict)
     """Answers that are no figures: of each question what each peer said."""
     seconds: float | None = None
@@ -202,11 +202,11 @@ def paired(
     """Return what `measure` says of each peer, a value for each round.
 
     Every other round goes backwards, so that a machine that warms or tires favours nobody. Who
-    fails is noted in the report, and is left out. No round is begun that would end after
-    `Report.seconds`, but for the first.
+    fails is noted in the report, and is left out of this comparison. No round is begun that would
+    end after `Report.seconds`, but for the first.
     """
     found: dict[str, list[Any]] = {}
-    left = [peer for peer in peers if peer.name not in report.missing]
+    left, failed = list(peers), set[str]()
     begun, longest = time.monotonic(), 0.0
     for at in range(rounds):
         this = time.monotonic()
@@ -216,9 +216,8 @@ def paired(
             try:
                 found.setdefault(peer.name, []).append(measure(peer))
             except (RuntimeError, subprocess.SubprocessError) as error:
+                failed.add(peer.name)
                 report.missing[peer.name] = str(error).strip().rpartition("\n")[2][:200]
-        for name in report.missing:
-            found.pop(name, None)
-        left = [peer for peer in left if peer.name not in report.missing]
+        left = [peer for peer in left if peer.name not in failed]
         longest = max(longest, time.monotonic() - this)
     return {peer.name: found[peer.name] for peer in left}

@@ -101,7 +101,7 @@ def _section(name: str, kept: dict[str, Any], cases: list[Case]) -> Iterator[str
         yield from _table(case)
     yield from _said(kept["said"])
     for peer, why in kept["missing"].items():
-        yield f"{peer} could not be measured: {why}\n"
+        yield f"Where {peer} has no row it could not be measured: {why}\n"
     hidden = re.sub(r"(?<=[a-z`)][.?]) +(?=[A-Z])", "\n", kept["hides"])
     yield f"What this hides: {hidden}\n"
 

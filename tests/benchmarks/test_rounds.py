@@ -75,6 +75,7 @@ def test_who_cannot_be_measured_is_named(capsys: pytest.CaptureFixture[str]) -> 
 
     assert {"a": [1, 1]} == found
     assert {"b": "ImportError: no such module"} == report.missing
+    assert {"b": [1]} == paired([Peer("b", "httpx")], 1, lambda _: 1, report)  # of another case
     with pytest.raises(SystemExit):
         report.finish(None)
     assert "b could not be measured: ImportError" in capsys.readouterr().err
@@ -112,7 +113,6 @@ def test_an_environment_that_cannot_be_made_is_named(monkeypatch: pytest.MonkeyP
 
     assert ["httpx"] == [peer.name for peer in peers]
     assert {"litellm": "its environment cannot be made: no such package"} == report.missing
-    assert {"httpx": [1]} == paired([Peer("litellm", ""), *peers], 1, lambda _: 1, report)
 
 
 def test_who_is_not_done_in_time_is_an_error() -> None:
