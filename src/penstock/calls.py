@@ -150,6 +150,8 @@ def _names(name: str, value: object) -> tuple[str, ...]:
 
 
 def _conversation(messages: Messages | None, *, spool: bool) -> Messages:
+    if type(messages) is str or type(messages) is list:  # nearly all are: a hundredth of a call
+        return messages
     if messages is None:
         raise UsageError("no messages: pass a str, or a list of messages", param="messages")
     if isinstance(messages, Mapping):

@@ -119,8 +119,10 @@ class Routes:
         listed = request.fallbacks
         if listed is None:
             listed = self._fallbacks.get(request.model, ())
+        if not listed and not request.extra_headers:  # what most calls say
+            return [self._ready().get(request.model) or self._first(request.model)]
         names = dict.fromkeys((request.model, *listed))
-        plan = [self._mounted(name) or self._route(name) for name in names]
+        plan = [self._first(name) for name in names]
         _keep_at_home(request.extra_headers, {route.origin for route in plan})
         return plan
 
@@ -160,18 +162,27 @@ class Routes:
             return None
         return MountedRoute(name, rest, self._mounts[prefix])
 
+    def _first(self, name: str) -> DeploymentRoute | MountedRoute:
+        return self._mounted(name) or self._route(name)
+
     def _route(self, name: str) -> DeploymentRoute:
         if self._mounted(name) is not None:
             raise UsageError(f"{name!r} is answered by a provider of yours: ask it, not the client")
-        if self._version != self._resolver.version:  # a provider was registered, or is gone
-            self._version = self._resolver.version
-            self._kept.clear()
-        route = self._kept.get(name)
+        kept = self._ready()
+        route = kept.get(name)
         if route is None:
             route = self._make(name)
-            if len(self._kept) < _KEPT:
-                self._kept[name] = route
+            if len(kept) < _KEPT:
+                kept[name] = route
         return route
+
+    def _ready(self) -> dict[str, DeploymentRoute]:
+        """Return the routes that are made; none of them has a name that is mounted."""
+        version = self._resolver.version
+        if self._version != version:  # a provider was registered, or is gone
+            self._version = version
+            self._kept.clear()
+        return self._kept
 
     def _make(self, name: str) -> DeploymentRoute:
         resolved = self._resolver.resolve(name)

@@ -48,6 +48,22 @@ def test_a_clock_runs_out_at_its_limit(phase: str) -> None:
     assert (5.0, 5.0) == (rig.told[0].limit, rig.told[0].elapsed)
 
 
+def test_what_runs_before_anybody_is_told_has_its_limit_too() -> None:
+    """A caller that has nothing to wait for yet gives its callback late: one timer, the nearest."""
+    clock, told = FakeClock(), list[DeadlineError]()
+    timeouts = Timeouts(**(OFF | {"response": 5.0, "total": 50.0}))
+    dog = Watchdog(timeouts, limits=Limits(), clock=clock)
+    dog.begin("response")
+    clock.turn(2)
+    dog.on_expire(told.append)
+
+    clock.turn(2.9)
+    assert [] == told
+    clock.turn(0.2)
+
+    assert ["response"] == [error.phase for error in told]
+
+
 @pytest.mark.parametrize("phase", ["pool", "connect", "write", "response", "ttft"])
 def test_an_ended_clock_is_silent(phase: str) -> None:
     """A clock that is ended in time never tells."""

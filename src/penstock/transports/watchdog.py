@@ -152,10 +152,11 @@ class Watchdog:
         self._callback = callback
         total = self._timeouts.total
         if total is not None:
-            when = self.started + total
-            self._armed["total"] = (when, self.started)
-            if when < self._timer_at:
-                self._arm(when)
+            self._armed["total"] = (self.started + total, self.started)
+        # What began before there was anybody to tell has no timer yet.
+        when = min((when for when, _ in self._armed.values()), default=inf)
+        if when < self._timer_at:
+            self._arm(when)
 
     def begin(self, phase: str) -> None:
         """Start the clock of that name; on a running one, start it again."""

@@ -65,7 +65,6 @@ class Opening:
             TransportError: There is no answer; nothing of the call is left.
         """
         exchange = self._exchange
-        self._watch.on_expire(exchange.abort)
         try:
             await self._request()
         except asyncio.CancelledError:
@@ -122,6 +121,7 @@ class Opening:
 
     async def _connected(self) -> Connection:
         exchange = self._exchange
+        self._keep_time()
         self._watch.begin("connect")
         job = self._start(connect(exchange.origin, exchange.home, self._context))
         self._dialing = job
@@ -139,6 +139,7 @@ class Opening:
             await self._send_whole(small, connection)
             return
         exchange = self._exchange
+        self._keep_time()
         job = self._start(send_body(self._call, self._head, connection))
         while not (job.done() or exchange.opened or exchange.failure is not None):
             await exchange.wait()
@@ -160,11 +161,21 @@ class Opening:
         self._call.timings.bytes_sent = len(body or b"")
         connection.write(whole(self._head, body))
         if connection.blocked:
+            self._keep_time()
             self._watch.begin("write")
         while connection.blocked and not (exchange.opened or exchange.failure is not None):
             await exchange.wait()
         if exchange.failure is None:
             exchange.body_sent()
+            # Not sooner where nothing was waited for: the first timer is then the nearest one, and
+            # none is set only to be cancelled, which is a fortieth of a short call.
+            self._keep_time()
+
+    def _keep_time(self) -> None:
+        """Let a clock that runs out cut the exchange, unless it is cut already."""
+        exchange = self._exchange
+        if not exchange.released:
+            self._watch.on_expire(exchange.abort)
 
     def _start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:  # Any: see `Exchange`
         exchange = self._exchange
