@@ -4,7 +4,8 @@
 was found in ``benchmarks/results``, and writes the page and the README's table from it
 (``docs/benchmarks.py``). It takes at most twenty minutes on two cores, once the environments are
 there: a comparison begins no round for which its time is too short. Names of scripts bound either
-to these; what fails leaves what was stored of it before.
+to these; what fails leaves what was stored of it before. Other options go to each script and win,
+written as one word: ``--rounds=1``.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def main(arguments: list[str]) -> int:
     failed = [
         name
         for name in names
-        if not _run(name, [*more, *_smoke(chosen), *(_saving(name) if chosen.save else ())])
+        if not _run(name, [*_smoke(chosen), *(_saving(name) if chosen.save else ()), *more])
     ]
     if failed:
         print(f"\nfailed: {', '.join(failed)}", file=sys.stderr)
