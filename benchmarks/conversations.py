@@ -12,6 +12,8 @@ sends one, whole, with a buffer of 16 KiB, and takes the body's pieces as a tran
   through ``openai_chat``, which copies: medians of the ratios within each round.
 
 ``signed`` takes the body's SHA-256 before it is sent, as SigV4 does, and ``counted`` its length.
+Each pass over a JSONL file that is sent is compared with the checksum of what was appended, the one
+that others are compared to as well: a quarter of it is that.
 ``code`` are messages with code in them, whose quotes and brackets look like JSON's.
 
 What the numbers do not show: the kernel's page cache, where the files are after they were written
