@@ -118,6 +118,8 @@ class Connection:
         self._socket = stream.extra(SocketAttribute.raw_socket, None)
         self._core = core
         self._sends = 0
+        # Whether more came than the last answer.
+        self._spoiled = False
         self._slice: int | None = None
         # On asyncio, for a long body: the read that races its sends, and the send it interrupted.
         self._ahead: asyncio.Task[bytes] | None = None
@@ -189,7 +191,8 @@ class Connection:
         if info == "socket":
             return self._socket
         if info == "is_readable":
-            return is_readable(self._socket)
+            # A pool closes what is readable while it waits.
+            return self._spoiled or is_readable(self._socket)
         return None
 
     async def _receive(self, max_bytes: int) -> bytes:
@@ -202,6 +205,9 @@ class Connection:
         line = CURRENT.get()
         if line is not None:
             line.heard()
+            if self._alone and data:
+                head = line.look(data)
+                self._spoiled = head < len(data) and line.follow(data[head:])
         return data
 
     async def _send(self, buffer: bytes) -> None:

@@ -44,8 +44,8 @@ class Dialogue:
         self._fault: Exception | None = None
         self._response: Any = None  # Any: a Response of either package
         self._inflater: Inflater | None = None
-        self.line = Line(call.watch, call.timings)
         self.origin = f"{url.scheme}://{url.netloc.decode('ascii', 'replace')}"
+        self.line = Line(call, self.origin)
         self.status: int | None = None
         self.headers: dict[str, str] = {}
         self.ending: Ending | None = None
@@ -108,6 +108,7 @@ class Dialogue:
                 await self._response.aclose()
                 self._response = None
         finally:
+            self.line.end()
             await self._end_pass()
 
     async def _answer(self, lease: Lease) -> Any:  # Any: a Response of either package

@@ -10,9 +10,10 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from penstock.transports.judge import Judge
+
 if TYPE_CHECKING:
-    from penstock.interfaces import Watch
-    from penstock.response import Timings
+    from penstock.interfaces import HttpCall
 
 __all__ = ["CURRENT", "Line"]
 
@@ -25,19 +26,25 @@ class Line:
     """
 
     __slots__ = (
+        "_judge",
+        "_origin",
         "_ours",
         "answered",
         "connected",
         "heard_from",
         "hung_up",
+        "method",
         "sent",
         "timings",
         "watch",
     )
 
-    def __init__(self, watch: Watch, timings: Timings) -> None:
-        self.watch = watch
-        self.timings = timings
+    def __init__(self, call: HttpCall, origin: str) -> None:
+        self.watch = call.watch
+        self.timings = call.timings
+        self.method = call.method
+        self._origin = origin
+        self._judge: Judge | None = None
         self.connected = False
         """Whether this call opened its connection; else it was in the pool."""
         self.heard_from = False
@@ -54,6 +61,7 @@ class Line:
     def begin(self) -> None:
         """Start, or start again on another connection."""
         self.connected = self.sent = self.heard_from = self._ours = False
+        self.end()
         self.watch.begin("response")
 
     async def trace(self, event: str, info: dict[str, Any]) -> None:  # Any: httpcore's own
@@ -81,6 +89,29 @@ class Line:
         self.watch.end("write")
         self.watch.begin("response")
         self.watch.begin("ttft")
+
+    def look(self, data: bytes) -> int:
+        """Look at what came before a library does, and return how much of it is the answer's head.
+
+        Raises:
+            ProtocolError: It begins no answer that has one meaning.
+            LimitExceededError: It is more than a head may be.
+        """
+        if not self._ours or self.answered:
+            return 0
+        if self._judge is None:
+            self._judge = Judge(self.method, self._origin)
+        return self._judge.look(data)
+
+    def follow(self, data: bytes) -> bool:
+        """Look at what is no head of the call's answer; whether its connection is not to go on."""
+        return self._judge is not None and self._judge.follow(data)
+
+    def end(self) -> None:
+        """Let go of what looks at the answer."""
+        judge, self._judge = self._judge, None
+        if judge is not None:
+            judge.release()
 
     def heard(self) -> None:
         """Note bytes from the socket; before the headers are whole they are a sign of life."""

@@ -65,7 +65,6 @@ print([name for name in ("aiohttp", "httpx", "httpx2", "yarl") if name in sys.mo
 async def test_a_client_speaks_through_it(stage: Stage) -> None:
     """One switch: ``Client(transport="aiohttp")``."""
     event = b'data: {"choices":[{"index":0,"delta":{"content":"hi"},"finish_reason":"stop"}]}\n\n'
-    sse = b"Content-Type: text/event-stream"
     heads: list[dict[bytes, bytes]] = []
 
     async def handle(connection: Connection) -> None:

@@ -17,8 +17,7 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
 from penstock.errors import PenstockError
-from penstock.limits import Limits
-from penstock.transports.direct.parser import Parser
+from penstock.transports.judge import MOST_HEAD
 from penstock.transports.line import CURRENT
 from penstock.transports.pools import KEEPALIVE
 from penstock.transports.sockets import keepalive_options
@@ -31,20 +30,12 @@ if TYPE_CHECKING:
 
 __all__ = ["COURSE", "Connection", "Course", "Request", "connector"]
 
-_MOST_HEAD = 100 * 1024
-"""Bytes of an answer's head, interim ones included: the bound that h11 sets for httpx."""
-# The call's own bounds follow with `received`.
-_BOUNDS = Limits(max_response_headers=_MOST_HEAD, max_response_header_count=_MOST_HEAD)
-
 
 @dataclass(slots=True, eq=False)
 class Course:
     """How far one request has come."""
 
     line: Line
-    method: str
-    origin: str
-    """Who answers, for errors."""
     protocol: Connection | None = None
     writer: asyncio.Task[Any] | None = None  # Any: aiohttp's own
     fault: Exception | None = None
@@ -69,7 +60,6 @@ class Connection(ResponseHandler):
     def __init__(self, loop: asyncio.AbstractEventLoop, siblings: set[Connection]) -> None:
         super().__init__(loop=loop)
         self._siblings = siblings
-        self._head = bytearray()
         self.course: Course | None = None
         self.gone: asyncio.Future[None]
         self.lost: BaseException | None = None
@@ -79,7 +69,7 @@ class Connection(ResponseHandler):
 
     def begin(self, course: Course) -> None:
         """Belong to `course`."""
-        self.course, self._head = course, bytearray()
+        self.course = course
         course.protocol = self
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -99,7 +89,7 @@ class Connection(ResponseHandler):
         """Set bounds of aiohttp's own that do not come before ours."""
         for bound in ("max_line_size", "max_field_size", "max_headers"):
             if bound in options:
-                options[bound] = _MOST_HEAD
+                options[bound] = 2 * MOST_HEAD
         super().set_response_params(**options)
 
     def data_received(self, data: bytes) -> None:
@@ -110,52 +100,29 @@ class Connection(ResponseHandler):
                 self.abort()
                 return
             self.course.line.heard()
-        while data and self._awaits_head and (end := self._end_of_head(data)) < len(data):
-            # What breaks in a body must not take the head with it.
-            self._feed(data[:end])
-            data = data[end:]
+            try:
+                end = self.course.line.look(data)
+            except PenstockError as exc:
+                self._refuse(exc)
+                return
+            if 0 < end < len(data):
+                # What breaks in a body must not take the head with it.
+                self._feed(data[:end])
+                data = data[end:]
         self._feed(data)
 
-    @property
-    def _awaits_head(self) -> bool:
-        return not self._buffer and self._payload is None and self.malformed is None
-
-    def _end_of_head(self, data: bytes) -> int:
-        """Where in `data` a head may end, this one or an interim one."""
-        before = bytes(self._head[-3:])
-        found = (before + data).find(b"\r\n\r\n")
-        return len(data) if found < 0 else max(found + 4 - len(before), 0)
-
     def _feed(self, data: bytes) -> None:
-        payload, awaited = self._payload, self._awaits_head
-        if awaited:
-            self._head += data
+        payload = self._payload
         super().data_received(data)
         if self.malformed is None and self.lost is None:
             self.malformed = self.exception()
             if self.malformed is not None and payload is not None:
                 # aiohttp leaves whoever reads waiting where its parser refuses a body.
                 payload.set_exception(self.malformed)
-        if awaited and self._awaits_head and len(self._head) > _MOST_HEAD:
-            self._refuse(aiohttp.http_exceptions.LineTooLong("head", str(_MOST_HEAD)))
-        elif awaited and self.malformed is None and not self._awaits_head:
-            self._judge()
-
-    def _judge(self) -> None:
-        """Refuse what the direct transport refuses: aiohttp has llhttp read leniently."""
-        head, self._head = self._head, bytearray()
-        assert self.course is not None  # it is its answer
-        parser = Parser(method=self.course.method, limits=_BOUNDS, origin=self.course.origin)
-        try:
-            parser.feed(bytes(head))
-        except PenstockError as exc:
-            self._refuse(exc)
-        finally:
-            parser.release()
 
     def _refuse(self, error: Exception) -> None:
+        """Refuse an answer that aiohttp would have llhttp read leniently."""
         self.malformed = error
-        self._buffer.clear()
         self.set_exception(error)
         if self.transport is not None:
             self.transport.abort()

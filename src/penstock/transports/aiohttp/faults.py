@@ -17,7 +17,7 @@ def unanswered(exc: Exception, course: Course, http: Any) -> Exception:
     if isinstance(exc, aiohttp.ClientConnectorError | aiohttp.ClientConnectorCertificateError):
         error: Exception = http.ConnectError(str(exc))
     elif isinstance(exc, aiohttp.ClientResponseError | aiohttp.http_exceptions.HttpProcessingError):
-        error = http.RemoteProtocolError(_what(exc, course.protocol))
+        error = http.RemoteProtocolError(str(getattr(exc, "message", exc)))
     elif isinstance(exc, aiohttp.ServerDisconnectedError):
         error = http.RemoteProtocolError("Server disconnected without sending a response.")
     elif isinstance(exc, aiohttp.ClientError | OSError):
@@ -27,15 +27,6 @@ def unanswered(exc: Exception, course: Course, http: Any) -> Exception:
         return exc
     error.__cause__ = exc
     return error
-
-
-def _what(exc: Exception, protocol: Connection | None) -> str:
-    cause: BaseException | None = protocol.malformed if protocol is not None else exc
-    while cause is not None:
-        if isinstance(cause, aiohttp.http_exceptions.LineTooLong):
-            return "Receive buffer too long"
-        cause = cause.__cause__
-    return str(getattr(exc, "message", exc))
 
 
 def broken(exc: Exception, protocol: Connection | None, http: Any) -> Exception:

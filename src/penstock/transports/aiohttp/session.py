@@ -96,9 +96,7 @@ class _Client:
         """Send `request`; the answer's body is left with the peer."""
         line = CURRENT.get()
         assert line is not None  # `Dialogue` set it
-        url = request.url
-        origin = f"{url.scheme}://{url.netloc.decode('ascii', 'replace')}"
-        course = Course(line, request.method, origin)
+        course = Course(line)
         token = COURSE.set(course)
         try:
             return _Response(await self._send(request, course), course, self._http)
