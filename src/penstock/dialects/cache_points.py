@@ -16,12 +16,12 @@ from penstock.dialects.turns import END, NEXT, Steps, driven, driven_async, repl
 from penstock.fields import Raw
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
     from penstock.dialects.places import Losses
     from penstock.request import CachePoints, ChatRequest
 
-__all__ = ["cached", "unmarked"]
+__all__ = ["cached", "unmarked", "unmarked_tools"]
 
 # JSON of the OpenAI shape, as the caller gives it.
 Json: TypeAlias = Any
@@ -43,6 +43,14 @@ def unmarked(tool: Mapping[str, Json], path: str, losses: Losses) -> dict[str, J
     if tool.get(_KEY):
         losses.drop(f"{path}.{_KEY}", "nothing is marked for a cache here")
     return {name: value for name, value in tool.items() if name != _KEY}
+
+
+def unmarked_tools(tools: Sequence[Json], losses: Losses) -> list[Json]:
+    """Return `tools` for a vendor that has no ``cache_control``; those without one stay."""
+    return [
+        unmarked(tool, f"tools[{at}]", losses) if hasattr(tool, "keys") and _KEY in tool else tool
+        for at, tool in enumerate(tools)
+    ]
 
 
 def cached(request: ChatRequest) -> ChatRequest:

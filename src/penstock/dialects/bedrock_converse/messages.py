@@ -30,7 +30,8 @@ _ID_LENGTH = 31  # "tooluse_" and 22 or 23 characters, as Bedrock's own
 _INVALID = "INVALID_JSON"
 """Under which name a cut-off input is given back, as in `anthropic_messages`."""
 
-_SAID = frozenset({"role", "content", "cache_control"})
+_MARK = "cache_control"
+_SAID = frozenset({"role", "content", _MARK})
 _OF_TOOL = _SAID | {"tool_call_id", "name", "is_error", "status"}
 _OF_ASSISTANT = _SAID | {"tool_calls", "function_call", "refusal", KEY}
 _OF_SYSTEM = frozenset({"text", "guardContent", "cachePoint"})
@@ -157,20 +158,39 @@ class Turns:
         _drop_rest(message, _OF_ASSISTANT, place)
         kept = state_of(message, place, dialect=self._dialect, origin=self._origin).get(BLOCKS)
         content = message.get("content")
-        calls = [_use(call, place) for call in calls_of(message, place)]
+        given = calls_of(message, place)
+        marks = [call.more.pop(_MARK, None) for call in given]
+        calls = [_use(call, place) for call in given]
         self._called = self._called or bool(calls)
         if kept is not None:
             text = whole_text(content)
             found = None if text is None else restored(kept, text, calls)
             if found is not None:
-                return found
+                return _marked(found, calls, marks)
             place.drop(KEY, "the message was edited, and its blocks fit it no longer")
         refusal = message.get("refusal")
         words = blocks(content, self._names, place)
         words += said(refusal) if isinstance(refusal, str) else []
         found = words + calls
         # What the model thought first stays valid: its signature is of the thinking alone.
-        return _thoughts(kept) + found if found else found
+        found = _thoughts(kept) + found if found else found
+        return _marked(found, calls, marks)
+
+
+def _marked(found: list[Json], calls: list[Json], marks: list[Json]) -> list[Json]:
+    """Return the blocks `found` with a point of the cache behind every call that has a mark."""
+    if not any(marks):
+        return found
+    behind = {
+        call["toolUse"]["toolUseId"]: mark for call, mark in zip(calls, marks, strict=True) if mark
+    }
+    pointed: list[Json] = []
+    for block in found:
+        pointed.append(block)
+        mark = behind.get(block["toolUse"]["toolUseId"]) if "toolUse" in block else None
+        if mark:
+            pointed.append(cache_point(mark))
+    return pointed
 
 
 def _use(call: Called, place: Place) -> dict[str, Json]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote, urlencode
 
-from penstock.dialects.cache_points import unmarked
+from penstock.dialects.cache_points import unmarked_tools
 from penstock.dialects.fates import put
 from penstock.dialects.openai_chat.manners import CACHE_MARKS
 from penstock.dialects.openai_chat.messages import conversation
@@ -98,22 +98,11 @@ def _said(request: ChatRequest, target: Target, losses: Losses) -> dict[str, Jso
     if said.get("functions") is not None:
         said["functions"] = list(said["functions"])
     if request.tools:
-        said["tools"] = _tools(request.tools, target.quirks, losses)
+        unmarks = CACHE_MARKS in target.quirks.drops
+        said["tools"] = unmarked_tools(request.tools, losses) if unmarks else list(request.tools)
     if request.response_format is not None:
         said["response_format"] = request.response_format
     return said
-
-
-def _tools(tools: Sequence[Json], quirks: Quirks, losses: Losses) -> list[Json]:
-    """Return `tools`, without marks for a cache where the provider has none."""
-    if CACHE_MARKS not in quirks.drops:
-        return list(tools)
-    return [
-        unmarked(tool, f"tools[{at}]", losses)
-        if isinstance(tool, Mapping) and CACHE_MARKS in tool
-        else tool
-        for at, tool in enumerate(tools)
-    ]
 
 
 def _worded(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from penstock.dialects.cache_points import unmarked_tools
 from penstock.dialects.extras import add_extras
 from penstock.dialects.fates import Convert, Fate, Fates, said
 from penstock.dialects.openai_chat.request import address
@@ -156,7 +157,7 @@ class _Words:
             "function_call": lambda choice: {"tool_choice": function_choice(choice)},
             "web_search_options": lambda options: self._with(web_search(options)),
             "functions": lambda functions: self._with(*map(function_tool, functions)),
-            "tools": lambda tools: self._with(*map(tool, tools)),
+            "tools": lambda tools: self._with(*map(tool, unmarked_tools(tools, self._losses))),
         }
 
     def _with(self, *tools: Json) -> dict[str, Json]:

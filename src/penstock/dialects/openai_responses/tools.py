@@ -32,11 +32,12 @@ def tool(given: Json) -> Mapping[str, Json]:
         raise EncodeError("tools: a tool is a mapping", param="tools")
     kind = given.get("type")
     inner = given.get(kind) if kind in _INNER else None
-    if kind == "function":
-        return function_tool(inner) if isinstance(inner, Mapping) else _function(given)
-    if kind == "custom" and isinstance(inner, Mapping):
-        return _custom(inner)
-    return given
+    if isinstance(inner, Mapping):
+        # What stands beside it, as `defer_loading`, is the tool's own here.
+        beside = {name: each for name, each in given.items() if name not in ("type", kind)}
+        inner = {**beside, **inner}
+        return function_tool(inner) if kind == "function" else _custom(inner)
+    return _function(given) if kind == "function" else given
 
 
 def function_tool(function: Json) -> dict[str, Json]:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from msgspec import structs
+
+from penstock.dialects.cache_points import unmarked_tools
 from penstock.dialects.extras import add_extras
 from penstock.dialects.fates import at_provider, said
 from penstock.dialects.modern import asked_call, modern, stops, text_only
+from penstock.dialects.openai_chat.manners import CACHE_MARKS
 from penstock.dialects.openai_chat.messages import conversation
 from penstock.dialects.openai_chat.request import address
 from penstock.dialects.places import Losses
@@ -42,6 +46,7 @@ def encode(request: ChatRequest, target: Target, dialect: str, dropped: list[str
     """
     losses = Losses(dialect, dropped, strict=request.strict)
     fields = _placed(request, target)
+    request = structs.replace(request, tools=tuple(unmarked_tools(request.tools, losses)))
     given, fates = at_provider(modern(request, losses), FATES, target.quirks, losses)
     fields |= said(given, fates, losses, dialect=dialect, convert=_conversions(losses))
     # Which path it is says whether the answer is streamed.
@@ -53,7 +58,11 @@ def encode(request: ChatRequest, target: Target, dialect: str, dropped: list[str
         origin=target.origin,
         dropped=dropped,
         strict=request.strict,
-        quirks=replace(quirks, flags=quirks.flags | {"system_for_developer"}),
+        quirks=replace(
+            quirks,
+            flags=quirks.flags | {"system_for_developer"},
+            drops=quirks.drops | {CACHE_MARKS},
+        ),
         tools="tools" in fields,
     )
     query = {"version": target.api_version or _VERSION, **target.query}
