@@ -1,5 +1,7 @@
 """The real coding agents over the simulator: nothing but loopback is spoken to.
 
+The module's proxy is a trap: whatever looks for the outside ends there, and fails the tests.
+
 They are looked for in ``PENSTOCK_CLI_AGENTS`` (the ``.bin`` folder of an npm prefix) and on PATH;
 ``.ci/run`` installs them:
 
@@ -16,10 +18,12 @@ import asyncio
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from socketserver import BaseRequestHandler, ThreadingTCPServer
+from typing import Any, ClassVar
 
 import pytest
 from tests.agents.conftest import serving
@@ -50,13 +54,8 @@ from penstock.simulator import SimulatorThread
 PROGRAMS = {"claude_code": "claude", "codex": "codex", "opencode": "opencode"}
 PATH = os.pathsep.join(filter(None, (os.environ.get("PENSTOCK_CLI_AGENTS"), os.environ["PATH"])))
 FOUND = {name: shutil.which(program, path=PATH) for name, program in PROGRAMS.items()}
-NOWHERE = "http://127.0.0.1:9"
-OFFLINE = {
-    # Whatever would leave the machine goes to a port where nobody is.
-    **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "npm_config_registry"), NOWHERE),
-    "NO_PROXY": "127.0.0.1,localhost",
-    "npm_config_fetch_retries": "0",
-}
+WANTED = "GET /@opencode-ai%2fplugin HTTP/1.1"
+"""What opencode asks the registry for in a new home; it has no option against that."""
 EVERY = [f"{name}-{mode}" for mode in ("turn", "kept") for name in (*PROGRAMS, "antigravity_sdk")]
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.asyncio]
@@ -69,20 +68,50 @@ def url() -> Iterator[str]:
         yield simulator.url
 
 
+class Trap(BaseRequestHandler):
+    """A proxy, and a registry, that has nothing and notes what it was asked for."""
+
+    tried: ClassVar[list[str]] = []
+
+    def handle(self) -> None:
+        """Note the first line."""
+        asked = self.request.recv(65536).decode("latin-1")
+        self.tried.append(asked.partition("\r\n")[0])
+        self.request.sendall(b"HTTP/1.1 502 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+
 @pytest.fixture(scope="module")
-def warm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def offline() -> Iterator[dict[str, str]]:
+    """Variables by which whatever would leave the machine comes to the trap; nothing may."""
+    Trap.tried.clear()
+    with ThreadingTCPServer(("127.0.0.1", 0), Trap) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        address = f"http://127.0.0.1:{server.server_address[1]}"
+        yield {
+            **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "npm_config_registry"), address),
+            "NO_PROXY": "127.0.0.1,localhost",
+            "npm_config_fetch_retries": "0",
+        }
+        server.shutdown()
+        thread.join()
+    assert [] == [each for each in Trap.tried if each != WANTED]
+
+
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory: pytest.TempPathFactory, offline: dict[str, str]) -> Path:
     """A home in which opencode has made its database, to be copied."""
     home = tmp_path_factory.mktemp("warm")
     if FOUND["opencode"] is not None:
         quiet = {"OPENCODE_DISABLE_AUTOUPDATE": "1", "OPENCODE_DISABLE_MODELS_FETCH": "1"}
-        environment = {"PATH": os.environ["PATH"], "HOME": str(home), **OFFLINE, **quiet}
+        environment = {"PATH": os.environ["PATH"], "HOME": str(home), **offline, **quiet}
         command = [FOUND["opencode"], "session", "list"]
         subprocess.run(command, env=environment, cwd=home, capture_output=True, check=False)
     return home
 
 
 @pytest.fixture
-def made(url: str, warm: Path, tmp_path: Path) -> Any:
+def made(url: str, warm: Path, tmp_path: Path, offline: dict[str, str]) -> Any:
     """Makes a real agent over the simulator, each in a home of its own."""
 
     def make(which: str, model: str = "sim/echo", *, home: str = "home", **more: Any) -> Agent:
@@ -95,6 +124,7 @@ def made(url: str, warm: Path, tmp_path: Path) -> Any:
             "home": str(folder),
             "directory": str(folder / "work"),
             "model": model,
+            "environment": offline,
             "timeouts": Timeouts(total=150),
             "keep_alive": mode == "kept",
             **more,
@@ -109,11 +139,12 @@ def _cli(name: str, url: str, options: dict[str, Any]) -> Agent:
     if program is None:
         pytest.skip(f"platform: {PROGRAMS[name]} is not installed here (npm carries it)")
     options["program"] = program
+    offline = options.pop("environment")
     if name == "claude_code":
         key = {"ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": "k"}
-        return claude_code(environment={**OFFLINE, **key}, **{"tools": (), **options})
+        return claude_code(environment={**offline, **key}, **{"tools": (), **options})
     if name == "codex":
-        environment = {**OFFLINE, "CODEX_API_KEY": "k"}
+        environment = {**offline, "CODEX_API_KEY": "k"}
         return codex(environment=environment, endpoint=f"{url}/v1", **options)
     model = options["model"]
     options["model"] = f"mock/{model}"
@@ -125,7 +156,7 @@ def _cli(name: str, url: str, options: dict[str, Any]) -> Agent:
     }
     config = {"provider": {"mock": provider}, "enabled_providers": ["mock"]}
     # Its plugins are fetched from the registry else.
-    environment = {**OFFLINE, "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1"}
+    environment = {**offline, "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1"}
     return opencode(environment=environment, config=config, project_config=False, **options)
 
 
@@ -133,8 +164,9 @@ def _sdk(url: str, options: dict[str, Any]) -> Agent:
     if find_spec("google.antigravity") is None:
         pytest.skip("platform: google-antigravity has no wheel here")
     behavior = options["model"].removeprefix("sim/")
+    offline = options.pop("environment")
     return antigravity_sdk(
-        environment={**OFFLINE, "GEMINI_API_KEY": "k"},
+        environment={**offline, "GEMINI_API_KEY": "k"},
         endpoint=url,
         endpoint_headers={"x-penstock-sim": behavior},
         **{**options, "model": "sim/echo"},  # it takes no query in a model's name

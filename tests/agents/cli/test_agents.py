@@ -194,7 +194,7 @@ async def test_codex_says_every_option(standin: StandIn) -> None:
         "ignore_rules": True,
         "endpoint": "http://127.0.0.1:1/v1",
         "auto_compact_token_limit": 5,
-        "config": {"a.b": True},
+        "config": {"a.b": True, "features.plugins": True},
         "extra_args": ("--color", "never"),
     }
     async with made(standin, "codex", **options) as agent:
@@ -223,6 +223,10 @@ async def test_codex_says_every_option(standin: StandIn) -> None:
         "mcp_servers.local.args": '["--x"]',
         "mcp_servers.local.env": '{"A" = "1"}',
         "a.b": "true",
+        "analytics.enabled": "false",
+        "otel.metrics_exporter": '"none"',
+        "check_for_update_on_startup": "false",
+        "features.plugins": "true",
     }.items() <= config.items()
     assert "mcp_servers.local.default_tools_approval_mode" not in config
     assert "tok-123456" == standin.notes[0]["environment"]["PENSTOCK_MCP_TOKEN_0"]

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from penstock.agents.cli.backend import Command
@@ -31,6 +32,15 @@ __all__ = ["Codex"]
 MAX_PROMPT = 1_048_576
 """Characters of a prompt (0.169.0: ``input_too_large``)."""
 _PROVIDER = "penstock"
+# What else 0.169.0 asks the internet for at its start: counts, feature flags, releases, plugins.
+_QUIET: Mapping[str, Any] = MappingProxyType(  # Any: TOML values
+    {
+        "analytics.enabled": False,
+        "otel.metrics_exporter": "none",
+        "check_for_update_on_startup": False,
+        "features.plugins": False,
+    }
+)
 _SANDBOXES = ("read-only", "workspace-write", "danger-full-access")
 
 
@@ -68,7 +78,8 @@ class Codex:
     auto_compact_token_limit: int | None = None
     """Tokens of a thread from which on it is compacted."""
     config: Mapping[str, Any] = field(default_factory=dict)  # Any: TOML values
-    """More of ``-c``: dotted names and their values."""
+    """More of ``-c``: dotted names and their values, stronger than ours. Plugins are off unless
+    ``features.plugins`` is true here: Codex looks for theirs on the internet."""
 
     name: str = field(default="codex", init=False)
     program: str = field(default="codex", init=False)
@@ -181,6 +192,7 @@ class Codex:
         return ["-s", self.sandbox, *(["-p", self.profile] if self.profile else [])]
 
     def _config(self, turn: Turn, environment: dict[str, str]) -> Iterator[tuple[str, Any]]:
+        yield from ((name, value) for name, value in _QUIET.items() if name not in self.config)
         if turn.system:
             yield "developer_instructions", turn.system
         if turn.effort:
