@@ -556,6 +556,74 @@ def test_the_interpreters_exit_closes_and_does_not_hang() -> None:
     assert (0, "closing\ncleaned\n", "") == (done.returncode, done.stdout, done.stderr)
 
 
+LEFT = """
+import asyncio, contextlib, threading
+from penstock.sync.portal import Portal
+from penstock.sync.pump import Pump
+
+async def nothing():
+    pass
+
+class Source:
+    async def __aenter__(self):
+        return self
+    async def __aexit__(self, *raised):
+        pass
+    def __aiter__(self):
+        return self
+    async def __anext__(self):
+        reached.append(1)
+        await asyncio.Event().wait()
+
+portal = Portal(nothing)
+reached = []
+
+async def hang():
+    reached.append(1)
+    await asyncio.Event().wait()
+
+def call():
+    portal.call(hang)
+
+def calls():
+    portal.call(reached.append, 1)
+    while True:
+        portal.call(int)
+
+def read():
+    pump = Pump(portal, Source(), weigh=int, max_items=1, max_bytes=1)
+    pump.open()
+    list(pump)
+
+def opens():
+    reached.append(1)
+    while True:
+        pump = Pump(portal, Source(), weigh=int, max_items=1, max_bytes=1)
+        pump.open()
+        pump.close()
+
+threads = [threading.Thread(target=each, daemon=True) for each in (call, calls, read, opens)]
+for thread in threads:
+    thread.start()
+while len(reached) < 4:
+    pass
+"""
+
+
+def test_threads_that_a_program_leaves_end_in_silence() -> None:
+    """A daemon thread whose call is cut by the interpreter's exit prints no traceback."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", LEFT],
+        env=os.environ | {"PYTHONPATH": str(SOURCE)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+    assert (0, "") == (done.returncode, done.stderr)
+
+
 def test_no_wait_is_deaf_for_long() -> None:
     """A signal that CPython lost before a wait is heeded after a second, as no wait is longer."""
     waits: list[float] = []

@@ -8,7 +8,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from penstock.errors import StreamClosedError, UsageError
-from penstock.sync.portal import closed, next_of, settle
+from penstock.sync.portal import closed, leave_at_exit, next_of, settle
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -78,12 +78,14 @@ class Pump(Generic[T]):
         """
         if self._job is not None:
             raise UsageError("this stream was opened before: make a new one for another call")
-        self._job = self._portal.prepare(self._run, lambda: self._inbox.put(_End(closed())))
         try:
+            self._job = self._portal.prepare(self._run, lambda: self._inbox.put(_End(closed())))
             self._job.start()
             self._take()  # an empty batch says that it is open
-        except BaseException:
+        except BaseException as error:
             self.close()
+            if isinstance(error, StreamClosedError):
+                leave_at_exit()
             raise
 
     def __iter__(self) -> Iterator[T]:
@@ -116,6 +118,8 @@ class Pump(Generic[T]):
         if isinstance(message, _End):
             self._ended = True
             self._inbox.put(message)  # whoever asks again, or waits too, learns the same
+            if isinstance(message.error, StreamClosedError):
+                leave_at_exit()
             if message.error is not None:
                 raise message.error
             return []

@@ -6,8 +6,8 @@ its exit in a forked child waits for a thread that is not there. What is here is
 ``call_soon_threadsafe`` with an inbox for each call.
 """
 
-from penstock.sync.portal.inbox import closed, next_of, settle
+from penstock.sync.portal.inbox import closed, leave_at_exit, next_of, settle
 from penstock.sync.portal.portal import Gate, Portal
 from penstock.sync.portal.thread import Job
 
-__all__ = ["Gate", "Job", "Portal", "closed", "next_of", "settle"]
+__all__ = ["Gate", "Job", "Portal", "closed", "leave_at_exit", "next_of", "settle"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ __all__ = [
     "Outcome",
     "closed",
     "is_of",
+    "leave_at_exit",
     "next_of",
     "outcome_of",
     "settle",
@@ -138,6 +140,19 @@ def settle(
             if is_last(inbox.get(timeout=left)):
                 return
     _log.warning("a cancelled call has not ended after %s s; it goes on alone", CLEANUP_TIMEOUT)
+
+
+def leave_at_exit() -> None:
+    """End a thread that the program has left behind, before it raises that its call was cut.
+
+    At the interpreter's exit only daemon threads are left, and nobody asked for their tracebacks.
+    What Python ends a thread with in silence is this very class, and none beneath it.
+
+    Raises:
+        SystemExit: This is such a thread.
+    """
+    if not threading.main_thread().is_alive() and threading.current_thread().daemon:
+        raise SystemExit
 
 
 def closed() -> StreamClosedError:

@@ -20,7 +20,7 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, TypeAlias, TypeVar, cast, overload
 
-from penstock.errors import UsageError
+from penstock.errors import StreamClosedError, UsageError
 from penstock.sync.portal.forks import FORKS
 from penstock.sync.portal.inbox import (
     CLEANUP_TIMEOUT,
@@ -30,6 +30,7 @@ from penstock.sync.portal.inbox import (
     Outcome,
     closed,
     is_of,
+    leave_at_exit,
     next_of,
     outcome_of,
     settle,
@@ -151,6 +152,15 @@ class Portal:
 
     def _wait(
         self, function: Callable[..., object], *args: object, desk: Desk | None = None
+    ) -> object:
+        try:
+            return self._answer(function, args, desk)
+        except StreamClosedError:
+            leave_at_exit()
+            raise
+
+    def _answer(
+        self, function: Callable[..., object], args: tuple[object, ...], desk: Desk | None
     ) -> object:
         inbox: SimpleQueue[Outcome | Errand] = SimpleQueue() if desk is None else desk.inbox
         this = object()  # an inbox that serves several calls may hold what came too late for one

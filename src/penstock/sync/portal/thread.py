@@ -142,7 +142,11 @@ class LoopThread:
             if self._over:
                 raise closed()
             self._jobs.add(job)
-            loop.call_soon_threadsafe(callback)
+            try:
+                loop.call_soon_threadsafe(callback)
+            except RuntimeError:  # it is closed, and its thread is about to say so
+                self._jobs.discard(job)
+                raise closed() from None
 
     def forget(self, job: Job) -> None:
         """Note that `job` is done."""
@@ -204,6 +208,11 @@ class LoopThread:
             await self._closing(*self._arguments)
         finally:
             FORKS.discard(self.loop)
+            with self._lock:
+                self._over = True
+            # What was posted by now begins here, and is cancelled with the rest: asyncio runs the
+            # loop once more after that, and a call that began only then would be dropped half-done.
+            await asyncio.sleep(0)
 
 
 async def _logged(function: Callable[[], Awaitable[object]]) -> None:
