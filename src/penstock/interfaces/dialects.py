@@ -46,6 +46,8 @@ class Quirks:
     wherever it is; they are left out and reported."""
     flags: frozenset[str] = frozenset()
     """Other differences, by names that the dialect documents."""
+    efforts: tuple[str, ...] = ()
+    """The words of ``reasoning_effort`` that it takes; none where they are not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -118,6 +118,8 @@ class ProviderRow:
     """Parameters that it refuses."""
     flags: frozenset[str] = frozenset()
     """Other differences, by names that the dialect documents."""
+    efforts: tuple[str, ...] = ()
+    """The words of ``reasoning_effort`` that its OpenAI-shaped chat takes; none: not known."""
     cache_marks: bool = False
     """Whether its OpenAI-shaped chat takes Anthropic's ``cache_control``, as gateways do."""
     aliases: tuple[str, ...] = ()
@@ -131,7 +133,7 @@ class ProviderRow:
     def quirks(self) -> Quirks:
         """What a dialect needs to know of it."""
         drops = self.drops if self.cache_marks else self.drops | {"cache_control"}
-        return Quirks(renames=self.renames, drops=drops, flags=self.flags)
+        return Quirks(renames=self.renames, drops=drops, flags=self.flags, efforts=self.efforts)
 
     @property
     def dialects(self) -> tuple[str, ...]:

@@ -54,7 +54,12 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("logit_bias", _PLAIN),
     Parameter("logprobs", _PLAIN),
     Parameter("top_logprobs", _PLAIN),
-    Parameter("reasoning_effort", _PLAIN),
+    Parameter(
+        "reasoning_effort",
+        _PLAIN,
+        "Sent as given. Where the words of a provider are known (DeepSeek, Groq, xAI), the nearest"
+        " of them is sent instead of another, which is named on `dropped`.",
+    ),
     Parameter("verbosity", _PLAIN),
     Parameter("modalities", _PLAIN),
     Parameter("audio", _PLAIN),
