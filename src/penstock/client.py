@@ -117,8 +117,8 @@ class Client:
         self._arguments = given
         self._limits = limits or Limits()
         self._timeouts = timeouts or Timeouts()
-        self._middleware = middleware
-        compose(*middleware)  # a form that is none is refused here, not in the first call
+        # A form that is none is refused here, not in the first call.
+        self._pipeline = compose(*middleware)
         self._default_model = default_model
         resolver = Resolver(
             _checked(deployments or {}),
@@ -223,7 +223,7 @@ class Client:
         return ChatStream(
             self._router,
             lambda: chat_request(model or self._default_model, messages, options),
-            pipeline=lambda: compose(*self._middleware, *middleware),
+            pipeline=lambda: self._pipeline.extended(middleware),
             limits=self._limits,
             opened=self._open_streams,
             collect=collect,
@@ -264,7 +264,7 @@ class Client:
         return ChatStream(
             self._router,
             lambda: (request, None),
-            pipeline=lambda: compose(*self._middleware),
+            pipeline=lambda: self._pipeline,
             limits=self._limits,
             opened=self._open_streams,
         )

@@ -339,7 +339,7 @@ class SSEDecoder:
             return [SSEFrame(name, line.decode(), last_id) for line in lines]
         if len(lines) < FEWEST:
             return [SSEFrame(name, line, last_id) for line in lines]
-        return Alike(lines, partial(_frame, name, last_id))
+        return Alike(lines, partial(SSEFrame, name, id=last_id))
 
     def _read_lines(self, block: bytes, frames: list[SSEFrame]) -> None:
         lines = block.split(b"\n")
@@ -446,10 +446,6 @@ class SSEDecoder:
         if not _is_whole(bytes(self._data), ended=not line.startswith(b"data:")):
             raise torn("an event's data")
         self._dispatch(frames)
-
-
-def _frame(name: str, last_id: str, line: bytes) -> SSEFrame:
-    return SSEFrame(name, line, last_id)
 
 
 def _may_be_held(tail: bytes) -> bool:

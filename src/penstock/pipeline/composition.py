@@ -40,10 +40,11 @@ class Pipeline:
     """Middleware in order, made once; `stages` and `edge` serve one stream each."""
 
     def __init__(self, middleware: Iterable[Middleware] = ()) -> None:
+        self._forms = tuple(middleware)
         self._begin: list[Callable[[], Stage[Chunk]]] = []
         self._steps: list[Step] = []
         functions: list[ChunkFunction] = []
-        for form in middleware:
+        for form in self._forms:
             step = _step(form)
             if step is None and not isinstance(form, StageFactory):
                 functions.append(_function(form))
@@ -59,6 +60,11 @@ class Pipeline:
     def steps(self) -> int:
         """How many of them run at the edge, item by item."""
         return len(self._steps)
+
+    def extended(self, middleware: Iterable[Middleware]) -> Pipeline:
+        """Return this one with `middleware` behind it; itself where there is none."""
+        more = tuple(middleware)
+        return Pipeline((*self._forms, *more)) if more else self
 
     def stages(self) -> list[Stage[Chunk]]:
         """Return what runs over the batches of one stream: for ``Stream.stages``."""

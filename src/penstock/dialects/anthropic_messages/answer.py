@@ -130,7 +130,7 @@ class MessagesAnswer:
         """
         if self.complete or self._feed_alike(frames, into):
             return
-        if len(frames) <= 2 * GROUP or self._alike is None:
+        if len(frames) <= GROUP:
             self._feed_each(frames, into)
             return
         for start in range(0, len(frames), GROUP):

@@ -128,7 +128,7 @@ class ChatAnswer:
         """
         if self.complete or self._feed_alike(frames, into):
             return
-        if len(frames) <= 2 * GROUP or self._shape is None:
+        if len(frames) <= GROUP:
             self._feed_each(frames, into)
             return
         for start in range(0, len(frames), GROUP):
