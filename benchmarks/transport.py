@@ -3,8 +3,9 @@
 `dense` reads one answer of 20,000 HTTP chunks of 110 bytes and prints microseconds of CPU per
 chunk; `paced` sends the same answer a chunk at a time; `crowd` keeps 200 calls under way, each with
 an answer of 10 chunks 2 ms apart, and prints calls per second. The peers are one
-``AsyncClient.stream().aiter_raw()`` of the same package, without limits; `direct` has none. The
-server is a raw asyncio protocol in a process of its own; each figure is from a fresh process.
+``AsyncClient.stream().aiter_raw()`` of the same package, without limits, and a session of aiohttp
+with ``content.iter_any()``; `direct` has none. The server is a raw asyncio protocol in a process of
+its own; each figure is from a fresh process.
 
 Not shown: TLS, DNS and real networks, which cost all of them the same.
 """
@@ -93,6 +94,8 @@ Once = Callable[[str], Awaitable[int]]
 
 
 async def _bare(use: str, measure: Callable[[Once], Awaitable[list[float]]]) -> list[float]:
+    if use == "aiohttp":
+        return await _bare_aiohttp(measure)
     http: Any = __import__(use)
     limits = http.Limits(max_connections=None, max_keepalive_connections=None)
     async with http.AsyncClient(limits=limits, timeout=None, trust_env=False) as client:
@@ -107,11 +110,31 @@ async def _bare(use: str, measure: Callable[[Once], Awaitable[list[float]]]) -> 
         return await measure(once)
 
 
+async def _bare_aiohttp(measure: Callable[[Once], Awaitable[list[float]]]) -> list[float]:
+    import aiohttp
+
+    connector, timeout = aiohttp.TCPConnector(limit=0), aiohttp.ClientTimeout(total=None)
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+
+        async def once(url: str) -> int:
+            size = 0
+            async with session.post(url, data=b"{}") as answer:
+                async for piece in answer.content.iter_any():
+                    size += len(piece)
+            return size // len(CHUNK)
+
+        return await measure(once)
+
+
 def _transport(use: Any, limits: Any) -> Any:  # Any: the transports share no base
     if use == "direct":
         from penstock.transports.direct import DirectTransport
 
         return DirectTransport(limits=limits, trust_env=False)
+    if use == "aiohttp":
+        from penstock.transports.aiohttp import AiohttpTransport
+
+        return AiohttpTransport(limits=limits, trust_env=False)
     from penstock.transports import HttpxTransport
 
     return HttpxTransport(limits=limits, use=use, trust_env=False)
@@ -200,7 +223,12 @@ def main() -> None:
         rounds, calls, count = 1, 100, 1000
     print(f"Median of {rounds} rounds. {setting()}")
     with server() as url:
-        packages = {"httpx": "httpx", "httpx2": "httpx2", "direct": "httptools"}
+        packages = {
+            "httpx": "httpx",
+            "httpx2": "httpx2",
+            "aiohttp": "aiohttp",
+            "direct": "httptools",
+        }
         for use in [name for name, package in packages.items() if installed(package)]:
             found: dict[bool, list[list[float]]] = {True: []}
             if use != "direct":
@@ -224,6 +252,7 @@ def main() -> None:
 
 
 _HERE = "benchmarks.transport"
+_PACKAGES = {"httpx": "httpx", "httpx2": "httpx2", "aiohttp": "aiohttp", "direct": "httptools"}
 
 if __name__ == "__main__":
     main()
