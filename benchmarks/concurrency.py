@@ -1,8 +1,10 @@
 """How do hundreds and thousands of open streams fare? CPU, time and memory per stream, by peer.
 
-500 and 2,000 streams at once, each of 50 chunks, paced by the simulator at 100 tokens a second, in
-fresh processes. CPU is the client's per chunk; memory is the growth of the resident size from
-before the streams to its peak, per stream; the slowest stream says whether anybody starved.
+500 and 2,000 streams at once, each of 50 chunks, paced by the simulator at 100 tokens a second;
+200 so paced of 200 chunks, and 500 of 1,000 chunks that come as fast as they are taken, both over
+connections that are there and of the quickest peers alone; in fresh processes. CPU is the client's
+per chunk; memory is the growth of the resident size from before the streams to its peak, per
+stream; the slowest stream says whether anybody starved.
 
 Not shown: TLS. On two cores the simulator takes one of them, and what a client cannot keep up with
 comes late, in larger reads, so that a slow client looks cheaper per chunk than it is.
@@ -19,8 +21,17 @@ from benchmarks.rounds import Case, Peer, Report, options, paired, present
 
 __all__ = ["main", "measure"]
 
-TOKENS, RATE = 50, 100
-MODEL = f"text?tokens={TOKENS}&rate={RATE}"
+RATE = 100
+_CASES = {
+    "200 paced streams": (200, 200, RATE, True),
+    "500 dense streams": (500, 1000, None, True),
+    "500 streams": (500, 50, RATE, False),
+    "2,000 streams": (2000, 50, RATE, False),
+}
+"""Streams at once, chunks of each, chunks a second, and whether connections are there."""
+_QUICK = {"floor", "penstock", "penstock over httpx", "bare httpx"}
+"""Who takes part where connections are there: others take minutes for a round of it."""
+_SMOKE = {"20 streams": (20, 20, RATE, True)}
 _UNITS = {
     "cpu": "µs CPU a chunk",
     "memory": "KiB a stream",
@@ -28,14 +39,17 @@ _UNITS = {
 }
 
 
-async def measure(peer: str, url: str, streams: int) -> dict[str, float]:
+async def measure(
+    peer: str, url: str, streams: int, tokens: int, rate: int | None, warm: bool
+) -> dict[str, float]:
     """Return the figures of one peer, by the names of `_UNITS`."""
-    async with OPEN[peer](url, MODEL) as once:
-        return await _run(once, streams)
+    model = f"text?tokens={tokens}" + (f"&rate={rate}" if rate else "")
+    async with OPEN[peer](url, model) as once:
+        await asyncio.gather(*(once() for _ in range(streams if warm else 1)))
+        return await _run(once, streams, tokens)
 
 
-async def _run(once: Once, streams: int) -> dict[str, float]:
-    await once()
+async def _run(once: Once, streams: int, tokens: int) -> dict[str, float]:
     before, peak, slowest = rss(), 0, 0.0
 
     async def one() -> int:
@@ -56,7 +70,7 @@ async def _run(once: Once, streams: int) -> dict[str, float]:
     counts = await asyncio.gather(*(one() for _ in range(streams)))
     cpu = time.process_time() - cpu
     watcher.cancel()
-    assert min(counts) >= TOKENS, min(counts)
+    assert min(counts) >= tokens, min(counts)
     memory = max(peak, rss()) - before
     return {
         "cpu": cpu / sum(counts) * 1e6,
@@ -70,25 +84,32 @@ def main() -> None:
     chosen = options(__doc__, rounds=3)
     report = Report("concurrency", __doc__ or "")
     peers = present(CLIENTS, chosen, report)
-    print(f"{TOKENS} chunks a stream at {RATE} a second, {chosen.rounds} rounds. {setting()}")
+    print(f"{chosen.rounds} rounds. {setting()}")
     with simulator() as url:
-        for streams in (20,) if chosen.smoke else (500, 2000):
+        for name, case in (_SMOKE if chosen.smoke else _CASES).items():
+            streams, tokens, rate, warm = case
+            load = {"streams": streams, "tokens": tokens, "rate": rate, "warm": warm}
 
-            def once(peer: Peer, streams: int = streams) -> dict[str, float]:
+            def once(peer: Peer, load: dict[str, int | bool | None] = load) -> dict[str, float]:
                 found: dict[str, float] = fresh(
                     "benchmarks.concurrency",
                     "measure",
                     python=peer.python,
                     peer=peer.name,
                     url=url,
-                    streams=streams,
+                    **load,
                 )
                 return found
 
-            rows = paired(peers, chosen.rounds, once, report)
+            rows = paired(
+                [peer for peer in peers if not warm or peer.name in _QUICK],
+                chosen.rounds,
+                once,
+                report,
+            )
             for kind, unit in _UNITS.items():
-                found = {name: [each[kind] for each in values] for name, values in rows.items()}
-                report.add(Case(f"{streams:,} streams", unit, "floor", found))
+                found = {peer: [each[kind] for each in values] for peer, values in rows.items()}
+                report.add(Case(name, unit, "floor", found))
     report.finish(chosen.json)
 
 
