@@ -37,6 +37,15 @@ def openai(message: str = "m", **fields: Any) -> dict[str, Any]:
     return {"error": {"message": message, "type": None, "param": None, "code": None, **fields}}
 
 
+def test_a_redirect_says_that_it_is_not_followed() -> None:
+    """Its body mostly says nothing, and what helps is another address."""
+    error = rejected(307, location="https://elsewhere.example/v1/chat/completions")
+
+    assert (ResponseError, 307) == (type(error), error.status)
+    assert "sends us elsewhere" in str(error)
+    assert "check base_url" in str(error)
+
+
 @pytest.mark.parametrize(
     ("status", "expected"),
     [

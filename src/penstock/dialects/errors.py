@@ -174,6 +174,9 @@ Kinds: TypeAlias = "Mapping[str, type[ResponseError]]"
 """Machine-readable words of one vendor, in lower case, and the error that each of them is."""
 
 
+_ELSEWHERE = "it sends us elsewhere, where neither key nor conversation goes: check base_url"
+
+
 def response_error(
     status: int,
     headers: Mapping[str, str],
@@ -196,7 +199,7 @@ def response_error(
         fault = fault._replace(wait=None)
     advice = {"true": True, "false": False}.get(headers.get("x-should-retry", "").lower())
     request_id = next((headers[name] for name in _REQUEST_IDS if headers.get(name)), None)
-    said = fault.message or "no reason given"
+    said = fault.message or (_ELSEWHERE if 300 <= status < 400 else "no reason given")
     return _error(
         fault,
         status,
