@@ -35,7 +35,7 @@ class TransportStats(PoolStats):
     """What a transport holds on the running loop at this moment."""
 
     library: str
-    """``httpx`` or ``httpx2``."""
+    """``httpx``, ``httpx2`` or ``aiohttp``."""
 
 
 _COUNTS = [count.name for count in fields(PoolStats)]
@@ -99,7 +99,7 @@ class HttpxTransport:
 
     @property
     def library(self) -> str:
-        """The package that sends: ``httpx`` or ``httpx2``."""
+        """The package that sends: ``httpx``, ``httpx2`` or ``aiohttp``."""
         return self._library().name
 
     def stats(self) -> TransportStats:
