@@ -129,6 +129,9 @@ class Deployed:
     def __init__(self, hostname: str) -> None:
         self.name, self.hostname, self.port = "bash", hostname, 8003
 
+    def __repr__(self) -> str:  # by which the stage knows what was asked before
+        return f"Deployed({self.hostname})"
+
 
 def test_chias_own_tools_are_found(stage: Stage) -> None:
     """By the address that chia serves them at."""
