@@ -1,0 +1,51 @@
+"""Frames that differ in their JSON alone, made where they are wanted."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from penstock.decoders import SSEDecoder, SSEFrame
+from penstock.decoders.alike import Alike
+
+EVENTS = {
+    "plain": b'data: {"a": 1}\n\n' * 9,
+    "named": b'event: x\ndata: {"a": "\xc3\xa9"}\n\n' * 9,
+    "mixed": (b"data: a\n\n" * 5 + b": ping\n\nid: 7\ndata: b\ndata: c\n\n") * 2
+    + b"data: d\n\n" * 5,
+    "retry": (b"data: a\n\n" * 5 + b"retry: 5\n\n" + b"event: y\ndata: b\n\n") * 2,
+    "broken": b"data: \xff\xfe\n\n" * 9,
+    "returns": b"data: a\r\n\r\n" * 5 + b"data: b\n\n" * 5,
+}
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_no_cut_changes_what_is_read_together(name: str) -> None:
+    """As bytes, in any pieces, the frames are those that come line by line as text."""
+    wire = EVENTS[name]
+    plain = SSEDecoder()
+    wanted = [
+        SSEFrame(each.event, str(each.data).encode(), each.id, each.retry)
+        for at in range(len(wire))
+        for each in plain.decode(wire[at : at + 1])
+    ]
+    chance = random.Random(name)
+    for _ in range(200):
+        cuts = sorted(chance.sample(range(len(wire)), chance.randrange(6)))
+        decoder = SSEDecoder(text=False)
+        found: list[SSEFrame] = []
+        for start, end in zip([0, *cuts], [*cuts, len(wire)], strict=True):
+            found += decoder.decode(wire[start:end])
+            assert 0 <= decoder.buffered <= len(wire)
+        assert wanted == found + decoder.flush()
+
+
+def test_frames_are_made_when_they_are_asked_for() -> None:
+    """By place, in slices, in order; the JSON is at hand."""
+    frames = SSEDecoder(text=False).decode(EVENTS["plain"])
+
+    assert isinstance(frames, Alike)
+    assert [b'{"a": 1}'] * 9 == frames.lines
+    assert SSEFrame("message", b'{"a": 1}') == frames[-1]
+    assert [*frames][2:4] == frames[2:4]
