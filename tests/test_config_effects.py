@@ -83,6 +83,11 @@ SHOWN = {
         "body",
         '"top_k":4',
     ),
+    "deployments.query": (
+        f'[deployments.m]\nbase_url = "{FAR}"\nquery = {{ alt = "json" }}',
+        "url",
+        "?alt=json",
+    ),
     "deployments.region": (
         '[deployments.m]\nbase_url = "https://{region}.example"\nregion = "eu"',
         "url",

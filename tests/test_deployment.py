@@ -106,6 +106,9 @@ async def test_a_function_that_supplies_no_key_is_named(source: Any, what: str) 
         ({"headers": [("a", "b")]}, "headers must be a mapping, not list"),
         ({"headers": {"a": 5}}, "headers must map str to str"),
         ({"extra_body": "x"}, "extra_body must be a mapping, not str"),
+        ({"query": "x=1"}, "query must be a mapping, not str"),
+        ({"query": {"x": 1}}, "query must map str to str"),
+        ({"query": {"api_key": "canary"}}, "'api_key', and addresses are logged"),
         ({"timeouts": 5}, "timeouts must be penstock.Timeouts"),
     ],
 )

@@ -10,7 +10,7 @@ from types import NoneType
 from typing import Any, Literal, TypeAlias, TypeGuard
 from urllib.parse import urlsplit
 
-from penstock.credentials import Headers
+from penstock.credentials import Headers, is_credential
 from penstock.errors import ConfigurationError, MissingCredentialsError
 from penstock.limits import Timeouts  # part of a public signature
 
@@ -195,6 +195,9 @@ class Deployment:
         headers: More headers, on every request. A pickle leaves out those that hold a credential,
             unless a variable of the environment has it.
         extra_body: More fields, in every request's body.
+        query: More parameters, in the query of every address; they win over the provider's own.
+            ``{"alt": "json"}`` has Gemini stream a JSON array. A credential is refused here:
+            addresses are logged.
         body_framing: ``"auto"`` sends bodies above ``Limits.body_buffer`` chunked, ``"length"``
             counts them first for servers that refuse chunked uploads.
         timeouts: Clocks that differ from the client's.
@@ -225,6 +228,8 @@ class Deployment:
     """More headers."""
     extra_body: Mapping[str, Any]  # Any: a vendor's own JSON
     """More fields of the body."""
+    query: Mapping[str, str]
+    """More parameters of the query."""
     body_framing: Literal["auto", "length"]
     """How bodies above the buffer are framed."""
     timeouts: Timeouts | None
@@ -249,6 +254,7 @@ class Deployment:
         dialect: str | None = None,
         headers: Mapping[str, str] | None = None,
         extra_body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str] | None = None,
         body_framing: Literal["auto", "length"] = "auto",
         timeouts: Timeouts | None = None,
         region: str | None = None,
@@ -281,6 +287,7 @@ class Deployment:
             "dialect": dialect or ("" if base_url is None else "openai_chat"),
             "headers": headers,
             "extra_body": dict(_mapping("extra_body", extra_body)),
+            "query": _query(query),
             "body_framing": body_framing,
             "timeouts": timeouts,
             "auth": auth,
@@ -308,6 +315,19 @@ def _mapping(name: str, value: Mapping[str, Any] | None) -> Mapping[str, Any]:
             f"Deployment.{name} must be a mapping, not {type(value).__name__}", param=name
         )
     return {} if value is None else value
+
+
+def _query(given: Mapping[str, str] | None) -> dict[str, str]:
+    for name, value in _mapping("query", given).items():
+        if not (isinstance(name, str) and isinstance(value, str)):
+            raise ConfigurationError("Deployment.query must map str to str", param="query")
+        if is_credential(name):
+            raise ConfigurationError(
+                f"Deployment.query has {name!r}, and addresses are logged: pass a key as api_key, "
+                'with auth="header:<name>" where it has a header of its own',
+                param="query",
+            )
+    return dict(given or {})
 
 
 # Regions are labels of hosts, projects segments of paths (Google's may have a domain before a

@@ -22,7 +22,6 @@ from penstock.errors import (
     TruncatedError,
     UnavailableError,
 )
-from penstock.interfaces import Quirks
 
 # Where aiohttp is installed the SDK derives its session from aiohttp's, at which that warns.
 pytestmark = [
@@ -88,15 +87,10 @@ async def theirs(road: Road, behavior: str, *, stream: bool, tools: bool = False
     )
 
 
-def flagged(monkeypatch: pytest.MonkeyPatch, flags: str) -> None:
-    """Give deployments that are in no row of the catalogue `flags`, as a row would."""
-    quirks = Quirks(flags=frozenset(flags.split()))
-    monkeypatch.setattr("penstock.providers.resolve.Quirks", lambda: quirks)
-
-
-def client_of(road: Road, model: str) -> Client:
-    """Penstock's client of the same simulator."""
-    there = Deployment(f"{road.sim.url}/v1beta", KEY, model=model, dialect="gemini")
+def client_of(road: Road, model: str, alt: str = "sse") -> Client:
+    """Penstock's client of the same simulator; a stream is events, or with ``json`` an array."""
+    query = {"alt": alt}
+    there = Deployment(f"{road.sim.url}/v1beta", KEY, model=model, dialect="gemini", query=query)
     client = Client(deployments={"m": there}, default_model="m", max_retries=0)
     road.push_async_callback(client.aclose)
     return client
@@ -181,32 +175,25 @@ FAULTS: list[tuple[str, type[PenstockError]]] = [
 ]
 
 
-@pytest.mark.parametrize("flags", ["", "json_array"])
+@pytest.mark.parametrize("alt", ["sse", "json"])
 @pytest.mark.parametrize(("behavior", "kind"), FAULTS)
 async def test_streams_that_fail_are_errors(
-    road: Road,
-    behavior: str,
-    kind: type[PenstockError],
-    flags: str,
-    monkeypatch: pytest.MonkeyPatch,
+    road: Road, behavior: str, kind: type[PenstockError], alt: str
 ) -> None:
     """In either form of stream: never a normal stop, never an empty success."""
-    flagged(monkeypatch, flags)
-    client = client_of(road, f"sim/{behavior}")
+    client = client_of(road, f"sim/{behavior}", alt)
 
     assert isinstance(await fails(client.chat("m", SAID)), kind)
 
 
 @pytest.mark.parametrize("behavior", ["echo", "tools", "reasoning?tokens=2"])
-async def test_an_array_is_the_same_stream(
-    road: Road, behavior: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_array_is_the_same_stream(road: Road, behavior: str) -> None:
     """Chunk by chunk."""
     found = []
-    for flags in ("", "json_array"):
-        flagged(monkeypatch, flags)
-        client = client_of(road, f"sim/{behavior}")
+    for alt, kind in (("sse", "text/event-stream"), ("json", "application/json")):
+        client = client_of(road, f"sim/{behavior}", alt)
         async with client.stream("m", SAID) as stream:
+            assert kind == stream.headers["content-type"].partition(";")[0]
             found.append([chunk async for chunk in stream])
 
     assert found[0] == found[1]

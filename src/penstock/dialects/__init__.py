@@ -20,6 +20,7 @@ state        opaque state of an earlier answer, given back or dropped
 ids          ids of tool calls in the form that a vendor takes
 calls        tool calls of earlier turns, opened
 blocks       the order of an answer's text and thinking, kept by their lengths
+kept_blocks  an answer of blocks that goes back as it came
 parts        content parts, opened
 modern       parameters that OpenAI has replaced, by those that took their place
 reading      JSON on its way in

@@ -73,14 +73,14 @@ class Resolved:
         )
 
     def _path(self) -> tuple[str, dict[str, str]]:
-        """Return the row's path and query; they belong to the row's own address."""
+        """Return the path and the query; the row's belong to the row's own address."""
         row, version = self.row, self.deployment.api_version
         if row is None or urlsplit(row.base_url).path != urlsplit(self.deployment.base_url).path:
-            return "", {}
+            return "", dict(self.deployment.query)
         query = {
             name: value.replace("{api_version}", version or "") for name, value in row.query.items()
         }
-        return row.chat_path or "", query
+        return row.chat_path or "", query | self.deployment.query
 
 
 class Resolver:

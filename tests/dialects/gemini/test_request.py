@@ -115,10 +115,10 @@ def test_a_model_is_at_its_address(
 
 
 def test_a_stream_may_be_an_array() -> None:
-    """With the flag, without `alt=sse`; other parameters of the address stay."""
-    there = target(flags="json_array", query={"$trace": "1"})
+    """With Google's own word for it; other parameters of the address stay."""
+    there = target(query={"$trace": "1", "alt": "json"})
 
-    assert encoded(there)[0].endswith(":streamGenerateContent?%24trace=1")
+    assert encoded(there)[0].endswith(":streamGenerateContent?%24trace=1&alt=json")
 
 
 def test_a_path_of_the_catalogue_wins() -> None:

@@ -31,8 +31,8 @@ errors     errors by status word and by their details
   `region`, else the host's, else ``global``.
 - A ``base_url`` without a version gets one: the target's `api_version`, ``v1beta`` or ``v1``.
 - A path of the catalogue's row may have ``{model}`` and ``{verb}`` in it.
-- Streams are server-sent events (``alt=sse``); with the flag ``json_array`` one JSON array, for
-  gateways that only pass on that.
+- Streams are server-sent events (``alt=sse``); with ``alt=json`` in a deployment's `query` one JSON
+  array, for gateways that only pass on that.
 - Whatever has no name in OpenAI's shape goes in ``extra_body`` under Gemini's own:
   ``safetySettings``, ``cachedContent``, ``labels``, and what is within ``generationConfig`` and
   ``toolConfig``.

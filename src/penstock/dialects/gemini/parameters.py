@@ -21,10 +21,6 @@ FLAGS: Mapping[str, str] = {
         "Gemini on Google's Vertex AI. A deployment with a `project` is one, with or without the"
         " flag; with the flag and without a project it is in express mode."
     ),
-    "json_array": (
-        "Streams are asked for without `alt=sse` and come as one JSON array, as some gateways pass"
-        " on nothing else."
-    ),
     "openapi_schemas": (
         "Schemas go in `responseSchema` and `parameters` only, for servers that do not know"
         " `responseJsonSchema` and `parametersJsonSchema`."

@@ -137,8 +137,8 @@ def _is_vertex(target: Target) -> bool:
 def _address(target: Target, *, stream: bool) -> str:
     """Return where a request for an answer goes."""
     query = dict(target.query)
-    if stream and "json_array" not in target.quirks.flags:
-        query["alt"] = "sse"
+    if stream:
+        query.setdefault("alt", "sse")
     verb = "streamGenerateContent" if stream else "generateContent"
     behind = f"?{urlencode(query)}" if query else ""
     if target.path:
