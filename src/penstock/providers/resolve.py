@@ -80,7 +80,7 @@ class Resolved:
         query = {
             name: value.replace("{api_version}", version or "") for name, value in row.query.items()
         }
-        return row.chat_path or "", query | self.deployment.query
+        return row.chat_path or "", {**query, **self.deployment.query}
 
 
 class Resolver:
