@@ -31,6 +31,7 @@ _SAVED = {
     "encoding": (3, 60),
     "decoders": (5, 60),
     "endings": (1, 60),
+    "wires": (3, 90),
 }
 _LONGEST = 900.0
 

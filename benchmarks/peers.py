@@ -43,7 +43,12 @@ async def floor(url: str, model: str) -> AsyncIterator[Once]:
 
 @asynccontextmanager
 async def penstock(
-    url: str, model: str, transport: str = "direct", middleware: int = 3, whole: bool = False
+    url: str,
+    model: str,
+    transport: str = "direct",
+    middleware: int = 3,
+    whole: bool = False,
+    dialect: str = "openai_chat",
 ) -> AsyncIterator[Once]:
     """The public API with its deadlines, bounds and fold, and so many stages of middleware."""
     import penstock as ps
@@ -52,7 +57,7 @@ async def penstock(
     timeouts = ps.Timeouts(connect=60, total=None)
     stages = [lambda chunk: chunk for _ in range(middleware)]
     async with ps.Client(
-        deployments={"d": ps.Deployment(f"{url}/v1", model=model)},
+        deployments={"d": ps.Deployment(f"{url}/v1", model=model, dialect=dialect, api_key="none")},
         middleware=stages,
         limits=limits,
         timeouts=timeouts,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 ORDER = [
     "streams",
+    "wires",
     "concurrency",
     "requests",
     "open_streams",
