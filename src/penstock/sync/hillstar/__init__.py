@@ -6,6 +6,7 @@ module   what it has
 cloud    the models of cloud providers, behind HTTP
 local    the models of Ollama and llama.cpp, behind HTTP
 mcp      the models behind an MCP server: a script of yours, or penstock's own
+model    what every model is: its `call`
 contract what a call returns, what failures come to, what is not as it is there
 calling  one call, and the answer as a dict
 places   where the models are, and by which key

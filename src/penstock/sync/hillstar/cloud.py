@@ -1,12 +1,15 @@
-"""hillstar's models in the cloud: one client for each, with hillstar's names and defaults."""
+"""hillstar's models in the cloud: one client for each, with hillstar's names and defaults.
+
+A call that fails raises an ``OSError``: the error of `penstock.errors` that it is, and a
+``requests.exceptions.RequestException`` where the program has loaded ``requests``.
+"""
 
 from __future__ import annotations
 
 import os
 from typing import ClassVar
 
-from penstock.sync.hillstar.calling import TEMPERATURE, TIMEOUT
-from penstock.sync.hillstar.contract import CallResult
+from penstock.sync.hillstar.model import Model
 from penstock.sync.hillstar.places import caller_of, client_of, key_of
 
 __all__ = [
@@ -17,7 +20,7 @@ __all__ = [
 ]
 
 
-class AnthropicModel:
+class AnthropicModel(Model):
     """Claude by Anthropic's API: `model` is ``haiku``, ``sonnet``, ``opus`` or a full identifier.
 
     Args:
@@ -33,44 +36,15 @@ class AnthropicModel:
         "opus": "claude-opus-4-6",
         "sonnet": "claude-sonnet-4-6",
     }
-    TEMPERATURE_DEFAULT = TEMPERATURE
-    timeout: float = TIMEOUT
-    """Seconds that a call may take; an instance's own comes over it."""
 
     def __init__(self, model: str = "haiku", api_key: str | None = None) -> None:
         self.model_name = self.MODEL_ALIASES.get(model, model)
-        """The model's own name."""
         key = key_of(api_key, "ANTHROPIC_API_KEY")
         del api_key  # a traceback that shows locals must not show it (fault matrix, 39)
-        client = client_of("anthropic", key)
-        self._caller = caller_of(self, client, "anthropic", self.model_name)
-
-    def call(
-        self,
-        prompt: str,
-        max_tokens: int = 4096,
-        temperature: float | None = None,
-        system: str | None = None,
-    ) -> CallResult:
-        """Return the answer to `prompt`.
-
-        Args:
-            prompt: What to say.
-            max_tokens: Tokens of the answer at most.
-            temperature: Sampling temperature; by default `TEMPERATURE_DEFAULT`, which is left out
-                and reported as dropped where the model refuses it.
-            system: What the model is told first.
-
-        Raises:
-            OSError: It failed: the error of `penstock.errors` that it is, and a
-                ``requests.exceptions.RequestException`` where the program has loaded ``requests``.
-        """
-        ask = self._caller.ask(prompt, max_tokens, temperature, system, self.timeout)
-        del prompt, system
-        return ask()
+        self._caller = caller_of(self, client_of("anthropic", key), "anthropic")
 
 
-class OpenAIModel:
+class OpenAIModel(Model):
     """GPT by OpenAI's API.
 
     Args:
@@ -82,34 +56,16 @@ class OpenAIModel:
         ComplianceError: There is no key; a ``ValueError``.
     """
 
-    TEMPERATURE_DEFAULT = TEMPERATURE
-    timeout: float = TIMEOUT
-    """Seconds that a call may take; an instance's own comes over it."""
-
     def __init__(
         self, model: str = "gpt-5.2", api_key: str | None = None, base_url: str | None = None
     ) -> None:
         self.model_name = model
-        """The model's own name."""
         key = key_of(api_key, "OPENAI_API_KEY")
         del api_key  # as above
-        client = client_of("openai", key, base_url)
-        self._caller = caller_of(self, client, "openai", model)
-
-    def call(
-        self,
-        prompt: str,
-        max_tokens: int = 4096,
-        temperature: float | None = None,
-        system: str | None = None,
-    ) -> CallResult:
-        """Return the answer to `prompt`; arguments and errors are `AnthropicModel.call`'s."""
-        ask = self._caller.ask(prompt, max_tokens, temperature, system, self.timeout)
-        del prompt, system
-        return ask()
+        self._caller = caller_of(self, client_of("openai", key, base_url), "openai")
 
 
-class GoogleAIStudioModel:
+class GoogleAIStudioModel(Model):
     """Gemini by the API of Google AI Studio.
 
     Args:
@@ -121,10 +77,6 @@ class GoogleAIStudioModel:
         ComplianceError: There is no key; a ``ValueError``.
     """
 
-    TEMPERATURE_DEFAULT = TEMPERATURE
-    timeout: float = TIMEOUT
-    """Seconds that a call may take; an instance's own comes over it."""
-
     def __init__(
         self,
         model: str = "gemini-3-flash-preview",
@@ -132,23 +84,10 @@ class GoogleAIStudioModel:
         base_url: str | None = None,
     ) -> None:
         self.model_name = model
-        """The model's own name."""
         key = key_of(api_key, "GOOGLE_API_KEY", "GEMINI_API_KEY")
         del api_key  # as above
         client = client_of("gemini", key, base_url, dialect="gemini")
-        self._caller = caller_of(self, client, "gemini", model, provider="google_ai_studio")
-
-    def call(
-        self,
-        prompt: str,
-        max_tokens: int = 4096,
-        temperature: float | None = None,
-        system: str | None = None,
-    ) -> CallResult:
-        """Return the answer to `prompt`; arguments and errors are `AnthropicModel.call`'s."""
-        ask = self._caller.ask(prompt, max_tokens, temperature, system, self.timeout)
-        del prompt, system
-        return ask()
+        self._caller = caller_of(self, client, "gemini", provider="google_ai_studio")
 
 
 class _Default(str):
@@ -160,10 +99,11 @@ class _Default(str):
 _SMALL = _Default("small")
 
 
-class MistralAPIModel:
+class MistralAPIModel(Model):
     """Mistral's models by its API: `model` is a key of `MODEL_ALIASES` or a full identifier.
 
-    ``MISTRAL_MODEL`` names the model of those that are made without one.
+    ``MISTRAL_MODEL`` names the model of those that are made without one. A rate limit and a timeout
+    do not raise: they are in what a call returns, as ``error``.
 
     Args:
         model: ``small``, ``medium``, ``mini``, ``code``, ``devstral``, or the model's own name.
@@ -181,9 +121,6 @@ class MistralAPIModel:
         "mini": "ministral-3b",
         "small": "mistral-medium-latest",
     }
-    TEMPERATURE_DEFAULT = TEMPERATURE
-    timeout: float = TIMEOUT
-    """Seconds that a call may take; an instance's own comes over it."""
 
     # Names of the aliases that Mistral knows by others (docs.mistral.ai, "Models").
     _IDS: ClassVar[dict[str, str]] = {
@@ -199,27 +136,8 @@ class MistralAPIModel:
     ) -> None:
         named = os.environ.get("MISTRAL_MODEL") if model is _SMALL else None
         self.model_name = self.MODEL_ALIASES.get(named or model, named or str(model))
-        """The model's own name."""
         key = key_of(api_key, "MISTRAL_API_KEY")
         del api_key  # as above
         client = client_of("mistral", key, base_url, dialect="mistral")
         id = self._IDS.get(self.model_name, self.model_name)
-        self._caller = caller_of(self, client, "mistral", self.model_name, id=id)
-
-    def call(
-        self,
-        prompt: str,
-        max_tokens: int = 4096,
-        temperature: float | None = None,
-        system: str | None = None,
-    ) -> CallResult:
-        """Return the answer to `prompt`; a rate limit and a timeout are in it, as ``error``.
-
-        The arguments are `AnthropicModel.call`'s.
-
-        Raises:
-            OSError: The model is not valid, or it failed otherwise; as `AnthropicModel.call`.
-        """
-        ask = self._caller.ask(prompt, max_tokens, temperature, system, self.timeout)
-        del prompt, system
-        return ask()
+        self._caller = caller_of(self, client, "mistral", id=id)

@@ -1,4 +1,7 @@
-"""hillstar's models on this machine: Ollama, also as the way to its cloud, and llama.cpp."""
+"""hillstar's models on this machine: Ollama, also as the way to its cloud, and llama.cpp.
+
+What fails is in what a call returns, as ``error``, but for what a class says.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,8 @@ from typing import ClassVar
 
 from penstock.client import Client
 from penstock.deployment import Deployment, Secret
-from penstock.sync.hillstar.calling import TEMPERATURE, TIMEOUT
 from penstock.sync.hillstar.contract import CallResult
+from penstock.sync.hillstar.model import Model
 from penstock.sync.hillstar.places import caller_of, client_of, has
 
 __all__ = [
@@ -18,8 +21,10 @@ __all__ = [
 ]
 
 
-class AnthropicOllamaAPIModel:
+class AnthropicOllamaAPIModel(Model):
     """Models of Ollama, local and in its cloud, by its Anthropic-compatible API.
+
+    A key that is not valid, HTTP 401, raises `penstock.errors.AuthenticationError`.
 
     Args:
         model_name: Ollama's name of the model; others than those of `VALID_MODELS` are asked for,
@@ -36,9 +41,6 @@ class AnthropicOllamaAPIModel:
         "minimax-m2.5:cloud",
         "mistral-large-3:675b-cloud",
     }
-    TEMPERATURE_DEFAULT = TEMPERATURE
-    timeout: float = TIMEOUT
-    """Seconds that a call may take; an instance's own comes over it."""
 
     def __init__(
         self,
@@ -48,7 +50,6 @@ class AnthropicOllamaAPIModel:
         max_retries: int = 2,
     ) -> None:
         self.model_name = model_name
-        """Ollama's name of the model."""
         self.base_url = base_url or os.environ.get("ANTHROPIC_BASE_URL") or "http://localhost:11434"
         """Where Ollama is."""
         usual = "env:ANTHROPIC_AUTH_TOKEN" if has("ANTHROPIC_AUTH_TOKEN") else "ollama"
@@ -56,28 +57,10 @@ class AnthropicOllamaAPIModel:
         del api_key  # a traceback that shows locals must not show it (fault matrix, 39)
         place = Deployment(self.base_url, key, dialect="anthropic_messages", auth="bearer")
         client = Client(deployments={"ollama/*": place}, max_retries=max_retries)
-        self._caller = caller_of(self, client, "ollama", model_name, provider="anthropic_ollama")
-
-    def call(
-        self,
-        prompt: str,
-        max_tokens: int = 4096,
-        temperature: float | None = None,
-        system: str | None = None,
-    ) -> CallResult:
-        """Return the answer to `prompt`; what fails is in it, as ``error``.
-
-        The arguments are those of `penstock.sync.hillstar.AnthropicModel.call`.
-
-        Raises:
-            penstock.errors.AuthenticationError: The key is not valid: 401.
-        """
-        ask = self._caller.ask(prompt, max_tokens, temperature, system, self.timeout)
-        del prompt, system
-        return ask()
+        self._caller = caller_of(self, client, "ollama", provider="anthropic_ollama")
 
 
-class OllamaAPIModel:
+class OllamaAPIModel(Model):
     """Models of Ollama, by its own API.
 
     Args:
@@ -85,39 +68,19 @@ class OllamaAPIModel:
         endpoint: Where Ollama is.
     """
 
-    TEMPERATURE_DEFAULT = TEMPERATURE
-    timeout: float = TIMEOUT
-    """Seconds that a call may take; an instance's own comes over it."""
-
     def __init__(
         self,
         model_name: str = "minimax-m2.5:cloud",
         endpoint: str = "http://127.0.0.1:11434",
     ) -> None:
         self.model_name = model_name
-        """Ollama's name of the model."""
         self.endpoint = endpoint
         """Where Ollama is."""
         client = client_of("ollama", None, endpoint, dialect="ollama")
-        self._caller = caller_of(self, client, "ollama", model_name)
-
-    def call(
-        self,
-        prompt: str,
-        max_tokens: int = 4096,
-        temperature: float | None = None,
-        system: str | None = None,
-    ) -> CallResult:
-        """Return the answer to `prompt`; what fails is in it, as ``error``.
-
-        The arguments are those of `penstock.sync.hillstar.AnthropicModel.call`.
-        """
-        ask = self._caller.ask(prompt, max_tokens, temperature, system, self.timeout)
-        del prompt, system
-        return ask()
+        self._caller = caller_of(self, client, "ollama")
 
 
-class DevstralLocalModel:
+class DevstralLocalModel(Model):
     """A model of a llama.cpp server, by its OpenAI-compatible API.
 
     Args:
@@ -125,20 +88,15 @@ class DevstralLocalModel:
         endpoint: Where the server is.
     """
 
-    TEMPERATURE_DEFAULT = TEMPERATURE
-    timeout: float = TIMEOUT
-    """Seconds that a call may take; an instance's own comes over it."""
-
     def __init__(
         self, model_name: str = "devstral", endpoint: str = "http://127.0.0.1:8080"
     ) -> None:
         self.model_name = model_name
-        """The model's name."""
         self.endpoint = endpoint
         """Where the server is."""
         client = client_of("llamacpp", None, f"{endpoint.rstrip('/')}/v1")
         self._caller = caller_of(
-            self, client, "llamacpp", model_name, provider="devstral_local", place=endpoint
+            self, client, "llamacpp", provider="devstral_local", place=endpoint
         )
 
     def call(
@@ -150,7 +108,7 @@ class DevstralLocalModel:
     ) -> CallResult:
         """Return the answer to `prompt`; what fails is in it, as ``error``.
 
-        The arguments are those of `penstock.sync.hillstar.AnthropicModel.call`.
+        The arguments are those of `penstock.sync.hillstar.model.Model.call`.
 
         Raises:
             TimeoutError: It took longer than `timeout`; a ``requests.exceptions.Timeout`` where

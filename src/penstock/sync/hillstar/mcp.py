@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from penstock.agents.mcp import MCPServer, ModelOverMCP
 from penstock.agents.streaming import stream_of
 from penstock.deployment import Secret
-from penstock.sync.hillstar.calling import TEMPERATURE, TIMEOUT, Caller
-from penstock.sync.hillstar.contract import CallResult
+from penstock.sync.hillstar.calling import Caller
+from penstock.sync.hillstar.model import Model
 
 if TYPE_CHECKING:
     from penstock.calls import CallOptions
@@ -39,12 +39,18 @@ _VARIABLES = {
 }
 
 
-class MCPModel:
+class MCPModel(Model):
     """A model behind an MCP server: a process that speaks MCP over stdin and stdout.
 
     The server starts with the first call and has this process's environment. Calls of several
     threads share it, and run at once as far as it can; one that died or hangs is started anew by
     the next call.
+
+    `max_tokens` and `temperature` are said where the server's tool takes them, and reported as
+    dropped where it does not; a system prompt stands before the prompt where the tool has no place
+    for it. An error that the server tells is in what a call returns, as ``error``. A server that
+    does not start, dies, or lets the clock run out raises a ``RuntimeError``, and one that writes
+    no JSON a ``json.JSONDecodeError``.
 
     Args:
         provider: The provider's name, such as ``anthropic_mcp``.
@@ -56,17 +62,12 @@ class MCPModel:
             ...); by default that variable is the environment's.
     """
 
-    TEMPERATURE_DEFAULT = TEMPERATURE
-    timeout: float = TIMEOUT
-    """Seconds that a call may take, the server's start included."""
-
     def __init__(
         self, provider: str, model_name: str, server_script: str, api_key: str | None = None
     ) -> None:
         self.provider = provider
         """The provider's name."""
         self.model_name = model_name
-        """The model's name."""
         self.server_script = server_script
         """The server's path."""
         base = provider.removesuffix("_mcp")
@@ -80,33 +81,17 @@ class MCPModel:
             server=provider,
         )
 
-    def call(
-        self,
-        prompt: str,
-        max_tokens: int = 4096,
-        temperature: float | None = None,
-        system: str | None = None,
-    ) -> CallResult:
-        """Return the answer to `prompt`; an error that the server tells is in it, as ``error``.
 
-        Args:
-            prompt: What to say.
-            max_tokens: Tokens of the answer at most, where the server's tool takes that.
-            temperature: Sampling temperature, where the server's tool takes that; by default
-                `TEMPERATURE_DEFAULT`. What it does not take is reported as dropped.
-            system: What the model is told first; before the prompt, where the tool has no place
-                for it.
+class _Own(MCPModel):
+    """A model of `_provider` behind penstock's own server."""
 
-        Raises:
-            RuntimeError: The server does not start, died, or lets the clock run out.
-            json.JSONDecodeError: What it wrote is no JSON.
-        """
-        ask = self._caller.ask(prompt, max_tokens, temperature, system, self.timeout)
-        del prompt, system
-        return ask()
+    _provider: ClassVar[str]
+
+    def __init__(self, model_name: str, api_key: str | None = None) -> None:
+        super().__init__(self._provider, model_name, OWN_SERVER, api_key)
 
 
-class AnthropicMCPModel(MCPModel):
+class AnthropicMCPModel(_Own):
     """Claude behind penstock's own MCP server.
 
     Args:
@@ -114,11 +99,10 @@ class AnthropicMCPModel(MCPModel):
         api_key: The key; by default ``ANTHROPIC_API_KEY`` has it.
     """
 
-    def __init__(self, model_name: str, api_key: str | None = None) -> None:
-        super().__init__("anthropic_mcp", model_name, OWN_SERVER, api_key)
+    _provider = "anthropic_mcp"
 
 
-class OpenAIMCPModel(MCPModel):
+class OpenAIMCPModel(_Own):
     """GPT behind penstock's own MCP server, which knows OpenAI's two ways in.
 
     With ``OPENAI_CHATGPT_LOGIN_MODE=true`` it is the subscription that the Codex CLI is signed in
@@ -129,11 +113,10 @@ class OpenAIMCPModel(MCPModel):
         api_key: The key; by default ``OPENAI_API_KEY`` has it.
     """
 
-    def __init__(self, model_name: str, api_key: str | None = None) -> None:
-        super().__init__("openai_mcp", model_name, OWN_SERVER, api_key)
+    _provider = "openai_mcp"
 
 
-class MistralMCPModel(MCPModel):
+class MistralMCPModel(_Own):
     """Mistral's models behind penstock's own MCP server.
 
     Args:
@@ -141,11 +124,10 @@ class MistralMCPModel(MCPModel):
         api_key: The key; by default ``MISTRAL_API_KEY`` has it.
     """
 
-    def __init__(self, model_name: str, api_key: str | None = None) -> None:
-        super().__init__("mistral_mcp", model_name, OWN_SERVER, api_key)
+    _provider = "mistral_mcp"
 
 
-class OllamaMCPModel(MCPModel):
+class OllamaMCPModel(_Own):
     """Models of an Ollama on this machine, behind penstock's own MCP server.
 
     Args:
@@ -153,8 +135,7 @@ class OllamaMCPModel(MCPModel):
         api_key: A key, where Ollama wants one.
     """
 
-    def __init__(self, model_name: str, api_key: str | None = None) -> None:
-        super().__init__("ollama_mcp", model_name, OWN_SERVER, api_key)
+    _provider = "ollama_mcp"
 
 
 class _Server:

@@ -8,6 +8,7 @@ from penstock.client import Client
 from penstock.deployment import Deployment, Secret
 from penstock.sync.hillstar.calling import Caller
 from penstock.sync.hillstar.contract import ComplianceError
+from penstock.sync.hillstar.model import Model
 
 __all__ = ["caller_of", "client_of", "has", "key_of"]
 
@@ -41,22 +42,14 @@ def client_of(
 
 
 def caller_of(
-    shim: object,
-    client: Client,
-    prefix: str,
-    model: str,
-    *,
-    id: str = "",
-    provider: str = "",
-    place: str = "",
+    shim: Model, client: Client, prefix: str, *, id: str = "", provider: str = "", place: str = ""
 ) -> Caller:
     """Return what makes the calls of `shim`, to a model of `client`'s.
 
     Args:
-        shim: The model, by its class.
+        shim: The model, by its class and its name.
         client: Who asks; closed with the caller.
         prefix: The provider's key in the catalogue.
-        model: The model as results name it.
         id: The model's name on the wire, where it is another.
         provider: The provider as results name it, where that is not `prefix`.
         place: Where it is served, for errors.
@@ -64,8 +57,8 @@ def caller_of(
     return Caller(
         type(shim),
         client,
-        asked=f"{prefix}/{id or model}",
-        model=model,
+        asked=f"{prefix}/{id or shim.model_name}",
+        model=shim.model_name,
         provider=provider or prefix,
         place=place,
     )
