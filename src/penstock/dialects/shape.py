@@ -31,6 +31,7 @@ _MOST_BETWEEN = 99
 """CPython's search for longer needles takes ten times as long (Objects/stringlib/fastsearch.h)."""
 
 _texts = msgspec.json.Decoder(list[str]).decode
+_pairs = msgspec.json.Decoder(list[str | None]).decode
 _NUMBER = re.compile(rb"(?:0|[1-9][0-9]{0,17})(?=[,}\]])")
 
 
@@ -76,13 +77,16 @@ class Shape:
         self._after = after
         self._between = after + b"\n" + before
         self._text = 2 * text if len(kinds) > 2 else text
-        self._decode = _texts if len(kinds) == 1 and kinds[0] is str else _tuples(kinds)
+        self._decode = _decoder_of(kinds)
         marks = [b"" if kind is int else b'"' for kind in kinds]
-        opening, closing = (b"", b"") if self._decode is _texts else (b"[", b"]")
+        flat = self._decode in (_texts, _pairs)
+        opening, closing = (b"", b"") if flat else (b"[", b"]")
         self._begin, self._end = b"[" + opening + marks[0], marks[-1] + closing + b"]"
-        self._next = marks[-1] + closing + b"," + opening + marks[0]
-        # In an array of arrays each event has one of its own: of a value for each of its places,
-        # and between more than two the number of what stood there, lest any change theirs.
+        middle = b",null," if self._decode is _pairs else b","
+        self._next = marks[-1] + closing + middle + opening + marks[0]
+        # Two strings have a null behind them. In an array of arrays each event has one of its own:
+        # of a value for each of its places, and between more than two the number of what stood
+        # there, lest any change theirs.
         puts = (b",", b",") if len(kinds) < 3 else tuple(b",%d," % at for at in range(len(inner)))
         self._inner = [
             (piece, one + put + two)
@@ -115,10 +119,26 @@ class Shape:
             found: list[Any] = self._decode(array)
         except UNREADABLE:
             return None
-        if len(found) != len(events):
-            return None
+        return self._texts_in(found, len(events))
+
+    def _texts_in(self, found: list[Any], count: int) -> list[Any] | None:
+        """Return the texts of `count` events in what was decoded, None where it is not theirs."""
         text = self._text
+        if self._decode is _pairs:
+            # All nulls are ours, and two strings are before each and behind the last: no event has
+            # more than one place between two strings, nor could another have none.
+            nulls = found[2::3].count(None)
+            right = len(found) == 3 * count - 1 and found.count(None) == nulls == count - 1
+            return found[text::3] if right else None
+        if len(found) != count:
+            return None
         return found if self._decode is _texts else [each[text] for each in found]
+
+
+def _decoder_of(kinds: Sequence[type]) -> Callable[[bytes], list[Any]]:
+    if all(kind is str for kind in kinds) and len(kinds) < 3:
+        return _texts if len(kinds) == 1 else _pairs
+    return _tuples(kinds)
 
 
 def _tuples(kinds: Sequence[type]) -> Callable[[bytes], list[Any]]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+import pickle
 import subprocess
 import sys
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 import pytest
+from tests.sync.chia.conftest import MODULES, shim
 from tests.sync.chia.signatures import FILE, SIGNATURES, Said, Signature
 from tests.test_seeds import PAGES, extract
 
@@ -112,6 +114,16 @@ def test_bases_are_the_seeds() -> None:
             assert issubclass(found(name), LLMCallBase)
         elif rest.endswith("QueryResult"):
             assert issubclass(found(name), QueryResult)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_prompt_is_found_by_its_name(name: str) -> None:
+    """Each class has one of its own, which pickles as that: Ray's tasks are sent by it."""
+    prompt = shim(name).prompt
+
+    assert prompt is pickle.loads(pickle.dumps(prompt))
+    assert f"{name}.prompt" == prompt.__qualname__
+    assert shim(name).__module__ == prompt.__module__
 
 
 def test_a_result_has_the_seeds_fields() -> None:

@@ -9,6 +9,7 @@ from penstock.chunks import Chunk, ReasoningDelta, TextDelta
 from penstock.dialects.ollama.lines import Lines
 from penstock.dialects.ollama.wire import plain
 from penstock.dialects.reading import UNREADABLE, excerpt, parse
+from penstock.dialects.shape import FEWEST, GROUP, Shape, shape_of
 from penstock.errors import ProtocolError, TruncatedError
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ __all__ = ["OllamaAnswer", "framing"]
 # A frame: the bytes of one JSON value.
 Frame: TypeAlias = Any
 
+_FREE = (b"created_at",)
+"""What each line has of its own beside its text: `plain` reads it and nothing is made of it."""
 _FRAMINGS: dict[str, Framing] = {
     "application/x-ndjson": "json_lines",
     "application/jsonl": "json_lines",
@@ -50,7 +53,7 @@ def framing(content_type: str) -> Framing:
 class OllamaAnswer:
     """One answer to a chat; it is complete with the line that is ``done``."""
 
-    __slots__ = ("_lines", "_max_depth", "_whole", "complete")
+    __slots__ = ("_lines", "_max_depth", "_shape", "_whole", "complete")
 
     def __init__(self, framed: Framing, limits: Limits) -> None:
         self.complete = False
@@ -58,6 +61,8 @@ class OllamaAnswer:
         self._lines = Lines(limits)
         self._max_depth = limits.max_json_depth
         self._whole = framed == "json"
+        # What plain lines look like around their text.
+        self._shape: Shape | None = None
 
     @property
     def settled(self) -> bool:
@@ -70,9 +75,18 @@ class OllamaAnswer:
         Raises:
             PenstockError: The answer says that it failed, or breaks the dialect.
         """
-        if self.complete:
+        if self.complete or self._feed_alike(frames, into):
             return
+        if len(frames) <= GROUP:
+            self._feed_each(frames, into)
+            return
+        for start in range(0, len(frames), GROUP):
+            self.feed(frames[start : start + GROUP], into)
+
+    def _feed_each(self, frames: Sequence[Frame], into: list[Chunk]) -> None:
         lines = self._lines
+        data: bytes | str = b""
+        text = ""
         for frame in frames:
             data = frame if type(frame) is bytes else frame.data
             try:
@@ -91,11 +105,25 @@ class OllamaAnswer:
                     into.append(ReasoningDelta(message.thinking))
                 if message.content:
                     into.append(TextDelta(message.content))
+                text = "" if message.thinking else message.content
                 continue
+            text, self._shape = "", None
             self._read(data, into)
             if lines.done:
                 self.complete = True
                 return
+        if self._shape is None and text and type(data) is bytes:
+            self._shape = shape_of(data, b"content", text, free=_FREE)
+
+    def _feed_alike(self, frames: Sequence[Frame], into: list[Chunk]) -> bool:
+        """Read lines that all are like an earlier one but for their text; False for others."""
+        if len(frames) < FEWEST or self._shape is None or type(frames[0]) is not bytes:
+            return False
+        texts = self._shape.texts(frames)
+        if texts is None:
+            return False
+        into += map(TextDelta, filter(None, texts))
+        return True
 
     def finish(self, ending: Ending, into: list[Chunk]) -> None:
         """Judge an answer whose bytes have ended.

@@ -1,7 +1,8 @@
-"""Prompts to APIs: one run of a tool loop for each try."""
+"""Prompts to APIs: what their backends have in common, and one run of a tool loop for each try."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,15 @@ from penstock.agents.events import FinalEvent, ReasoningEvent, StepEvent, TextEv
 from penstock.conversations import Conversation
 from penstock.errors import ContentBlockedError, OutputTruncatedError
 from penstock.limits import Timeouts
-from penstock.sync.chia._calls import ChiaTool, LLMCallBase, Said
+from penstock.sync.chia._calls import (
+    ChiaFunction,
+    ChiaTool,
+    LLMCallBase,
+    QueryResult,
+    Said,
+    Turn,
+)
+from penstock.sync.chia._options import ClientKwargs, checked
 
 if TYPE_CHECKING:
     from penstock.agents.events import LoopEvent
@@ -21,9 +30,8 @@ if TYPE_CHECKING:
     from penstock.deployment import Deployment
     from penstock.response import Reply
     from penstock.sync.chia._log import Tell
-    from penstock.sync.chia._options import ClientKwargs
 
-__all__ = ["APITurn", "Ask"]
+__all__ = ["APICall", "APITurn", "Ask"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +85,67 @@ class Ask:
             max_tokens=self.max_tokens,
             extra_body=self.body,
         )
+
+
+class APICall(LLMCallBase):
+    """A backend that is an API, with the tool loop over it; it says where it is.
+
+    Its fields are the seed's last ones: a subclass declares them, behind those of its own.
+
+    Args:
+        creds: The resource of Ray's that a class's prompts take a hundredth of; without one a class
+            has its base's `prompt`.
+    """
+
+    max_tokens: int
+    max_tool_iterations: int
+    client_kwargs: Mapping[str, Any] | None
+
+    def __init_subclass__(cls, *, creds: str = "", **more: Any) -> None:  # Any: other bases'
+        super().__init_subclass__(**more)
+        if creds:
+            prompt = ChiaFunction(resources={creds: 0.01})(APICall.prompt)
+            # By these it is found again where a pickle of it is read.
+            prompt.__module__, prompt.__qualname__ = cls.__module__, f"{cls.__qualname__}.prompt"
+            cls.prompt = prompt  # type: ignore[method-assign]  # each has its own
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.client_kwargs = checked(self.client_kwargs)
+
+    def prompt(
+        self,
+        user_message: str,
+        tools: list[ChiaTool] | None = [],  # noqa: B006  # the seed's, and only read
+    ) -> QueryResult:
+        """Ask, call the tools that are asked for, and return the answer.
+
+        Args:
+            user_message: The user's words.
+            tools: MCP servers, which are objects with a name and a url, or Python functions.
+
+        Raises:
+            ChiaError: It failed in a way that the class's module has a class for.
+            UsageError: It could not be asked.
+        """
+        return self._ask(user_message, tools)
+
+    @abstractmethod
+    def _place(self, kwargs: ClientKwargs) -> tuple[str, Deployment]:
+        """Return whose the model is, the first part of its name here, and where it is served."""
+
+    def _turn(self, message: str, tools: Sequence[ChiaTool]) -> Turn:
+        kwargs = ClientKwargs.of(self.client_kwargs)
+        provider, deployment = self._place(kwargs)
+        ask = Ask(
+            provider=provider,
+            model=self.model,
+            deployment=deployment,
+            max_tokens=self.max_tokens,
+            max_steps=self.max_tool_iterations,
+            kwargs=kwargs,
+        )
+        return APITurn(self, ask, message, tools)
 
 
 class APITurn:

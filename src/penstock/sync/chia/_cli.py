@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from penstock.agents.cli import Agent, AgentOptions, Server
 from penstock.agents.mcp.server import has_server, server_of
 from penstock.chunks import ProviderEvent, ReasoningDelta, TextDelta
+from penstock.dialects.agents.resets import parse_rate_limit_reset as _parse_reset
 from penstock.errors import ConfigurationError
 from penstock.limits import Limits, Timeouts
 from penstock.sync.chia._calls import ChiaTool, LLMCallBase, Said
@@ -17,12 +18,14 @@ from penstock.sync.chia._errors import Setting
 from penstock.transports.process import ProcessCall, ProcessTransport, ProcessWire
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from penstock.agents.cli import Session
     from penstock.agents.cli.backend import Backend
     from penstock.chunks import Chunk
     from penstock.sync.chia._log import Tell
 
-__all__ = ["CLITurn", "options_of", "seen", "servers_of"]
+__all__ = ["CLITurn", "options_of", "parse_rate_limit_reset", "seen", "servers_of"]
 
 _NOT_A_NAME = re.compile(r"[^A-Za-z0-9_-]+")
 _TOOLS = frozenset({"tool_call", "tool_result"})
@@ -199,3 +202,8 @@ def _server(tool: ChiaTool) -> Server:
 def seen(names: Iterable[str]) -> dict[str, str]:
     """Return those of our variables that are set."""
     return {name: environ[name] for name in names if name in environ}
+
+
+def parse_rate_limit_reset(text: str) -> datetime | None:
+    """Return when the limit that an error's text tells of is lifted, in UTC; None without one."""
+    return _parse_reset(text)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from penstock import errors
 from penstock.agents.cli import Antigravity, Server
-from penstock.dialects.agents.resets import parse_rate_limit_reset as _parse_reset
 from penstock.sync.chia._calls import (
     ChiaFunction,
     ChiaTool,
@@ -21,12 +20,11 @@ from penstock.sync.chia._calls import (
     Said,
     Turn,
 )
-from penstock.sync.chia._cli import CLITurn, options_of
+from penstock.sync.chia._cli import CLITurn, options_of, parse_rate_limit_reset
 from penstock.sync.chia._errors import ExitError, ExitMaybeLimit, Kinds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from penstock.sync.chia._log import Tell
 
@@ -74,11 +72,6 @@ class MaxOutputTokensError(AntigravityError, errors.OutputTruncatedError):
 
 class UnknownAntigravityError(AntigravityError):
     """What nothing classifies."""
-
-
-def parse_rate_limit_reset(text: str) -> datetime | None:
-    """Return when the limit that an error's text tells of is lifted, in UTC; None without one."""
-    return _parse_reset(text)
 
 
 _SERVERS = Path("config", "mcp_config.json")

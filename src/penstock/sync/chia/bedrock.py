@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from penstock import errors
 from penstock.deployment import Deployment
-from penstock.sync.chia._api import APITurn, Ask
-from penstock.sync.chia._calls import ChiaFunction, ChiaTool, LLMCallBase, QueryResult, Turn
+from penstock.sync.chia._api import APICall
 from penstock.sync.chia._errors import Kinds, Worded
-from penstock.sync.chia._options import ClientKwargs, checked
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
+
+    from penstock.sync.chia._options import ClientKwargs
 
 __all__ = [
     "AuthenticationError",
@@ -87,11 +87,11 @@ class UnknownBedrockError(_Plain):
 
 
 @dataclass(eq=False)
-class BedrockLLM(LLMCallBase):
+class BedrockLLM(APICall, creds="bedrock_creds"):
     """A model on Amazon Bedrock, and a tool loop over it.
 
     Credentials are the AWS chain's, which needs the extra ``aws``, or a key of Bedrock's own in
-    ``AWS_BEARER_TOKEN_BEDROCK``.
+    ``AWS_BEARER_TOKEN_BEDROCK``. What fails is a `BedrockError`.
     """
 
     model: str
@@ -114,41 +114,10 @@ class BedrockLLM(LLMCallBase):
         wires=True,
     )
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.client_kwargs = checked(self.client_kwargs)
-
-    @ChiaFunction(resources={"bedrock_creds": 0.01})
-    def prompt(
-        self,
-        user_message: str,
-        tools: list[ChiaTool] | None = [],  # noqa: B006  # the seed's, and only read
-    ) -> QueryResult:
-        """Ask, call the tools that are asked for, and return the answer.
-
-        Args:
-            user_message: The user's words.
-            tools: MCP servers, which are objects with a name and a url, or Python functions.
-
-        Raises:
-            BedrockError: It failed in a way that has a class here.
-            UsageError: It could not be asked.
-        """
-        return self._ask(user_message, tools)
-
-    def _turn(self, message: str, tools: Sequence[ChiaTool]) -> Turn:
-        kwargs = ClientKwargs.of(self.client_kwargs)
-        ask = Ask(
-            provider="bedrock",
-            model=self.model,
-            deployment=Deployment(
-                kwargs.endpoint,
-                dialect="bedrock_converse",
-                region=self.region or kwargs.region,
-                auth="aws",
-            ),
-            max_tokens=self.max_tokens,
-            max_steps=self.max_tool_iterations,
-            kwargs=kwargs,
+    def _place(self, kwargs: ClientKwargs) -> tuple[str, Deployment]:
+        return "bedrock", Deployment(
+            kwargs.endpoint,
+            dialect="bedrock_converse",
+            region=self.region or kwargs.region,
+            auth="aws",
         )
-        return APITurn(self, ask, message, tools)

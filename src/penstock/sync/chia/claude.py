@@ -12,7 +12,6 @@ from penstock.agents.cli import ClaudeCode, Server, Session
 from penstock.agents.cli.session import write_files
 from penstock.deployment import Deployment, Secret
 from penstock.dialects.agents.claude_code import parse_rate_limit_event
-from penstock.dialects.agents.resets import parse_rate_limit_reset as _parse_reset
 from penstock.sync.chia._api import APITurn, Ask
 from penstock.sync.chia._calls import (
     ChiaFunction,
@@ -22,7 +21,7 @@ from penstock.sync.chia._calls import (
     Said,
     Turn,
 )
-from penstock.sync.chia._cli import CLITurn, options_of, seen
+from penstock.sync.chia._cli import CLITurn, options_of, parse_rate_limit_reset, seen
 from penstock.sync.chia._errors import (
     ExitError,
     ExitLimit,
@@ -36,7 +35,6 @@ from penstock.sync.chia._options import ClientKwargs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from penstock.conversations import SyncConversation
 
@@ -86,11 +84,6 @@ class MaxOutputTokensError(ExitTruncated, ClaudeCodeError, errors.OutputTruncate
 
 class UnknownClaudeError(ExitUnknown, ClaudeCodeError):
     """What nothing classifies."""
-
-
-def parse_rate_limit_reset(text: str) -> datetime | None:
-    """Return when the limit that an error's text tells of is lifted, in UTC; None without one."""
-    return _parse_reset(text)
 
 
 @dataclass

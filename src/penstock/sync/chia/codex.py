@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from penstock import errors
 from penstock.agents.cli import Codex, Server, Session
 from penstock.dialects.agents.codex import parse_session_id
-from penstock.dialects.agents.resets import parse_rate_limit_reset as _parse_reset
 from penstock.sync.chia._calls import (
     ChiaFunction,
     ChiaTool,
@@ -17,12 +16,11 @@ from penstock.sync.chia._calls import (
     Said,
     Turn,
 )
-from penstock.sync.chia._cli import CLITurn, options_of
+from penstock.sync.chia._cli import CLITurn, options_of, parse_rate_limit_reset
 from penstock.sync.chia._errors import ExitError, ExitMaybeLimit, Kinds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
 __all__ = [
     "AuthenticationError",
@@ -70,11 +68,6 @@ class MaxOutputTokensError(CodexError, errors.OutputTruncatedError):
 
 class UnknownCodexError(CodexError):
     """What nothing classifies."""
-
-
-def parse_rate_limit_reset(text: str) -> datetime | None:
-    """Return when the limit that an error's text tells of is lifted, in UTC; None without one."""
-    return _parse_reset(text)
 
 
 @dataclass

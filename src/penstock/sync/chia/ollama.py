@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from penstock.sync.chia._calls import ChiaFunction
-from penstock.sync.chia.openai_compat import OpenAICompatLLM, Preset
+from penstock.sync.chia.openai_compat import Preset
 
 __all__ = ["OllamaLLM"]
 
 
-class OllamaLLM(Preset):
+class OllamaLLM(Preset, creds="ollama_creds"):
     """A model of an Ollama server, by its tag.
 
     It is at ``OLLAMA_BASE_URL``, else at ``OLLAMA_HOST``, else on port 11434 of this machine.
@@ -21,4 +20,3 @@ class OllamaLLM(Preset):
     provider = "ollama"
     address_variable = "OLLAMA_BASE_URL"
     dummy_key = "ollama"
-    prompt = ChiaFunction(resources={"ollama_creds": 0.01})(OpenAICompatLLM.prompt)

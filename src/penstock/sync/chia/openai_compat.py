@@ -11,8 +11,7 @@ from penstock import errors
 from penstock.deployment import Deployment, Secret
 from penstock.providers.addresses import row_at
 from penstock.providers.catalogue import find_row
-from penstock.sync.chia._api import APITurn, Ask
-from penstock.sync.chia._calls import ChiaFunction, ChiaTool, LLMCallBase, QueryResult, Turn
+from penstock.sync.chia._api import APICall
 from penstock.sync.chia._errors import (
     Kinds,
     StatusError,
@@ -20,10 +19,11 @@ from penstock.sync.chia._errors import (
     StatusTruncated,
     TypedStatus,
 )
-from penstock.sync.chia._options import ClientKwargs, checked
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
+
+    from penstock.sync.chia._options import ClientKwargs
 
 __all__ = [
     "AuthenticationError",
@@ -77,11 +77,12 @@ class UnknownOpenAIError(StatusError, OpenAICompatError):
 
 
 @dataclass(eq=False)
-class OpenAICompatLLM(LLMCallBase):
+class OpenAICompatLLM(APICall, creds="openai_creds"):
     """A model behind an OpenAI-compatible address, and a tool loop over it.
 
     Other than there, ``OPENAI_API_KEY`` is OpenAI's alone: an address of the catalogue has its
-    provider's variable, and any other only the key that is given.
+    provider's variable, and any other only the key that is given. What fails is an
+    `OpenAICompatError`.
     """
 
     model: str
@@ -119,39 +120,10 @@ class OpenAICompatLLM(LLMCallBase):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.api_key = None if self.api_key is None else Secret(self.api_key)
-        self.client_kwargs = checked(self.client_kwargs)
 
-    @ChiaFunction(resources={"openai_creds": 0.01})
-    def prompt(
-        self,
-        user_message: str,
-        tools: list[ChiaTool] | None = [],  # noqa: B006  # the seed's, and only read
-    ) -> QueryResult:
-        """Ask, call the tools that are asked for, and return the answer.
-
-        Args:
-            user_message: The user's words.
-            tools: MCP servers, which are objects with a name and a url, or Python functions.
-
-        Raises:
-            OpenAICompatError: It failed in a way that has a class in
-                `penstock.sync.chia.openai_compat`.
-            UsageError: It could not be asked.
-        """
-        return self._ask(user_message, tools)
-
-    def _turn(self, message: str, tools: Sequence[ChiaTool]) -> Turn:
-        kwargs = ClientKwargs.of(self.client_kwargs)
+    def _place(self, kwargs: ClientKwargs) -> tuple[str, Deployment]:
         deployment = self._deployment(kwargs)
-        ask = Ask(
-            provider="at" if deployment.base_url else self.provider,
-            model=self.model,
-            deployment=deployment,
-            max_tokens=self.max_tokens,
-            max_steps=self.max_tool_iterations,
-            kwargs=kwargs,
-        )
-        return APITurn(self, ask, message, tools)
+        return "at" if deployment.base_url else self.provider, deployment
 
     def _deployment(self, kwargs: ClientKwargs) -> Deployment:
         moved = environ.get(self.address_variable)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from penstock import errors
 from penstock.deployment import Deployment
-from penstock.sync.chia._api import APITurn, Ask
-from penstock.sync.chia._calls import ChiaFunction, ChiaTool, LLMCallBase, QueryResult, Turn
+from penstock.sync.chia._api import APICall
 from penstock.sync.chia._errors import (
     Kinds,
     StatusError,
@@ -17,11 +16,12 @@ from penstock.sync.chia._errors import (
     StatusTruncated,
     TypedStatus,
 )
-from penstock.sync.chia._options import ClientKwargs, checked
 from penstock.sync.chia.openai_compat import OpenAICompatLLM
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
+
+    from penstock.sync.chia._options import ClientKwargs
 
 __all__ = [
     "AuthenticationError",
@@ -76,10 +76,11 @@ class ContentBlockedError(VertexError, errors.ContentBlockedError):
 
 
 @dataclass(eq=False)
-class VertexGeminiLLM(LLMCallBase):
+class VertexGeminiLLM(APICall, creds="vertex_creds"):
     """A Gemini model on Vertex AI, and a tool loop over it.
 
-    Credentials are Google's application default ones, which need the extra ``gcp``.
+    Credentials are Google's application default ones, which need the extra ``gcp``. What fails is a
+    `VertexError`.
     """
 
     model: str
@@ -104,50 +105,19 @@ class VertexGeminiLLM(LLMCallBase):
         wires=True,
     )
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.client_kwargs = checked(self.client_kwargs)
-
-    @ChiaFunction(resources={"vertex_creds": 0.01})
-    def prompt(
-        self,
-        user_message: str,
-        tools: list[ChiaTool] | None = [],  # noqa: B006  # the seed's, and only read
-    ) -> QueryResult:
-        """Ask, call the tools that are asked for, and return the answer.
-
-        Args:
-            user_message: The user's words.
-            tools: MCP servers, which are objects with a name and a url, or Python functions.
-
-        Raises:
-            VertexError: It failed in a way that has a class here.
-            UsageError: It could not be asked.
-        """
-        return self._ask(user_message, tools)
-
-    def _turn(self, message: str, tools: Sequence[ChiaTool]) -> Turn:
-        kwargs = ClientKwargs.of(self.client_kwargs)
+    def _place(self, kwargs: ClientKwargs) -> tuple[str, Deployment]:
         # Google's own address is filled from the environment; another one is not.
         said = environ if kwargs.endpoint else {}
-        ask = Ask(
-            provider="vertex_ai",
-            model=self.model,
-            deployment=Deployment(
-                kwargs.endpoint,
-                dialect="gemini",
-                region=self.location or kwargs.region or said.get("GOOGLE_CLOUD_LOCATION"),
-                project=self.project or said.get("GOOGLE_CLOUD_PROJECT"),
-                auth="google_adc",
-            ),
-            max_tokens=self.max_tokens,
-            max_steps=self.max_tool_iterations,
-            kwargs=kwargs,
+        return "vertex_ai", Deployment(
+            kwargs.endpoint,
+            dialect="gemini",
+            region=self.location or kwargs.region or said.get("GOOGLE_CLOUD_LOCATION"),
+            project=self.project or said.get("GOOGLE_CLOUD_PROJECT"),
+            auth="google_adc",
         )
-        return APITurn(self, ask, message, tools)
 
 
-class VertexGenericLLM(OpenAICompatLLM):
+class VertexGenericLLM(OpenAICompatLLM, creds="vertex_creds"):
     """A model of another family on Vertex AI (Llama, Mistral, ...) by its compatible address.
 
     The token is ``token_provider``'s where there is one, else of Google's application default
@@ -173,8 +143,6 @@ class VertexGenericLLM(OpenAICompatLLM):
     ) -> None:
         super().__init__(model, **{"logging_name": type(self).logging_name, **kwargs})
         self.project, self.location = project, location
-
-    prompt = ChiaFunction(resources={"vertex_creds": 0.01})(OpenAICompatLLM.prompt)
 
     def _deployment(self, kwargs: ClientKwargs) -> Deployment:
         return Deployment(

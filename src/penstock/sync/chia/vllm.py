@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from penstock.sync.chia._calls import ChiaFunction
-from penstock.sync.chia.openai_compat import OpenAICompatLLM, Preset
+from penstock.sync.chia.openai_compat import Preset
 
 __all__ = ["VLLMLLM"]
 
 
-class VLLMLLM(Preset):
+class VLLMLLM(Preset, creds="vllm_creds"):
     """The model of a vLLM server, by the name that it was started with.
 
     It is at ``VLLM_BASE_URL``, else on port 8200 of this machine, as there.
@@ -22,4 +21,3 @@ class VLLMLLM(Preset):
     address = "http://localhost:8200/v1"
     address_variable = "VLLM_BASE_URL"
     dummy_key = "vllm"
-    prompt = ChiaFunction(resources={"vllm_creds": 0.01})(OpenAICompatLLM.prompt)
