@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from tests.sync.chia.effects import (
     header,
     path,
     region,
+    said,
     sent,
 )
 
@@ -90,6 +92,21 @@ def test_claude_codes_api_has_the_bound_too(stage: Stage) -> None:
 
     assert [2, 1] == [asked(usual), asked(once)]
     assert ("max_steps", 1) == bound(once)
+
+
+def test_the_log_of_claude_codes_api_has_no_tools_either(stage: Stage) -> None:
+    """``log_stream`` is heard as by the program; the result has everything all the same."""
+    given: dict[str, Any] = {"model": "tools", "backend": "api"}
+    usual = stage.ask("ClaudeCodeLLM", "add", add, **given)
+    quiet = stage.ask("ClaudeCodeLLM", "add", add, log_stream=False, **given)
+    results = [
+        [json.loads(line)["type"] for line in seen.result.stream_result.splitlines()]
+        for seen in (usual, quiet)
+    ]
+
+    assert ["prompt", "step", "tool_call", "tool_result", "text"] == said(usual)
+    assert ["prompt"] == said(quiet)
+    assert [["step", "tool_call", "tool_result", "text", "step"]] * 2 == results
 
 
 @pytest.mark.parametrize("name", COMPATIBLE)

@@ -61,6 +61,15 @@ CLAUDE = [
         *("ClaudeCodeLLM", "api_key", "mine", header("x-api-key"), "key-of-anthropic", "mine"),
         base=API,
     ),
+    Effect(
+        *("ClaudeCodeLLM", "log_stream", False, said, ["prompt", "text", "step"], ["prompt"]),
+        base=API,
+    ),
+    Effect(
+        *("ClaudeCodeLLM", "log_all", True, said),
+        *(["prompt", "text", "step"], ["prompt", "reasoning", "text", "step"]),
+        base={**API, "model": "reasoning"},
+    ),
     Effect("ClaudeCodeLLM", "max_tokens", 9, sent("max_tokens"), 16000, 9, base=API),
     Effect(
         *("ClaudeCodeLLM", "thinking", None, sent("thinking"), {"type": "adaptive"}, None),

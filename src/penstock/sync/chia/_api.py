@@ -159,6 +159,8 @@ class APITurn:
         message: The user's words.
         tools: What `penstock.agents.ToolLoop` takes.
         earlier: The messages before.
+        stream: Whether it tells what the model says and which tools it calls.
+        all: Whether it tells what the model thinks, too.
     """
 
     def __init__(
@@ -169,6 +171,8 @@ class APITurn:
         tools: Sequence[ChiaTool],
         *,
         earlier: Sequence[Any] = (),  # Any: messages of the OpenAI shape
+        stream: bool = True,
+        all: bool = False,
     ) -> None:
         self.said = Said()
         self._ask = ask
@@ -178,6 +182,8 @@ class APITurn:
         self._conversation = Conversation.open()
         self._events: list[bytes] = []
         self._text: list[str] = []
+        self._thinking: list[str] = []
+        self._stream, self._all = stream, all
 
     async def run(self, tell: Tell) -> None:
         """Try once; `said` has the answer, or what there is without one."""
@@ -192,6 +198,7 @@ class APITurn:
             await self._check(reply)
         finally:
             self._text.clear()
+            self._thinking.clear()
             self.said.stream = b"".join(self._events).decode()
         self.said.text = reply.text
 
@@ -218,19 +225,28 @@ class APITurn:
         )
 
     async def _note(self, event: LoopEvent, tell: Tell) -> None:
-        """Keep an event, and tell of it; pieces of text are one."""
+        """Keep an event, and tell of it; pieces of text are one, and so are those of thinking."""
         if isinstance(event, TextEvent):
             self._text.append(event.text)
-            return
-        if isinstance(event, (FinalEvent, ReasoningEvent)):
-            return
-        if isinstance(event, StepEvent) and self._text:
-            whole = TextEvent(step=event.step, text="".join(self._text))
+        elif isinstance(event, ReasoningEvent):
+            if self._all:
+                self._thinking.append(event.reasoning)
+        elif not isinstance(event, FinalEvent):
+            if isinstance(event, StepEvent):
+                await self._answered(event.step, tell)
+            await self._say(event, tell)
+
+    async def _answered(self, step: int, tell: Tell) -> None:
+        if self._thinking:
+            await tell(("reasoning", "".join(self._thinking)))
+            self._thinking.clear()
+        if self._text:
+            whole = TextEvent(step=step, text="".join(self._text))
             self._text.clear()
             await self._say(whole, tell)
-        await self._say(event, tell)
 
     async def _say(self, event: LoopEvent, tell: Tell) -> None:
         line = msgspec.json.encode(event)
         self._events.append(line + b"\n")
-        await tell((event.type, line.decode()))
+        if self._stream:
+            await tell((event.type, line.decode()))

@@ -133,7 +133,7 @@ class ClaudeCodeLLM(LLMCallBase):
     log_stream: bool = True
     """Whether the log has what the agent says and the tools that it calls, as it does."""
     log_all: bool = False
-    """Whether the log has every other event, too."""
+    """Whether the log has every other event, too; for ``api`` that is what the model thinks."""
     backend: str = "cli"
     """``cli`` or ``api``."""
     api_key: Any = field(default=None, repr=False)  # Any: str in, out of sight within
@@ -244,7 +244,12 @@ class ClaudeCodeLLM(LLMCallBase):
             body=None if self.thinking is None else {"thinking": {"type": self.thinking}},
         )
         earlier = self._messages if self.resume_session else ()
-        return APITurn(self, ask, message, tools, earlier=earlier)
+        return APITurn(
+            *(self, ask, message, tools),
+            earlier=earlier,
+            stream=self.log_stream,
+            all=self.log_all,
+        )
 
     def _more(self, said: Said, *, answered: bool) -> dict[str, Any]:
         if said.conversation is not None:
