@@ -95,7 +95,7 @@ class Antigravity:
 
     def answer(self, totals: Mapping[str, float]) -> AgentAnswer:
         """Return the state of one answer."""
-        return AntigravityAnswer(self.options.limits, earlier=totals)
+        return AntigravityAnswer(self.options.limits)
 
     async def live(self, start: Start) -> Live:
         """Refuse: it is not kept alive.

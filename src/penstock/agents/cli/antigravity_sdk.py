@@ -95,7 +95,7 @@ class AntigravitySDK:
 
     def answer(self, totals: Mapping[str, float]) -> AgentAnswer:
         """Return the state of one answer."""
-        return AntigravityStepsAnswer(self.options.limits, earlier=totals)
+        return AntigravityStepsAnswer(self.options.limits)
 
     async def live(self, start: Start) -> Live:
         """Return a conversation whose child stays."""

@@ -132,8 +132,9 @@ class Codex:
 
     def answer(self, totals: Mapping[str, float]) -> AgentAnswer:
         """Return the state of one answer."""
-        kind = CodexServerAnswer if self.options.keep_alive else CodexAnswer
-        return kind(self.options.limits, earlier=totals)
+        if self.options.keep_alive:
+            return CodexServerAnswer(self.options.limits)
+        return CodexAnswer(self.options.limits, earlier=totals)
 
     async def live(self, start: Start) -> Live:
         """Return a session whose child stays."""

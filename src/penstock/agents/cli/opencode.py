@@ -93,10 +93,8 @@ class OpenCode:
     def answer(self, totals: Mapping[str, float]) -> AgentAnswer:
         """Return the state of one answer."""
         if self.options.keep_alive:
-            return OpenCodeEventsAnswer(
-                self.options.limits, earlier=totals, retries=self.own_retries
-            )
-        return OpenCodeAnswer(self.options.limits, earlier=totals)
+            return OpenCodeEventsAnswer(self.options.limits, retries=self.own_retries)
+        return OpenCodeAnswer(self.options.limits)
 
     async def live(self, start: Start) -> Live:
         """Return a session whose server stays."""

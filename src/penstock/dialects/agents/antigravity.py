@@ -6,7 +6,7 @@ registry and was not run, so its tests use a stand-in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from re import IGNORECASE, MULTILINE
 from re import compile as pattern
@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from penstock.chunks import Finish, Meta, ProviderEvent, State, Usage
 from penstock.dialects.agents.events import (
     Speech,
+    ended,
     number,
-    read_line,
+    object_of,
+    read_lines,
     text_of,
     tool_call,
     tool_result,
@@ -77,15 +79,16 @@ class AntigravityAnswer:
 
     Args:
         limits: Has ``max_json_depth``.
-        earlier: Not needed: a process has one turn.
         now: The present, Unix time in seconds.
     """
+
+    settled = False
+    """Never: stderr, which is whole at the exit, may say that the result is none."""
 
     def __init__(
         self,
         limits: Limits | None = None,
         *,
-        earlier: Mapping[str, float] | None = None,
         now: Callable[[], float] = time,
     ) -> None:
         self.complete = False
@@ -97,21 +100,13 @@ class AntigravityAnswer:
         self._spoke = False
 
     @property
-    def settled(self) -> bool:
-        """Never: stderr, which is whole at the exit, may say that the result is none."""
-        return False
-
-    @property
     def busy(self) -> bool:
         """Whether a tool runs, which may be silent for as long as it likes."""
         return bool(self._running)
 
     def feed(self, frames: Sequence[bytes], into: list[Chunk]) -> None:
         """Append the chunks of `frames`, which are lines."""
-        for line in frames:
-            event = read_line(line, self._depth, into)
-            if event is None:
-                continue
+        for event in read_lines(frames, into, answer=self, max_depth=self._depth):
             self._spoke = True
             match event:
                 case {"event": "step_update", "step_update": dict(step)}:
@@ -160,14 +155,12 @@ class AntigravityAnswer:
             )
         if text_of(result.get("status")) != "SUCCESS":
             raise failure(ResponseError, NAME, text_of(result.get("error")), code="not_success")
-        into.append(ProviderEvent("final_text", said or "".join(self._text.last)))
-        into.append(Finish("stop", raw="SUCCESS"))
+        into += ended(said or self._text.last, Finish("stop", raw="SUCCESS"))
         self.complete = True
 
     def _init(self, event: dict[str, Json], into: list[Chunk]) -> None:
-        inner = event.get("init")
-        model = inner.get("model") if isinstance(inner, dict) else None
-        into.append(Meta(model=text_of(model), role="assistant"))
+        model = text_of(object_of(event.get("init")).get("model"))
+        into.append(Meta(model=model, role="assistant"))
         if id := text_of(event.get("conversation_id")):
             into.append(State({"session_id": id}))
         into.append(ProviderEvent("init", event))
@@ -182,8 +175,7 @@ class AntigravityAnswer:
             into.append(ProviderEvent("step", step))
 
     def _tool(self, step: dict[str, Json], id: str, into: list[Chunk]) -> None:
-        info = step.get("tool_info")
-        info = info if isinstance(info, dict) else {}
+        info = object_of(step.get("tool_info"))
         if id not in self._running:
             self._running.add(id)
             name = text_of(step.get("tool_name")) or text_of(info.get("name"))

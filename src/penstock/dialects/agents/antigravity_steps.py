@@ -6,18 +6,20 @@ the SDK's are those of `penstock.agents.cli.antigravity_worker`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from re import IGNORECASE
 from re import compile as pattern
 from time import time
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from penstock.chunks import Finish, Meta, ProviderEvent, State, Usage
+from penstock.chunks import Finish, ProviderEvent, Usage
 from penstock.dialects.agents.events import (
+    Session,
     Speech,
+    ended,
     number,
-    read_line,
+    read_lines,
     text_of,
     tool_call,
     tool_result,
@@ -71,31 +73,27 @@ class AntigravityStepsAnswer:
 
     Args:
         limits: Has ``max_json_depth``.
-        earlier: Not needed: usage is of the turn.
         now: The present, Unix time in seconds.
     """
+
+    settled = False
+    """Never: the terminal event is the last line."""
 
     def __init__(
         self,
         limits: Limits | None = None,
         *,
-        earlier: Mapping[str, float] | None = None,
         now: Callable[[], float] = time,
     ) -> None:
         self.complete = False
         self._depth = (limits or Limits()).max_json_depth
         self._now = now
         self._text, self._thinking = Speech(), Speech(reasoning=True)
-        self._session = ""
+        self._session = Session()
         self._calls: dict[int, list[str]] = {}
         self._seen: set[str] = set()
         self._fault: dict[str, Json] | None = None
         self._answered = self._spoke = False
-
-    @property
-    def settled(self) -> bool:
-        """Never: the terminal event is the last line."""
-        return False
 
     @property
     def busy(self) -> bool:
@@ -108,19 +106,14 @@ class AntigravityStepsAnswer:
         Raises:
             PenstockError: The turn failed.
         """
-        for line in frames:
-            if self.complete:
-                return
-            event = read_line(line, self._depth, into)
-            if event is None:
-                continue
+        for event in read_lines(frames, into, answer=self, max_depth=self._depth):
             self._spoke = True
             if "python_exception" in event:
                 raise self._failure(event)
             if "step_index" in event:
                 self._step(event, into)
             elif "session" in event:
-                self._known(text_of(event.get("session")), into)
+                self._session.known(text_of(event.get("session")), into)
                 if event.get("done"):
                     self._done(event.get("usage"), into)
             else:
@@ -136,23 +129,18 @@ class AntigravityStepsAnswer:
             raise unfinished(NAME, ending, spoke=self._spoke)
         self._done(None, into)
 
-    def _known(self, session: str, into: list[Chunk]) -> None:
-        if session and session != self._session:
-            self._session = session
-            into += [Meta(role="assistant"), State({"session_id": session})]
-
     def _done(self, usage: Json, into: list[Chunk]) -> None:
         self._calls.clear()
         if isinstance(usage, dict):
             into.append(_usage(usage))
         if not self._answered:
             raise failure(TruncatedError, NAME, "the turn ended without an answer")
-        into.append(ProviderEvent("final_text", "".join(self._text.last)))
-        into.append(Finish("stop", raw="DONE"))
+        into += ended(self._text.last, Finish("stop", raw="DONE"))
         self.complete = True
 
     def _step(self, step: dict[str, Json], into: list[Chunk]) -> None:
-        self._known(text_of(step.get("trajectory_id")) if not step.get("depth") else "", into)
+        if not step.get("depth"):
+            self._session.known(text_of(step.get("trajectory_id")), into)
         status, source = step.get("status"), step.get("source")
         id = text_of(step.get("id"))
         if status == "ERROR" and source == "SYSTEM":

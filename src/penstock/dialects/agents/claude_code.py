@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from penstock.chunks import Finish, Meta, ProviderEvent, State, Usage
 from penstock.dialects.agents.events import (
     Speech,
+    ended,
     number,
-    read_line,
+    object_of,
+    read_lines,
     text_of,
     tool_call,
     tool_result,
@@ -96,6 +98,9 @@ class ClaudeCodeAnswer:
         now: The present, Unix time in seconds.
     """
 
+    settled = False
+    """Never: the terminal event is the last line."""
+
     def __init__(
         self,
         limits: Limits | None = None,
@@ -124,23 +129,13 @@ class ClaudeCodeAnswer:
         }
 
     @property
-    def settled(self) -> bool:
-        """Never: the terminal event is the last line."""
-        return False
-
-    @property
     def busy(self) -> bool:
         """Whether a tool runs, which may be silent for as long as it likes."""
         return bool(self._running)
 
     def feed(self, frames: Sequence[bytes], into: list[Chunk]) -> None:
         """Append the chunks of `frames`, which are lines."""
-        for line in frames:
-            if self.complete:
-                return
-            event = read_line(line, self._depth, into)
-            if event is None:
-                continue
+        for event in read_lines(frames, into, answer=self, max_depth=self._depth):
             self._spoke = True
             take = self._take.get(text_of(event.get("type")))
             if take is None:
@@ -211,9 +206,7 @@ class ClaudeCodeAnswer:
         if event.get("parent_tool_use_id"):
             into.append(ProviderEvent("subagent", event))
             return
-        message = event.get("message")
-        if not isinstance(message, dict):
-            return
+        message = object_of(event.get("message"))
         id = text_of(message.get("id"))
         for block in message.get("content") or ():
             self._block(block, id, into)
@@ -239,8 +232,7 @@ class ClaudeCodeAnswer:
             self._text.gap = ""
             into.append(ProviderEvent("synthetic", event))
             return
-        message = event.get("message")
-        content = message.get("content") if isinstance(message, dict) else None
+        content = object_of(event.get("message")).get("content")
         for block in content if isinstance(content, list) else ():
             if isinstance(block, dict) and block.get("type") == "tool_result":
                 id = text_of(block.get("tool_use_id"))
@@ -273,9 +265,9 @@ class ClaudeCodeAnswer:
             self._text.whole(said, "", into)
         if event.get("structured_output") is not None:
             into.append(ProviderEvent("structured_output", event["structured_output"]))
-        into.append(ProviderEvent("final_text", said or "".join(self._text.last)))
         reason = text_of(event.get("stop_reason"))
-        into.append(Finish(_FINISH.get(reason, "other" if reason else "stop"), raw=reason or None))
+        finish = Finish(_FINISH.get(reason, "other" if reason else "stop"), raw=reason or None)
+        into += ended(said or self._text.last, finish)
         self.complete = True
 
     def _failure(self, event: dict[str, Json]) -> PenstockError:

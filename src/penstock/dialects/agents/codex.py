@@ -13,11 +13,12 @@ from time import time
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.chunks import Finish, Meta, ProviderEvent, State, Usage
-from penstock.dialects.agents.codex_faults import NAME, turn_failure
+from penstock.dialects.agents.codex_turn import NAME, called, turn_failure, turn_usage
 from penstock.dialects.agents.events import (
     Speech,
+    ended,
     number,
-    read_line,
+    read_lines,
     text_of,
     tool_call,
     tool_result,
@@ -66,6 +67,9 @@ class CodexAnswer:
         zone: Of the times in its sentences; default the machine's, where the child runs too.
     """
 
+    settled = False
+    """Never: the terminal event is the last line."""
+
     def __init__(
         self,
         limits: Limits | None = None,
@@ -85,11 +89,6 @@ class CodexAnswer:
         self._messages = 0
 
     @property
-    def settled(self) -> bool:
-        """Never: the terminal event is the last line."""
-        return False
-
-    @property
     def busy(self) -> bool:
         """Whether a tool runs, which may be silent for as long as it likes."""
         return bool(self._running)
@@ -100,13 +99,9 @@ class CodexAnswer:
         Raises:
             PenstockError: The turn failed.
         """
-        for line in frames:
-            if self.complete:
-                return
-            event = read_line(line, self._depth, into)
-            if event is not None:
-                self._events += 1
-                self._take(event, into)
+        for event in read_lines(frames, into, answer=self, max_depth=self._depth):
+            self._events += 1
+            self._take(event, into)
 
     def finish(self, ending: Ending, into: list[Chunk]) -> None:
         """Judge a child that ended without ``turn.completed`` or ``turn.failed``.
@@ -166,7 +161,7 @@ class CodexAnswer:
 
     def _tool(self, item: dict[str, Json], id: str, into: list[Chunk], *, done: bool) -> None:
         if not done or id not in self._running:
-            name, arguments = _called(item)
+            name, arguments = called(item)
             into.append(tool_call(id, name, arguments, item=item))
         if not done:
             self._running.add(id)
@@ -187,31 +182,11 @@ class CodexAnswer:
             totals = {name: number(usage.get(name)) for name in _COUNTS}
             into.append(State({"totals": totals}))
             into.append(self._usage(totals, usage))
-        into.append(ProviderEvent("final_text", "".join(self._text.last)))
-        into.append(Finish("stop", raw="turn.completed"))
+        into += ended(self._text.last, Finish("stop", raw="turn.completed"))
         self.complete = True
 
     def _usage(self, totals: dict[str, int], raw: Json) -> Usage:
         turn = {name: total - int(self._earlier.get(name, 0)) for name, total in totals.items()}
         if min(turn.values()) < 0:  # the thread was compacted or begun anew
             turn = totals
-        return Usage(
-            input_tokens=turn["input_tokens"],
-            output_tokens=turn["output_tokens"],
-            total_tokens=turn["input_tokens"] + turn["output_tokens"],
-            cached_tokens=turn["cached_input_tokens"],
-            cache_write_tokens=turn["cache_write_input_tokens"],
-            reasoning_tokens=turn["reasoning_output_tokens"],
-            raw=raw,
-        )
-
-
-def _called(item: dict[str, Json]) -> tuple[str, Json]:
-    match item.get("type"):
-        case "command_execution":
-            return "command", {"command": item.get("command")}
-        case "mcp_tool_call":
-            return f"{item.get('server')}.{item.get('tool')}", item.get("arguments")
-        case other:
-            rest = {n: v for n, v in item.items() if n not in ("id", "type", "status")}
-            return text_of(other), rest
+        return turn_usage(turn, raw)

@@ -6,17 +6,20 @@ Source: recorded output of 0.169.0 (tests/vectors/agents/codex_server) and the s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import tzinfo
 from time import time
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from penstock.chunks import Finish, Meta, ProviderEvent, State, Usage
-from penstock.dialects.agents.codex_faults import NAME, turn_failure
+from penstock.chunks import Finish, ProviderEvent, State
+from penstock.dialects.agents.codex_turn import NAME, called, turn_failure, turn_usage
 from penstock.dialects.agents.events import (
+    Session,
     Speech,
+    ended,
     number,
-    read_line,
+    object_of,
+    read_lines,
     text_of,
     tool_call,
     tool_result,
@@ -53,16 +56,17 @@ class CodexServerAnswer:
 
     Args:
         limits: Has ``max_json_depth``.
-        earlier: Not needed: it reports the tokens of each request.
         now: The present, Unix time in seconds.
         zone: Of the times in its sentences; default the machine's, where the child runs too.
     """
+
+    settled = False
+    """Never: the terminal event is the last line."""
 
     def __init__(
         self,
         limits: Limits | None = None,
         *,
-        earlier: Mapping[str, float] | None = None,
         now: Callable[[], float] = time,
         zone: tzinfo | None = None,
     ) -> None:
@@ -71,7 +75,7 @@ class CodexServerAnswer:
         self._now, self._zone = now, zone
         self._text, self._thinking = Speech(), Speech(reasoning=True)
         self._running: set[str] = set()
-        self._thread = ""
+        self._session = Session()
         self._turn: str | None = None
         self._tokens: dict[str, int] = {}
         self._take = {
@@ -88,11 +92,6 @@ class CodexServerAnswer:
         }
 
     @property
-    def settled(self) -> bool:
-        """Never: the terminal event is the last line."""
-        return False
-
-    @property
     def busy(self) -> bool:
         """Whether a tool runs, which may be silent for as long as it likes."""
         return bool(self._running)
@@ -103,12 +102,7 @@ class CodexServerAnswer:
         Raises:
             PenstockError: The turn failed, or was never begun.
         """
-        for line in frames:
-            if self.complete:
-                return
-            event = read_line(line, self._depth, into)
-            if event is None:
-                continue
+        for event in read_lines(frames, into, answer=self, max_depth=self._depth):
             method, params = text_of(event.get("method")), event.get("params")
             take = self._take.get(method)
             if not method:
@@ -125,7 +119,7 @@ class CodexServerAnswer:
             TruncatedError: It was in the middle of its turn.
             InvalidRequestError: It refused its arguments.
         """
-        raise unfinished(NAME, ending, spoke=bool(self._thread))
+        raise unfinished(NAME, ending, spoke=bool(self._session.id))
 
     def _answered(self, event: dict[str, Json], into: list[Chunk]) -> None:
         """Read an answer of the server's: of a thread or a turn that begins, or a refusal."""
@@ -143,19 +137,12 @@ class CodexServerAnswer:
             self._turn = text_of(turn.get("id"))
 
     def _started(self, params: dict[str, Json], into: list[Chunk]) -> None:
-        thread = params.get("thread")
-        if isinstance(thread, dict):
-            self._threaded(text_of(thread.get("id")), into)
+        self._session.known(text_of(object_of(params.get("thread")).get("id")), into)
 
     def _began(self, params: dict[str, Json], into: list[Chunk]) -> None:
-        self._threaded(text_of(params.get("threadId")), into)
+        self._session.known(text_of(params.get("threadId")), into)
         turn = params.get("turn")
         self._turn = text_of(turn.get("id")) if isinstance(turn, dict) else self._turn
-
-    def _threaded(self, id: str, into: list[Chunk]) -> None:
-        if id and id != self._thread:
-            self._thread = id
-            into += [Meta(role="assistant"), State({"session_id": id})]
 
     def _ours(self, params: dict[str, Json]) -> bool:
         return self._turn is not None and params.get("turnId") == self._turn
@@ -190,7 +177,7 @@ class CodexServerAnswer:
         id = text_of(item.get("id"))
         if id not in self._running:
             self._running.add(id)
-            name, arguments = _called(item)
+            name, arguments = called(item)
             into.append(tool_call(id, name, arguments, item=item))
 
     def _result(self, item: dict[str, Json], id: str, into: list[Chunk]) -> None:
@@ -225,48 +212,19 @@ class CodexServerAnswer:
             return
         self._running.clear()
         if self._tokens:
-            into.append(self._usage())
+            into.append(turn_usage(self._tokens, dict(self._tokens)))
         status = text_of(turn.get("status"))
         if status != "completed":
-            raise self._failure(status, turn.get("error"))
-        into.append(ProviderEvent("final_text", "".join(self._text.last)))
-        into.append(Finish("stop", raw=status))
+            raise self._failure(status, object_of(turn.get("error")))
+        into += ended(self._text.last, Finish("stop", raw=status))
         self.complete = True
 
-    def _usage(self) -> Usage:
-        tokens = self._tokens
-        return Usage(
-            input_tokens=tokens["input_tokens"],
-            output_tokens=tokens["output_tokens"],
-            total_tokens=tokens["input_tokens"] + tokens["output_tokens"],
-            cached_tokens=tokens["cached_input_tokens"],
-            cache_write_tokens=tokens["cache_write_input_tokens"],
-            reasoning_tokens=tokens["reasoning_output_tokens"],
-            raw=dict(tokens),
-        )
-
-    def _failure(self, status: str, fault: Json) -> PenstockError:
+    def _failure(self, status: str, fault: dict[str, Json]) -> PenstockError:
         if status == "interrupted":
             return failure(TruncatedError, NAME, "the turn was interrupted", code=status)
-        fault = fault if isinstance(fault, dict) else {}
         return turn_failure(
             text_of(fault.get("message")),
             info=fault.get("codexErrorInfo"),
             now=self._now(),
             zone=self._zone,
         )
-
-
-def _called(item: dict[str, Json]) -> tuple[str, Json]:
-    match item.get("type"):
-        case "commandExecution":
-            return "command", {"command": item.get("command")}
-        case "mcpToolCall":
-            return f"{item.get('server')}.{item.get('tool')}", item.get("arguments")
-        case "dynamicToolCall":
-            return text_of(item.get("tool")), item.get("arguments")
-        case "fileChange":
-            return "file_change", {"changes": item.get("changes")}
-        case other:
-            rest = {n: v for n, v in item.items() if n not in ("id", "type", "status")}
-            return text_of(other), rest

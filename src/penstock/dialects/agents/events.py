@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from penstock.chunks import ProviderEvent, ReasoningDelta, TextDelta
+from penstock.chunks import Finish, Meta, ProviderEvent, ReasoningDelta, State, TextDelta
 from penstock.dialects.reading import excerpt, parse
 from penstock.errors import ProtocolError
 
 if TYPE_CHECKING:
     from penstock.chunks import Chunk
+    from penstock.interfaces import Answer
 
-__all__ = ["GAP", "Speech", "number", "read_line", "text_of", "tool_call", "tool_result"]
+__all__ = ["GAP", "Session", "Speech", "ended", "number", "object_of", "read_lines", "text_of"]
+__all__ += ["tool_call", "tool_result"]
 
 # JSON as an agent printed it.
 Json: TypeAlias = Any
@@ -20,21 +23,42 @@ GAP = "\n\n"
 """What stands between the texts of two messages."""
 
 
-def read_line(line: bytes, max_depth: int, into: list[Chunk]) -> dict[str, Json] | None:
-    """Return the event of `line`; None where it is none, which is passed on and harms nothing.
+def read_lines(
+    frames: Sequence[bytes], into: list[Chunk], *, answer: Answer[bytes], max_depth: int
+) -> Iterator[dict[str, Json]]:
+    """Yield the events of `frames` until `answer` is complete.
 
-    Agents are wrapped in shells and package runners that print words of their own. An event that is
-    lost with such a line is missed later: without its terminal event an answer is torn.
+    A line that is no event is passed on and harms nothing: agents are wrapped in shells and package
+    runners that print words of their own. An event that is lost with such a line is missed later:
+    without its terminal event an answer is torn.
     """
-    try:
-        event = parse(line, max_depth)
-    except ProtocolError:
-        into.append(ProviderEvent("line", excerpt(line)))
-        return None
-    if isinstance(event, dict):
-        return event
-    into.append(ProviderEvent("line", event))
-    return None
+    for line in frames:
+        if answer.complete:
+            return
+        try:
+            event = parse(line, max_depth)
+        except ProtocolError:
+            event = excerpt(line)
+        if isinstance(event, dict):
+            yield event
+        else:
+            into.append(ProviderEvent("line", event))
+
+
+class Session:
+    """The session that an answer is of, for agents that name it in any of their events."""
+
+    __slots__ = ("id",)
+
+    def __init__(self) -> None:
+        self.id = ""
+        """``""`` until it is known."""
+
+    def known(self, id: str, into: list[Chunk]) -> None:
+        """Tell of the session of that id, if it is news."""
+        if id and id != self.id:
+            self.id = id
+            into += [Meta(role="assistant"), State({"session_id": id})]
 
 
 class Speech:
@@ -47,17 +71,16 @@ class Speech:
         reasoning: Whether it is thinking.
     """
 
-    __slots__ = ("_again", "_message", "_pieces", "_reasoning", "_spoke", "gap", "last")
+    __slots__ = ("_again", "_last", "_message", "_pieces", "_reasoning", "_spoke", "gap")
 
     def __init__(self, *, reasoning: bool = False) -> None:
         self._reasoning = reasoning
         self._pieces: list[str] = []
+        self._last: list[str] = []
         self._message: str | None = None
         self._again = self._spoke = False
         self.gap = GAP
         """What stands before the next message."""
-        self.last: list[str] = []
-        """The pieces of the last message."""
 
     def restart(self) -> None:
         """Note that a message begins; pieces that were never confirmed come once more."""
@@ -85,12 +108,12 @@ class Speech:
     def _say(self, text: str, message: str, into: list[Chunk]) -> None:
         if message != self._message:
             self._message = message
-            self.last = []
+            self._last = []
             if self._spoke:
                 self._put(self.gap, into)
             self.gap = GAP
         self._spoke = True
-        self.last.append(text)
+        self._last.append(text)
         self._put(text, into)
 
     def _put(self, text: str, into: list[Chunk]) -> None:
@@ -101,6 +124,11 @@ class Speech:
     def spoke(self) -> bool:
         """Whether anything was said."""
         return self._spoke
+
+    @property
+    def last(self) -> str:
+        """The last message."""
+        return "".join(self._last)
 
 
 def tool_call(id: str, name: str, arguments: Json, **more: Json) -> ProviderEvent:
@@ -115,6 +143,11 @@ def tool_result(id: str, content: Json, *, is_error: bool, **more: Json) -> Prov
     )
 
 
+def ended(last: str, finish: Finish) -> list[Chunk]:
+    """Return the end of an answer whose last message is `last`."""
+    return [ProviderEvent("final_text", last), finish]
+
+
 def number(value: Json) -> int:
     """Return a count of tokens, 0 for what is none."""
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
@@ -123,3 +156,8 @@ def number(value: Json) -> int:
 def text_of(value: Json) -> str:
     """Return a text, ``""`` for what is none."""
     return value if isinstance(value, str) else ""
+
+
+def object_of(value: Json) -> dict[str, Json]:
+    """Return an object, ``{}`` for what is none."""
+    return value if isinstance(value, dict) else {}

@@ -6,26 +6,23 @@ exit is the end, and the last ``step_finish`` with the errors before it say what
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from re import compile as pattern
 from time import time
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from penstock.chunks import Meta, ProviderEvent, State
-from penstock.dialects.agents.events import (
-    Speech,
-    read_line,
-    text_of,
-    tool_call,
-    tool_result,
-)
+from penstock.chunks import ProviderEvent
+from penstock.dialects.agents.events import Session, Speech, object_of, read_lines, text_of
 from penstock.dialects.agents.failures import failure, unfinished
-from penstock.dialects.agents.opencode_turn import NAME, finished, steps_usage, turn_fault
-from penstock.dialects.reading import lenient
-from penstock.errors import (
-    InvalidRequestError,
-    PenstockError,
+from penstock.dialects.agents.opencode_turn import (
+    NAME,
+    finished,
+    steps_usage,
+    tool_events,
+    turn_fault,
 )
+from penstock.dialects.reading import lenient
+from penstock.errors import InvalidRequestError, PenstockError
 from penstock.limits import Limits
 
 if TYPE_CHECKING:
@@ -66,43 +63,34 @@ class OpenCodeAnswer:
 
     Args:
         limits: Has ``max_json_depth``.
-        earlier: Not needed: what it reports is of the turn.
         now: The present, Unix time in seconds.
     """
+
+    settled = False
+    """Never: an error may follow the last step, and the child's exit is the end."""
+    busy = True
+    """Always: a tool is told of once it has run, so silence may be one that runs."""
 
     def __init__(
         self,
         limits: Limits | None = None,
         *,
-        earlier: Mapping[str, float] | None = None,
         now: Callable[[], float] = time,
     ) -> None:
         self.complete = False
         self._depth = (limits or Limits()).max_json_depth
         self._now = now
         self._text, self._thinking = Speech(), Speech(reasoning=True)
-        self._session = ""
+        self._session = Session()
         self._steps: list[dict[str, Json]] = []
         self._fault: dict[str, Json] | None = None
         self._open = self._spoke = False
 
-    @property
-    def settled(self) -> bool:
-        """Never: an error may follow the last step, and the child's exit is the end."""
-        return False
-
-    @property
-    def busy(self) -> bool:
-        """Always: a tool is told of once it has run, so silence may be one that runs."""
-        return True
-
     def feed(self, frames: Sequence[bytes], into: list[Chunk]) -> None:
         """Append the chunks of `frames`, which are lines."""
-        for line in frames:
-            event = read_line(line, self._depth, into)
-            if event is not None:
-                self._spoke = True
-                self._take(event, into)
+        for event in read_lines(frames, into, answer=self, max_depth=self._depth):
+            self._spoke = True
+            self._take(event, into)
 
     def finish(self, ending: Ending, into: list[Chunk]) -> None:
         """Judge the turn, now that the child has ended.
@@ -122,7 +110,7 @@ class OpenCodeAnswer:
             )
         if (ending.exit_code or 0) != 0 or (not ending.clean and ending.exit_code is None):
             raise unfinished(NAME, ending, spoke=True)
-        into += finished(text_of(self._steps[-1].get("reason")), "".join(self._text.last))
+        into += finished(text_of(self._steps[-1].get("reason")), self._text.last)
         self.complete = True
 
     def _unfinished(self, ending: Ending) -> PenstockError:
@@ -137,15 +125,12 @@ class OpenCodeAnswer:
         return unfinished(NAME, ending, spoke=self._spoke)
 
     def _take(self, event: dict[str, Json], into: list[Chunk]) -> None:
-        session = text_of(event.get("sessionID"))
-        if session and session != self._session:
-            self._session = session
-            into += [Meta(role="assistant"), State({"session_id": session})]
+        self._session.known(text_of(event.get("sessionID")), into)
         kind, part = text_of(event.get("type")), event.get("part")
         if kind == "error":
             fault = event.get("error")
             # The first one is the cause; a second is its echo.
-            self._fault = self._fault or (fault if isinstance(fault, dict) else {})
+            self._fault = self._fault or object_of(fault)
             into.append(ProviderEvent("error", fault))
         elif not isinstance(part, dict):
             into.append(ProviderEvent(kind or "event", event))
@@ -160,7 +145,7 @@ class OpenCodeAnswer:
             case "reasoning":
                 self._thinking.whole(text_of(part.get("text")), message, into)
             case "tool_use":
-                into.extend(_tool(part))
+                into += tool_events(part)
             case "step_start":
                 self._open = True
                 into.append(ProviderEvent("step_start", part))
@@ -170,14 +155,3 @@ class OpenCodeAnswer:
                 into.append(ProviderEvent("step_finish", part))
             case _:
                 into.append(ProviderEvent(kind or "event", part))
-
-
-def _tool(part: dict[str, Json]) -> list[Chunk]:
-    id, state = text_of(part.get("callID")), part.get("state")
-    state = state if isinstance(state, dict) else {}
-    failed = state.get("status") == "error"
-    content = state.get("error") if failed else state.get("output")
-    return [
-        tool_call(id, text_of(part.get("tool")), state.get("input")),
-        tool_result(id, content, is_error=failed, metadata=state.get("metadata")),
-    ]

@@ -8,18 +8,19 @@ and its OpenAPI page. Where there is no answer, ``session.idle`` is the end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from time import time
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from penstock.chunks import Meta, ProviderEvent, State
-from penstock.dialects.agents.events import Speech, read_line, text_of, tool_call, tool_result
+from penstock.chunks import ProviderEvent
+from penstock.dialects.agents.events import Session, Speech, object_of, read_lines, text_of
 from penstock.dialects.agents.failures import failure, unfinished
 from penstock.dialects.agents.opencode_turn import (
     NAME,
     finished,
     retried,
     steps_usage,
+    tool_events,
     turn_fault,
 )
 from penstock.errors import TruncatedError
@@ -40,16 +41,17 @@ class OpenCodeEventsAnswer:
 
     Args:
         limits: Has ``max_json_depth``.
-        earlier: Not needed: what it reports is of the turn.
         now: The present, Unix time in seconds.
         retries: Whether it may ask a failing provider again by itself, for 72 s or more.
     """
+
+    settled = False
+    """Never: the terminal event is the last line."""
 
     def __init__(
         self,
         limits: Limits | None = None,
         *,
-        earlier: Mapping[str, float] | None = None,
         now: Callable[[], float] = time,
         retries: bool = False,
     ) -> None:
@@ -57,7 +59,7 @@ class OpenCodeEventsAnswer:
         self._depth = (limits or Limits()).max_json_depth
         self._now, self._retries = now, retries
         self._text, self._thinking = Speech(), Speech(reasoning=True)
-        self._session = ""
+        self._session = Session()
         self._roles: dict[str, str] = {}
         self._kinds: dict[str, str] = {}
         self._running: set[str] = set()
@@ -75,11 +77,6 @@ class OpenCodeEventsAnswer:
         }
 
     @property
-    def settled(self) -> bool:
-        """Never: the terminal event is the last line."""
-        return False
-
-    @property
     def busy(self) -> bool:
         """Whether a tool runs, which may be silent for as long as it likes."""
         return bool(self._running)
@@ -90,15 +87,10 @@ class OpenCodeEventsAnswer:
         Raises:
             PenstockError: The turn failed.
         """
-        for line in frames:
-            if self.complete:
-                return
-            event = read_line(line, self._depth, into)
-            if event is None:
-                continue
+        for event in read_lines(frames, into, answer=self, max_depth=self._depth):
             kind, properties = text_of(event.get("type")), event.get("properties")
             if isinstance(properties, dict) and kind in self._take:
-                self._known(text_of(properties.get("sessionID")), into)
+                self._session.known(text_of(properties.get("sessionID")), into)
                 self._take[kind](properties, into)
             else:
                 into.append(ProviderEvent(kind or "event", event))
@@ -112,11 +104,6 @@ class OpenCodeEventsAnswer:
         if self._steps:
             into.append(steps_usage([*self._steps.values()]))
         raise unfinished(NAME, ending, spoke=True)
-
-    def _known(self, session: str, into: list[Chunk]) -> None:
-        if session and session != self._session:
-            self._session = session
-            into += [Meta(role="assistant"), State({"session_id": session})]
 
     def _message(self, properties: dict[str, Json], into: list[Chunk]) -> None:
         info = properties.get("info")
@@ -162,20 +149,16 @@ class OpenCodeEventsAnswer:
             speech.piece(text_of(properties.get("delta")), message, into)
 
     def _tool(self, part: dict[str, Json], into: list[Chunk]) -> None:
-        id, state = text_of(part.get("callID")), part.get("state")
-        state = state if isinstance(state, dict) else {}
-        status = state.get("status")
+        id, status = text_of(part.get("callID")), object_of(part.get("state")).get("status")
+        call, result = tool_events(part)
         done = status in ("completed", "error")
         if id not in self._called and (done or status == "running"):
             self._called.add(id)
             self._running.add(id)
-            into.append(tool_call(id, text_of(part.get("tool")), state.get("input")))
+            into.append(call)
         if done and id in self._running:
             self._running.discard(id)
-            failed = status == "error"
-            content = state.get("error") if failed else state.get("output")
-            metadata = state.get("metadata")
-            into.append(tool_result(id, content, is_error=failed, metadata=metadata))
+            into.append(result)
 
     def _status(self, properties: dict[str, Json], into: list[Chunk]) -> None:
         status = properties.get("status")
@@ -187,7 +170,7 @@ class OpenCodeEventsAnswer:
     def _error(self, properties: dict[str, Json], into: list[Chunk]) -> None:
         fault = properties.get("error")
         # The first one is the cause; a second is its echo.
-        self._fault = self._fault or (fault if isinstance(fault, dict) else {})
+        self._fault = self._fault or object_of(fault)
         into.append(ProviderEvent("error", fault))
 
     def _response(self, properties: dict[str, Json], into: list[Chunk]) -> None:
@@ -209,5 +192,5 @@ class OpenCodeEventsAnswer:
             raise turn_fault(self._fault, asked=bool(steps), now=self._now())
         if not steps:
             raise failure(TruncatedError, NAME, "the turn ended before any step of it did")
-        into += finished(text_of(steps[-1].get("reason")), "".join(self._text.last))
+        into += finished(text_of(steps[-1].get("reason")), self._text.last)
         self.complete = True

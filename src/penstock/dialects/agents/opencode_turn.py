@@ -1,4 +1,4 @@
-"""What a turn of opencode comes to, in a child of its own or on its server: an end or a fault."""
+"""What a turn of opencode comes to, in a child of its own or on its server: tools, end or fault."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ from re import compile as pattern
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.chunks import Finish, ProviderEvent, Usage
-from penstock.dialects.agents.events import number, text_of
+from penstock.dialects.agents.events import (
+    ended,
+    number,
+    object_of,
+    text_of,
+    tool_call,
+    tool_result,
+)
 from penstock.dialects.agents.failures import by_status, failure
 from penstock.dialects.errors import response_error
 from penstock.errors import (
@@ -31,7 +38,7 @@ from penstock.errors import (
 if TYPE_CHECKING:
     from penstock.chunks import Chunk
 
-__all__ = ["NAME", "finished", "retried", "steps_usage", "turn_fault"]
+__all__ = ["NAME", "finished", "retried", "steps_usage", "tool_events", "turn_fault"]
 
 # JSON as the agent printed it.
 Json: TypeAlias = Any
@@ -53,6 +60,17 @@ _RETRIED: tuple[tuple[Any, type[PenstockError]], ...] = (
 )
 
 
+def tool_events(part: dict[str, Json]) -> tuple[ProviderEvent, ProviderEvent]:
+    """Return the events of a tool's call and of its result, which says nothing before its end."""
+    id, state = text_of(part.get("callID")), object_of(part.get("state"))
+    failed = state.get("status") == "error"
+    content = state.get("error") if failed else state.get("output")
+    return (
+        tool_call(id, text_of(part.get("tool")), state.get("input")),
+        tool_result(id, content, is_error=failed, metadata=state.get("metadata")),
+    )
+
+
 def finished(reason: str, last: str) -> list[Chunk]:
     """Return the end of a turn whose last step gave `reason`; `last` is its last message.
 
@@ -72,8 +90,7 @@ def finished(reason: str, last: str) -> list[Chunk]:
         )
     if reason == "content-filter":
         raise failure(ContentBlockedError, NAME, "a content filter stopped it", code=reason)
-    end = Finish("stop" if reason == "stop" else "other", raw=reason)
-    return [ProviderEvent("final_text", last), end]
+    return ended(last, Finish("stop" if reason == "stop" else "other", raw=reason))
 
 
 def steps_usage(steps: Sequence[dict[str, Json]]) -> Usage:
@@ -111,8 +128,7 @@ def turn_fault(
         now: The present, Unix time in seconds.
     """
     name = text_of(fault.get("name"))
-    data = fault.get("data")
-    data = data if isinstance(data, dict) else {}
+    data = object_of(fault.get("data"))
     said = text_of(data.get("message"))
     if name == "APIError":
         return _api_error(data, said, now)
@@ -143,8 +159,7 @@ def retried(status: dict[str, Json], now: float) -> PenstockError:
 def _api_error(data: dict[str, Json], said: str, now: float) -> PenstockError:
     status = data.get("statusCode")
     status = status if isinstance(status, int) and not isinstance(status, bool) else None
-    headers = data.get("responseHeaders")
-    headers = headers if isinstance(headers, dict) else {}
+    headers = object_of(data.get("responseHeaders"))
     body = text_of(data.get("responseBody")).encode("utf-8", "replace")
     told = response_error(status or 500, {}, body)
     kind: type[PenstockError] = by_status(status)

@@ -1,13 +1,19 @@
-"""What Codex says of a turn that failed: sentences, and in its server's words a kind as well."""
+"""What a turn of Codex comes to, in a child of its own or on its server: its tools and its end.
+
+Of a turn that failed it says sentences, and in its server's words a kind as well.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
 from re import IGNORECASE
 from re import compile as pattern
 from typing import Any, TypeAlias
 
+from penstock.chunks import Usage
+from penstock.dialects.agents.events import text_of
 from penstock.dialects.agents.failures import by_status, failure
 from penstock.dialects.agents.resets import parse_rate_limit_reset
 from penstock.dialects.errors import event_error
@@ -29,7 +35,7 @@ from penstock.errors import (
     UnavailableError,
 )
 
-__all__ = ["NAME", "turn_failure"]
+__all__ = ["NAME", "called", "turn_failure", "turn_usage"]
 
 # JSON as the agent printed it.
 Json: TypeAlias = Any
@@ -78,6 +84,35 @@ _KINDS: dict[str, tuple[type[PenstockError], str]] = {
     "tooManyDenials": (PermissionDeniedError, "too_many_denials"),
     "unauthorized": (AuthenticationError, "unauthorized"),
 }
+
+
+def called(item: dict[str, Json]) -> tuple[str, Json]:
+    """Return the name and the arguments of the tool that `item`, of a child or the server, is."""
+    match item.get("type"):
+        case "command_execution" | "commandExecution":
+            return "command", {"command": item.get("command")}
+        case "mcp_tool_call" | "mcpToolCall":
+            return f"{item.get('server')}.{item.get('tool')}", item.get("arguments")
+        case "dynamicToolCall":
+            return text_of(item.get("tool")), item.get("arguments")
+        case "fileChange":
+            return "file_change", {"changes": item.get("changes")}
+        case other:
+            rest = {n: v for n, v in item.items() if n not in ("id", "type", "status")}
+            return text_of(other), rest
+
+
+def turn_usage(tokens: Mapping[str, int], raw: Json) -> Usage:
+    """Return what a turn used of the `tokens` that ``codex exec`` has names for."""
+    return Usage(
+        input_tokens=tokens["input_tokens"],
+        output_tokens=tokens["output_tokens"],
+        total_tokens=tokens["input_tokens"] + tokens["output_tokens"],
+        cached_tokens=tokens["cached_input_tokens"],
+        cache_write_tokens=tokens["cache_write_input_tokens"],
+        reasoning_tokens=tokens["reasoning_output_tokens"],
+        raw=raw,
+    )
 
 
 def turn_failure(
