@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+from pathlib import Path
 from typing import Any
 
 import mcp  # noqa: F401  # the package needs the extra
@@ -165,13 +166,16 @@ def test_an_address_changes_who_is_asked(
     assert [before[0], before[1] + 1] == [len(here.requests), there.stats().requests]
 
 
-@pytest.mark.parametrize("retries", [0, 1])
-def test_max_retries_is_how_often_it_is_asked_again(
-    simulator: SimulatorThread, retries: int
+RETRIES = [("AnthropicOllamaAPIModel", "max_retries", retries) for retries in (0, 1)]
+
+
+@pytest.mark.parametrize(("owner", "parameter", "retries"), RETRIES)
+def test_retries_are_how_often_it_is_asked_again(
+    simulator: SimulatorThread, owner: str, parameter: str, retries: int
 ) -> None:
     """A server that is out of order is asked so many times more."""
     before = simulator.stats().requests
-    shim = model("AnthropicOllamaAPIModel", simulator.url, "echo?status=503", max_retries=retries)
+    shim = model(owner, simulator.url, "echo?status=503", **{parameter: retries})
 
     assert "503" in shim.call("hello")["error"]
     assert retries + 1 == simulator.stats().requests - before
@@ -186,29 +190,62 @@ MCP_EFFECTS = [
 ]
 
 
+STARTS = [
+    ("provider", "acme_mcp", {"ACME_API_KEY": "key-1", "RAW_API_KEY": None}),
+    ("api_key", "key-2", {"RAW_API_KEY": "key-2"}),
+    ("server_script", "other.py", {"script": "other.py"}),
+]
+MADE = {"provider": "raw_mcp", "model_name": "m", "server_script": "full.py", "api_key": "key-1"}
+SERVER = f"""
+import json, os, runpy, sys
+from pathlib import Path
+
+keys = {{name: os.environ.get(name) for name in ("ACME_API_KEY", "RAW_API_KEY")}}
+Path("started.json").write_text(json.dumps({{"script": Path(sys.argv[0]).name, **keys}}))
+sys.argv.append("full")
+runpy.run_path({str(RAW)!r}, None, "__main__")
+"""
+"""The tests' server with a tool that takes more; it notes how it was started."""
+
+
 @pytest.fixture
-def full(tmp_path: Any) -> str:
-    """A script that runs the test's server with a tool that takes more."""
-    script = tmp_path / "full.py"
-    run = f"runpy.run_path({str(RAW)!r}, None, '__main__')"
-    script.write_text(f"import runpy, sys\nsys.argv.append('full')\n{run}\n")
-    return str(script)
+def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Has the server's scripts, and is the current directory."""
+    for name in ("full.py", "other.py"):
+        (tmp_path / name).write_text(SERVER)
+    for name in ("ACME_API_KEY", "RAW_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
+@pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(("parameter", "given", "changed"), MCP_EFFECTS)
 def test_a_parameter_changes_what_a_server_is_asked(
-    full: str, parameter: str, given: Any, changed: dict[str, Any]
+    parameter: str, given: Any, changed: dict[str, Any]
 ) -> None:
     """And nothing else."""
-    made = {"provider": "raw_mcp", "model_name": "m", "server_script": full}
-    if parameter in CALL:
-        result = hillstar.MCPModel(**made).call(**{"prompt": "hello", parameter: given})
-    else:
-        result = hillstar.MCPModel(**(made | {parameter: given})).call("hello")
+    made = {} if parameter in CALL else {parameter: given}
+    said = {"prompt": "hello", **({parameter: given} if parameter in CALL else {})}
+    result = hillstar.MCPModel(**(MADE | made)).call(**said)
     usual = {"prompt": "hello", "model": "m", "temperature": 7.3e-07, "max_tokens": 4096}
 
     assert usual | changed == json.loads(result["output"])
     assert [] == result.reply.dropped
+
+
+@pytest.mark.parametrize(("parameter", "given", "changed"), STARTS)
+def test_a_parameter_changes_how_a_server_is_started(
+    folder: Path, parameter: str, given: str, changed: dict[str, str | None]
+) -> None:
+    """Its script, and the variable and the value of its key; and nothing else."""
+    usual = {"script": "full.py", "ACME_API_KEY": None, "RAW_API_KEY": "key-1"}
+    started = []
+    for made in (MADE, MADE | {parameter: given}):
+        hillstar.MCPModel(**made).call("hello")
+        started.append(json.loads((folder / "started.json").read_text()))
+
+    assert [usual, usual | changed] == started
 
 
 def test_what_a_server_has_no_place_for_is_reported() -> None:
@@ -262,10 +299,8 @@ def test_every_parameter_has_a_row() -> None:
     """Of every class: a parameter without a test of its effect fails here."""
     tested = {(each.values[0], each.values[1]) for each in EFFECTS}
     tested |= {(owner, parameter) for owner, parameter, _ in PLACES}
-    tested |= {("AnthropicOllamaAPIModel", "max_retries")}
-    tested |= {("MCPModel", parameter) for parameter, _, _ in MCP_EFFECTS}
-    # test_provider_and_api_key_say_what_a_server_sees, test_a_script_may_be_a_program_and_relative
-    tested |= {("MCPModel", each) for each in ("provider", "api_key", "server_script")}
+    tested |= {(owner, parameter) for owner, parameter, _ in RETRIES}
+    tested |= {("MCPModel", parameter) for parameter, _, _ in (*MCP_EFFECTS, *STARTS)}
     owners = [*hillstar.PROVIDERS.values(), hillstar.MCPModel]
     wanted = {
         (owner.__name__, name)
