@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.chunks import Chunk
+from penstock.decoders import EventStreamFrame, SSEFrame
+from penstock.decoders.alike import Alike
 from penstock.dialects import dialect
 from penstock.dialects.shape import Shape, shape_of
 from penstock.interfaces import Ending
@@ -167,3 +172,101 @@ def chunks(frames: list[bytes], size: int) -> list[Chunk]:
     answer.feed([b"[DONE]"], found)
     answer.finish(Ending(clean=True), found)
     return found
+
+
+def gemini(text: str, at: int) -> dict[str, Any]:
+    """Return an event of Gemini's, which counts in each."""
+    counts = {"promptTokenCount": 3, "candidatesTokenCount": at, "totalTokenCount": at + 3}
+    candidate = {"content": {"parts": [{"text": text}], "role": "model"}, "index": 0}
+    said = {"usageMetadata": counts, "modelVersion": "m", "responseId": "r"}
+    return {"candidates": [candidate], **said}
+
+
+def ollama(text: str, at: int) -> dict[str, Any]:
+    """Return a line of Ollama's, which has a date."""
+    message = {"role": "assistant", "content": text}
+    return {"model": "m", "created_at": f"2026-01-01T00:00:00.{at}Z", "message": message} | {
+        "done": False
+    }
+
+
+def converse(text: str, at: int) -> dict[str, Any]:
+    """Return a delta of Converse, which is padded."""
+    return {"delta": {"text": text}, "contentBlockIndex": 0, "p": "abcdefghij"[: at % 11]}
+
+
+def invoke(text: str, at: int) -> dict[str, Any]:
+    """Return a part of InvokeModel, which has Anthropic's events in base64."""
+    inner: dict[str, Any] = {"type": "content_block_delta", "index": 0}
+    inner["delta"] = {"type": "text_delta", "text": text}
+    return {"bytes": b64encode(tight(inner)).decode(), "p": "abcdefghij"[: at % 11]}
+
+
+def mistral(text: str, at: int) -> dict[str, Any]:
+    """Return an event of Mistral's."""
+    choice = {"index": 0, "delta": {"content": text}}
+    return {"id": "c", "model": "m", "choices": [choice], "p": "abcdefghij"[: at % 11]}
+
+
+def tight(value: object) -> bytes:
+    """Return `value` as most servers write it."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def sse(data: bytes) -> SSEFrame:
+    """Return an event without a name."""
+    return SSEFrame("message", data)
+
+
+def message(kind: str) -> Callable[[bytes], EventStreamFrame]:
+    """Return what makes messages of that kind."""
+    headers: Any = {":event-type": kind, ":message-type": "event"}
+    return lambda payload: EventStreamFrame(headers.copy(), payload)
+
+
+STARTED = tight({"type": "message_start", "message": {"id": "m", "role": "assistant"}})
+OPENED = tight(
+    {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
+)
+KINDS: dict[str, tuple[str, Callable[[str, int], dict[str, Any]], Callable[[bytes], Any], Any]] = {
+    "gemini": ("text/event-stream", gemini, sse, []),
+    "mistral": ("text/event-stream", mistral, sse, []),
+    "ollama": ("application/x-ndjson", ollama, bytes, []),
+    "bedrock_converse": (
+        "application/vnd.amazon.eventstream",
+        converse,
+        message("contentBlockDelta"),
+        [],
+    ),
+    "bedrock_invoke": (
+        "application/vnd.amazon.eventstream",
+        invoke,
+        message("chunk"),
+        [tight({"bytes": b64encode(each).decode()}) for each in (STARTED, OPENED)],
+    ),
+}
+ODD = ["", 'say "a"', "\\", "\n", "é", "\N{GRINNING FACE}", '","', '"},"p":"', "null", "\x00"]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_no_cut_changes_the_answer_of_a_dialect(name: str) -> None:
+    """With what each event has of its own beside the text, and texts that look like JSON."""
+    content_type, make, frame, first = KINDS[name]
+    texts = [*"abcdefghijkl", *ODD, *"mnopqrstuv", *[each * 2 for each in ODD], *"wxyz" * 20]
+    lines = [*first, *(tight(make(text, at)) for at, text in enumerate(texts))]
+
+    def read(size: int) -> list[Chunk]:
+        request = ChatRequest(model="m", messages="hi")
+        answer = dialect(name).answer(request, content_type, Limits(), origin="o")
+        found: list[Chunk] = []
+        for start in range(0, len(lines), size):
+            some = lines[start : start + size]
+            frames: Sequence[Any] = [*map(frame, some)]
+            answer.feed(Alike(some, frame) if size > 1 and frame is not bytes else frames, found)
+        return found
+
+    alone = read(1)
+
+    assert "".join(texts) == "".join(getattr(each, "text", "") for each in alone)
+    for size in (4, 5, 13, 32, 50, len(lines)):
+        assert alone == read(size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -10,7 +11,9 @@ import msgspec
 from penstock.chunks import Chunk, ProviderEvent
 from penstock.dialects.anthropic_messages import MessagesAnswer
 from penstock.dialects.bedrock_converse.errors import frame_error
+from penstock.dialects.bedrock_converse.wire import PADDING
 from penstock.dialects.reading import UNREADABLE, excerpt, parse
+from penstock.dialects.shape import Shape, lines_of, shape_of
 from penstock.errors import ProtocolError
 
 if TYPE_CHECKING:
@@ -33,6 +36,8 @@ class _Part(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     p: str = ""
 
 
+_CODED = re.compile(rb'\{"bytes":"([A-Za-z0-9+/=]*)"(?:,"p":"[A-Za-z0-9]*")?\}\Z')
+"""A part that is read together with those that are like it."""
 _part = msgspec.json.Decoder(_Part).decode
 
 
@@ -44,11 +49,13 @@ class InvokeAnswer:
         whole: Whether a frame is the answer's whole body.
     """
 
-    __slots__ = ("_inner", "_max_depth")
+    __slots__ = ("_inner", "_max_depth", "_shape")
 
     def __init__(self, limits: Limits, *, whole: bool = False) -> None:
         self._inner = MessagesAnswer(limits, whole=whole)
         self._max_depth = limits.max_json_depth
+        # What stands around the events of the model.
+        self._shape: Shape | None = None
 
     @property
     def complete(self) -> bool:
@@ -66,6 +73,28 @@ class InvokeAnswer:
         Raises:
             PenstockError: The answer says that it failed, or breaks the dialect.
         """
+        lines = lines_of(frames)
+        if lines is not frames and frames[0].headers.get(_EVENT) == "chunk":
+            events = self._parts(lines)
+            if events is not None:
+                self._inner.feed(events, into)
+                return
+        self._feed_each(frames, into)
+
+    def _parts(self, payloads: Sequence[bytes]) -> list[bytes] | None:
+        """Return the model's events in `payloads` that all are alike; None for others."""
+        if self._shape is None:
+            found = _CODED.match(payloads[0])
+            if found is not None:
+                self._shape = shape_of(
+                    payloads[0], b"bytes", found[1].decode(), free=(PADDING.encode(),), kind=bytes
+                )
+        parts = None if self._shape is None else self._shape.texts(payloads)
+        if parts is None:
+            self._shape = None
+        return parts
+
+    def _feed_each(self, frames: Sequence[Frame], into: list[Chunk]) -> None:
         events: list[bytes] = []
         for frame in frames:
             if type(frame) is bytes:

@@ -11,6 +11,7 @@ from penstock.dialects.gemini.events import Events
 from penstock.dialects.gemini.parameters import CONFIG
 from penstock.dialects.gemini.wire import plain
 from penstock.dialects.reading import UNREADABLE, excerpt, parse
+from penstock.dialects.shape import FEWEST, GROUP, Shape, lines_of, shape_of
 from penstock.errors import ProtocolError, TruncatedError
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ Frame: TypeAlias = Any
 # JSON as a provider sent it.
 Json: TypeAlias = Any
 
+# Counts that grow with each event: the last ones are kept.
+_FREE = (b"candidatesTokenCount", b"totalTokenCount")
 _FRAMINGS: dict[str, Framing] = {
     "text/event-stream": "sse",
     "": "sse",
@@ -59,7 +62,16 @@ class GeminiAnswer:
     the last event; there is no event behind it that says so.
     """
 
-    __slots__ = ("_choices", "_events", "_last", "_max_depth", "_read_any", "_whole", "complete")
+    __slots__ = (
+        "_choices",
+        "_events",
+        "_last",
+        "_max_depth",
+        "_read_any",
+        "_shape",
+        "_whole",
+        "complete",
+    )
 
     def __init__(self, request: ChatRequest, limits: Limits) -> None:
         self.complete = False
@@ -72,6 +84,8 @@ class GeminiAnswer:
         # What the last event that was not plain said of itself: plain ones that say the same are no
         # news.
         self._last: tuple[Json, Json] = (None, None)
+        # What plain events of text look like around it.
+        self._shape: Shape | None = None
 
     @property
     def settled(self) -> bool:
@@ -87,8 +101,17 @@ class GeminiAnswer:
             PenstockError: The answer says that it failed, that a filter refused it, or breaks the
                 dialect.
         """
-        if self.complete:
+        if self.complete or self._feed_alike(frames, into):
             return
+        if len(frames) <= GROUP:
+            self._feed_each(frames, into)
+            return
+        for start in range(0, len(frames), GROUP):
+            self.feed(frames[start : start + GROUP], into)
+
+    def _feed_each(self, frames: Sequence[Frame], into: list[Chunk]) -> None:
+        data: bytes | str = b""
+        said = ""
         id, model = self._last
         events = self._events
         choices, finished = events.choices, events.finished
@@ -104,7 +127,7 @@ class GeminiAnswer:
                 if choice is not None and candidate.index not in finished:
                     events.usage = event.usageMetadata
                     part = candidate.content.parts[0]
-                    text = part.text
+                    said, text = "" if part.thought else part.text, part.text
                     if not text:
                         continue
                     choice.said = True
@@ -116,8 +139,32 @@ class GeminiAnswer:
                     if choice.ascii and not text.isascii():
                         choice.ascii = False
                     continue
+            said, self._shape = "", None
             self._read(frame, data, into)
             id, model = self._last
+        if self._shape is None and said and type(data) is bytes:
+            self._shape = shape_of(data, b"text", said, free=_FREE)
+
+    def _feed_alike(self, frames: Sequence[Frame], into: list[Chunk]) -> bool:
+        """Read events that are like an earlier one but for text and counts; False for others."""
+        if len(frames) < FEWEST or self._shape is None:
+            return False
+        lines = lines_of(frames)
+        if type(lines[0]) is not bytes:
+            lines = [frame.data for frame in frames]
+        texts = self._shape.texts(lines)
+        if texts is None:
+            return False
+        last = plain(lines[-1])
+        self._events.usage = last.usageMetadata
+        index = last.candidates[0].index
+        choice = self._events.choices[index]
+        text = "".join(texts)
+        choice.said = choice.said or bool(text)
+        choice.record.text(len(text))
+        choice.ascii = choice.ascii and text.isascii()
+        into += [TextDelta(each, index) for each in texts if each]
+        return True
 
     def finish(self, ending: Ending, into: list[Chunk]) -> None:
         """Judge an answer whose bytes have ended.

@@ -16,6 +16,7 @@ from penstock.dialects.openai_chat.answer import ChatAnswer
 from penstock.dialects.openai_chat.delta import read_delta
 from penstock.dialects.openai_chat.events import Events
 from penstock.dialects.reading import UNREADABLE
+from penstock.dialects.shape import lines_of
 
 if TYPE_CHECKING:
     from penstock.interfaces import Ending, Framing
@@ -67,7 +68,11 @@ class MistralAnswer:
         """
         self._counted = len(into)
         start = 0
+        lines = lines_of(frames)
         try:
+            if lines is not frames and _THINKING not in b"\n".join(lines):
+                self._inner.feed(frames, into)
+                return
             for place, frame in enumerate(frames):
                 data = frame if type(frame) is bytes else frame.data
                 if (
@@ -108,6 +113,12 @@ class MistralAnswer:
     def _count(self, into: list[Chunk]) -> None:
         """Count what has come since the last time, and say the blocks of a choice at its end."""
         place = self._counted
+        new = into[place:] if place else into
+        if {*map(type, new)} == {TextDelta} and len(choices := {each.choice for each in new}) == 1:
+            # A dense read is that.
+            self._blocks_of(choices.pop()).add("text", sum([len(each.text) for each in new]))
+            self._counted = len(into)
+            return
         while place < len(into):
             chunk = into[place]
             kind = type(chunk)
