@@ -12,6 +12,8 @@ import stat
 import subprocess
 import sys
 import time
+from functools import partial
+from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from tests.agents.conftest import SERVER, serving
 
 from penstock.agents.cli import Session
 from penstock.agents.tools import Allow, Deny, ToolRequest
+from penstock.cli import coding
 from penstock.cli.agent import AgentOptions, act
 from penstock.cli.approval import Approval
 from penstock.cli.exits import exit_code
@@ -39,6 +42,7 @@ from penstock.errors import (
     RateLimitError,
     UsageError,
 )
+from penstock.simulator import SimulatorThread
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="platform: a script as a program")
 
@@ -269,6 +273,40 @@ async def test_a_coding_agent_says_what_it_does(
     assert ["http", "http", "stdio"] == [each["type"] for each in servers.values()]
     assert ("final", None, 1) == tuple(seen.events[-1][name] for name in ("type", "steps", "calls"))
     assert seen.events[-1]["usage"]["total_tokens"] > 0
+
+
+@pytest.mark.skipif(
+    find_spec("google.antigravity") is None, reason="platform: google-antigravity has no wheel here"
+)
+@pytest.mark.asyncio
+async def test_antigravitys_sdk_has_a_name_of_its_own(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The real one answers with a server's tool, and its session is kept and gone on with."""
+    path, home = tmp_path / "task.json", tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("GEMINI_API_KEY", "k")  # without it, it would answer that there is none
+    with SimulatorThread() as simulator:
+        offline = {"endpoint": simulator.url, "home": str(home)}
+        named = partial(
+            coding.CODING["antigravity-sdk"],
+            endpoint_headers={"x-penstock-sim": "tools?tool=add"},
+            **offline,
+        )
+        monkeypatch.setattr(coding, "CODING", {"antigravity-sdk": named})
+        told = {"backend": "antigravity-sdk/sim/echo", "session": str(path), "cwd": str(tmp_path)}
+        assert 0 == await act(AgentOptions(prompt="Add.", mcp=(STDIO,), allow=True, **told))
+        first = Seen(capsys)
+        session = Session.from_json(path.read_bytes())
+        assert 0 == await act(AgentOptions(prompt="And again.", **told))
+        second = Seen(capsys)
+
+    assert [{"a": 1, "b": 1}] == [
+        json.loads(each["call"]["arguments"]) for each in first.of("tool_call")
+    ]
+    assert ("final", "final") == (first.events[-1]["type"], second.events[-1]["type"])
+    assert first.events[-1]["text"] == "".join(each["text"] for each in first.of("text")) != ""
+    assert session.id == Session.from_json(path.read_bytes()).id
 
 
 @pytest.mark.asyncio

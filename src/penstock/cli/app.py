@@ -113,7 +113,7 @@ def agent(
         typer.Option(
             "--backend",
             "-b",
-            help="claude-code, codex, opencode, antigravity, or any provider/model.",
+            help="claude-code, codex, opencode, antigravity, antigravity-sdk, or provider/model.",
         ),
     ] = None,
     model: Annotated[

@@ -14,8 +14,16 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio
 
-from penstock.agents import antigravity, claude_code, codex, opencode
-from penstock.agents.cli import AgentResult, Server, Session
+from penstock.agents.cli import (
+    AgentResult,
+    Server,
+    Session,
+    antigravity,
+    antigravity_sdk,
+    claude_code,
+    codex,
+    opencode,
+)
 from penstock.agents.events import (
     FinalEvent,
     LoopResult,
@@ -45,6 +53,7 @@ Json: TypeAlias = Any
 CODING: Mapping[str, Callable[..., Agent]] = MappingProxyType(
     {
         "antigravity": antigravity,
+        "antigravity-sdk": antigravity_sdk,
         "claude-code": claude_code,
         "codex": codex,
         "opencode": opencode,
