@@ -19,7 +19,7 @@ from pathlib import Path
 
 _FOLDER = Path(__file__).parent
 _PAGE = _FOLDER.parent / "docs" / "benchmarks.py"
-_PARTS = {"__main__", "environments", "floor", "fresh", "peers", "plot", "readme", "rounds"}
+_PARTS = {"__main__", "best", "environments", "floor", "fresh", "peers", "plot", "readme", "rounds"}
 # Rounds, and seconds for each of a script's comparisons.
 _SAVED = {
     "streams": (3, 120),

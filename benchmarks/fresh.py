@@ -21,7 +21,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-__all__ = ["fresh", "installed", "median", "rss", "setting", "simulator"]
+__all__ = ["compare", "fresh", "installed", "median", "rss", "setting", "simulator"]
 
 _ROOT = Path(__file__).parents[1]
 _SOURCE = _ROOT / "src"
@@ -96,6 +96,38 @@ def median(values: list[float]) -> tuple[float, float]:
     """Return the median of `values` and their spread, (highest - lowest) / median."""
     middle = statistics.median(values)
     return middle, (max(values) - min(values)) / middle if middle else 0.0
+
+
+def compare(
+    title: str,
+    functions: list[str],
+    rounds: int,
+    *,
+    module: str,
+    shown: str = "{}",
+    **arguments: Any,
+) -> None:
+    """Print a line for each of a module's `functions`, the first being whom the others are beside.
+
+    Args:
+        title: What the lines begin with.
+        functions: Each returns microseconds.
+        rounds: How often each is measured, in turn.
+        module: Where they stand.
+        shown: What a function is called, with its name in the braces.
+        arguments: What each of them gets.
+    """
+    found: dict[str, list[float]] = {name: [] for name in functions}
+    for _ in range(rounds):
+        for name in functions:
+            found[name].append(fresh(module, name, **arguments))
+    first, _ = median(found[functions[0]])
+    for name in functions:
+        middle, spread = median(found[name])
+        print(
+            f"{title:8} {shown.format(name):30} {middle:8.2f} us  x{middle / first:5.2f}"
+            f"  spread {spread:4.0%}"
+        )
 
 
 def setting() -> str:

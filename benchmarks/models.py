@@ -15,11 +15,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.fresh import fresh, installed, median, setting, simulator
+from benchmarks.best import best, best_async
+from benchmarks.fresh import compare, installed, setting, simulator
 
 __all__ = ["main"]
 
@@ -44,25 +45,16 @@ def _model(name: str, url: str) -> Any:
     return getattr(hillstar, name)("echo", **key, **{place: f"{url}{path}"})
 
 
-def _cpu(call: Any, repeats: int) -> float:
-    """Return microseconds of CPU per call: the best of `repeats`, after one to warm up."""
-    best = float("inf")
-    for _ in range(repeats + 1):
-        before = time.process_time()
-        call()
-        best = min(best, time.process_time() - before)
-    return best / CALLS * 1e6
-
-
 def http_shim(name: str, url: str, repeats: int) -> float:
     """Measure ``call``."""
     model = _model(name, url)
 
-    def calls() -> None:
+    def calls() -> int:
         for _ in range(CALLS):
             assert model.call("hi")["output"] == "hi"
+        return CALLS
 
-    return _cpu(calls, repeats)
+    return best(calls, repeats)
 
 
 def http_core(name: str, url: str, repeats: int) -> float:
@@ -70,14 +62,15 @@ def http_core(name: str, url: str, repeats: int) -> float:
     caller = _model(name, url)._caller
     asked = caller.ask("hi", 4096, None, None, 600.0)
 
-    async def calls() -> None:
+    async def calls() -> int:
         for _ in range(CALLS):
             await caller._asks.chat(
                 caller._asked, PROMPT, max_tokens=4096, temperature=7.3e-07, timeouts=asked.clocks
             )
+        return CALLS
 
     with asyncio.Runner() as runner:
-        found = _cpu(lambda: runner.run(calls()), repeats)
+        found = best(lambda: runner.run(calls()), repeats)
         runner.run(caller._asks.aclose())
         return found
 
@@ -88,11 +81,12 @@ def mcp_shim(repeats: int) -> float:
 
     model = MCPModel("raw_mcp", "m", SERVER)
 
-    def calls() -> None:
+    def calls() -> int:
         for _ in range(CALLS):
             assert model.call("hi")["output"]
+        return CALLS
 
-    return _cpu(calls, repeats)
+    return best(calls, repeats)
 
 
 def mcp_core(repeats: int) -> float:
@@ -102,53 +96,33 @@ def mcp_core(repeats: int) -> float:
 
     over = ModelOverMCP(MCPServer(command=[sys.executable, SERVER], mode="legacy"))
 
-    async def calls() -> None:
+    async def calls() -> int:
         for _ in range(CALLS):
             async with stream_of(over, "m", PROMPT, max_tokens=4096, temperature=7.3e-07) as stream:
                 assert (await stream.collect()).text
+        return CALLS
 
     with asyncio.Runner() as runner:
-        found = _cpu(lambda: runner.run(calls()), repeats)
+        found = best(lambda: runner.run(calls()), repeats)
         runner.run(over.aclose())
         return found
 
 
-def mcp_sdk(repeats: int) -> float:
+async def mcp_sdk(repeats: int) -> float:
     """Measure the SDK's client."""
     import mcp
     from mcp.client.stdio import StdioServerParameters
 
     server = StdioServerParameters(command=sys.executable, args=[SERVER])
     arguments = {"prompt": "hi", "model": "m"}
+    async with mcp.Client(server, mode="legacy") as client:
 
-    async def measured() -> float:
-        best = float("inf")
-        async with mcp.Client(server, mode="legacy") as client:
-            for _ in range(repeats + 1):
-                before = time.process_time()
-                for _ in range(CALLS):
-                    assert not (await client.call_tool("execute_task", arguments)).is_error
-                best = min(best, time.process_time() - before)
-        return best / CALLS * 1e6
+        async def once() -> int:
+            for _ in range(CALLS):
+                assert not (await client.call_tool("execute_task", arguments)).is_error
+            return CALLS
 
-    return asyncio.run(measured())
-
-
-def _measure(
-    title: str, functions: list[str], rounds: int, *, shown: str = "{}", **arguments: Any
-) -> None:
-    """Print a line for each of `functions`, the first being what the others are compared with."""
-    found: dict[str, list[float]] = {name: [] for name in functions}
-    for _ in range(rounds):
-        for name in functions:
-            found[name].append(fresh("benchmarks.models", name, **arguments))
-    first, _ = median(found[functions[0]])
-    for name in functions:
-        middle, spread = median(found[name])
-        print(
-            f"{title:6} {shown.format(name):30} {middle:8.1f} us  x{middle / first:5.2f}"
-            f"  spread {spread:4.0%}"
-        )
+        return await best_async(once, repeats)
 
 
 def main() -> None:
@@ -157,10 +131,11 @@ def main() -> None:
     parser.add_argument("--smoke", action="store_true", help="small, to prove that it runs")
     smoke = parser.parse_args().smoke
     rounds, repeats = (1, 1) if smoke else (5, 3)
+    measure = partial(compare, module="benchmarks.models")
     print(setting())
     with simulator() as url:
         for name in HTTP:
-            _measure(
+            measure(
                 *("http", ["http_core", "http_shim"], rounds),
                 shown=f"{name} {{}}",
                 name=name,
@@ -168,7 +143,7 @@ def main() -> None:
                 repeats=repeats,
             )
     if installed("mcp"):
-        _measure("mcp", ["mcp_sdk", "mcp_core", "mcp_shim"], rounds, repeats=repeats)
+        measure("mcp", ["mcp_sdk", "mcp_core", "mcp_shim"], rounds, repeats=repeats)
 
 
 if __name__ == "__main__":

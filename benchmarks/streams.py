@@ -12,8 +12,7 @@ that works in another language's threads has their CPU counted too.
 
 from __future__ import annotations
 
-import time
-
+from benchmarks.best import best_async
 from benchmarks.fresh import fresh, setting, simulator
 from benchmarks.peers import CLIENTS, OPEN
 from benchmarks.rounds import Case, Peer, Report, options, paired, present
@@ -27,14 +26,7 @@ _SLOW = {"litellm": 4, "pydantic-ai": 2}
 async def measure(peer: str, url: str, chunks: int, repeats: int) -> float:
     """Return microseconds of CPU per chunk: the best of `repeats`, after one to warm up."""
     async with OPEN[peer](url, f"text?tokens={chunks}") as once:
-        await once()
-        best = float("inf")
-        for _ in range(repeats):
-            before = time.process_time()
-            count = await once()
-            best = min(best, (time.process_time() - before) / count)
-            assert count >= chunks, (count, chunks)
-    return best * 1e6
+        return await best_async(once, repeats, at_least=chunks)
 
 
 def main() -> None:

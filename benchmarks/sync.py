@@ -26,38 +26,19 @@ import json
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.fresh import fresh, installed, median, setting, simulator
+from benchmarks.best import best, best_async
+from benchmarks.fresh import compare, fresh, installed, setting, simulator
 
 __all__ = ["main"]
 
 PROMPT = [{"role": "user", "content": "hi"}]
-
-
-def _best(once: Callable[[], int], repeats: int) -> float:
-    """Return microseconds of CPU per unit: the best of `repeats`, after one to warm up."""
-    once()
-    best = float("inf")
-    for _ in range(repeats):
-        before = time.process_time()
-        count = once()
-        best = min(best, (time.process_time() - before) / count)
-    return best * 1e6
-
-
-async def _best_async(once: Callable[[], Awaitable[int]], repeats: int) -> float:
-    await once()
-    best = float("inf")
-    for _ in range(repeats):
-        before = time.process_time()
-        count = await once()
-        best = min(best, (time.process_time() - before) / count)
-    return best * 1e6
 
 
 async def penstock_async(url: str, model: str, repeats: int) -> float:
@@ -73,7 +54,7 @@ async def penstock_async(url: str, model: str, repeats: int) -> float:
                     count += 1
             return count
 
-        return await _best_async(once, repeats)
+        return await best_async(once, repeats)
 
 
 def penstock_sync(url: str, model: str, repeats: int) -> float:
@@ -89,7 +70,7 @@ def penstock_sync(url: str, model: str, repeats: int) -> float:
                     count += 1
             return count
 
-        return _best(once, repeats)
+        return best(once, repeats)
 
 
 def openai_sync(url: str, model: str, repeats: int) -> float:
@@ -104,7 +85,7 @@ def openai_sync(url: str, model: str, repeats: int) -> float:
                 count += 1
             return count
 
-        return _best(once, repeats)
+        return best(once, repeats)
 
 
 async def chat_async(url: str, model: str, repeats: int) -> float:
@@ -118,7 +99,7 @@ async def chat_async(url: str, model: str, repeats: int) -> float:
                 await client.chat("d", PROMPT)
             return 100
 
-        return await _best_async(once, repeats)
+        return await best_async(once, repeats)
 
 
 def chat_sync(url: str, model: str, repeats: int) -> float:
@@ -132,7 +113,7 @@ def chat_sync(url: str, model: str, repeats: int) -> float:
                 client.chat("d", PROMPT)
             return 100
 
-        return _best(once, repeats)
+        return best(once, repeats)
 
 
 APIS = {
@@ -184,7 +165,7 @@ def api_shim(name: str, url: str, model: str, repeats: int) -> float:
                 assert llm.prompt("hi").success
             return 30
 
-        return _best(once, repeats)
+        return best(once, repeats)
 
 
 async def api_core(name: str, url: str, model: str, repeats: int) -> float:
@@ -204,7 +185,7 @@ async def api_core(name: str, url: str, model: str, repeats: int) -> float:
                         assert (await loop.collect("hi")).text
                 return 30
 
-            return await _best_async(once, repeats)
+            return await best_async(once, repeats)
 
 
 def _programs(name: str, folder: str) -> str:
@@ -231,7 +212,7 @@ def cli_shim(name: str, repeats: int) -> float:
                 assert llm.prompt("hi").success
             return 20
 
-        return _best(once, repeats)
+        return best(once, repeats)
 
 
 async def cli_core(name: str, repeats: int) -> float:
@@ -250,7 +231,7 @@ async def cli_core(name: str, repeats: int) -> float:
                     assert (await agent.run("hi")).text
                 return 20
 
-            return await _best_async(once, repeats)
+            return await best_async(once, repeats)
 
 
 def handovers(url: str, model: str) -> dict[str, int]:
@@ -328,23 +309,6 @@ def portal_asyncio(calls: int) -> float:
         loop.close()
 
 
-def _measure(
-    title: str, functions: list[str], rounds: int, *, shown: str = "{}", **arguments: Any
-) -> None:
-    """Print a line for each of `functions`, the first being what the others are compared with."""
-    found: dict[str, list[float]] = {name: [] for name in functions}
-    for _ in range(rounds):
-        for name in functions:
-            found[name].append(fresh("benchmarks.sync", name, **arguments))
-    first, _ = median(found[functions[0]])
-    for name in functions:
-        middle, spread = median(found[name])
-        print(
-            f"{title:8} {shown.format(name):26} {middle:8.2f} us  x{middle / first:5.2f}"
-            f"  spread {spread:4.0%}"
-        )
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -352,14 +316,15 @@ def main() -> None:
     smoke = parser.parse_args().smoke
     rounds, repeats, chunks = (1, 1, 500) if smoke else (5, 3, 20_000)
     peer = ["openai_sync"] if installed("openai") else []
+    measure = partial(compare, module="benchmarks.sync")
     print(setting())
     with simulator() as url:
         dense = f"text?tokens={chunks}"
         paced = f"text?tokens={100 if smoke else 1000}&rate=500"
         streams = ["penstock_async", "penstock_sync", *peer]
-        _measure("dense", streams, rounds, url=url, model=dense, repeats=repeats)
-        _measure("paced", streams, min(rounds, 3), url=url, model=paced, repeats=1)
-        _measure(
+        measure("dense", streams, rounds, url=url, model=dense, repeats=repeats)
+        measure("paced", streams, min(rounds, 3), url=url, model=paced, repeats=1)
+        measure(
             "chat",
             ["chat_async", "chat_sync"],
             rounds,
@@ -374,7 +339,7 @@ def main() -> None:
         )
         if installed("botocore") and installed("google.auth"):
             for name in APIS:
-                _measure(
+                measure(
                     "turn",
                     ["api_core", "api_shim"],
                     min(rounds, 3),
@@ -387,14 +352,14 @@ def main() -> None:
     if sys.platform != "win32":
         for name in PROGRAMS:
             functions = ["cli_core", "cli_shim"]
-            _measure(
+            measure(
                 *("turn", functions, min(rounds, 3)),
                 shown=f"{name} {{}}",
                 name=name,
                 repeats=repeats,
             )
     portals = ["portal_ours", "portal_asyncio", "portal_anyio"]
-    _measure("portal", portals, rounds, calls=200 if smoke else 5000)
+    measure("portal", portals, rounds, calls=200 if smoke else 5000)
 
 
 if __name__ == "__main__":

@@ -14,11 +14,10 @@ are framed with checksums, its own floor is higher and the first ratio is the lo
 
 from __future__ import annotations
 
-import time
-
+from benchmarks.best import best_async
 from benchmarks.floor import FLOORS
 from benchmarks.fresh import fresh, setting, simulator
-from benchmarks.peers import Once, penstock
+from benchmarks.peers import penstock
 from benchmarks.rounds import Case, Peer, Report, options, paired
 
 __all__ = ["main", "measure"]
@@ -31,22 +30,12 @@ async def measure(peer: str, dialect: str, url: str, chunks: int, repeats: int) 
     """Return microseconds of CPU per chunk: the best of `repeats`, after one to warm up."""
     model = f"text?tokens={chunks}"
 
-    async def best_of(once: Once) -> float:
-        await once()
-        best = float("inf")
-        for _ in range(repeats):
-            before = time.process_time()
-            count = await once()
-            best = min(best, (time.process_time() - before) / count)
-            assert count >= chunks, (count, chunks)
-        return best * 1e6
-
     if peer != _FLOOR:
         async with penstock(url, model, dialect=dialect) as once:
-            return await best_of(once)
+            return await best_async(once, repeats, at_least=chunks)
     floor = await FLOORS[dialect].to(url, model).connect()
     try:
-        return await best_of(floor.once)
+        return await best_async(floor.once, repeats, at_least=chunks)
     finally:
         floor.close()
 
