@@ -67,6 +67,13 @@ def made() -> MCPServer:  # noqa: C901  # a list of tools
         return "done"
 
     @server.tool()
+    async def stuck(ctx: Context) -> str:
+        """Say that it has begun, and wait for ever."""
+        await ctx.report_progress(1, 2, "begun")
+        await asyncio.sleep(3600)
+        return ""
+
+    @server.tool()
     async def grow(ctx: Context) -> str:
         """Have another tool from now on."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +225,48 @@ async def test_a_run_goes_on_after_a_crash(tmp_path: Path, suffix: str) -> None:
     assert {"read": "read", "look": "seen 0"} == results
     assert ["pay", "read", "read"] == sorted(made)
     assert ["user", "assistant", "tool", "tool", "tool", "user", "assistant"] == roles
+
+
+_KILLED = """
+import asyncio, os, signal, sys
+import penstock as ps
+from penstock.agents import ToolLoop
+from tests.agents.conftest import ScriptedClient, calls
+
+def look(n: int) -> str:
+    if n == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return f"seen {n}"
+
+async def main():
+    async with ps.Conversation.open(sys.argv[1]) as kept:
+        client = ScriptedClient(*[calls(("look", {"n": n})) for n in range(5)])
+        await ToolLoop(client, tools=[look]).collect("go", conversation=kept)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="platform: there is no SIGKILL")
+@pytest.mark.parametrize("suffix", ["jsonl", "db"])
+async def test_a_killed_process_loses_nothing(tmp_path: Path, suffix: str) -> None:
+    """By SIGKILL in the fourth call: another process goes on there, and does not repeat it."""
+    path, root = tmp_path / f"chat.{suffix}", Path(__file__).parents[2]
+    places = {"PYTHONPATH": f"{root}{os.pathsep}{root / 'src'}"}
+    killed = await asyncio.create_subprocess_exec(
+        *[sys.executable, "-c", _KILLED, str(path)], env={**os.environ, **places}
+    )
+    await killed.wait()
+    async with ps.Conversation.open(path) as again:
+        loop = ToolLoop(ScriptedClient(says("done")), tools=[look])  # type: ignore[arg-type]
+        found = [e async for e in loop.run(conversation=again)]
+        said = [str(m["content"]) async for m in again if m["role"] == "tool"]
+
+    assert -signal.SIGKILL == killed.returncode
+    assert ["seen 0", "seen 1", "seen 2"] == said[:3]
+    assert "may or may not have taken effect" in said[3]
+    assert [said[3]] == [e.content for e in found if isinstance(e, ToolResultEvent)]
+    assert 4 == len(said)
 
 
 async def test_a_conversation_alone_goes_on() -> None:

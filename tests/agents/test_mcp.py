@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -146,6 +146,31 @@ async def test_a_web_server_is_reached_again() -> None:
         await loop.aclose()
 
     assert [("2", False)] == first == second
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_a_web_server_that_dies_in_a_call_is_reached_again(mode: str) -> None:
+    """The model is told that the call may have run, and the next run is answered."""
+    one = calls(("add", {"a": 1, "b": 1}))
+    client = ScriptedClient(calls(("stuck", {})), says("done"), one, says("done"))
+    async with AsyncExitStack() as stack:
+        first = await stack.enter_async_context(AsyncExitStack())
+        url, _ = await first.enter_async_context(serving())
+        server = MCPServer(url=url, mode=mode)
+        loop = await stack.enter_async_context(ToolLoop(client, tools=[server]))  # type: ignore[arg-type]
+        events = []
+        async for event in loop.run("go"):
+            events.append(event)
+            if isinstance(event, ToolProgressEvent):
+                await first.aclose()
+                port = int(url.rpartition(":")[2].partition("/")[0])
+                await stack.enter_async_context(serving(port))
+        after = results([e async for e in loop.run("go")])
+
+    [(content, failed)] = results(events)
+    assert failed
+    assert "may or may not have taken effect" in str(content)
+    assert [("2", False)] == after
 
 
 @pytest.mark.parametrize("how", ["left", "cancelled"])

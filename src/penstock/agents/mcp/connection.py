@@ -354,8 +354,9 @@ class Connection:
                 await self._drop(client)
                 raise _LostError() from None
             # The server lives, and says what is wrong: a failure, as its isError is.
+            unsure = "; the call may or may not have taken effect" if _is_cut(error) else ""
             raise UnansweredError(
-                f"the server {self.server.name!r} gives no result: {error.message}",
+                f"the server {self.server.name!r} gives no result: {error.message}{unsure}",
                 error.code,
                 error.error.data,
             ) from None
@@ -436,13 +437,15 @@ async def _call_unlisted(client: SDK, name: str, arguments: SDK, *, progress_cal
 
 def _is_closed(error: Exception) -> bool:
     """Return whether the SDK says that the connection has ended."""
+    # The same code stands for one answer that broke off, over a connection that goes on.
+    return _is_cut(error) and getattr(error, "message", "") == "Connection closed"
+
+
+def _is_cut(error: Exception) -> bool:
+    """Return whether the SDK says that an answer broke off."""
     from mcp_types import CONNECTION_CLOSED
 
-    return (
-        getattr(error, "code", None) == CONNECTION_CLOSED
-        # The same code stands for one answer that broke off, over a connection that goes on.
-        and getattr(error, "message", "") == "Connection closed"
-    )
+    return getattr(error, "code", None) == CONNECTION_CLOSED
 
 
 def _seen(owner: asyncio.Task[None]) -> None:
