@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -115,6 +116,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("asyncio") and isinstance(item, pytest.Function):
             item.fixturenames.insert(0, "no_leaked_tasks")
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector pass over what stays until the end: modules, and thousands of tests.
+
+    One of its passes over them takes up to a second on a busy machine, in whatever callback.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
