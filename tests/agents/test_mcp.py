@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -123,6 +125,23 @@ async def test_a_dead_child_is_started_again() -> None:
     assert failed
     assert "may or may not have taken effect" in str(content)
     assert ("2", False) == after
+
+
+async def test_a_child_that_died_between_calls_is_started_again() -> None:
+    """It did not hear the next call, which is made, and not said to have run perhaps."""
+    client = ScriptedClient(calls(("pid", {})), calls(("add", {"a": 1, "b": 1})), says("done"))
+    events = []
+    async with ToolLoop(client, tools=[stdio()]) as loop:  # type: ignore[arg-type]
+        async for event in loop.run("go"):
+            events.append(event)
+            if isinstance(event, ToolResultEvent) and event.name == "pid":
+                for pid in str(event.content).split():
+                    os.kill(int(pid), signal.SIGTERM)
+                [connection] = loop._box._connections  # type: ignore[union-attr]
+                while connection.live:  # noqa: ASYNC110  # a pipe's end has no event
+                    await asyncio.sleep(0.005)
+
+    assert ("2", False) == results(events)[1]
 
 
 async def test_a_child_that_always_dies_is_an_error() -> None:

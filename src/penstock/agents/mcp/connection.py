@@ -82,12 +82,15 @@ class Connection:
         self._failures = 0
         self._called = False
         self._forgotten = False
+        self._ended = False
         self._stderr = Ring()
 
     @property
     def live(self) -> bool:
         """Whether the server has been reached, and has not ended."""
-        return self._client is not None and self._owner is not None and not self._owner.done()
+        if self._client is None or self._owner is None:
+            return False
+        return not (self._owner.done() or self._ended)
 
     async def tools(self) -> list[SDK]:
         """Return what tools the server has now.
@@ -228,6 +231,10 @@ class Connection:
     def _forget(self) -> None:
         self._forgotten = True
 
+    def _end(self) -> None:
+        """Note that the child is gone: what is asked next would not be heard."""
+        self._ended = self.stale = True
+
     async def _ready(self) -> SDK:
         """Return the client, of a server that is started if there is none."""
         async with self._lock:
@@ -253,7 +260,7 @@ class Connection:
         loop = asyncio.get_running_loop()
         ready: asyncio.Future[SDK] = loop.create_future()
         self._stop = asyncio.Event()
-        self._forgotten = False
+        self._forgotten = self._ended = False
         self._stderr = Ring()
         self._owner = loop.create_task(self._own(ready, self._stop), name=f"mcp {self.server.name}")
         self._owner.add_done_callback(_seen)
@@ -303,7 +310,9 @@ class Connection:
             )
         from penstock.agents.mcp.stdio import stdio_transport
 
-        return stdio_transport(self.server, max_read=self._limits.max_read, stderr=self._stderr)
+        return stdio_transport(
+            self.server, max_read=self._limits.max_read, stderr=self._stderr, ended=self._end
+        )
 
     async def _subscribe(self, client: SDK, stack: AsyncExitStack) -> None:
         """Ask to be told when the list of tools changes, where the protocol wants to be asked."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from subprocess import PIPE
 from typing import TYPE_CHECKING, Any
@@ -74,7 +74,7 @@ class Ring:
 
 @asynccontextmanager
 async def stdio_transport(
-    server: MCPServer, *, max_read: int, stderr: Ring
+    server: MCPServer, *, max_read: int, stderr: Ring, ended: Callable[[], None]
 ) -> AsyncGenerator[tuple[Any, Any], None]:  # Any: streams as the SDK's client takes them
     """Run a server's command, and end it with everything that it started.
 
@@ -82,6 +82,7 @@ async def stdio_transport(
         server: What is run.
         max_read: Bytes of a line.
         stderr: Takes what the child says there.
+        ended: Called when the child says nothing any more: it is gone, or closed its stdout.
 
     Raises:
         OSError: There is no such program, or no such folder.
@@ -103,7 +104,7 @@ async def stdio_transport(
     async with anyio.create_task_group() as tasks:
         assert process.stdout is not None
         assert process.stderr is not None
-        tasks.start_soon(_read, process.stdout, incoming, max_read)
+        tasks.start_soon(_read, process.stdout, incoming, max_read, ended)
         tasks.start_soon(_listen, process.stderr, stderr)
         tasks.start_soon(_write, process, outgoing, incoming)
         try:
@@ -117,7 +118,9 @@ async def stdio_transport(
     incoming.close()
 
 
-async def _read(source: ByteReceiveStream, incoming: Any, max_read: int) -> None:
+async def _read(
+    source: ByteReceiveStream, incoming: Any, max_read: int, ended: Callable[[], None]
+) -> None:
     """Hand on the child's lines; after the session's end read on, so that the child can end."""
     lines = _Lines(max_read)
     async with incoming:
@@ -126,6 +129,7 @@ async def _read(source: ByteReceiveStream, incoming: Any, max_read: int) -> None
                 for message in lines.feed(await source.receive(_READ)):
                     with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
                         await incoming.send(message)
+        ended()
 
 
 async def _listen(source: ByteReceiveStream, ring: Ring) -> None:
