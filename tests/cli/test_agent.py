@@ -275,9 +275,29 @@ async def test_a_coding_agent_says_what_it_does(
     assert seen.events[-1]["usage"]["total_tokens"] > 0
 
 
-@pytest.mark.skipif(
+sdk = pytest.mark.skipif(
     find_spec("google.antigravity") is None, reason="platform: google-antigravity has no wheel here"
 )
+
+
+@sdk
+@pytest.mark.asyncio
+async def test_antigravitys_sdk_wants_a_key(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Which the SDK itself calls a value that is not valid."""
+    for name in ("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_APPLICATION_CREDENTIALS"):
+        monkeypatch.delenv(name, raising=False)
+    named = partial(coding.CODING["antigravity-sdk"], home=str(tmp_path))
+    monkeypatch.setattr(coding, "CODING", {"antigravity-sdk": named})
+
+    with pytest.raises(AuthenticationError, match="API key is required") as caught:
+        await act(AgentOptions(prompt="Add.", backend="antigravity-sdk", cwd=str(tmp_path)))
+
+    assert 3 == exit_code(caught.value)
+
+
+@sdk
 @pytest.mark.asyncio
 async def test_antigravitys_sdk_has_a_name_of_its_own(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path

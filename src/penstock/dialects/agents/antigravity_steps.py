@@ -54,6 +54,8 @@ _DELAY = pattern(r"\bretryDelay:(\d{1,9}(?:\.\d{1,9})?)s|\bretry in (\d{1,9}(?:\
 _SENTENCES: tuple[tuple[Any, type[PenstockError], str], ...] = (
     # A bad key is a 400 of Google's.
     (pattern(r"API key not valid"), AuthenticationError, "API_KEY_INVALID"),
+    # The SDK's own word, a validation error by its class.
+    (pattern(r"API key is required"), AuthenticationError, "missing_api_key"),
     (pattern(r"max tokens limit reached", IGNORECASE), OutputTruncatedError, "max_tokens"),
     (pattern(r"blocked by content safety", IGNORECASE), ContentBlockedError, "safety"),
 )
@@ -181,15 +183,15 @@ class AntigravityStepsAnswer:
 
     def _failure(self, event: dict[str, Json]) -> PenstockError:
         said, name = text_of(event.get("message")), text_of(event.get("python_exception"))
-        if name in _NAMED:
-            kind, code = _NAMED[name]
-            return failure(kind, NAME, said or name, code=code)
         status = number((self._fault or {}).get("http_code")) or None
         if found := _STATUS.search(said):
             status = int(found[1])
         for sentence, kind, code in _SENTENCES:
             if sentence.search(said):
                 return failure(kind, NAME, said, code=code, status=status)
+        if name in _NAMED:
+            kind, code = _NAMED[name]
+            return failure(kind, NAME, said or name, code=code)
         return self._of_status(said, status, name)
 
     def _of_status(self, said: str, status: int | None, name: str) -> PenstockError:
