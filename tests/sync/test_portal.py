@@ -406,6 +406,18 @@ def test_a_fork_starts_a_thread_of_its_own(portal: Portal) -> None:
     assert ("42", 8) == (answer, portal.call(double, 4))
 
 
+def ran(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """What an interpreter of its own, with penstock, comes to."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env=os.environ | {"PYTHONPATH": str(SOURCE)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
 def waited(child: int) -> int:
     """How a forked child of ours exited."""
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -511,14 +523,7 @@ def test_threads_fork_at_once() -> None:
 
     In a process of its own: what other tests load (filelock) may refuse to fork in two threads.
     """
-    done = subprocess.run(
-        [sys.executable, "-c", FORKING],
-        env=os.environ | {"PYTHONPATH": str(SOURCE)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = ran("-c", FORKING)
 
     assert (0, f"{[42] * 4} {{}}\n") == (done.returncode, done.stdout), done.stderr
 
@@ -570,14 +575,7 @@ started.wait()
 
 def test_the_interpreters_exit_closes_and_does_not_hang() -> None:
     """With a call under way at the end of the program, everything lets go first."""
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", EXIT],
-        env=os.environ | {"PYTHONPATH": str(SOURCE)},
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    done = ran("-W", "error", "-c", EXIT)
 
     assert (0, "closing\ncleaned\n", "") == (done.returncode, done.stdout, done.stderr)
 
@@ -638,14 +636,7 @@ while len(reached) < 4:
 
 def test_threads_that_a_program_leaves_end_in_silence() -> None:
     """A daemon thread whose call is cut by the interpreter's exit prints no traceback."""
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", LEFT],
-        env=os.environ | {"PYTHONPATH": str(SOURCE)},
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    done = ran("-W", "error", "-c", LEFT)
 
     assert (0, "") == (done.returncode, done.stderr)
 

@@ -20,7 +20,7 @@ from penstock.dialects.reading import UNREADABLE
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["FEWEST", "GROUP", "Shape", "lines_of", "shape_of"]
+__all__ = ["FEWEST", "GROUP", "Shape", "data_of", "lines_of", "shape_of"]
 
 FEWEST: Final = 4
 """Events from which on this is cheaper than a typed decode of each."""
@@ -39,6 +39,12 @@ def lines_of(frames: Sequence[Any]) -> Sequence[Any]:  # Any: a decoder's frames
     """Return the JSON of `frames` where it is at hand for all of them, else the frames."""
     lines: Sequence[Any] = getattr(frames, "lines", frames)
     return lines
+
+
+def data_of(frames: Sequence[Any]) -> Sequence[bytes]:  # Any: a decoder's frames, or bytes
+    """Return the data of each of `frames`, of which there is one at least."""
+    lines = lines_of(frames)
+    return lines if type(lines[0]) is bytes else [frame.data for frame in frames]
 
 
 class Shape:

@@ -24,7 +24,7 @@ from penstock.dialects.anthropic_messages.record import EXPLAINED
 from penstock.dialects.anthropic_messages.usage import finish, usage
 from penstock.dialects.anthropic_messages.wire import PlainJson, PlainText, PlainThinking, plain
 from penstock.dialects.reading import UNREADABLE, excerpt, parse
-from penstock.dialects.shape import FEWEST, GROUP, Shape, lines_of, shape_of
+from penstock.dialects.shape import FEWEST, GROUP, Shape, data_of, shape_of
 from penstock.errors import ProtocolError, TruncatedError
 
 if TYPE_CHECKING:
@@ -179,9 +179,7 @@ class MessagesAnswer:
         if len(frames) < FEWEST or self._alike is None:
             return False
         shape, block = self._alike
-        lines = lines_of(frames)
-        if type(lines[0]) is not bytes:
-            lines = [frame.data for frame in frames]
+        lines = data_of(frames)
         texts = shape.texts(lines)
         if texts is None:
             return False

@@ -11,7 +11,7 @@ from penstock.dialects.gemini.events import Events
 from penstock.dialects.gemini.parameters import CONFIG
 from penstock.dialects.gemini.wire import plain
 from penstock.dialects.reading import UNREADABLE, excerpt, parse
-from penstock.dialects.shape import FEWEST, GROUP, Shape, lines_of, shape_of
+from penstock.dialects.shape import FEWEST, GROUP, Shape, data_of, shape_of
 from penstock.errors import ProtocolError, TruncatedError
 
 if TYPE_CHECKING:
@@ -149,9 +149,7 @@ class GeminiAnswer:
         """Read events that are like an earlier one but for text and counts; False for others."""
         if len(frames) < FEWEST or self._shape is None:
             return False
-        lines = lines_of(frames)
-        if type(lines[0]) is not bytes:
-            lines = [frame.data for frame in frames]
+        lines = data_of(frames)
         texts = self._shape.texts(lines)
         if texts is None:
             return False

@@ -11,7 +11,7 @@ from penstock.dialects.openai_chat.events import Events
 from penstock.dialects.openai_chat.request import choices_asked, usage_asked
 from penstock.dialects.openai_chat.wire import PlainChoice, PlainDelta, plain, usual
 from penstock.dialects.reading import UNREADABLE, excerpt, parse
-from penstock.dialects.shape import FEWEST, GROUP, Shape, lines_of, shape_of
+from penstock.dialects.shape import FEWEST, GROUP, Shape, data_of, shape_of
 from penstock.errors import ProtocolError, TruncatedError
 
 if TYPE_CHECKING:
@@ -185,9 +185,7 @@ class ChatAnswer:
         """Read frames that all are like the last one but for their text; False for others."""
         if len(frames) < FEWEST or self._shape is None:
             return False
-        lines = lines_of(frames)
-        if type(lines[0]) is not bytes:
-            lines = [frame.data for frame in frames]
+        lines = data_of(frames)
         texts = self._shape.texts(lines)
         if texts is None:
             return False
