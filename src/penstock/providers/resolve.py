@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from os import environ
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from penstock.credentials import Headers
 from penstock.deployment import Deployment, Secret
 from penstock.dialects import check_name
 from penstock.errors import ConfigurationError, UnknownModelError
 from penstock.interfaces import Quirks, Target
-from penstock.providers.addresses import located, row_at, variable
-from penstock.providers.auth import auth_kind
+from penstock.providers.addresses import located, row_at
 from penstock.providers.catalogue import catalogue, find_row
 from penstock.providers.custom import CustomProviderConfig, custom_providers, registrations
+from penstock.providers.fitted import auth_of, below, fitted, over, row_headers, row_key
 from penstock.providers.headers import check_headers
 from penstock.providers.idle import check_places
 from penstock.providers.names import SHORT_NAMES
+from penstock.providers.nearest import nearest
 
 if TYPE_CHECKING:
     from penstock.providers.catalogue import ProviderRow
@@ -30,8 +29,6 @@ __all__ = ["Resolved", "Resolver"]
 # Names come from callers, some from their users: look-ups are kept for as many, and no more.
 _KEPT = 1024
 _ANY = "/*"
-# No name of a model is longer; what is gets no suggestions.
-_LONGEST = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,10 +208,10 @@ class Resolver:
             wire = key.partition("/")[2]
         if row is None:
             host = urlsplit(deployment.base_url).hostname or ""
-            return Resolved(key, host, wire, deployment, _auth_of(deployment, None))
+            return Resolved(key, host, wire, deployment, auth_of(deployment, None))
         spoken = row.speaking(deployment.dialect)
-        deployment = _fitted(_below(deployment, spoken), row)
-        return Resolved(key, row.key, wire, deployment, _auth_of(deployment, row), spoken)
+        deployment = fitted(below(deployment, spoken), row)
+        return Resolved(key, row.key, wire, deployment, auth_of(deployment, row), spoken)
 
     def _completed(self, key: str, deployment: Deployment, wire: str) -> Resolved:
         """Return a deployment without an address of its own at its provider's."""
@@ -234,12 +231,12 @@ class Resolver:
             base_url=place.base_url,
             api_key=deployment.api_key if deployment.api_key.present else secret,
             dialect=deployment.dialect or spoken.dialect,
-            headers=_over(_headers(row), deployment.headers),
+            headers=over(row_headers(row), deployment.headers),
             region=place.region,
             project=place.project,
             api_version=place.api_version,
         )
-        auth = _auth_of(whole, row)
+        auth = auth_of(whole, row)
         return Resolved(key, row.key, wire, whole, auth, spoken, said_by=place.said_by)
 
     def _provider_of(self, key: str) -> tuple[ProviderRow, Secret]:
@@ -257,7 +254,7 @@ class Resolver:
 
     def _key_of(self, row: ProviderRow, own: Secret | None = None) -> Secret:
         """Return the provider's key: the client's, the environment's, the configuration's."""
-        secret = _secret(row) if own is None else own
+        secret = row_key(row) if own is None else own
         held = self._keys.get(row.key)
         return secret if held is None or (held.spare and secret.given) else held
 
@@ -346,31 +343,26 @@ class Resolver:
             place.base_url,
             self._key_of(row, secret),
             dialect=row.dialect,
-            headers=_headers(row),
+            headers=row_headers(row),
             body_framing=row.body_framing,
             region=place.region,
             project=place.project,
             api_version=place.api_version,
         )
-        auth = _auth_of(deployment, row)
+        auth = auth_of(deployment, row)
         return Resolved(name, row.key, model, deployment, auth, row, said_by=place.said_by)
 
     def _complaint(self, model: str) -> str:
-        own = [f"{config.name}/" for config in self._customs()]
-        providers = [*own, *(f"{key}/" for key, row in catalogue().items() if row.routable)]
-        head = model.partition("/")[0] + "/"
-        near = []
-        if len(model) <= _LONGEST:  # comparing costs its square
-            near = get_close_matches(model, {*self._deployments, *self._aliases} - {model}, 3, 0.6)
-            near += [f"{name}…" for name in get_close_matches(head, providers, 3, 0.6)]
-        near += [each.replace("{model}", model[:80]) for each in _meant(model)]
-        if ":" in model and "/" not in model:
-            near.append(f"ollama/{model:.80}")
+        own = [config.name for config in self._customs()]
+        routable = [key for key, row in catalogue().items() if row.routable]
+        near = nearest(
+            model, names={*self._deployments, *self._aliases}, providers=[*own, *routable]
+        )
         hint = f"did you mean {' or '.join(near)}? " if near else ""
         return (
             f"no deployment, provider or model prefix fits {model!r:.200}: {hint}"
-            f"Name it as provider/model (`penstock providers` lists {len(providers)}), or add it "
-            f"to deployments="
+            f"Name it as provider/model (`penstock providers` lists {len(own) + len(routable)}), or"
+            f" add it to deployments="
         )
 
 
@@ -389,14 +381,6 @@ def _begins(model: str, prefix: str) -> bool:
     return model.startswith(prefix) and not (prefix[-1].isdigit() and behind.isalnum())
 
 
-def _meant(model: str) -> Iterator[str]:
-    """Yield what a name without a provider may mean, which begins as another's ids do."""
-    for row in catalogue().values():
-        for prefix, names in row.model_exceptions.items():
-            if model.startswith(prefix):
-                yield from names
-
-
 def _longest_first(prefix: tuple[CustomProviderConfig, str]) -> int:
     return -len(prefix[1])
 
@@ -411,64 +395,7 @@ def _parts(model: str) -> Iterator[tuple[str, str]]:
                 yield model[:at], model[at + 1 :]
 
 
-def _below(deployment: Deployment, row: ProviderRow) -> Deployment:
-    """Return a deployment whose address is a host and no more with the path of its provider's.
-
-    ``https://r.openai.azure.com`` is what Azure's portal and OpenAI's SDK call the endpoint.
-    """
-    path = urlsplit(row.base_url).path
-    bare = urlsplit(deployment.base_url).path == ""
-    if not (bare and path) or "{" in path or deployment.dialect not in row.dialects:
-        return deployment
-    return replace(deployment, base_url=f"{deployment.base_url}{path}")
-
-
-def _fitted(deployment: Deployment, row: ProviderRow) -> Deployment:
-    """Return a configured deployment with what its provider's row adds to it."""
-    version = variable(row.version_env)
-    said = environ[version] if version else row.api_version
-    if not row.headers and row.body_framing == "auto" and said is None:
-        return deployment
-    return replace(
-        deployment,
-        headers=_over(row.headers, deployment.headers),
-        body_framing="length" if row.body_framing == "length" else deployment.body_framing,
-        api_version=deployment.api_version or said,
-    )
-
-
-def _over(under: Mapping[str, str], headers: Mapping[str, str]) -> Headers:
-    """Return `headers` over others; what a pickle left out of them stays known."""
-    merged = Headers({**under, **headers})
-    merged.lost = (*getattr(under, "lost", ()), *getattr(headers, "lost", ()))
-    return merged
-
-
 def _by_row(keys: Mapping[str, Secret]) -> dict[str, Secret]:
     """Return keys by the names that their rows have, whatever the user calls them."""
     found = {name: find_row(name) for name in keys}
     return {name if row is None else row.key: keys[name] for name, row in found.items()}
-
-
-def _headers(row: ProviderRow) -> Headers:
-    said = {name: environ[v] for name, v in row.header_env.items() if environ.get(v)}
-    headers = Headers({**row.headers, **said})
-    headers.lost = getattr(row.headers, "lost", ())
-    return headers
-
-
-def _secret(row: ProviderRow) -> Secret:
-    variables = row.key_env if row.auth != "none" else ()
-    # There need be none, and one that is set later is sent from then on.
-    return Secret(None, variables=variables, optional=row.keyless or row.auth == "aws")
-
-
-def _auth_of(deployment: Deployment, row: ProviderRow | None) -> str:
-    other = None if row is None else row.also.get(deployment.dialect)
-    return auth_kind(
-        deployment.auth or (None if other is None else other.auth),
-        None if row is None else row.auth,
-        dialect=deployment.dialect,
-        row_dialect="" if row is None else row.dialect,
-        key=deployment.api_key,
-    )
