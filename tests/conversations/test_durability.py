@@ -289,3 +289,74 @@ def test_many_may_make_one_sqlite_file_at_once(tmp_path: Path) -> None:
         with ThreadPoolExecutor(6) as pool:
             made = [pool.submit(make) for _ in range(6)]
         assert [0, 1, 2, 3, 4, 5] == sorted(each.result() for each in made)
+
+
+FORKED = """
+import os, sys
+from penstock.conversations import SyncConversation
+from penstock.errors import ConversationError
+kept = SyncConversation.open(sys.argv[1])
+kept.append({"role": "user", "content": "first"})
+if not os.fork():
+    try:
+        kept.append({"role": "user", "content": "the copy's"})
+    except ConversationError as error:
+        print(error.code, "before this process was forked" in str(error), flush=True)
+    os._exit(0)
+os.wait()
+kept.append({"role": "user", "content": "second"})
+print(*[message["content"] for message in kept])
+"""
+
+
+@posix
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_forked_process_does_not_write_over_its_parent(tmp_path: Path, suffix: str) -> None:
+    """It has the lock's descriptor as well, and is refused."""
+    assert "locked True\nfirst second\n" == run(FORKED, tmp_path / f"chat{suffix}")
+
+
+@posix
+@pytest.mark.parametrize("name", ["chat.jsonl", "chat.db"])
+def test_nothing_is_appended_to_a_file_that_was_removed(tmp_path: Path, name: str) -> None:
+    """The message would be nowhere; opened again it begins anew."""
+    with SyncConversation.open(tmp_path / name) as kept:
+        kept.append(say(0))
+        (tmp_path / name).unlink()
+        for _ in range(2):
+            with pytest.raises(ConversationError, match="removed") as caught:
+                kept.append(say(1))
+            assert "changed" == caught.value.code
+
+
+@posix
+def test_nothing_is_appended_to_a_jsonl_file_that_an_editor_replaced(tmp_path: Path) -> None:
+    """Nor to one that was cut: the first call says so, the next goes on with what is there."""
+    path, fresh = tmp_path / "chat.jsonl", tmp_path / "fresh"
+    with SyncConversation.open(path) as kept:
+        kept.append(say(0))
+        fresh.write_text(json.dumps(say(5)) + "\n")
+        fresh.replace(path)
+        with pytest.raises(ConversationError, match="replaced or cut"):
+            kept.append(say(1))
+        assert 1 == kept.append(say(1))
+        path.write_text(json.dumps(say(6)) + "\n")
+        with pytest.raises(ConversationError, match="replaced or cut"):
+            kept.append(say(2))
+        kept.append(say(2))
+
+        assert [say(6), say(2)] == list(kept)
+
+
+def test_lines_that_another_program_adds_to_an_open_file_are_not_written_over(
+    tmp_path: Path,
+) -> None:
+    """The lock is advisory: ``>>`` knows nothing of it."""
+    path = tmp_path / "chat.jsonl"
+    with SyncConversation.open(path) as kept:
+        kept.append(say(0))
+        with path.open("a") as file:
+            file.write(json.dumps(say(1)) + "\n")
+        assert 2 == kept.append(say(2))
+
+        assert [say(0), say(1), say(2)] == list(kept)

@@ -39,6 +39,7 @@ class MessageFile:
         """Where the last whole line ended then."""
         self.handle = Handle(-1, path.name)
         """The open file; closed where there is none yet."""
+        self._process = os.getpid()
         self._seen = (0, 0, 0)
         self._open()
 
@@ -77,9 +78,40 @@ class MessageFile:
                 return
             self.handle = Handle(-1, self.path.name)  # it was rewritten since: take the new one
         raise ConversationError(
-            f"another process writes to {self.path.name}: a JSONL conversation has one writer;"
-            " close it there, or keep the conversation in SQLite (.db), which takes several",
+            f"{self.path.name} is being written by another process, or was opened a second time in"
+            " this one: a JSONL conversation has one writer; close it there, or keep the"
+            " conversation in SQLite (.db), which takes several",
             code="locked",
+        )
+
+    def still_writes(self, end: int) -> bool:
+        """Whether this is the writer, and the file ends where this one left it, at `end`.
+
+        The lock is advisory, and a name can be given to another file. A file that has grown is
+        written to anew; of one that was replaced nothing here is true any more.
+
+        Raises:
+            ConversationError: It was removed, replaced or cut since, or this process is a copy of
+                the one that writes.
+        """
+        if not self.writes:
+            return False
+        if self.is_copied:  # it has the lock's descriptor, and knows no place in it
+            raise ConversationError(
+                f"{self.path.name} was opened before this process was forked: open it again here,"
+                " once it is closed there",
+                code="locked",
+            )
+        inode, size, _ = _identity(self.path)
+        if inode == self._seen[0] and size >= end:
+            self.writes = size == end
+            return self.writes
+        self.writes = False
+        self._check_there()
+        raise ConversationError(
+            f"{self.path.name} was replaced or cut by another program while it was open: nothing"
+            " was written; the next call goes on with what is there now",
+            code="changed",
         )
 
     def append(self, offset: int, pieces: Iterable[bytes], *, sync: bool) -> int:
@@ -138,14 +170,30 @@ class MessageFile:
                 fresh.unlink(missing_ok=True)
             raise failed(f"cannot rewrite {self.path.name}", error) from error
         self.handle = Handle(descriptor, self.path.name)  # who reads the old one keeps it open
-        return os.fstat(descriptor).st_size
+        self._find_end()
+        return self.end
+
+    @property
+    def is_copied(self) -> bool:
+        """Whether the process that opened the file was forked into this one."""
+        return self._process != os.getpid()
 
     def close(self) -> None:
         """Let go of the file and its lock; idempotent."""
         self.handle.close()
 
+    def _check_there(self) -> None:
+        """Refuse to go on without a file that was there."""
+        if self._seen[0] and not self.path.exists():
+            raise ConversationError(
+                f"{self.path.name} was removed while it was open: put it back, or open it again to"
+                " begin anew",
+                code="changed",
+            )
+
     def _open(self) -> None:
         """Open the file, if it is there, and find its end."""
+        self._check_there()
         try:
             number = os.open(self.path, os.O_RDWR | _FLAGS)
         except FileNotFoundError:
@@ -158,6 +206,7 @@ class MessageFile:
         self._find_end()
 
     def _make(self) -> None:
+        self._check_there()
         try:
             number = os.open(self.path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o600)
         except OSError as error:

@@ -218,7 +218,7 @@ class JSONLStore:
                 return
             self._closed = True
             try:
-                if self._dirty:
+                if self._dirty and not self._file.is_copied:
                     self._side.write(self._file.path)
             finally:
                 for file in (self._file, *self._others):
@@ -238,7 +238,7 @@ class JSONLStore:
 
     def _begin_writing(self) -> None:
         self._check_open()
-        if self._file.writes:
+        if self._file.still_writes(self._lines.end):
             return
         self._file.begin_writing()
         self._look_beside()  # another may have written until now

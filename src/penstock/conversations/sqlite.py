@@ -65,6 +65,7 @@ class SQLiteStore:
         self._sync = sync
         self._lock = RLock()
         self._closed = False
+        self._process = os.getpid()
         with suppress(OSError):  # SQLite says better what is wrong
             os.close(private(os.fspath(path), os.O_RDWR | os.O_CREAT))
         with self._reported("open"):
@@ -74,6 +75,7 @@ class SQLiteStore:
         try:
             with self._reported("open"):
                 prepare(self._database, path.name, sync=sync)
+                self._there = _identity(path)
                 self._id = self._found_or_made(name)
         except BaseException:
             self._database.close()
@@ -296,6 +298,12 @@ class SQLiteStore:
     def _transaction(self, what: str) -> Iterator[None]:
         """Do all of it or nothing; the write lock is taken at once: nobody comes between."""
         with self._reported(what):
+            if _identity(self._path) != self._there:
+                raise ConversationError(
+                    f"{self._path.name} was removed or replaced while it was open: put it back, or"
+                    " open it again to begin anew",
+                    code="changed",
+                )
             self._database.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -310,6 +318,11 @@ class SQLiteStore:
         """Put SQLite's errors into our words."""
         if self._closed:
             raise ConversationError(f"{self._path.name} is closed", code="closed")
+        if self._process != os.getpid():  # https://sqlite.org/howtocorrupt.html, 2.6
+            raise ConversationError(
+                f"{self._path.name} was opened before this process was forked: open it again here",
+                code="locked",
+            )
         try:
             yield
         except sqlite3.Error as error:
@@ -318,3 +331,12 @@ class SQLiteStore:
             raise ConversationError(
                 f"cannot {what} {self._path.name}: {error}", code=code
             ) from error
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Return which file is at `path`; zeros where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_dev, found.st_ino
