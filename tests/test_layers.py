@@ -54,8 +54,8 @@ INPUT = VOCABULARY | {"arguments", "prompt_cache", "sources", "structured", "too
 """What turns a caller's arguments into a request."""
 EDGE = frozenset(
     [
-        *["calls", "client", "config", "connections", "cutting", "facts", "logs", "mapping"],
-        *["preview", "routes", "stats", "stream"],
+        *["calls", "client", "config", "config_checks", "connections", "cutting", "facts", "logs"],
+        *["mapping", "preview", "routes", "stats", "stream"],
     ]
 )
 """The client and its parts."""
@@ -109,7 +109,8 @@ TABLE = {
     "tools": Row(VOCABULARY, PYDANTIC),
     "arguments": Row(frozenset({"errors", "limits"})),
     "calls": Row(INPUT),
-    "config": Row(VOCABULARY | {"providers"}, PYDANTIC),
+    "config": Row(VOCABULARY | {"config_checks", "providers"}, PYDANTIC),
+    "config_checks": Row(VOCABULARY | {"arguments", "config", "providers"}),
     "mapping": Row(VOCABULARY, ANYIO),
     "preview": Row(VOCABULARY),
     "facts": Row(SEAMS, MSGSPEC),

@@ -10,17 +10,17 @@ from __future__ import annotations
 import json
 import sys
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from os import PathLike, environ
 from pathlib import Path
 from typing import Any
 
+from penstock.config_checks import check_arguments, dotted, standing
 from penstock.deployment import Deployment, Secret
 from penstock.errors import ConfigurationError
 from penstock.limits import Limits, Timeouts
-from penstock.providers.catalogue import find_row
 from penstock.providers.custom import CustomProviderConfig
 
 __all__ = ["Configuration", "client_arguments", "config_files", "load_config"]
@@ -63,6 +63,11 @@ class Configuration:
     files: tuple[Path, ...] = ()
     """The files that were read, the weakest first."""
 
+    def said_in(self, path: tuple[str, ...]) -> list[Path]:
+        """Return the files that say what stands at `path`, or something below it."""
+        found = (file for where, file in self.origins.items() if where[: len(path)] == path)
+        return list(dict.fromkeys(found)) or list(self.files)
+
 
 def config_files() -> list[Path]:
     """Return the files that `load_config` reads, the weakest first.
@@ -95,74 +100,94 @@ def load_config(files: Iterable[Path] | None = None) -> Configuration:
 
 
 def client_arguments(
-    config: Mapping[str, Any] | str | PathLike[str] | None = None,
+    config: Configuration | Mapping[str, Any] | str | PathLike[str] | None = None,
+    *,
+    mounts: Container[str] = (),
 ) -> dict[str, Any]:
     """Return the arguments of `penstock.Client` that `config` stands for.
 
     Args:
-        config: A mapping, or the path of a JSON (``.json``) or TOML file; None is what
-            `load_config` finds.
+        config: What `load_config` returned, a mapping, or the path of a JSON (``.json``) or TOML
+            file; None is what `load_config` finds.
+        mounts: The prefixes that the client is given as ``mounts=`` besides: models of theirs are
+            known to nobody else.
 
     Raises:
-        ConfigurationError: The file cannot be read, a key is unknown, or a value is not valid.
+        ConfigurationError: The file cannot be read, a key is unknown, or a value is not valid; the
+            message has the key and the file.
+        UsageError: A header, or a model that is named, is not valid.
     """
     if config is None:
-        config = load_config().values
+        config = load_config()
     elif isinstance(config, (str, PathLike)):
-        config = _read(Path(config))
-    elif not isinstance(config, Mapping):
-        raise ConfigurationError(
-            f"a configuration is a table or a file, not {type(config).__name__}"
-        )
-    _refuse_unknown(config, _CLIENT, "")
-    arguments = dict(config)
-    if "timeouts" in arguments:
-        arguments["timeouts"] = _timeouts(arguments["timeouts"], "timeouts")
-    if "limits" in arguments:
-        table = _table(arguments["limits"], "limits")
-        _refuse_unknown(table, _LIMITS, "limits.")
-        arguments["limits"] = Limits(**table)
-    if "deployments" in arguments:
-        arguments["deployments"] = {
-            name: _deployment(name, table, arguments.get("providers", ()))
-            for name, table in _table(arguments["deployments"], "deployments").items()
-        }
-    if "keys" in arguments:
-        arguments["keys"] = {
-            name: key if isinstance(key, Secret) else Secret(key or None, spare=True)
-            for name, key in _table(arguments["keys"], "keys").items()
-        }
-    if "providers" in arguments:
-        arguments["providers"] = list(_providers(arguments["providers"]))
+        config = load_config([Path(config)])
+    elif not isinstance(config, Configuration):
+        config = Configuration(_table(config, "a configuration"))
+    arguments: dict[str, Any] = {}
+    for name, value in config.values.items():
+        with standing(config, name):
+            _refuse_unknown({name}, _CLIENT, "")
+            arguments[name] = _made(name, value)
+    for table, make in _EACH.items():
+        if isinstance(arguments.get(table), Mapping):
+            made = {}
+            for name, value in arguments[table].items():
+                with standing(config, table, name):
+                    made[name] = make(name, value)
+            arguments[table] = list(made.values()) if table == "providers" else made
+    check_arguments(arguments, config, mounts=mounts)
     return arguments
 
 
-def _deployment(name: str, value: object, providers: Iterable[object]) -> Deployment:
+def _made(name: str, value: Any) -> Any:  # Any: TOML, and arguments of a client
+    """Return the argument that a value stands for; what is in a table of tables stays as it is."""
+    if name == "timeouts":
+        return _timeouts(value, name)
+    if name == "limits":
+        return _limits(value)
+    if name == "providers" and isinstance(value, (list, tuple)):
+        return list(value)  # in code they may be made already
+    return _table(value, name) if name in _EACH else value
+
+
+def _deployment(name: str, value: object) -> Deployment:
     if isinstance(value, Deployment):
         return value
-    where = f"deployments.{name}"
+    where = dotted(("deployments", name))
     table = dict(_table(value, where))
     _refuse_unknown(table, _DEPLOYMENT, f"{where}.")
-    provider = str(name).partition("/")[0]
-    if "base_url" not in table and provider not in providers and find_row(provider) is None:
-        raise ConfigurationError(f"{where} has no base_url, and {provider!r} is no provider")
     if "timeouts" in table:
         table["timeouts"] = _timeouts(table["timeouts"], f"{where}.timeouts")
     return Deployment(**table)
 
 
-def _providers(value: object) -> Iterator[CustomProviderConfig]:
-    if not isinstance(value, Mapping):  # in code they may be made already
-        if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
-            yield from value
-            return
-        raise ConfigurationError(f"providers must be a table, not {type(value).__name__}")
-    for name, each in value.items():
-        table = _table(each, f"providers.{name}")
-        _refuse_unknown(table, _PROVIDER, f"providers.{name}.")
-        if "base_url" not in table:
-            raise ConfigurationError(f"providers.{name} has no base_url", param="base_url")
-        yield CustomProviderConfig(**{"name": name, "model_prefixes": [f"{name}/"], **table})
+def _key(_: str, value: Any) -> Secret:  # Any: TOML; a Secret refuses what is no key
+    return value if isinstance(value, Secret) else Secret(value or None, spare=True)
+
+
+def _provider(name: str, value: object) -> CustomProviderConfig:
+    where = dotted(("providers", name))
+    table = _table(value, where)
+    _refuse_unknown(table, _PROVIDER, f"{where}.")
+    if "base_url" not in table:
+        raise ConfigurationError(f"{where} has no base_url", param="base_url")
+    return CustomProviderConfig(**{"name": name, "model_prefixes": [f"{name}/"], **table})
+
+
+_EACH: Mapping[str, Callable[[str, Any], Any]] = {
+    "deployments": _deployment,
+    "keys": _key,
+    "providers": _provider,
+}
+"""What a table's tables become, each by its name."""
+
+
+def _limits(value: object) -> Limits:
+    if isinstance(value, Limits):
+        return value
+    table = _table(value, "limits")
+    _refuse_unknown(table, _LIMITS, "limits.")
+    return Limits(**table)
 
 
 def _timeouts(value: object, where: str) -> Timeouts:
@@ -180,12 +205,12 @@ def _table(value: object, where: str) -> Mapping[str, Any]:
     return value
 
 
-def _refuse_unknown(table: Mapping[str, Any], known: Iterable[str], where: str) -> None:
+def _refuse_unknown(table: Iterable[str], known: Iterable[str], where: str) -> None:
     for name in table:
         if name not in known:
             near = get_close_matches(str(name), sorted(known), 1, 0.5)
             hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(known))}"
-            raise ConfigurationError(f"unknown key {where}{name}: {hint}")
+            raise ConfigurationError(f"unknown key {where}{name}: {hint}", param=str(name))
 
 
 def _user_directory() -> Path:

@@ -10,7 +10,7 @@ from types import NoneType
 from typing import Any, Literal, TypeAlias, TypeGuard
 from urllib.parse import urlsplit
 
-from penstock.credentials import Headers, is_credential
+from penstock.credentials import Address, Headers, is_credential
 from penstock.errors import ConfigurationError, MissingCredentialsError
 from penstock.limits import Timeouts  # part of a public signature
 
@@ -274,11 +274,17 @@ class Deployment:
             )
         if body_framing not in ("auto", "length"):
             raise ConfigurationError(
-                f'Deployment.body_framing is "auto" or "length", not {body_framing!r}'
+                f'Deployment.body_framing is "auto" or "length", not {body_framing!r}',
+                param="body_framing",
             )
         places = {"region": region, "project": project, "api_version": api_version}
         for place, given in places.items():
             _check_place(place, given)
+        for name, given in {"model": model, "dialect": dialect}.items():
+            if not isinstance(given, (str, NoneType)):
+                raise ConfigurationError(
+                    f"Deployment.{name} must be a str, not {type(given).__name__}", param=name
+                )
         _check_auth(auth, api_key)
         values = {
             "base_url": "" if base_url is None else check_address(_filled(base_url, places)),
@@ -381,23 +387,28 @@ def check_address(base_url: str) -> str:
         ConfigurationError: It is no address to call.
     """
     if not isinstance(base_url, str):
-        raise ConfigurationError(f"base_url must be a str, not {type(base_url).__name__}")
+        raise _no_address(f"base_url must be a str, not {type(base_url).__name__}")
     try:
         parts = urlsplit(base_url)
         port_ok = parts.port is None or parts.port > 0
     except ValueError as exc:
-        raise ConfigurationError(f"base_url is not an address: {exc}") from None
+        raise _no_address(f"base_url is not an address: {exc}") from None
     if parts.scheme not in ("http", "https", "http+unix"):
-        raise ConfigurationError(
-            f"base_url must begin with https://, http:// or http+unix://, not {base_url[:40]!r}"
+        raise _no_address(
+            "base_url must begin with https://, http:// or http+unix://, not "
+            f"{Address(base_url)!r:.60}"
         )
     if not parts.hostname or not port_ok or any(c <= " " or c == "\x7f" for c in base_url):
-        raise ConfigurationError(f"base_url has no valid host: {base_url[:80]!r}")
+        raise _no_address(f"base_url has no valid host: {Address(base_url)!r:.80}")
     if parts.username is not None or parts.password is not None:
-        raise ConfigurationError(
+        raise _no_address(
             "base_url holds a user name or password; pass the key as api_key, where it is kept "
             "out of logs and errors"
         )
     if parts.query or parts.fragment:
-        raise ConfigurationError(f"base_url must end with its path: {parts.path!r} and no more")
+        raise _no_address(f"base_url must end with its path: {parts.path!r} and no more")
     return base_url.rstrip("/")
+
+
+def _no_address(message: str) -> ConfigurationError:
+    return ConfigurationError(message, param="base_url")

@@ -66,11 +66,13 @@ class Limits:
             value = getattr(self, bound.name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ConfigurationError(
-                    f"Limits.{bound.name} must be a whole number above 0, not {value!r}"
+                    f"Limits.{bound.name} must be a whole number above 0, not {value!r}",
+                    param=bound.name,
                 )
         if self.body_buffer < 4 * _KIB:
             raise ConfigurationError(
-                f"Limits.body_buffer must be at least 4096 bytes, not {self.body_buffer}"
+                f"Limits.body_buffer must be at least 4096 bytes, not {self.body_buffer}",
+                param="body_buffer",
             )
 
 
@@ -175,9 +177,11 @@ def _seconds(name: str, value: object) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value):
-        raise ConfigurationError(f"Timeouts.{name} must be a number or None, not {value!r}")
+        raise ConfigurationError(
+            f"Timeouts.{name} must be a number or None, not {value!r}", param=name
+        )
     if value <= 0:
         raise ConfigurationError(
-            f"Timeouts.{name} must be above 0, not {value!r}; None switches it off"
+            f"Timeouts.{name} must be above 0, not {value!r}; None switches it off", param=name
         )
     return float(value)

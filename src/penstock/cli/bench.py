@@ -18,7 +18,7 @@ from penstock.cli.bench_view import watched
 from penstock.cli.exits import INTERRUPTED, guarded, kind_code
 from penstock.cli.pick import Picked, announce, pick
 from penstock.client import Client
-from penstock.config import client_arguments, load_config
+from penstock.config import client_arguments
 from penstock.deployment import Deployment
 from penstock.errors import UsageError
 from penstock.limits import Limits, Timeouts
@@ -74,7 +74,7 @@ async def _main(arguments: Sequence[str]) -> int:
 
 def _client(options: argparse.Namespace, model: str) -> Client:
     """Return a client by ``penstock.toml``, bounded by the run alone."""
-    arguments = client_arguments(load_config().values)
+    arguments = client_arguments()
     if options.base_url or options.api_key or options.dialect:
         deployment = Deployment(
             options.base_url,

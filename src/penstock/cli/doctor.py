@@ -62,7 +62,7 @@ _ODD = "it has a space, a line break or another sign that no header may have"
 
 async def examine(provider: str | None, probe: bool, model: str | None, as_json: bool) -> int:
     """Examine `provider`, or all that are configured; return 0 if every one works, else 1."""
-    arguments = client_arguments(load_config().values)
+    arguments = client_arguments()
     names = [_name(provider, arguments)] if provider else list(_configured(arguments))
     if not names:
         sys.stderr.write(

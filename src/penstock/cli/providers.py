@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from penstock.cli.settings import key_variable
-from penstock.config import client_arguments, load_config
+from penstock.config import client_arguments
 from penstock.errors import UsageError
 from penstock.providers.catalogue import CAPABILITIES, ProviderRow, catalogue, find_row
 
@@ -32,7 +32,7 @@ def known_row(name: str) -> ProviderRow:
 
 def own_rows() -> list[ProviderRow]:
     """Return the providers of ``penstock.toml``."""
-    own = client_arguments(load_config().values).get("providers", ())
+    own = client_arguments().get("providers", ())
     return [config.row for config in own]
 
 

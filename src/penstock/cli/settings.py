@@ -9,11 +9,11 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from inspect import signature
-from pathlib import Path
 from typing import Any
 
 from penstock.client import Client
 from penstock.config import Configuration, client_arguments, load_config
+from penstock.config_checks import dotted, file_shown
 from penstock.credentials import is_credential
 from penstock.limits import Limits, Timeouts
 from penstock.providers.catalogue import ProviderRow, catalogue, find_row
@@ -54,7 +54,7 @@ def configured(**overrides: Any) -> Client:  # Any: arguments of `penstock.Clien
     Raises:
         ConfigurationError: A file says something that is not valid.
     """
-    arguments = client_arguments(load_config().values)
+    arguments = client_arguments()
     return Client(**(arguments | {name: v for name, v in overrides.items() if v is not None}))
 
 
@@ -62,7 +62,7 @@ def default_model() -> tuple[str, str] | None:
     """Return the files' default model and which file it is from, or None."""
     config = load_config()
     model = config.values.get("default_model")
-    return None if model is None else (str(model), _where(config.origins["default_model",]))
+    return None if model is None else (str(model), file_shown(config.origins["default_model",]))
 
 
 def key_variable(row: ProviderRow) -> str | None:
@@ -74,7 +74,7 @@ async def show_config(origin: bool, as_json: bool) -> int:
     """Print what holds, with `origin` where each value came from; return the exit code."""
     config = load_config()
     # What is not valid is an error here, not in the first call; a client loads nothing yet.
-    client = Client(**client_arguments(config.values))
+    client = Client(**client_arguments(config))
     found = list(settings(config))
     await client.aclose()
     if as_json:
@@ -82,7 +82,7 @@ async def show_config(origin: bool, as_json: bool) -> int:
         sys.stdout.write(json.dumps(table, indent=2) + "\n")
         return 0
     for path in config.files:
-        sys.stdout.write(f"# {_where(path)}\n")
+        sys.stdout.write(f"# {file_shown(path)}\n")
     width = max(len(_line(each)) for each in found) if origin else 0
     for each in found:
         line = _line(each)
@@ -103,7 +103,7 @@ def settings(config: Configuration) -> Iterator[Setting]:
         yield Setting("max_retries", _default("max_retries"), "default")
     for short, model in SHORT_NAMES.items():
         if short not in config.values.get("aliases", {}):
-            yield Setting(f"aliases.{_quoted(short)}", model, "default")
+            yield Setting(dotted(("aliases", short)), model, "default")
     for row in catalogue().values():
         if row.routable:  # of others nothing is used
             yield from _of_environment(row)
@@ -113,7 +113,7 @@ def _of_files(config: Configuration) -> Iterator[Setting]:
     """Yield what the files say, and the environment does not overrule."""
     for path, file in config.origins.items():
         if path[0] != "keys" or not _is_overruled(path[-1]):
-            yield Setting(_name(path), _masked(path, _at(config.values, path)), _where(file))
+            yield Setting(dotted(path), _masked(path, _at(config.values, path)), file_shown(file))
 
 
 def _default(name: str) -> Any:  # Any: whatever the argument is
@@ -124,20 +124,20 @@ def _of_environment(row: ProviderRow) -> Iterator[Setting]:
     """Yield what the environment says of a provider."""
     key = key_variable(row)
     if key is not None:
-        yield Setting(f"keys.{_quoted(row.key)}", masked_key(os.environ[key]), f"${key}")
+        yield Setting(dotted(("keys", row.key)), masked_key(os.environ[key]), f"${key}")
     moved = next((n for n in (*row.base_url_env, *row.host_env) if os.environ.get(n)), None)
     if moved is not None:
         yield Setting(
-            f"{_quoted(row.key)}.base_url", _without_password(os.environ[moved]), f"${moved}"
+            dotted((row.key, "base_url")), _without_password(os.environ[moved]), f"${moved}"
         )
     open_ = {"api_version": row.version_env, **row.variables}
     for name, names in open_.items():
         said = next((n for n in names if os.environ.get(n)), None)
         if said is not None:
-            yield Setting(f"{_quoted(row.key)}.{name}", os.environ[said], f"${said}")
+            yield Setting(dotted((row.key, name)), os.environ[said], f"${said}")
     for header, said in row.header_env.items():
         if os.environ.get(said):
-            yield Setting(f"{_quoted(row.key)}.headers.{header}", os.environ[said], f"${said}")
+            yield Setting(dotted((row.key, "headers", header)), os.environ[said], f"${said}")
 
 
 def _is_overruled(name: str) -> bool:
@@ -150,7 +150,7 @@ def said_where(config: Configuration, *paths: tuple[str, ...]) -> tuple[Any, str
     """Return the first of `paths` that the files say, as it may be shown, and the file."""
     for path in paths:
         if path in config.origins:
-            return _masked(path, _at(config.values, path)), _where(config.origins[path])
+            return _masked(path, _at(config.values, path)), file_shown(config.origins[path])
     return None
 
 
@@ -183,21 +183,5 @@ def _masked(path: tuple[str, ...], value: Any) -> Any:  # Any: TOML
     return value if value.startswith("env:") else masked_key(value)
 
 
-def _name(path: tuple[str, ...]) -> str:
-    return ".".join(_quoted(part) for part in path)
-
-
-def _quoted(part: str) -> str:
-    return part if part.replace("_", "").replace("-", "").isalnum() else json.dumps(part)
-
-
 def _line(setting: Setting) -> str:
     return f"{setting.name} = {json.dumps(setting.value, ensure_ascii=False)}"
-
-
-def _where(path: Path) -> str:
-    """Return a file as the user knows it: from here, or from home."""
-    for base, prefix in ((Path.cwd(), "./"), (Path.home(), "~/")):
-        if path.is_relative_to(base):
-            return f"{prefix}{path.relative_to(base)}"
-    return str(path)

@@ -91,8 +91,21 @@ class CustomProviderConfig:
                 f"{', '.join(CAPABILITIES)}",
                 param="capabilities",
             )
+        self._check_kinds()
         self._check_place()
         object.__setattr__(self, "headers", Headers(self.headers))
+
+    def _check_kinds(self) -> None:
+        for name, fits, wanted in (
+            ("auth_header", isinstance(self.auth_header, str), "a str"),
+            ("display_name", isinstance(self.display_name or "", str), "a str"),
+            ("slashed_ids", isinstance(self.slashed_ids, bool), "True or False"),
+            ("param_mappings", _are_texts(self.param_mappings), "a mapping of str to str"),
+        ):
+            if not fits:
+                raise ConfigurationError(
+                    f"provider {self.name!r}: {name} must be {wanted}", param=name
+                )
 
     def _check_place(self) -> None:
         try:
@@ -160,6 +173,12 @@ def _texts(name: str, value: object) -> tuple[str, ...]:
     if any(not isinstance(text, str) or not text for text in texts):
         raise ConfigurationError(f"{name} must hold str that are not empty", param=name)
     return texts
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(text, str) and text for pair in value.items() for text in pair
+    )
 
 
 def _usual_variable(name: str) -> str:

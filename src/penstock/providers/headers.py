@@ -44,15 +44,19 @@ def check_headers(headers: Iterable[tuple[str, str]]) -> None:
     """
     for name, value in headers:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise InvalidHeaderError(f"{str(name)[:40]!r} is no header name (RFC 9110, 5.6.2)")
+            raise _invalid(f"{str(name)[:40]!r} is no header name (RFC 9110, 5.6.2)")
         if not isinstance(value, str):
-            raise InvalidHeaderError(f"header {name!r} must be a str, not {type(value).__name__}")
+            raise _invalid(f"header {name!r} must be a str, not {type(value).__name__}")
         bad = _FORBIDDEN.search(value)
         if bad or value != value.strip() or not value.isascii():
             what = f"character {bad.group()!r} at {bad.start()}" if bad else "spaces around it"
             if not value.isascii():
                 what = "characters outside ASCII"
-            raise InvalidHeaderError(f"the value of header {name!r} has {what}")
+            raise _invalid(f"the value of header {name!r} has {what}")
+
+
+def _invalid(message: str) -> InvalidHeaderError:
+    return InvalidHeaderError(message, param="headers")
 
 
 def selected(headers: Mapping[str, str]) -> dict[str, str]:
