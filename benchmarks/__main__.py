@@ -19,7 +19,10 @@ from pathlib import Path
 
 _FOLDER = Path(__file__).parent
 _PAGE = _FOLDER.parent / "docs" / "benchmarks.py"
-_PARTS = {"__main__", "best", "environments", "floor", "fresh", "peers", "plot", "readme", "rounds"}
+_PARTS = {
+    *("__main__", "best", "environments", "floor", "fresh", "markdown", "peers", "plot"),
+    *("readme", "rounds"),
+}
 # Rounds, and seconds for each of a script's comparisons.
 _SAVED = {
     "streams": (3, 120),
@@ -68,7 +71,7 @@ def _smoke(chosen: argparse.Namespace) -> list[str]:
 def _saving(name: str) -> list[str]:
     rounds, seconds = _SAVED[name]
     kept = str(_FOLDER / "results" / f"{name}.json")
-    return ["--rounds", str(rounds), "--seconds", str(seconds), "--json", kept]
+    return ["--rounds", str(rounds), "--seconds", str(seconds), "--keep", kept]
 
 
 def _run(name: str, more: list[str]) -> bool:

@@ -244,7 +244,7 @@ def main() -> None:
             _compare(report, peers, (url, shape, size), chosen.rounds)
         for case in _own(url, big, image, chosen.rounds):
             report.add(case)
-    report.finish(chosen.json)
+    report.finish(chosen.keep)
 
 
 def _compare(report: Report, peers: list[Peer], what: tuple[str, str, int], rounds: int) -> None:

@@ -110,7 +110,7 @@ def main() -> None:
             for kind, unit in _UNITS.items():
                 found = {peer: [each[kind] for each in values] for peer, values in rows.items()}
                 report.add(Case(name, unit, "floor", found))
-    report.finish(chosen.json)
+    report.finish(chosen.keep)
 
 
 if __name__ == "__main__":

@@ -264,7 +264,7 @@ def main() -> None:
     bench(200 if chosen.smoke else 20_000, chosen.rounds, report)
     sizes = (16, 64) if chosen.smoke else (256, 1024, 4096)
     long_strings(tuple(size * KIB for size in sizes), chosen.rounds, report)
-    report.finish(chosen.json)
+    report.finish(chosen.keep)
 
 
 if __name__ == "__main__":

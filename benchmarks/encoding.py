@@ -132,7 +132,7 @@ def main() -> None:
         for count in (1, 4, 20, 100):
             name = f"{count} x 100 B{script}"
             add(name, partial(small, 100, 100 * count, text), made, times)
-    report.finish(chosen.json)
+    report.finish(chosen.keep)
 
 
 if __name__ == "__main__":

@@ -138,7 +138,7 @@ def main() -> None:
             found = paired(peers, chosen.rounds, ask, report)
             report.said[what] = {name: ", ".join(sorted(set(all_))) for name, all_ in found.items()}
             print(f"{what:22}" + "".join(f"{each:28}" for each in report.said[what].values()))
-    report.finish(chosen.json)
+    report.finish(chosen.keep)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,7 +26,16 @@ __all__ = ["ENVIRONMENTS", "here", "python_of", "versions"]
 _ROOT = Path(__file__).parents[1]
 
 ENVIRONMENTS: dict[str, tuple[tuple[str, ...], str]] = {
-    "penstock": (("orjson>=3.10.11",), "penstock"),
+    "penstock": (("penstock[speed]",), "penstock"),
+    "penstock-fast": (("penstock[fast]",), "aiohttp"),
+    "penstock-httpx2": (("penstock[httpx2]",), "httpx2"),
+    "penstock-mcp": (("penstock[mcp]",), "mcp"),
+    "penstock-streams": (("penstock[streams]",), "aiostream"),
+    "aiohttp": (("aiohttp>=3.14",), "aiohttp"),
+    "botocore": (("botocore>=1.43",), "botocore"),
+    "httpx-sse": (("httpx-sse>=0.4.3",), "httpx_sse"),
+    "httpx2": (("httpx2>=2.16",), "httpx2"),
+    "ijson": (("ijson>=3.4",), "ijson"),
     "httpx": (("httpx>=0.28.1",), "httpx"),
     "openai": (("openai>=3.57",), "openai"),
     "pydantic-ai": (("pydantic-ai-slim[openai]>=2.68",), "pydantic_ai"),
@@ -77,8 +87,14 @@ def versions(python: str) -> dict[str, str]:
 
 def _requirements(name: str) -> list[str]:
     """What to install; penstock itself is run from its sources, and needs what they ask for."""
-    own = tomllib.loads((_ROOT / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]
-    return [*ENVIRONMENTS[name][0], *(own if name == "penstock" else ())]
+    found: list[str] = []
+    for each in ENVIRONMENTS[name][0]:
+        if not (extra := re.fullmatch(r"penstock\[(\w+)\]", each)):
+            found.append(each)
+            continue
+        own = tomllib.loads((_ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+        found += own["optional-dependencies"][extra[1]] + own["dependencies"]
+    return found
 
 
 def _folder() -> Path:

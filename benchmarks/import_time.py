@@ -76,7 +76,7 @@ def main() -> None:
     for at, unit in enumerate(("ms CPU", "MiB resident")):
         found = {name: [values[at] for values in row] for name, row in rows.items()}
         report.add(Case(f"import, {unit}", unit, "asyncio and ssl", found))
-    report.finish(chosen.json)
+    report.finish(chosen.keep)
 
 
 if __name__ == "__main__":

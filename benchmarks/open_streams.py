@@ -201,7 +201,7 @@ def main() -> None:
 
             found = paired(peers, chosen.rounds, once, report)
             report.add(Case(kind, "KiB an open stream", "penstock", found))
-    report.finish(chosen.json)
+    report.finish(chosen.keep)
 
 
 if __name__ == "__main__":

@@ -192,7 +192,7 @@ def main() -> None:
             grown = {"penstock": [values[1] for values in rows["penstock"]]}
             report.add(Case(f"{size // MIB} MiB, {words}", "ms CPU", "ready bytes", cpu))
             report.add(Case(f"{size // MIB} MiB, {words}, resident", "KiB", "", grown))
-    report.finish(chosen.json)
+    report.finish(chosen.keep)
 
 
 if __name__ == "__main__":

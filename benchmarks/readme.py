@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 import statistics
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["Stored", "code", "readme_with"]
+from benchmarks.markdown import code
+
+__all__ = ["Stored", "readme_with"]
 
 _BEGIN = "<!-- benchmarks: written by docs/benchmarks.py -->"
 _END = "<!-- benchmarks: end -->"
@@ -109,11 +110,6 @@ class Stored:
         """Return the scripts' runs that the table has figures of."""
         scripts = dict.fromkeys([*(row.script for row in _ROWS), "endings"])
         return [kept for script in scripts if (kept := self.of(script)) is not None]
-
-
-def code(said: str) -> str:
-    """Return an error's class as code, and words as they are."""
-    return f"`{said}`" if re.fullmatch(r"\w+", said) else said
 
 
 def readme_with(readme: str, stored: Stored) -> str:

@@ -65,7 +65,7 @@ def main() -> None:
             found = paired(peers, chosen.rounds, once, report)
             name = "one by one" if at_once == 1 else f"{at_once} at a time"
             report.add(Case(name, "µs CPU a request", "floor", found))
-    report.finish(chosen.json)
+    report.finish(chosen.keep)
 
 
 if __name__ == "__main__":

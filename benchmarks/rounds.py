@@ -3,8 +3,9 @@
 A ratio is taken within a round and the median over the rounds, with the lowest and the highest
 beside it: a figure whose spread is as large as its distance from one says nothing.
 
-A `Report` is what a script found. It prints as a table, and ``--json FILE`` keeps it, values and
-all, for the page of figures (``docs/benchmarks.py``) and for whoever wants to compute otherwise.
+A `Report` is what a script found. It prints as a table, and ``--keep FOLDER`` writes it there as
+JSON, values and all, as Markdown and as a picture; ``--keep FILE.json`` only as JSON, which is what
+the page of figures (``docs/benchmarks.py``) is made of.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ from typing import Any
 from benchmarks.environments import here, python_of, versions
 from benchmarks.fresh import setting
 
-__all__ = ["Case", "Peer", "Report", "note_own_versions", "options", "paired", "present", "shown"]
+__all__ = [
+    *("Case", "Peer", "Report", "by_case", "note_own_versions", "options", "paired", "present"),
+    "shown",
+]
 
 SCHEMA = 1
 """The version of the JSON form."""
@@ -104,18 +108,33 @@ class Report:
         print("\n".join(case.lines()), flush=True)
 
     def finish(self, path: str | None) -> None:
-        """Write the JSON form to `path`, if there is one, and leave with 1 if a peer is missing."""
+        """Write to the file or the folder `path`, if any, and leave with 1 if a peer is missing."""
         if path is not None:
-            self._save(path)
+            self._save(Path(path))
         for name, why in self.missing.items():
             print(f"{name} could not be measured: {why}", file=sys.stderr)
         if self.missing:
             raise SystemExit(1)
 
-    def _save(self, path: str) -> None:
+    def _save(self, path: Path) -> None:
+        kept = self._kept()
+        told = json.dumps(kept, indent=1, ensure_ascii=False) + "\n"
+        if path.suffix == ".json":
+            path.write_text(told, "utf-8")
+            return
+        from benchmarks.markdown import section  # both draw what is defined here
+        from benchmarks.plot import svg
+
+        path.mkdir(parents=True, exist_ok=True)
+        written = {"json": told, "md": "\n".join(section(kept, f"{self.question}.svg")).lstrip()}
+        written |= {"svg": svg(self.cases)} if self.cases else {}
+        for kind, text in written.items():
+            (path / f"{self.question}.{kind}").write_text(text, "utf-8")
+
+    def _kept(self) -> dict[str, Any]:  # Any: JSON
         title, _, rest = self.about.partition("\n")
         hides = re.search(r"^Not shown: (.*?)(?:\n\n|\Z)", rest, re.DOTALL | re.MULTILINE)
-        kept = {
+        return {
             "schema": SCHEMA,
             "question": self.question,
             "title": title,
@@ -127,14 +146,17 @@ class Report:
             "said": self.said,
             "cases": [dataclasses.asdict(case) for case in self.cases],
         }
-        Path(path).write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
 def options(about: str | None, *, rounds: int = 5) -> argparse.Namespace:
     """Return what the command line of a script says."""
     parser = argparse.ArgumentParser(description=(about or "").partition("\n")[0])
     parser.add_argument("--smoke", action="store_true", help="a small, quick run, as --here")
-    parser.add_argument("--json", metavar="FILE", help="keep what was found")
+    parser.add_argument(
+        "--keep",
+        metavar="PATH",
+        help="write what was found: FILE.json alone, or JSON, Markdown and SVG into a folder",
+    )
     parser.add_argument("--rounds", type=int, default=rounds, help="default: %(default)s")
     parser.add_argument(
         "--seconds",
@@ -180,7 +202,8 @@ def present(
 
 
 _SHOWN = {"any-llm": "any-llm-sdk", "pydantic-ai": "pydantic-ai-slim"}
-_SHOWN |= {"exoclaw": "exoclaw-provider-openai"}
+_SHOWN |= {"exoclaw": "exoclaw-provider-openai", "penstock-fast": "aiohttp"}
+_SHOWN |= {"penstock-httpx2": "httpx2", "penstock-mcp": "mcp", "penstock-streams": "aiostream"}
 
 
 def note_own_versions(report: Report, *packages: str) -> None:
@@ -221,3 +244,13 @@ def paired(
         left = [peer for peer in left if peer.name not in failed]
         longest = max(longest, time.monotonic() - this)
     return {peer.name: found[peer.name] for peer in left}
+
+
+def by_case(rows: Mapping[str, list[dict[str, float]]]) -> dict[str, dict[str, list[float]]]:
+    """Turn what `paired` returns of peers that measure many cases in one process, case by case."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for peer, rounds in rows.items():
+        for each in rounds:
+            for case, value in each.items():
+                found.setdefault(case, {}).setdefault(peer, []).append(value)
+    return found

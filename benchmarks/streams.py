@@ -46,7 +46,7 @@ def main() -> None:
 
         found = paired(peers, chosen.rounds, once, report)
     report.add(Case(f"a stream of {chunks:,} chunks", "µs CPU a chunk", "floor", found))
-    report.finish(chosen.json)
+    report.finish(chosen.keep)
 
 
 if __name__ == "__main__":

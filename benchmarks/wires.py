@@ -65,7 +65,7 @@ def main() -> None:
     beside = {_FLOOR: f"{_FLOOR} {_OPENAI}"} | {name: f"penstock {name}" for name in FLOORS}
     ours = {name: found[peer] for name, peer in beside.items() if peer in found}
     report.add(Case("each dialect, to the floor of OpenAI's wire", unit, _FLOOR, ours))
-    report.finish(chosen.json)
+    report.finish(chosen.keep)
 
 
 if __name__ == "__main__":

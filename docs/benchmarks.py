@@ -8,12 +8,8 @@ python docs/benchmarks.py --check    # fail if they are not what would be writte
 from __future__ import annotations
 
 import json
-import re
-import statistics
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 PAGE = Path(__file__).with_suffix(".md")
 ROOT = PAGE.parents[1]
@@ -21,9 +17,6 @@ README = ROOT / "README.md"
 RESULTS = ROOT / "benchmarks" / "results"
 PICTURES = PAGE.parent / "pictures"
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
-
-if TYPE_CHECKING:
-    from benchmarks.rounds import Case
 
 ORDER = [
     "streams",
@@ -33,8 +26,13 @@ ORDER = [
     "open_streams",
     "call_memory",
     "import_time",
+    "body_memory",
     "encoding",
     "decoders",
+    "dialects",
+    "pipeline",
+    "transport",
+    "models",
     "endings",
 ]
 
@@ -52,8 +50,8 @@ the values of every round are there.
 
 ```sh
 git clone … && cd penstock && pip install ".[test]"
-python -m benchmarks.streams           # one question; --rounds, --peers, --here, --json FILE
-python -m benchmarks --save            # the questions of this page, in twenty minutes
+python -m benchmarks.streams           # one question; --rounds, --peers, --here, --keep PATH
+python -m benchmarks --save            # the questions of this page, in half an hour
 ```
 
 What no figure here shows: a real network and a real model, beside whose milliseconds these \
@@ -64,6 +62,7 @@ and your machine, on which the ratios hold better than the figures.
 
 def pages() -> dict[Path, str]:
     """Return every file that is written, by its path."""
+    from benchmarks.markdown import cases_of, section
     from benchmarks.plot import svg
     from benchmarks.readme import Stored, readme_with
 
@@ -73,70 +72,12 @@ def pages() -> dict[Path, str]:
         if not path.exists():
             continue
         kept = json.loads(path.read_text("utf-8"))
-        cases = _cases(kept)
-        if cases:
+        if cases := cases_of(kept):
             files[PICTURES / f"{name}.svg"] = svg(cases)
-        parts += _section(name, kept, cases)
+        parts += section(kept, f"pictures/{name}.svg")
     files[PAGE] = "\n".join(parts)
     files[README] = readme_with(README.read_text("utf-8"), Stored(RESULTS))
     return files
-
-
-def _cases(kept: dict[str, Any]) -> list[Case]:  # Any: JSON
-    from benchmarks.rounds import Case
-
-    return [Case(**case) for case in kept["cases"]]
-
-
-def _section(name: str, kept: dict[str, Any], cases: list[Case]) -> Iterator[str]:
-    question, mark, rest = kept["title"].partition("?")
-    yield f"\n## {question}{mark}\n"
-    if rest:
-        yield rest.strip()
-    known = ", ".join(f"{package} {version}" for package, version in kept["versions"].items())
-    yield f"`python -m benchmarks.{name}`, {kept['taken']}, {kept['setting']}."
-    if known:
-        yield f"Against {known}."
-    yield f"\n![{question}{mark}](pictures/{name}.svg)\n" if cases else ""
-    for case in cases:
-        yield from _table(case)
-    yield from _said(kept["said"])
-    for peer, why in kept["missing"].items():
-        yield f"Where {peer} has no row it could not be measured: {why}\n"
-    hidden = re.sub(r"(?<=[a-z`)][.?]) +(?=[A-Z])", "\n", kept["hides"])
-    yield f"What this hides: {hidden}\n"
-
-
-def _table(case: Case) -> Iterator[str]:
-    from benchmarks.rounds import shown
-
-    against = case.reference in case.found
-    rounds = max(map(len, case.found.values()), default=0)
-    yield f"**{case.name}**, {rounds} round{'' if rounds == 1 else 's'}\n"
-    yield f"| | {case.unit} |" + (f" times {case.reference} |" if against else "")
-    yield "| --- | ---: |" + (" ---: |" if against else "")
-    for peer, values in case.found.items():
-        line = f"| {peer} | {shown(statistics.median(values))} |"
-        if against:
-            ratios = case.ratios(peer)
-            low, high = shown(min(ratios)), shown(max(ratios))
-            line += f" {shown(statistics.median(ratios))} ({low} to {high}) |"
-        yield line
-    yield ""
-
-
-def _said(said: dict[str, dict[str, str]]) -> Iterator[str]:
-    """Yield what each peer said, a row a question."""
-    from benchmarks.readme import code
-
-    if not said:
-        return
-    peers = list(dict.fromkeys(peer for each in said.values() for peer in each))
-    yield f"| | {' | '.join(peers)} |"
-    yield f"| --- |{' --- |' * len(peers)}"
-    for what, each in said.items():
-        yield f"| {what} | {' | '.join(code(each.get(peer, '')) for peer in peers)} |"
-    yield ""
 
 
 def main() -> int:

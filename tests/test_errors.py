@@ -24,7 +24,7 @@ for _module in pkgutil.walk_packages(penstock.__path__, "penstock.", onerror=lam
         if _module.name != "penstock.__main__":
             importlib.import_module(_module.name)
 
-ATTEMPT = Attempt("a", "m", "ServerError", "it broke", 500, 1.5, 0.25, 2.0, "req-1")
+ATTEMPT = Attempt("a", "m", "ServerError", "it broke", 500, 1.5, 0.25, 2.0, "req-1", ("seed",))
 
 FIELDS: dict[str, object] = {
     "provider": "openai",
@@ -41,6 +41,7 @@ FIELDS: dict[str, object] = {
     "param": "messages",
     "body": '{"error": "é"}',
     "partial": None,
+    "dropped": ("seed",),
     "attempts": (ATTEMPT,),
     "metadata": {"job": 7},
     "committed": True,

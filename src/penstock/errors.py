@@ -116,6 +116,8 @@ class Attempt(Struct, frozen=True):
     """Seconds that the attempt took."""
     request_id: str | None = None
     """The peer's name for the request."""
+    dropped: tuple[str, ...] = ()
+    """Paths of what was left out of the request, as its dialect has no words for it."""
 
 
 class PenstockError(Exception):
@@ -137,6 +139,7 @@ class PenstockError(Exception):
         param: The request's field that the peer or the check objects to.
         body: An excerpt of the peer's answer: at most 512 characters, redacted.
         partial: What had arrived of the answer, folded.
+        dropped: Paths of what was left out of the request that failed.
         attempts: What was tried in this call, in order.
         metadata: The caller's own mapping, as given with the request.
         committed: Whether a chunk had reached the caller; then nothing is automatic.
@@ -169,6 +172,7 @@ class PenstockError(Exception):
         param: str | None = None,
         body: str | None = None,
         partial: Reply | None = None,
+        dropped: Sequence[str] = (),
         attempts: Sequence[Attempt] = (),
         metadata: Mapping[str, object] | None = None,
         committed: bool = False,
@@ -192,6 +196,7 @@ class PenstockError(Exception):
         self.param = param
         self.body = body
         self.partial = partial
+        self.dropped = tuple(dropped)
         self.attempts = tuple(attempts)
         self.metadata = metadata
         self.committed = committed

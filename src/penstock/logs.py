@@ -14,6 +14,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from penstock.errors import Attempt
     from penstock.interfaces import CallRecord, Outcome
     from penstock.request import ChatRequest
@@ -54,7 +56,8 @@ def from_environment() -> None:
 
 
 def attempted(attempt: Attempt, step: str) -> None:
-    """Note that a try failed, and what comes next."""
+    """Note that a try failed, what comes next, and once what its request could not say."""
+    _say_dropped(attempt.deployment, attempt.dropped)
     if not _log.isEnabledFor(logging.INFO):
         return
     facts = {
@@ -79,7 +82,12 @@ def attempted(attempt: Attempt, step: str) -> None:
 
 def opened(record: CallRecord, request: ChatRequest) -> None:
     """Note that an answer has begun, and once what its request could not say."""
-    _say_dropped(record, request)
+    _say_dropped(record.deployment, record.dropped)
+    if request.params.get("store") and request.metadata and _first(("", "metadata")):
+        _log.warning(
+            "metadata= is never sent, also not with store=True: OpenAI's goes in "
+            "extra_body={'metadata': ...}"
+        )
     if not _log.isEnabledFor(logging.INFO):
         return
     _log.info(
@@ -116,17 +124,12 @@ def closed(outcome: Outcome) -> None:
         _log.debug("%s ended with: %s", record.deployment, outcome.error)
 
 
-def _say_dropped(record: CallRecord, request: ChatRequest) -> None:
+def _say_dropped(deployment: str, dropped: Iterable[str]) -> None:
     """Warn once of each field that a deployment does not get, whatever its place in a list."""
-    fields = {_INDEX.sub("[]", path) for path in record.dropped} - _IN_WORDS
+    fields = {_INDEX.sub("[]", path) for path in dropped} - _IN_WORDS
     for field in sorted(fields):
-        if _first((record.deployment, field)):
-            _log.warning("%s cannot say %s: it was left out", record.deployment, field)
-    if request.params.get("store") and request.metadata and _first(("", "metadata")):
-        _log.warning(
-            "metadata= is never sent, also not with store=True: OpenAI's goes in "
-            "extra_body={'metadata': ...}"
-        )
+        if _first((deployment, field)):
+            _log.warning("%s cannot say %s: it was left out", deployment, field)
 
 
 def _first(what: tuple[str, str]) -> bool:

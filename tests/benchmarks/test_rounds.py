@@ -16,7 +16,7 @@ from benchmarks.environments import ENVIRONMENTS
 from benchmarks.fresh import fresh
 from benchmarks.peers import CLIENTS
 from benchmarks.plot import svg
-from benchmarks.rounds import Case, Peer, Report, paired, present, shown
+from benchmarks.rounds import Case, Peer, Report, by_case, paired, present, shown
 
 from benchmarks import __main__ as every
 from benchmarks import rounds
@@ -133,8 +133,8 @@ def test_a_script_that_fails_does_not_lose_the_rest(
 
     def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
         ran.append(command[2] if command[1] == "-m" else Path(command[1]).name)
-        if "--json" in command:
-            assert command[command.index("--json") + 1].endswith(f"{ran[-1][11:]}.json")
+        if "--keep" in command:
+            assert command[command.index("--keep") + 1].endswith(f"{ran[-1][11:]}.json")
         return subprocess.CompletedProcess(command, ran[-1] == "benchmarks.requests")
 
     monkeypatch.setattr(subprocess, "run", run)
@@ -152,10 +152,33 @@ def test_what_is_kept_says_what_it_hides(tmp_path: Path) -> None:
     report.add(CASE)
     report.finish(str(tmp_path / "q.json"))
 
+    assert ["q.json"] == [path.name for path in tmp_path.iterdir()]
     kept = json.loads((tmp_path / "q.json").read_text("utf-8"))
     assert "What does it cost? CPU." == kept["title"]
     assert "the rest, on two lines." == kept["hides"]
     assert CASE == Case(**kept["cases"][0])
+
+
+def test_a_folder_gets_all_three_forms(tmp_path: Path) -> None:
+    """JSON with every value, Markdown with the medians and the picture's name, and the picture."""
+    report = Report("q", ABOUT)
+    report.add(CASE)
+    report.finish(str(tmp_path / "new"))
+    files = {path.name: path.read_text("utf-8") for path in (tmp_path / "new").iterdir()}
+
+    assert {"q.json", "q.md", "q.svg"} == files.keys()
+    assert CASE == Case(**json.loads(files["q.json"])["cases"][0])
+    assert "## What does it cost?" == files["q.md"].splitlines()[0]
+    assert "![What does it cost?](q.svg)" in files["q.md"]
+    assert "| ours | 2 | 2 (1 to 3) |" in files["q.md"]
+    assert svg([CASE]) == files["q.svg"]
+
+
+def test_a_peer_of_several_cases_is_turned_into_cases() -> None:
+    """Who lacks one is missing from it alone."""
+    rows = {"a": [{"x": 1.0, "y": 2.0}, {"x": 3.0, "y": 4.0}], "b": [{"y": 5.0}, {"y": 6.0}]}
+
+    assert {"x": {"a": [1.0, 3.0]}, "y": {"a": [2.0, 4.0], "b": [5.0, 6.0]}} == by_case(rows)
 
 
 def test_only_what_is_here_is_measured_here() -> None:

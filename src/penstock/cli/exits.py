@@ -86,5 +86,7 @@ def _complain(error: PenstockError) -> None:
     where = f" [{error.deployment}]" if error.deployment else ""
     asked = f" (request {error.request_id})" if error.request_id else ""
     sys.stderr.write(f"penstock: {error.kind}{where}: {error.message}{asked}\n")
+    if error.dropped:
+        sys.stderr.write(f"penstock: left out of the request: {', '.join(error.dropped)}\n")
     if error.retry_after:
         sys.stderr.write(f"penstock: it asks to wait {error.retry_after:.0f} s\n")

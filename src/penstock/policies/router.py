@@ -85,15 +85,14 @@ class Router:
             AllProvidersFailedError: Every deployment of a list failed.
             PenstockError: The only deployment failed, or one in a way that no other can help.
         """
-        routes = list(self._routes(request))
+        routes = self._routes(request)
         plan: AttemptPlan | None = None  # what goes well at once needs none
-        started = self._clock()
+        started = began = self._clock()
         self._budget.called(now=started)
         request = replace(request, started=started)
         attempts: list[Attempt] = []
         at = 0
         while True:
-            began = self._clock()
             try:
                 stream = await routes[at].provider.open(request)
             except PenstockError as error:
@@ -118,6 +117,7 @@ class Router:
                 at += 1
             elif isinstance(step, Again):
                 await self._sleep(step.after)
+            began = self._clock()
 
     def _plan(self, request: Request[Any], deployments: int) -> AttemptPlan:
         return AttemptPlan(
@@ -163,6 +163,7 @@ def _verdict(
         request_id=error.request_id,
         retry_after=error.retry_after,
         reset_at=error.reset_at,
+        dropped=error.dropped,
         attempts=attempts,
         metadata=error.metadata,
         retryable=error.retryable,
@@ -182,6 +183,7 @@ def _failed(
         started=began - started,
         elapsed=now - began,
         request_id=error.request_id,
+        dropped=error.dropped,
     )
 
 
@@ -196,4 +198,5 @@ def _answered(
         started=began - started,
         elapsed=now - began,
         request_id=stream.record.request_id,
+        dropped=tuple(stream.record.dropped),
     )
