@@ -25,7 +25,8 @@ HEAD = """\
 What becomes of each OpenAI-shaped parameter in each dialect.
 A vendor's own parameter, such as `top_k`, goes in `extra_body`, \
 whose fields are sent as they are and win over all others but the conversation and the stream.
-What a dialect cannot say is left out and named on `dropped`, of the reply and of the error where there is none; \
+What a dialect cannot say is left out and named on `dropped`, \
+of the reply and of the error where there is none; \
 with `strict=True` that is an `UnsupportedFeatureError` before a byte leaves.
 JSON Schemas of tools and of `response_format` are rewritten to what a vendor takes, \
 and each keyword that gets lost on the way is named on `dropped`, too.
