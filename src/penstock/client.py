@@ -223,7 +223,8 @@ class Client:
         return ChatStream(
             self._router,
             lambda: chat_request(model or self._default_model, messages, options),
-            pipeline=lambda: self._pipeline.extended(middleware),
+            pipeline=self._pipeline,
+            middleware=middleware,
             limits=self._limits,
             opened=self._open_streams,
             collect=collect,
@@ -264,7 +265,7 @@ class Client:
         return ChatStream(
             self._router,
             lambda: (request, None),
-            pipeline=lambda: self._pipeline,
+            pipeline=self._pipeline,
             limits=self._limits,
             opened=self._open_streams,
         )

@@ -57,6 +57,8 @@ class Connections:
     @property
     def transport(self) -> Transport:
         """The transport."""
+        if self._made is not None:
+            return self._made
         if not isinstance(self._given, str):
             return self._given
         with self._lock:

@@ -77,6 +77,9 @@ class ChatParams(TypedDict, total=False):
 class CachePoints(Struct, frozen=True, kw_only=True):
     """Where Anthropic and Bedrock cache a prompt: up to four places, the fewer the cheaper.
 
+    Gateways that document Anthropic's marks get them, too: OpenRouter, LiteLLM and others whose row
+    of the catalogue has ``cache_marks``. For the rest they are reported on ``dropped``.
+
     Sources: Anthropic, "Prompt caching" (``cache_control``); AWS, "Prompt caching for faster model
     inference" (``cachePoint``).
     """
@@ -151,6 +154,8 @@ class ChatRequest(Request[Chunk], frozen=True, kw_only=True):
     @property
     def media(self) -> bool:
         """Whether the answer may hold images or audio."""
+        if not self.params:
+            return False
         asked = self.params.get("modalities")
         return bool(self.params.get("audio")) or (
             isinstance(asked, (list, tuple)) and any(kind != "text" for kind in asked)

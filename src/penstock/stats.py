@@ -59,8 +59,11 @@ class OpenStreams:
             self._inherited, self._by_loop = self._by_loop, {}
         return self._by_loop
 
-    def add(self, stream: ChatStream) -> None:
+    def add(self, stream: ChatStream) -> set[ChatStream]:
         """Note that `stream` is being opened.
+
+        Returns:
+            What it is to be discarded from once it has ended.
 
         Raises:
             StreamClosedError: The client is closed.
@@ -68,17 +71,14 @@ class OpenStreams:
         if self._refusing:
             raise StreamClosedError("the client is closed: make a new one")
         loop = _running_loop()
-        here = self._loops.get(loop)
+        loops = self._loops
+        here = loops.get(loop)
         if here is None:
-            for gone in [each for each in self._loops if each is not None and each.is_closed()]:
-                self._loops.pop(gone, None)
-            here = self._loops[loop] = _Loop(loop)
+            for gone in [each for each in loops if each is not None and each.is_closed()]:
+                loops.pop(gone, None)
+            here = loops[loop] = _Loop(loop)
         here.add(stream)
-
-    def discard(self, stream: ChatStream) -> None:
-        """Note that `stream` has ended."""
-        for here in tuple(self._loops.values()):
-            here.streams.discard(stream)
+        return here.streams
 
     def refuse(self) -> None:
         """Let no new stream begin."""

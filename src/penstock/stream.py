@@ -24,12 +24,12 @@ from penstock.sources import Spool
 from penstock.structured import parse
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
     from types import TracebackType
 
     from penstock.chunks import Chunk
     from penstock.cutting import Cut
-    from penstock.interfaces import Provider, Stage, Stream
+    from penstock.interfaces import Middleware, Provider, Stage, Stream
     from penstock.limits import Limits
     from penstock.pipeline.composition import Pipeline
     from penstock.pipeline.edge import Edge
@@ -53,7 +53,8 @@ class ChatStream(AnswerFacts):
     Args:
         provider: Who answers.
         request: Makes the request, and the pydantic model that parses the answer, or None.
-        pipeline: Makes the caller's middleware ready.
+        pipeline: The client's middleware.
+        middleware: What comes behind it, for this answer.
         limits: Bounds what folding keeps.
         opened: The client's open streams.
         collect: Whether the answer is folded; without it the stream holds one network read.
@@ -67,15 +68,18 @@ class ChatStream(AnswerFacts):
         provider: Provider,
         request: Callable[[], tuple[ChatRequest, Any]],  # Any: the caller's pydantic model
         *,
-        pipeline: Callable[[], Pipeline],
+        pipeline: Pipeline,
+        middleware: Iterable[Middleware] = (),
         limits: Limits,
         opened: OpenStreams,
         collect: bool = True,
     ) -> None:
         self._provider = provider
         self._prepare = request
-        self._make_pipeline = pipeline
+        self._pipeline = pipeline
+        self._middleware = middleware
         self._opened = opened
+        self._among: set[ChatStream] | None = None
         self._limits = limits
         self._fold = Fold(limits) if collect else None
         self._partial: PartialJSON | None = None
@@ -85,8 +89,6 @@ class ChatStream(AnswerFacts):
         self._stream: Stream[Chunk] | None = None
         self._edge: Edge | None = None
         self._chunks: AsyncGenerator[Chunk, None] | None = None
-        # Not begun to be read: `collect` then needs no generator.
-        self._unread: Stream[Chunk] | None = None
         # What reads the next chunk, for now and between reads. It never raises itself:
         # `anext(stream, None)` of CPython 3.11 crashes the interpreter then.
         self._next = self._more = self._refuse
@@ -99,7 +101,7 @@ class ChatStream(AnswerFacts):
         if self._entered or self._closed:
             raise UsageError("this stream was opened before: make a new one for another call")
         self._entered = True
-        self._opened.add(self)
+        self._among = self._opened.add(self)
         self._opening = cut()  # by an `aclose` from another task
         failure: PenstockError | None = None
         try:
@@ -116,13 +118,13 @@ class ChatStream(AnswerFacts):
         failure.metadata = failure.metadata or dict(self._record.metadata) or None
         raise presented(failure) from failure.__cause__
 
-    async def __aexit__(
+    def __aexit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
+    ) -> Coroutine[Any, Any, None]:  # Any: as `async def` has them
+        return self.aclose()
 
     def __aiter__(self) -> Self:
         return self
@@ -145,7 +147,7 @@ class ChatStream(AnswerFacts):
         """
         if self._fold is None:
             raise UsageError("this stream keeps nothing: it was opened with collect=False")
-        if self._unread is not None:
+        if self._next == self._begin:
             await self._drain()
         else:
             async for _ in self:
@@ -177,7 +179,10 @@ class ChatStream(AnswerFacts):
                 await self._stream.aclose()
         finally:
             # A caller who is cancelled while the wire closes still leaves no generator behind.
-            await self._close_generators()
+            if self._chunks is None:
+                self._let_go()
+            else:
+                await self._close_generators(self._chunks)
 
     @property
     def response(self) -> Reply:
@@ -217,9 +222,9 @@ class ChatStream(AnswerFacts):
         self._record.metadata = request.metadata
         if isinstance(request.messages, Spool):
             self._spool = request.messages
-        if self._fold is not None:
-            self._fold = Fold(media_limits(self._limits, media=request.media))
-        pipeline = self._make_pipeline()
+        if self._fold is not None and request.media:
+            self._fold = Fold(media_limits(self._limits, media=True))
+        pipeline = self._pipeline.extended(self._middleware)
         stages = pipeline.stages()
         stream = await self._provider.open(request)
         try:
@@ -240,15 +245,18 @@ class ChatStream(AnswerFacts):
         if pipeline.steps:
             self._edge = pipeline.edge(_items(stream))
             self._chunks = self._by_item(self._edge.chunks)
-        else:
-            self._unread = stream
-            self._chunks = self._by_batch(stream)
         self._stream = stream
+        self._next = self._more = self._begin if self._chunks is None else self._chunks.__anext__
+
+    def _begin(self) -> Awaitable[Chunk]:
+        """Begin to hand out what the network brings; `collect` alone needs no generator for it."""
+        assert self._stream is not None
+        self._chunks = self._by_batch(self._stream)
         self._next = self._more = self._chunks.__anext__
+        return self._next()
 
     async def _by_batch(self, stream: Stream[Chunk]) -> AsyncGenerator[Chunk, None]:
         """Yield the chunks of a stream on which nothing is done item by item."""
-        self._unread = None
         failure: BaseException | None = None
         while failure is None:
             batch: list[Chunk] = []
@@ -270,7 +278,7 @@ class ChatStream(AnswerFacts):
 
     async def _drain(self) -> None:
         """Read all of a stream that nobody has begun to read, with nothing done item by item."""
-        stream, self._unread = self._unread, None
+        stream = self._stream
         assert stream is not None
         self._next = _second_reader
         failure: BaseException
@@ -347,13 +355,13 @@ class ChatStream(AnswerFacts):
         if not self._ended:
             self._next = self._more
 
-    async def _close_generators(self) -> None:
+    async def _close_generators(self, chunks: AsyncGenerator[Chunk, None]) -> None:
         try:
             if self._edge is not None:
                 await self._edge.aclose()
             # One that is being read is left to its reader, whose read raises.
-            if self._chunks is not None and not getattr(self._chunks, "ag_running", False):
-                await self._chunks.aclose()
+            if not getattr(chunks, "ag_running", False):
+                await chunks.aclose()
         finally:
             self._let_go()
 
@@ -361,7 +369,8 @@ class ChatStream(AnswerFacts):
         if self._gone:
             return
         self._gone = True
-        self._opened.discard(self)
+        if self._among is not None:
+            self._among.discard(self)
         if self._spool is not None:
             self._spool.close()
             self._spool = None

@@ -54,7 +54,7 @@ class ScriptedClient:
         return ChatStream(
             self.provider,
             lambda: chat_request(model or "scripted", messages, options),
-            pipeline=compose,
+            pipeline=compose(),
             limits=Limits(),
             opened=OpenStreams(),
         )

@@ -57,7 +57,7 @@ def answer(
     stream = ChatStream(
         provider or ScriptedProvider(script),
         lambda: (ChatRequest(model="scripted", messages="hello"), None),
-        pipeline=compose,
+        pipeline=compose(),
         limits=limits,
         opened=OpenStreams(),
         collect=collect,
@@ -352,7 +352,7 @@ def test_middleware_runs_on_the_portals_thread(portal: Portal) -> None:
     stream = ChatStream(
         ScriptedProvider([["a"], Finish("stop")]),
         lambda: (ChatRequest(model="scripted", messages="hello"), None),
-        pipeline=lambda: compose(shout),
+        pipeline=compose(shout),
         limits=Limits(),
         opened=OpenStreams(),
     )

@@ -32,7 +32,7 @@ def stream_of(
     return ChatStream(
         provider,
         lambda: chat_request(model, messages, options),
-        pipeline=compose,
+        pipeline=compose(),
         limits=limits or Limits(),
         opened=OpenStreams(),
     )

@@ -70,6 +70,20 @@ class BatchStream(Generic[ItemT]):
     - `aclose` of a live stream makes a pending read raise `StreamClosedError`, and later ones too.
     """
 
+    __slots__ = (
+        "__weakref__",
+        "_error",
+        "_exhausted",
+        "_live",
+        "_primed",
+        "_reading",
+        "_released",
+        "_source",
+        "on_close",
+        "record",
+        "stages",
+    )
+
     def __init__(self, source: Source[ItemT], record: CallRecord) -> None:
         self.record = record
         self.stages: list[Stage[ItemT]] = []
@@ -94,32 +108,28 @@ class BatchStream(Generic[ItemT]):
             Exception: What the source raised.
         """
         items: list[ItemT] = []
+        fault: Exception | None = None
         try:
-            await self._read_ahead(items, ready)
+            while True:
+                items += (batch := await self._source.read())
+                if not batch or any(map(ready, batch)):
+                    break
+                if len(items) > MAX_PROLOGUE:
+                    raise _prologue(len(items))
+            self._primed = items
+        except Interrupted as cut:
+            items += cut.items
+            fault = cut.error
+            self._primed = Interrupted(items, fault)
         except Exception as error:
             self._fail(error)
             raise
         except BaseException:
             self.cancel()
             raise
-
-    async def _read_ahead(self, items: list[ItemT], ready: Callable[[ItemT], bool]) -> None:
-        while True:
-            try:
-                batch = await self._source.read()
-            except Interrupted as cut:
-                items += cut.items
-                fault = cut.error
-                break
-            items += batch
-            if not batch or any(map(ready, batch)):
-                self._primed = items
-                return
-            if len(items) > MAX_PROLOGUE:
-                raise _prologue(len(items))
         if fault is not None and not any(map(ready, items)):
+            self._fail(fault)
             raise fault
-        self._primed = Interrupted(items, fault)
 
     async def read(self) -> list[ItemT]:
         """Return the next items, at least one; empty at the end.
@@ -131,15 +141,26 @@ class BatchStream(Generic[ItemT]):
         if self._reading:
             raise UsageError("two tasks read one stream; use penstock.pipeline.tee")
         self._reading = True
+        items: list[ItemT] = []
         try:
-            while self._live:
-                if items := await self._next():
-                    return items
+            while self._live and not items:
+                try:
+                    batch = await self._source.read() if self._primed is None else self._first()
+                except Interrupted as cut:
+                    self._exhausted = cut.error is None
+                    items = self._close_with(cut.items, cut.error)
+                except Exception as error:
+                    items = self._close_with([], error)
+                except BaseException:
+                    self.cancel()
+                    raise
+                else:
+                    items = self._taken(batch)
         finally:
             self._reading = False
-        if self._error is not None:
+        if self._error is not None and not items:
             raise self._error
-        return []
+        return items
 
     async def aclose(self) -> None:
         """Abort the source if the answer has not ended, and let go of it; from any task."""
@@ -151,32 +172,21 @@ class BatchStream(Generic[ItemT]):
             await self._source.aclose(reuse=self._exhausted)
             self._released = True
 
-    async def _next(self) -> list[ItemT]:
-        """The next batch through the stages; ends the stream when the source does."""
-        try:
-            batch = await self._pull()
-        except Interrupted as cut:
-            self._exhausted = cut.error is None
-            return self._close_with(cut.items, cut.error)
-        except Exception as error:
-            return self._close_with([], error)
-        except BaseException:
-            self.cancel()
-            raise
-        if not self._live:
-            return []
-        if not batch:
-            self._exhausted = True
-            return self._close_with([], None)
-        return self._through(batch)
-
-    async def _pull(self) -> list[ItemT]:
-        if self._primed is None:
-            return await self._source.read()
+    def _first(self) -> list[ItemT]:
+        """Return what `prime` has read."""
         primed, self._primed = self._primed, None
         if isinstance(primed, Interrupted):
             raise primed
-        return primed
+        return primed or []
+
+    def _taken(self, batch: list[ItemT]) -> list[ItemT]:
+        """Return a batch through the stages; an empty one is the end of the source."""
+        if not self._live:
+            return []
+        if batch:
+            return self._through(batch)
+        self._exhausted = True
+        return self._close_with([], None)
 
     def _through(self, batch: list[ItemT]) -> list[ItemT]:
         """`batch` through all stages; one that stops ends the stream for those before it."""

@@ -40,12 +40,14 @@ class RetryBudget:
 
     def called(self, *, now: float) -> None:
         """Note that a call begins, at `now` seconds of any steady clock."""
-        self._roll(now)
+        if now - self._window_start >= _WINDOW:
+            self._roll(now)
         self._calls += 1
 
     def take(self, error: PenstockError, *, now: float) -> bool:
         """Take a retry's tokens after `error`; False where the store does not allow it."""
-        self._roll(now)
+        if now - self._window_start >= _WINDOW:
+            self._roll(now)
         price = _TIMEOUT_RETRY if isinstance(error, DeadlineError) else _RETRY
         allowed = _FLOOR_PER_SECOND * _WINDOW + _SHARE * self._calls
         if self._tokens < price or self._retries >= allowed:
@@ -59,7 +61,6 @@ class RetryBudget:
         self._tokens = min(_CAPACITY, self._tokens + (_RETRY if retried else _SUCCESS))
 
     def _roll(self, now: float) -> None:
-        if now - self._window_start >= _WINDOW:
-            self._window_start = now
-            self._calls //= 2
-            self._retries = 0
+        self._window_start = now
+        self._calls //= 2
+        self._retries = 0

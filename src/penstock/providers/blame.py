@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from penstock.errors import PenstockError, ProtocolError, ResponseError
-from penstock.providers.echo import conceal, spoken
+from penstock.providers.echo import conceal
 from penstock.providers.redact import redact
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from penstock.interfaces import CallRecord
-    from penstock.request import ChatRequest
 
 __all__ = ["Blame"]
 
@@ -24,27 +26,23 @@ class Blame:
     Args:
         record: The call.
         secrets: What may appear in no message.
-        request: Its conversation, whose texts may appear in none either.
-        body: The request's bytes, where they are in memory.
+        said: Returns the conversation's texts, which may appear in none either.
     """
-
-    __slots__ = ("_body", "_record", "_request", "_secrets")
 
     def __init__(
         self,
         record: CallRecord,
         secrets: tuple[str, ...],
-        request: ChatRequest | None = None,
-        body: bytes | None = None,
+        said: Callable[[], Iterable[str]] = tuple,
     ) -> None:
         self._record = record
         self._secrets = secrets
-        self._request = request
-        self._body = body
+        self._said = said
 
     def forget_body(self) -> None:
         """Let go of the request's bytes; the conversation itself is still the caller's."""
-        self._body = None
+        if isinstance(self._said, partial):
+            self._said = partial(self._said.func, self._said.args[0], None)
 
     def __call__(self, error: PenstockError) -> PenstockError:
         """Return `error`, filled in and redacted."""
@@ -55,10 +53,8 @@ class Blame:
         error.request_id = error.request_id or record.request_id
         error.status = error.status or record.status
         error.metadata = error.metadata or dict(record.metadata) or None
-        error.dropped = error.dropped or tuple(record.dropped)
         # Only these two have the peer's own words in them.
-        echoes = self._request is not None and isinstance(error, (ProtocolError, ResponseError))
-        texts = list(spoken(self._request, self._body)) if echoes else []
+        texts = list(self._said()) if isinstance(error, (ProtocolError, ResponseError)) else []
         error.message = conceal(redact(error.message, self._secrets), texts)
         error.args = (error.message,)
         for name in ("body", "code", "param", "request_id"):

@@ -6,7 +6,7 @@ import re
 import time
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from penstock.errors import InvalidHeaderError
 from penstock.response import RateLimit
@@ -14,7 +14,7 @@ from penstock.response import RateLimit
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["check_headers", "rate_limit", "request_id", "selected"]
+__all__ = ["Told", "check_headers", "rate_limit", "request_id", "selected", "told_by"]
 
 # RFC 9110 section 5.6.2 (token) and 5.5 (field values: no CR, LF, NUL; here no other control).
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -31,6 +31,8 @@ _KEPT = re.compile(
 # Durations as OpenAI writes them in x-ratelimit-reset-*: "1s", "6m0s", "20ms", "1h2m3.5s".
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+# Names of one answer, in all, up to which what they tell is kept: a peer's are the same each time.
+_MOST_NAMES = 1024
 # A hostile header of digits must not cost the time of a big number.
 _LONGEST = 64
 
@@ -61,20 +63,40 @@ def _invalid(message: str) -> InvalidHeaderError:
 
 def selected(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the headers that say something about the answer, without cookies and the like."""
-    return {name: value for name, value in headers.items() if _is_kept(name)}
-
-
-@lru_cache(maxsize=512)
-def _is_kept(name: str) -> bool:
-    return _KEPT.fullmatch(name) is not None
+    return {name: headers[name] for name in told_by(headers).kept}
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
     """Return the peer's name for the request, or None."""
-    for name in _REQUEST_IDS:
-        if found := headers.get(name):
+    for name in told_by(headers).ids:
+        if found := headers[name]:
             return found
     return None
+
+
+class Told(NamedTuple):
+    """What the names of an answer's headers tell of it."""
+
+    kept: tuple[str, ...]
+    """Those that say something about the answer."""
+    ids: tuple[str, ...]
+    """Those that are the request's name, the first that is not empty."""
+    limited: bool
+    """Whether any says what is left of a limit."""
+
+
+def told_by(headers: Mapping[str, str]) -> Told:
+    """Return what the names of `headers` tell: found once for a peer that always has the same."""
+    names = " ".join(headers)
+    return _told(names) if len(names) <= _MOST_NAMES else _told.__wrapped__(names)
+
+
+@lru_cache(maxsize=256)
+def _told(names: str) -> Told:
+    every = names.split()
+    kept = tuple(name for name in every if _KEPT.fullmatch(name))
+    ids = tuple(name for name in _REQUEST_IDS if name in every)
+    return Told(kept, ids, "ratelimit-" in names)
 
 
 def rate_limit(headers: Mapping[str, str], *, now: float | None = None) -> RateLimit | None:
@@ -88,7 +110,7 @@ def rate_limit(headers: Mapping[str, str], *, now: float | None = None) -> RateL
         now: Unix time in seconds for Anthropic's times; default the system's.
     """
     prefix = "x-ratelimit-"
-    if "ratelimit-" not in " ".join(headers):
+    if not told_by(headers).limited:
         return None
     if not any(name.startswith(prefix) for name in headers):
         return _anthropic(headers, now)

@@ -34,7 +34,7 @@ from penstock.providers.auth import Grant, Keyring, Reach, Ready, Unsigned, sche
 from penstock.providers.blame import Blame
 from penstock.providers.capture import Capture, Recording
 from penstock.providers.echo import spoken
-from penstock.providers.headers import rate_limit, request_id, selected
+from penstock.providers.headers import rate_limit, told_by
 from penstock.providers.listing import check_listed, ids_of, models_url
 from penstock.providers.prepared import Head, Prepared
 from penstock.providers.ready import ReadyBody
@@ -129,21 +129,21 @@ class HttpProvider:
         Raises:
             PenstockError: There is no answer, or it is an error.
         """
-        chat = cast("ChatRequest", request)  # the only kind of request that is routed here
+        chat: Any = request  # Any: the only kind of request that is routed here is a chat
         record = self._record(chat)
         watch = self._watchdog(chat)
         in_time = partial(self._in_time, chat.timeouts, record, watch)
         prepared = await self.prepare(chat, dropped=record.dropped, wait=in_time)
         blame = Blame(record, prepared.head.secrets, partial(spoken, chat, prepared.body.small))
         try:
-            stream = await self._exchange(chat, prepared, record, watch, blame)
+            stream: Any = await self._exchange(chat, prepared, record, watch, blame)
         except PenstockError as error:
             watch.stop()
             raise blame(error) from error.__cause__
         except BaseException:
             watch.stop()
             raise
-        return cast("Stream[ItemT]", stream)
+        return stream  # type: ignore[no-any-return]  # chunks, as a chat is answered with
 
     async def _in_time(
         self, own: Timeouts | None, record: CallRecord, watch: Watchdog, waiting: Awaitable[T]
@@ -374,7 +374,7 @@ class HttpProvider:
         blame: Blame,
     ) -> BatchStream[Chunk]:
         content_type = wire.headers.get("content-type", "")
-        limits = media_limits(self._limits, media=request.media)
+        limits = media_limits(self._limits, media=True) if request.media else self._limits
         source = HttpSource(
             wire,
             decoder=decoder_for(self._dialect.framing(content_type), limits),
@@ -448,14 +448,21 @@ def _ends_the_wait(chunk: Chunk) -> bool:
 def _changed_at(messages: object) -> Callable[[], int | None]:
     """Return what a guard tells of `messages`, without keeping them."""
     change = getattr(messages, "change", None)
-    return lambda: getattr(change, "at", None)
+    return _nowhere if change is None else lambda: getattr(change, "at", None)
+
+
+def _nowhere() -> None:
+    """Say that no guard looks on."""
 
 
 def _note(record: CallRecord, wire: Wire) -> None:
+    headers = wire.headers
+    told = told_by(headers)
     record.status = wire.status
-    record.headers = selected(wire.headers)
-    record.request_id = request_id(wire.headers)
-    record.rate_limit = rate_limit(wire.headers)
+    record.headers = {name: headers[name] for name in told.kept}
+    record.request_id = next((headers[name] for name in told.ids if headers[name]), None)
+    if told.limited:
+        record.rate_limit = rate_limit(headers)
 
 
 def _keeper(

@@ -98,7 +98,8 @@ class HttpSource:
                 await self.aclose(reuse=True)
                 break
             try:
-                await self._advance(chunks)
+                settled = self._answer.settled
+                self._advance(await (self._tail() if settled else self._wire.read()), chunks)
             except PenstockError as error:
                 self._stop()
                 self._blame(error)
@@ -107,8 +108,8 @@ class HttpSource:
                 raise
         return chunks
 
-    async def _advance(self, chunks: list[Chunk]) -> None:
-        data = await self._next()
+    def _advance(self, data: bytes, chunks: list[Chunk]) -> None:
+        """Take what was read: bytes, or none of them where the answer has ended."""
         ending = None if data else self._wire.ending or _SILENT
         if ending is not None and not ending.clean and isinstance(self._decoder, WholeDecoder):
             # A stream's terminal event says that it is whole; of this answer only its end does,
@@ -124,20 +125,19 @@ class HttpSource:
             ending = replace(ending, clean=False, detail=ending.detail or error.message)
         else:
             self._take(frames, chunks)
-        self._note_noise()
+        if self._decoder.ignored != self._ignored:
+            self._note_noise()
         if ending is not None and not self._answer.complete:
             self._answer.finish(ending, chunks)
         if ending is not None or self._answer.complete:
             self._complete = True
             self._stop()
 
-    async def _next(self) -> bytes:
-        """Return the wire's next bytes; a whole answer waits for its terminal event only so long.
+    async def _tail(self) -> bytes:
+        """Return the bytes behind all the content; their terminal event is waited for only so long.
 
         Some servers send a finish reason and then neither ``[DONE]`` nor the end of the body.
         """
-        if not self._answer.settled:
-            return await self._wire.read()
         from anyio import move_on_after  # costs more than a read, but comes once a stream
 
         try:
@@ -155,10 +155,12 @@ class HttpSource:
         try:
             self._answer.feed(frames, chunks)
         finally:
-            if any(chunk.content for chunk in chunks):
-                self._watch.content()
-                if self._timings.ttft is None:
-                    self._timings.ttft = self._watch.elapsed()
+            for chunk in chunks:
+                if chunk.content:
+                    self._watch.content()
+                    if self._timings.ttft is None:
+                        self._timings.ttft = self._watch.elapsed()
+                    break
 
     def _note_noise(self) -> None:
         ignored = self._decoder.ignored

@@ -149,7 +149,8 @@ class ActorPool:
         return ChatStream(
             self,
             lambda: chat_request(model, messages, options),
-            pipeline=lambda: compose(*middleware),
+            pipeline=compose(),
+            middleware=middleware,
             limits=Limits(),
             opened=self._opened,
             collect=collect,

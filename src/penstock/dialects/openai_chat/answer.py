@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.chunks import Chunk, ProviderEvent, ReasoningDelta, TextDelta
@@ -42,6 +43,7 @@ _FRAMINGS: dict[str, Framing] = {
 }
 
 
+@lru_cache(maxsize=64)
 def framing(content_type: str) -> Framing:
     """Say how an answer of `content_type` is framed.
 
