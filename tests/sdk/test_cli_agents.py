@@ -9,7 +9,7 @@ They are looked for in ``PENSTOCK_CLI_AGENTS`` (the ``.bin`` folder of an npm pr
         opencode-ai@1.18.33
 
 Antigravity's SDK is a package of PyPI. A child for each turn (``turn``) or one that stays
-(``kept``): opencode's own retries can be cut short only where it does.
+(``kept``).
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from penstock.agents.cli import (
     codex,
     opencode,
 )
+from penstock.agents.cli.opencode_home import settle
 from penstock.chunks import ProviderEvent, TextDelta
 from penstock.errors import (
     AuthenticationError,
@@ -54,18 +55,22 @@ from penstock.simulator import SimulatorThread
 PROGRAMS = {"claude_code": "claude", "codex": "codex", "opencode": "opencode"}
 PATH = os.pathsep.join(filter(None, (os.environ.get("PENSTOCK_CLI_AGENTS"), os.environ["PATH"])))
 FOUND = {name: shutil.which(program, path=PATH) for name, program in PROGRAMS.items()}
-WANTED = "GET /@opencode-ai%2fplugin HTTP/1.1"
-"""What opencode asks the registry for in a new home; it has no option against that."""
 EVERY = [f"{name}-{mode}" for mode in ("turn", "kept") for name in (*PROGRAMS, "antigravity_sdk")]
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.asyncio]
 
 
 @pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    """The simulator's origin."""
+def simulator() -> Iterator[SimulatorThread]:
+    """The model's endpoint."""
     with SimulatorThread() as simulator:
-        yield simulator.url
+        yield simulator
+
+
+@pytest.fixture(scope="module")
+def url(simulator: SimulatorThread) -> str:
+    """The simulator's origin."""
+    return simulator.url
 
 
 class Trap(BaseRequestHandler):
@@ -95,13 +100,14 @@ def offline() -> Iterator[dict[str, str]]:
         }
         server.shutdown()
         thread.join()
-    assert [] == [each for each in Trap.tried if each != WANTED]
+    assert [] == Trap.tried
 
 
 @pytest.fixture(scope="module")
 def warm(tmp_path_factory: pytest.TempPathFactory, offline: dict[str, str]) -> Path:
     """A home in which opencode has made its database, to be copied."""
     home = tmp_path_factory.mktemp("warm")
+    settle(str(home))
     if FOUND["opencode"] is not None:
         quiet = {"OPENCODE_DISABLE_AUTOUPDATE": "1", "OPENCODE_DISABLE_MODELS_FETCH": "1"}
         environment = {"PATH": os.environ["PATH"], "HOME": str(home), **offline, **quiet}
@@ -145,7 +151,7 @@ def _cli(name: str, url: str, options: dict[str, Any]) -> Agent:
         return claude_code(environment={**offline, **key}, **{"tools": (), **options})
     if name == "codex":
         environment = {**offline, "CODEX_API_KEY": "k"}
-        return codex(environment=environment, endpoint=f"{url}/v1", **options)
+        return codex(environment=environment, **{"endpoint": f"{url}/v1", **options})
     model = options["model"]
     options["model"] = f"mock/{model}"
     provider = {
@@ -231,20 +237,17 @@ CASES = [
     *[("codex-kept", *row) for row in FAULTS[2:]],
     *[("antigravity_sdk-kept", *row) for row in FAULTS[1:4]],
     *[("antigravity_sdk-turn", *row) for row in FAULTS[::2]],
-    *[("opencode-turn", *row) for row in FAULTS[::4]],
-    *[("opencode-kept", *row) for row in FAULTS[2:]],
+    *[("opencode-turn", *row) for row in (FAULTS[0], *FAULTS[2:])],
+    *[("opencode-kept", *row) for row in FAULTS[3:]],
 ]
 
 
 @pytest.mark.parametrize(("which", "fault", "kind"), CASES)
 async def test_failures_are_classified(
-    which: str, fault: str, kind: type[PenstockError], made: Any
+    which: str, fault: str, kind: type[PenstockError], made: Any, simulator: SimulatorThread
 ) -> None:
-    """What the model's endpoint answers is the error, at once: the agent's own retries are off.
-
-    Not tried: 429 and 500 of opencode with a child a turn, the same errors after 75 seconds each,
-    as it asks six times, has no option against that and prints nothing of it.
-    """
+    """What the model's endpoint answers is the error, at once: the agent's own retries are off."""
+    before = simulator.stats().requests
     async with made(which, f"sim/echo?fault={fault}") as agent:
         talk = agent.converse()
         with pytest.raises(kind) as caught:
@@ -252,6 +255,24 @@ async def test_failures_are_classified(
 
     assert which.partition("-")[0] == caught.value.provider
     assert talk.session is not None
+    # Claude Code asks for a model that is not there once more, without a stream.
+    twice = (which, fault) == ("claude_code-turn", "model-not-found")
+    assert 1 + twice == simulator.stats().requests - before
+
+
+async def test_codex_asks_openai_itself_no_more_than_once(
+    made: Any, simulator: SimulatorThread
+) -> None:
+    """Of its own provider it has no option: without us it asks thirty times in half a minute."""
+    options = {"endpoint": None, "config": {"openai_base_url": f"{simulator.url}/v1"}}
+    before = len([each for each in simulator.requests if each.method == "POST"])
+    async with made("codex-turn", "sim/echo?fault=server-error", **options) as agent:
+        with pytest.raises(ServerError):
+            await agent.run("Hello?", timeouts=Timeouts(total=60))
+    asked = len([each for each in simulator.requests if each.method == "POST"]) - before
+
+    # The requests of one try; it tries six times else.
+    assert 5 == asked
 
 
 @pytest.mark.parametrize("which", ["claude_code-turn", "codex-turn", "codex-kept"])

@@ -75,6 +75,9 @@ class Codex:
     """The address of a model endpoint that speaks the Responses API, instead of OpenAI's."""
     endpoint_key: str = "CODEX_API_KEY"
     """The variable that holds its key."""
+    own_retries: bool = False
+    """Whether it may ask a failing model again by itself: OpenAI's up to thirty times (0.169.0),
+    which no option lowers; else the first time that it would is the turn's error."""
     auto_compact_token_limit: int | None = None
     """Tokens of a thread from which on it is compacted."""
     config: Mapping[str, Any] = field(default_factory=dict)  # Any: TOML values
@@ -133,8 +136,8 @@ class Codex:
     def answer(self, totals: Mapping[str, float]) -> AgentAnswer:
         """Return the state of one answer."""
         if self.options.keep_alive:
-            return CodexServerAnswer(self.options.limits)
-        return CodexAnswer(self.options.limits, earlier=totals)
+            return CodexServerAnswer(self.options.limits, retries=self.own_retries)
+        return CodexAnswer(self.options.limits, earlier=totals, retries=self.own_retries)
 
     async def live(self, start: Start) -> Live:
         """Return a session whose child stays."""
@@ -207,9 +210,9 @@ class Codex:
             yield f"{within}.base_url", self.endpoint
             yield f"{within}.env_key", self.endpoint_key
             yield f"{within}.wire_api", "responses"
-            # Its own retries must not multiply with ours.
-            yield f"{within}.request_max_retries", 0
-            yield f"{within}.stream_max_retries", 0
+            if not self.own_retries:  # they must not multiply with ours
+                yield f"{within}.request_max_retries", 0
+                yield f"{within}.stream_max_retries", 0
         for number, server in enumerate(self.options.servers):
             yield from _server(server, number, environment)
         yield from self.config.items()

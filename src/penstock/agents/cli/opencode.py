@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_urlsafe
@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.agents.cli.backend import Command
 from penstock.agents.cli.errand import run_errand
+from penstock.agents.cli.opencode_home import RETRY_PLUGIN, fetches_nothing, settle
 from penstock.agents.cli.opencode_server import EXPORT, serving
 from penstock.agents.cli.options import AgentOptions
+from penstock.agents.cli.surroundings import child_environment
 from penstock.dialects.agents.opencode import OpenCodeAnswer
 from penstock.dialects.agents.opencode_events import OpenCodeEventsAnswer
 
@@ -42,9 +44,9 @@ class OpenCode:
     """``opencode run --format json``.
 
     Its tools that write, run commands or leave the folder are denied unless `permission` allows
-    them. It has no option that lowers its own retries (72 s for a 500): ``Timeouts.total`` ends
-    them, or `own_retries`. A session resumes in the directory that it was restored for, and in no
-    other.
+    them. It has no option that lowers its own retries (76 s for a 429): a plugin of ours, or its
+    server's events, end a turn that it would ask again. A session resumes in the directory that it
+    was restored for, and in no other.
     """
 
     options: AgentOptions
@@ -56,8 +58,9 @@ class OpenCode:
     thinking: bool = True
     """Whether its thinking is shown."""
     own_retries: bool = False
-    """Whether, kept alive, it may ask a failing provider again by itself; else the first time that
-    it would is the turn's error."""
+    """Whether it may ask a failing provider again by itself, five times in about 75 s; else the
+    first time that it would is the turn's error. With a child a turn that needs a plugin of ours,
+    which is left out where opencode has packages to fetch at its start, or a ``--pure``."""
     agent: str | None = None
     """An agent of the user's configuration; with a system prompt it is one of ours."""
     config: Mapping[str, Any] = field(default_factory=dict)  # Any: opencode's configuration
@@ -72,6 +75,8 @@ class OpenCode:
 
     def command(self, turn: Turn, scratch: Scratch) -> Command:
         """Return how `turn` is asked."""
+        if self.options.home is not None:
+            settle(self.options.home)
         if self.options.keep_alive:
             return self._server(turn)
         argv = [self.options.program or self.program, "run", "--format", "json"]
@@ -88,7 +93,7 @@ class OpenCode:
             argv += ["--session", turn.session_id]
         argv += self.options.extra_args
         prompt = turn.prompt.encode("utf-8", "replace")
-        return Command(tuple(argv), prompt, self._environment(turn))
+        return Command(tuple(argv), prompt, self._environment(turn, self._plugins(scratch)))
 
     def answer(self, totals: Mapping[str, float]) -> AgentAnswer:
         """Return the state of one answer."""
@@ -117,6 +122,8 @@ class OpenCode:
 
     async def restore(self, session: Session, environment: Mapping[str, str]) -> str | None:
         """Import the session's export into this home, for this directory."""
+        if self.options.home is not None:
+            await asyncio.to_thread(settle, self.options.home)
         with TemporaryDirectory(prefix="penstock-") as folder:
             path = Path(folder) / EXPORT
             await asyncio.to_thread(path.write_bytes, session.files.get(EXPORT, b""))
@@ -137,20 +144,32 @@ class OpenCode:
     def _agent(self, turn: Turn) -> str | None:
         return "penstock" if turn.system else self.agent
 
-    def _environment(self, turn: Turn) -> dict[str, str]:
-        environment = {**_QUIET, "OPENCODE_CONFIG_CONTENT": json.dumps(self._config(turn))}
+    def _plugins(self, scratch: Scratch) -> list[str]:
+        """The plugin that ends a turn which would be asked again."""
+        given, home = self.options.environment, self.options.home
+        seen = child_environment(self.credentials, {}, given, home=home)
+        if self.own_retries or not fetches_nothing(seen, self.options.directory):
+            return []
+        return [Path(scratch.write("retries.js", RETRY_PLUGIN)).as_uri()]
+
+    def _environment(self, turn: Turn, plugins: Sequence[str] = ()) -> dict[str, str]:
+        config = json.dumps(self._config(turn, plugins))
+        environment = {**_QUIET, "OPENCODE_CONFIG_CONTENT": config}
         if not self.project_config:
             environment["OPENCODE_DISABLE_PROJECT_CONFIG"] = "1"
         return environment
 
-    def _config(self, turn: Turn) -> dict[str, Any]:
+    def _config(self, turn: Turn, plugins: Sequence[str]) -> dict[str, Any]:
         config: dict[str, Any] = {"share": "disabled", "autoupdate": False}
         config["permission"] = dict(self.permission)
         if turn.system:
             config["agent"] = {"penstock": {"mode": "primary", "prompt": turn.system}}
         if self.options.servers:
             config["mcp"] = {each.name: _server(each) for each in self.options.servers}
-        return config | dict(self.config)
+        config |= self.config
+        if plugins:
+            config["plugin"] = [*plugins, *config.get("plugin", ())]
+        return config
 
 
 def _server(server: Server) -> dict[str, Any]:

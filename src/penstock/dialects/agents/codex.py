@@ -8,12 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import tzinfo
+from re import DOTALL
 from re import compile as pattern
 from time import time
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.chunks import Finish, Meta, ProviderEvent, State, Usage
-from penstock.dialects.agents.codex_turn import NAME, called, turn_failure, turn_usage
+from penstock.dialects.agents.codex_turn import (
+    NAME,
+    called,
+    over_websocket,
+    turn_failure,
+    turn_usage,
+)
 from penstock.dialects.agents.events import (
     Speech,
     ended,
@@ -41,6 +48,8 @@ Json: TypeAlias = Any
 _TOOLS = frozenset({"command_execution", "mcp_tool_call", "web_search", "file_change"})
 _COUNTS: tuple[str, ...] = ("input_tokens", "cached_input_tokens", "cache_write_input_tokens")
 _COUNTS += ("output_tokens", "reasoning_output_tokens")
+# A turn that is about to be asked again, and the sentence that it would else have failed with.
+_RECONNECTING = pattern(r"Reconnecting\.\.\. \d+/\d+ \((.*)\)", DOTALL)
 # stderr of a child that printed nothing, or no more than the id of its thread.
 _USAGE = pattern(r"^(?:error|Error): |^Not inside a trusted directory|^CODEX_HOME points", 8)
 _NO_SESSION = pattern(r"no rollout found for thread id")
@@ -63,6 +72,7 @@ class CodexAnswer:
         limits: Has ``max_json_depth``.
         earlier: The thread's tokens before this turn, by Codex' own names: what it reports is the
             thread's running total.
+        retries: Whether it may ask a failing provider again by itself, up to thirty times.
         now: The present, Unix time in seconds.
         zone: Of the times in its sentences; default the machine's, where the child runs too.
     """
@@ -75,12 +85,14 @@ class CodexAnswer:
         limits: Limits | None = None,
         *,
         earlier: Mapping[str, float] | None = None,
+        retries: bool = False,
         now: Callable[[], float] = time,
         zone: tzinfo | None = None,
     ) -> None:
         self.complete = False
         self._depth = (limits or Limits()).max_json_depth
         self._earlier = earlier or {}
+        self._retries = retries
         self._now = now
         self._zone = zone
         self._text, self._thinking = Speech(), Speech(reasoning=True)
@@ -133,6 +145,8 @@ class CodexAnswer:
             case "error":
                 # Not the end: "Reconnecting... 2/5" is news, and a failure has its own event.
                 into.append(ProviderEvent("retrying", event))
+                if not self._retries:
+                    self._reconnecting(text_of(event.get("message")))
             case "turn.completed":
                 self._completed(event, into)
             case "turn.failed":
@@ -143,6 +157,12 @@ class CodexAnswer:
                 raise turn_failure(said, now=self._now(), zone=self._zone)
             case _:
                 into.append(ProviderEvent(kind or "event", event))
+
+    def _reconnecting(self, said: str) -> None:
+        """Take what it is about to ask again for as the turn's error."""
+        found = _RECONNECTING.fullmatch(said)
+        if found and not over_websocket(found[1]):
+            raise turn_failure(found[1], now=self._now(), zone=self._zone)
 
     def _item(self, stage: str, item: Json, into: list[Chunk]) -> None:
         if not isinstance(item, dict):

@@ -12,7 +12,13 @@ from time import time
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.chunks import Finish, ProviderEvent, State
-from penstock.dialects.agents.codex_turn import NAME, called, turn_failure, turn_usage
+from penstock.dialects.agents.codex_turn import (
+    NAME,
+    called,
+    over_websocket,
+    turn_failure,
+    turn_usage,
+)
 from penstock.dialects.agents.events import (
     Session,
     Speech,
@@ -56,6 +62,7 @@ class CodexServerAnswer:
 
     Args:
         limits: Has ``max_json_depth``.
+        retries: Whether it may ask a failing provider again by itself, up to thirty times.
         now: The present, Unix time in seconds.
         zone: Of the times in its sentences; default the machine's, where the child runs too.
     """
@@ -67,10 +74,12 @@ class CodexServerAnswer:
         self,
         limits: Limits | None = None,
         *,
+        retries: bool = False,
         now: Callable[[], float] = time,
         zone: tzinfo | None = None,
     ) -> None:
         self.complete = False
+        self._retries = retries
         self._depth = (limits or Limits()).max_json_depth
         self._now, self._zone = now, zone
         self._text, self._thinking = Speech(), Speech(reasoning=True)
@@ -204,7 +213,12 @@ class CodexServerAnswer:
 
     def _error(self, params: dict[str, Json], into: list[Chunk]) -> None:
         # Not the end: a failure stands in ``turn/completed`` once more.
-        into.append(ProviderEvent("retrying" if params.get("willRetry") else "error", params))
+        again = bool(params.get("willRetry"))
+        into.append(ProviderEvent("retrying" if again else "error", params))
+        fault = object_of(params.get("error"))
+        said = text_of(fault.get("additionalDetails")) or text_of(fault.get("message"))
+        if again and not self._retries and self._ours(params) and not over_websocket(said):
+            raise self._of(said, fault)
 
     def _completed(self, params: dict[str, Json], into: list[Chunk]) -> None:
         turn = params.get("turn")
@@ -222,8 +236,11 @@ class CodexServerAnswer:
     def _failure(self, status: str, fault: dict[str, Json]) -> PenstockError:
         if status == "interrupted":
             return failure(TruncatedError, NAME, "the turn was interrupted", code=status)
+        return self._of(text_of(fault.get("message")), fault)
+
+    def _of(self, said: str, fault: dict[str, Json]) -> PenstockError:
         return turn_failure(
-            text_of(fault.get("message")),
+            said,
             info=fault.get("codexErrorInfo"),
             now=self._now(),
             zone=self._zone,

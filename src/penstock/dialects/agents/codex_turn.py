@@ -35,13 +35,14 @@ from penstock.errors import (
     UnavailableError,
 )
 
-__all__ = ["NAME", "called", "turn_failure", "turn_usage"]
+__all__ = ["NAME", "called", "over_websocket", "turn_failure", "turn_usage"]
 
 # JSON as the agent printed it.
 Json: TypeAlias = Any
 
 NAME = "Codex"
 _STATUS = pattern(r"^(?:unexpected|exceeded retry limit, last) status:? (\d{3})\b")
+_WEBSOCKET = pattern(r"\burl: wss?://")
 
 # The agent's sentences, the most special first; its apostrophes are typographic or not.
 _SENTENCES: tuple[tuple[Any, type[PenstockError], str], ...] = (
@@ -100,6 +101,11 @@ def called(item: dict[str, Json]) -> tuple[str, Json]:
         case other:
             rest = {n: v for n, v in item.items() if n not in ("id", "type", "status")}
             return text_of(other), rest
+
+
+def over_websocket(said: str) -> bool:
+    """Return whether what failed is a WebSocket: Codex falls back to HTTP, which may yet work."""
+    return _WEBSOCKET.search(said) is not None
 
 
 def turn_usage(tokens: Mapping[str, int], raw: Json) -> Usage:

@@ -17,6 +17,7 @@ from penstock.dialects.agents.failures import failure, unfinished
 from penstock.dialects.agents.opencode_turn import (
     NAME,
     finished,
+    retried,
     steps_usage,
     tool_events,
     turn_fault,
@@ -84,6 +85,7 @@ class OpenCodeAnswer:
         self._session = Session()
         self._steps: list[dict[str, Json]] = []
         self._fault: dict[str, Json] | None = None
+        self._retry: dict[str, Json] | None = None
         self._open = self._spoke = False
 
     def feed(self, frames: Sequence[bytes], into: list[Chunk]) -> None:
@@ -100,10 +102,13 @@ class OpenCodeAnswer:
         """
         if self.complete:
             return
-        if self._fault is None and (self._open or not self._steps):
+        known = self._fault or self._retry
+        if known is None and (self._open or not self._steps):
             raise self._unfinished(ending)
         if self._steps:
             into.append(steps_usage(self._steps))
+        if self._retry is not None:
+            raise retried(self._retry, self._now())
         if self._fault is not None:
             raise turn_fault(
                 self._fault, asked=bool(self._steps), stderr=ending.stderr, now=self._now()
@@ -132,6 +137,10 @@ class OpenCodeAnswer:
             # The first one is the cause; a second is its echo.
             self._fault = self._fault or object_of(fault)
             into.append(ProviderEvent("error", fault))
+        elif kind == "session.status":
+            # Not opencode's own: a plugin of ours says it, and ends the turn.
+            self._retry = self._retry or object_of(event.get("status"))
+            into.append(ProviderEvent("retrying", self._retry))
         elif not isinstance(part, dict):
             into.append(ProviderEvent(kind or "event", event))
         else:

@@ -1,0 +1,110 @@
+"""What opencode finds in its folders."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.agents.cli.conftest import StandIn
+
+from penstock.agents.cli import opencode
+from penstock.agents.cli.opencode_home import fetches_nothing, settle
+
+OURS = ".config/opencode"
+
+
+def lay(folder: Path, *, lock: str | None = None, modules: bool = True) -> None:
+    """Make a folder of opencode's, with what npm leaves there."""
+    (folder / "node_modules" if modules else folder).mkdir(parents=True)
+    if lock is not None:
+        (folder / "package-lock.json").write_text(lock)
+
+
+def locked(package: str = "@opencode-ai/plugin") -> str:
+    """What npm writes of a folder that has `package`."""
+    return json.dumps({"packages": {"": {"dependencies": {package: "1.18.33"}}}})
+
+
+def test_a_new_home_has_nothing_to_fetch(tmp_path: Path) -> None:
+    """It is laid out once; what is in a home already stays as it is."""
+    assert not fetches_nothing({"HOME": str(tmp_path)}, str(tmp_path))
+    settle(str(tmp_path))
+    settle(str(tmp_path))
+    lay(tmp_path / "other" / OURS, modules=False)
+    settle(str(tmp_path / "other"))
+
+    assert fetches_nothing({"HOME": str(tmp_path)}, str(tmp_path))
+    assert [] == list((tmp_path / "other" / OURS).iterdir())
+
+
+@pytest.mark.parametrize(
+    ("lock", "modules", "nothing"),
+    [
+        (locked(), True, True),
+        (locked(), False, False),
+        (locked("zod"), True, False),
+        (None, True, False),
+        ("no JSON", True, False),
+        ("[]", True, False),
+    ],
+)
+@pytest.mark.parametrize("place", [".opencode", "project/.opencode", "named"])
+def test_every_folder_counts(
+    tmp_path: Path, place: str, lock: str | None, modules: bool, nothing: bool
+) -> None:
+    """The home's, those of the project and above, and the one that is named."""
+    settle(str(tmp_path))
+    lay(tmp_path / place, lock=lock, modules=modules)
+    seen = {"HOME": str(tmp_path), "OPENCODE_CONFIG_DIR": str(tmp_path / "named")}
+
+    assert nothing == fetches_nothing(seen, str(tmp_path / "project" / "below"))
+
+
+def test_the_configuration_may_be_elsewhere(tmp_path: Path) -> None:
+    """By the variable that says so."""
+    lay(tmp_path / "opencode", lock=locked())
+    seen = {"HOME": str(tmp_path / "home"), "XDG_CONFIG_HOME": str(tmp_path)}
+
+    assert fetches_nothing(seen, str(tmp_path))
+
+
+def gone(url: str) -> bool:
+    """Whether there is no such file any more."""
+    return not Path(url.removeprefix("file://")).exists()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("more", "plugins"),
+    [
+        ({}, ["ours"]),
+        ({"config": {"plugin": ["theirs"]}}, ["ours", "theirs"]),
+        ({"own_retries": True}, None),
+    ],
+)
+async def test_a_plugin_ends_a_turn_that_would_be_asked_again(
+    standin: StandIn, more: dict[str, object], plugins: list[str] | None
+) -> None:
+    """Beside the caller's, from a file that ends with the turn; not where retries are wanted."""
+    standin.plays("opencode/opencode-run-success.jsonl")
+    async with opencode(**standin.options(), **more) as agent:
+        await agent.run("Hi")
+    config = json.loads(standin.notes[0]["environment"]["OPENCODE_CONFIG_CONTENT"])
+    found = config.get("plugin")
+
+    assert plugins == (found and ["ours", *found[1:]])
+    if found:
+        assert found[0].startswith("file:///")
+        assert gone(found[0])
+
+
+@pytest.mark.asyncio
+async def test_without_the_package_there_is_no_plugin(standin: StandIn) -> None:
+    """opencode would wait for the registry before it starts."""
+    lay(Path(standin.home, OURS), modules=False)
+    standin.plays("opencode/opencode-run-success.jsonl")
+    async with opencode(**standin.options()) as agent:
+        await agent.run("Hi")
+
+    assert "plugin" not in json.loads(standin.notes[0]["environment"]["OPENCODE_CONFIG_CONTENT"])
