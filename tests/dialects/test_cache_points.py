@@ -1,9 +1,10 @@
-"""Where a prompt is to be cached reaches Anthropic and Bedrock, whatever the conversation is in."""
+"""Where a prompt is to be cached reaches who can be told, whatever the conversation is in."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ import pytest
 import penstock as ps
 from penstock.dialects import dialect
 from penstock.encoders import Body, Raw
-from penstock.errors import UsageError
+from penstock.errors import UnsupportedFeatureError, UsageError
 from penstock.interfaces import Target
+from penstock.providers.catalogue import ProviderRow, find_row
 from penstock.request import CachePoints, ChatRequest
 
 TARGET = Target(
@@ -62,10 +64,25 @@ KEPT: list[Callable[[list[Any]], Any]] = [
 ]
 
 
-async def fields(name: str, messages: Any, points: CachePoints | None) -> Any:
+MARK = {"cache_control": {"type": "ephemeral"}}
+
+
+async def fields(
+    name: str,
+    messages: Any,
+    points: CachePoints | None,
+    *,
+    dropped: list[str] | None = None,
+    strict: bool = False,
+    row: ProviderRow | None = None,
+) -> Any:
     """The body that is sent."""
-    request = ChatRequest(model="m", messages=messages, tools=TOOLS, cache_points=points)
-    body = Body(dialect(name).encode(request, TARGET, dropped=[]).fields, buffer_size=64)
+    request = ChatRequest(
+        model="m", messages=messages, tools=TOOLS, cache_points=points, strict=strict
+    )
+    there = TARGET if row is None else replace(TARGET, quirks=row.quirks)
+    said = dialect(name).encode(request, there, dropped=[] if dropped is None else dropped)
+    body = Body(said.fields, buffer_size=64)
     return json.loads(b"".join([piece async for piece in body.open()]))
 
 
@@ -119,12 +136,65 @@ async def test_a_mark_of_ones_own_is_kept() -> None:
     assert [own, None] == [each.get("cache_control") for each in body["messages"][0]["content"]]
 
 
+OTHERS = ["openai_chat", "gemini", "mistral", "cohere", "ollama", "openai_responses", "watsonx"]
+
+
 @pytest.mark.asyncio
-async def test_others_are_sent_nothing_of_it() -> None:
+@pytest.mark.parametrize("name", OTHERS)
+async def test_others_are_sent_nothing_of_it_and_it_is_said(name: str) -> None:
     """A provider that caches by itself would refuse the word."""
-    assert await fields("openai_chat", TALK, None) == await fields(
-        "openai_chat", TALK, CachePoints()
+    dropped: list[str] = []
+    body = await fields(name, TALK, CachePoints(), dropped=dropped)
+
+    assert await fields(name, TALK, None) == body
+    assert ["cache_points"] == dropped
+    with pytest.raises(UnsupportedFeatureError, match="cache_points"):
+        await fields(name, TALK, CachePoints(), strict=True)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("keep", KEPT)
+async def test_a_gateway_that_documents_marks_is_told_in_the_parts(
+    keep: Callable[[list[Any]], Any],
+) -> None:
+    """OpenRouter's ``ChatContentText`` and ``ChatFunctionTool`` have them, not its messages."""
+    mark = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
+    row = find_row("openrouter")
+    assert row is not None
+    dropped: list[str] = []
+
+    body = await fields(
+        "openai_chat", keep(TALK), CachePoints(turns=2, ttl="1h"), dropped=dropped, row=row
     )
+
+    marked = [{"type": "text", "text": "s1", **mark}]
+    assert [
+        TALK[0],
+        {"role": "system", "content": marked},
+        TALK[2],
+        *({**each, "content": [{**marked[0], "text": each["content"]}]} for each in TALK[3:]),
+    ] == body["messages"]
+    assert [TOOLS[0], {**TOOLS[1], **mark}] == body["tools"]
+    assert [] == dropped
+
+
+@pytest.mark.asyncio
+async def test_a_part_of_ones_own_and_calls_alone_stay_as_they_are_at_a_gateway() -> None:
+    """A mark by hand wins; where there is no part, there is nothing to mark."""
+    row = find_row("litellm_proxy")
+    image = {"type": "image_url", "image_url": {"url": "https://x.example/a.png"}}
+    call = {"id": "1", "type": "function", "function": {"name": "a", "arguments": "{}"}}
+    own = {"type": "text", "text": "q", "cache_control": {"type": "ephemeral"}}
+    talk = [
+        {"role": "system", "content": [own, {"type": "text", "text": "r"}]},
+        {"role": "user", "content": [{"type": "text", "text": "u"}, image]},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+    ]
+
+    body = await fields("openai_chat", talk, CachePoints(turns=2), row=row)
+
+    user = {**talk[1], "content": [talk[1]["content"][0], {**image, **MARK}]}
+    assert [talk[0], user, talk[2]] == body["messages"]
 
 
 @pytest.mark.asyncio
@@ -140,6 +210,6 @@ async def test_it_is_an_argument_of_a_call() -> None:
     """What is none is refused before anything is sent."""
     async with ps.Client() as client:
         reply = await client.chat("sim/echo", "hi", cache_points=ps.CachePoints())
-        assert "hi" == reply.text
+        assert ("hi", ["cache_points"]) == (reply.text, reply.dropped)
         with pytest.raises(UsageError, match="CachePoints"):
             await client.chat("sim/echo", "hi", cache_points=True)  # type: ignore[arg-type]

@@ -48,6 +48,8 @@ class Quirks:
     """Other differences, by names that the dialect documents."""
     efforts: tuple[str, ...] = ()
     """The words of ``reasoning_effort`` that it takes; none where they are not known."""
+    cache_marks: bool = False
+    """Whether it documents Anthropic's ``cache_control``, which cache points then become."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -133,7 +133,14 @@ class ProviderRow:
     def quirks(self) -> Quirks:
         """What a dialect needs to know of it."""
         drops = self.drops if self.cache_marks else self.drops | {"cache_control"}
-        return Quirks(renames=self.renames, drops=drops, flags=self.flags, efforts=self.efforts)
+        return Quirks(
+            renames=self.renames,
+            drops=drops,
+            flags=self.flags,
+            efforts=self.efforts,
+            # Of an address of one's own nobody knows it: marks by hand pass, points make none.
+            cache_marks=self.cache_marks and self.checked != "own",
+        )
 
     @property
     def dialects(self) -> tuple[str, ...]:

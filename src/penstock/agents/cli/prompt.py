@@ -76,6 +76,8 @@ def _drop(request: ChatRequest, dropped: list[str]) -> None:
     lost = [n for n, v in request.params.items() if v is not None and n != "reasoning_effort"]
     if request.response_format is not None:
         lost.append("response_format")
+    if request.cache_points is not None:
+        lost.append("cache_points")
     if lost and request.strict:
         raise UnsupportedFeatureError(f"agents take no {lost[0]}", param=lost[0])
     dropped += lost

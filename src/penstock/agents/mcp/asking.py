@@ -73,7 +73,7 @@ class ModelTool:
         if "messages" in self.takes:
             messages = [message async for message in messages_of(request.messages)]
             return {"messages": [{k: v for k, v in m.items() if k != KEY} for m in messages]}
-        bare = msgspec.structs.replace(request, params={}, response_format=None)
+        bare = msgspec.structs.replace(request, params={}, response_format=None, cache_points=None)
         turn = await turn_of(bare, agent="mcp", dropped=dropped)
         place = next((name for name in _WORDS if name in self.takes), "prompt")
         system = next((name for name in _SYSTEM if name in self.takes), None)
@@ -88,6 +88,8 @@ class ModelTool:
         asked = {**request.params, **request.extra_body}
         if request.response_format is not None:
             asked["response_format"] = request.response_format
+        if request.cache_points is not None:
+            asked["cache_points"] = {}  # no tool takes them: they are reported
         for name, value in asked.items():
             spellings = _SPELLINGS.get(name, (name,))
             known = next((each for each in spellings if each in self.takes), None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from penstock.dialects.cache_points import unpointed
 from penstock.dialects.cohere.messages import Messages
 from penstock.dialects.cohere.parameters import FATES
 from penstock.dialects.cohere.tools import response_format, tools
@@ -49,6 +50,7 @@ def encode(request: ChatRequest, target: Target, dialect: str, dropped: list[str
             strict request.
     """
     losses = Losses(dialect, dropped, strict=request.strict)
+    unpointed(request, losses)
     given = modern(request, losses)
     if given.get("n") is not None:
         one_choice(given.pop("n"), dialect)

@@ -6,6 +6,7 @@ from re import compile as pattern
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote, urlencode, urlsplit
 
+from penstock.dialects.cache_points import unpointed
 from penstock.dialects.extras import add_extras
 from penstock.dialects.fates import Fate, said
 from penstock.dialects.gemini.messages import Contents
@@ -48,6 +49,7 @@ def encode(request: ChatRequest, target: Target, dialect: str, dropped: list[str
         UnsupportedFeatureError: The request is strict, and something would be dropped.
     """
     losses = Losses(dialect, dropped, strict=request.strict)
+    unpointed(request, losses)
     params = _asked(request, target, losses)
     renames = target.quirks.renames
     fates = {n: Fate("renamed", renames[n]) if n in renames else f for n, f in FATES.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from penstock.dialects.cache_points import unmarked
+from penstock.dialects.cache_points import unmarked, unpointed
 from penstock.dialects.extras import add_extras
 from penstock.dialects.fates import at_provider, said
 from penstock.dialects.mistral.messages import Messages
@@ -45,6 +45,7 @@ def encode(request: ChatRequest, target: Target, dialect: str, dropped: list[str
         UnsupportedFeatureError: The request is strict, and something would be dropped.
     """
     losses = Losses(dialect, dropped, strict=request.strict)
+    unpointed(request, losses)
     given = modern(request, losses)
     fields = {"model": target.model, "stream": request.stream}
     given, fates = at_provider(given, FATES, target.quirks, losses)

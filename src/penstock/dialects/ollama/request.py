@@ -7,7 +7,7 @@ from dataclasses import replace
 from re import compile as pattern
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from penstock.dialects.cache_points import unmarked
+from penstock.dialects.cache_points import unmarked, unpointed
 from penstock.dialects.extras import add_extras
 from penstock.dialects.fates import at_provider, said
 from penstock.dialects.llama_grammar import GRAMMAR
@@ -60,6 +60,7 @@ def encode(request: ChatRequest, target: Target, dialect: str, dropped: list[str
             strict request.
     """
     losses = Losses(dialect, dropped, strict=request.strict)
+    unpointed(request, losses)
     given = modern(request, losses)
     if given.get("n") is not None:
         one_choice(given.pop("n"), dialect)

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote, urlencode
 
-from penstock.dialects.cache_points import unmarked_tools
+from penstock.dialects.cache_points import cached, unmarked_tools, unpointed
 from penstock.dialects.fates import put
 from penstock.dialects.modern import EFFORTS
 from penstock.dialects.openai_chat.manners import CACHE_MARKS
@@ -42,6 +42,10 @@ def encode(request: ChatRequest, target: Target, dialect: str, dropped: list[str
         UnsupportedFeatureError: The request is strict, and something would be dropped.
     """
     losses = Losses(dialect, dropped, strict=request.strict)
+    if target.quirks.cache_marks:
+        request = cached(request, in_parts=True)
+    else:
+        unpointed(request, losses)
     if request.tools or request.response_format is not None:
         request = with_strict_schemas(request, losses, target.quirks.flags)
     fields = _worded(_said(request, target, losses), request, target.quirks, losses)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from penstock.dialects.cache_points import unmarked_tools
+from penstock.dialects.cache_points import unmarked_tools, unpointed
 from penstock.dialects.extras import add_extras
 from penstock.dialects.fates import Convert, Fate, Fates, said
 from penstock.dialects.openai_chat.request import address
@@ -56,6 +56,7 @@ def encode(request: ChatRequest, target: Target, dialect: str, dropped: list[str
             for what would make another answer.
     """
     losses = Losses(dialect, dropped, strict=request.strict)
+    unpointed(request, losses)
     if request.tools or request.response_format is not None:
         request = with_strict_schemas(request, losses)
     extra = {**target.extra_body, **request.extra_body}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from msgspec import structs
 
-from penstock.dialects.cache_points import unmarked_tools
+from penstock.dialects.cache_points import unmarked_tools, unpointed
 from penstock.dialects.extras import add_extras
 from penstock.dialects.fates import at_provider, said
 from penstock.dialects.modern import asked_call, modern, stops, text_only
@@ -45,6 +45,7 @@ def encode(request: ChatRequest, target: Target, dialect: str, dropped: list[str
         UnsupportedFeatureError: The request is strict, and something would be dropped.
     """
     losses = Losses(dialect, dropped, strict=request.strict)
+    unpointed(request, losses)
     fields = _placed(request, target)
     request = structs.replace(request, tools=tuple(unmarked_tools(request.tools, losses)))
     given, fates = at_provider(modern(request, losses), FATES, target.quirks, losses)

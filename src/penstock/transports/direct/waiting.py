@@ -1,0 +1,82 @@
+"""A wait that ends where its bytes come: the reader goes on there and then, not a turn of the loop
+later.
+
+A loop first takes in what all its sockets have, and then runs whoever waited for it. With hundreds
+of dense streams that are dozens of MiB, read and laid aside: when their readers come, no cache has
+any of it, its pages are the kernel's again by the next turn, and the collector has run over all of
+it. That was a third of what a chunk costs there. Of paced streams it saves a turn each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextvars import Context
+    from typing import Any
+
+__all__ = ["Wait"]
+
+
+class Wait(asyncio.Future[None]):
+    """What a task awaits, and nobody else: it is told once, `soon` or `now`."""
+
+    __slots__ = ("_reader",)
+
+    def __init__(self, *, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop=loop)
+        # What goes on with the task that waits, and in which context.
+        self._reader: tuple[Callable[[Wait], object], Context | None] | None = None
+
+    def add_done_callback(  # called once, by the task
+        self,
+        fn: Callable[[Any], object],  # Any: as asyncio has it
+        /,
+        *,
+        context: Context | None = None,
+    ) -> None:
+        """Note whom to tell."""
+        self._reader = fn, context
+        if self.done():
+            self._tell_soon()
+
+    def soon(self) -> None:
+        """End it, from anywhere: the task goes on in the loop's next turn."""
+        if not self.done():
+            self.set_result(None)
+            self._tell_soon()
+
+    def now(self) -> None:
+        """End it, from a callback of the loop that has nothing more to do: the task goes on."""
+        if self.done():
+            return
+        self.set_result(None)
+        if self._reader is None:
+            return
+        (go_on, context), self._reader = self._reader, None
+        try:
+            if context is None:
+                go_on(self)
+            else:
+                context.run(go_on, self)
+        except (KeyboardInterrupt, SystemExit) as error:
+            # It ends the loop, and is no fault of the connection, for which uvloop takes it.
+            self.get_loop().call_soon(_raise, error)
+
+    def cancel(self, msg: Any = None) -> bool:  # Any: as asyncio has it
+        """End it where the task is cancelled."""
+        if not super().cancel(msg):
+            return False
+        self._tell_soon()
+        return True
+
+    def _tell_soon(self) -> None:
+        if self._reader is not None:
+            (go_on, context), self._reader = self._reader, None
+            self.get_loop().call_soon(go_on, self, context=context)
+
+
+def _raise(error: BaseException) -> None:
+    raise error
