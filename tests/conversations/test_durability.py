@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from penstock.conversations import SyncConversation
-from penstock.errors import ConversationError
+from penstock.errors import ConfigurationError, ConversationError
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="platform: no fork, no limits of size")
 SUFFIXES = [".jsonl", ".db"]
@@ -52,15 +52,17 @@ def test_what_an_append_told_of_outlives_a_kill(tmp_path: Path, suffix: str, see
         check=False,
     )
 
-    assert (0, "") == (done.returncode, done.stderr)
+    assert 0 == done.returncode, done.stderr
     assert done.stdout.startswith(f"{ROUNDS} kills")
 
 
 @pytest.mark.parametrize(
     "torn", [b"{", b'{"role":"user","content":"' + b"x" * 200_000, b"\xff\x00"]
 )
-def test_a_torn_end_is_set_aside(tmp_path: Path, torn: bytes) -> None:
-    """Readers stop before it, the next writer moves it to a file, and nothing else is lost."""
+def test_a_torn_end_is_set_aside(
+    tmp_path: Path, torn: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Readers stop before it, the next writer moves it to a file, and the log says so."""
     path = tmp_path / "chat.jsonl"
     with SyncConversation.open(path) as kept:
         kept.extend(map(say, range(3)))
@@ -74,6 +76,12 @@ def test_a_torn_end_is_set_aside(tmp_path: Path, torn: bytes) -> None:
         writer.append(say(3))
         assert [say(n) for n in range(4)] == list(writer)
 
+    unread = f"chat.jsonl: the {len(torn)} bytes behind its last newline are no whole line"
+    aside = f"chat.jsonl: {len(torn)} torn bytes are in chat.jsonl.torn now"
+    assert [True, True, True] == [
+        line.startswith(said)
+        for line, said in zip(caplog.messages, (unread, unread, aside), strict=True)
+    ]
     assert torn + b"\n" == path.with_name("chat.jsonl.torn").read_bytes()
     assert [say(n) for n in range(4)] == [*map(json.loads, path.read_bytes().splitlines())]
 
@@ -180,7 +188,7 @@ def test_a_full_disk_is_an_error_and_leaves_what_was_there(tmp_path: Path, suffi
     code = """
 import resource, signal, sys
 from penstock.conversations import SyncConversation
-from penstock.errors import ConversationError
+from penstock.errors import ConfigurationError, ConversationError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 with SyncConversation.open(sys.argv[1]) as kept:
     kept.append({"role": "user", "content": "0"})
@@ -228,6 +236,79 @@ def test_a_fork_of_a_file_that_was_rewritten_says_so(tmp_path: Path) -> None:
     ) as error:
         SyncConversation.open(tmp_path / "other.jsonl")
     assert "changed" == error.value.code
+
+
+def test_a_fork_outlives_changes_behind_what_it_shares(tmp_path: Path) -> None:
+    """As a turn that is taken back; not one that reached into it, whatever came after."""
+    path = tmp_path / "chat.jsonl"
+    with SyncConversation.open(path) as kept:
+        kept.extend(map(say, range(6)))
+        kept.fork(3, "three.jsonl").close()
+        kept.truncate(5)
+        kept.fork(4, "four.jsonl").close()
+        kept.redact(3)
+        kept.extend(map(say, range(10, 14)))
+        kept.delete(6)
+
+    with SyncConversation.open(tmp_path / "three.jsonl") as fork:
+        assert [say(n) for n in range(3)] == list(fork)
+    with pytest.raises(ConversationError, match="was rewritten since"):
+        SyncConversation.open(tmp_path / "four.jsonl")
+
+
+@pytest.mark.parametrize("name", ["../other.jsonl", "other", "other.db", "a/b.jsonl"])
+def test_a_fork_is_a_file_that_can_be_opened_again(tmp_path: Path, name: str) -> None:
+    """In the same folder; it is there at once, and its name is taken then."""
+    with SyncConversation.open(tmp_path / "chat.jsonl") as kept:
+        kept.append(say(0))
+        with pytest.raises(ConfigurationError, match="in its folder, not"):
+            kept.fork(name=name)
+        kept.fork(name="fork.jsonl").close()
+        with pytest.raises(ConversationError, match="there is a file fork"):
+            kept.fork(name="fork.jsonl")
+
+    assert (tmp_path / "fork.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    "found",
+    ["", "[]", "{}", '{"version": 2, "checked": "x"}', '{"version": 2, "shared": [["a", "b"]]}'],
+)
+def test_a_damaged_sidecar_says_what_to_do(tmp_path: Path, found: str) -> None:
+    """The messages are all there without it."""
+    path = tmp_path / "chat.jsonl"
+    path.write_text(json.dumps(say(0)) + "\n")
+    beside = tmp_path / "chat.jsonl.meta"
+    beside.write_text(found)
+
+    with pytest.raises(ConversationError, match="move it away to go on") as caught:
+        SyncConversation.open(path)
+    beside.unlink()
+
+    assert "damaged" == caught.value.code
+    with SyncConversation.open(path) as kept:
+        assert [say(0)] == list(kept)
+
+
+@posix
+def test_what_cannot_be_rewritten_stays_as_it_was(tmp_path: Path) -> None:
+    """Its pins, its summaries and its forks with it."""
+    import resource
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with SyncConversation.open(tmp_path / "chat.jsonl") as kept:
+        kept.extend(say(number, 1000) for number in range(100))
+        kept.pin(50)
+        kept.fork(60, "fork.jsonl").close()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+        try:
+            with pytest.raises(ConversationError, match="cannot rewrite"):
+                kept.delete(2)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert ([50], 100) == (kept.pinned(), len(kept))
+    with SyncConversation.open(tmp_path / "fork.jsonl") as fork:
+        assert (60, [50]) == (len(fork), fork.pinned())
 
 
 @pytest.mark.parametrize("content", [b"not a database, but long enough to look at" * 100])
@@ -294,7 +375,7 @@ def test_many_may_make_one_sqlite_file_at_once(tmp_path: Path) -> None:
 FORKED = """
 import os, sys
 from penstock.conversations import SyncConversation
-from penstock.errors import ConversationError
+from penstock.errors import ConfigurationError, ConversationError
 kept = SyncConversation.open(sys.argv[1])
 kept.append({"role": "user", "content": "first"})
 if not os.fork():

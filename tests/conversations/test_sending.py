@@ -15,6 +15,7 @@ import pytest_asyncio
 
 import penstock as ps
 from penstock.conversations import Conversation, runs
+from penstock.conversations.numbered import sums_up
 from penstock.dialects.openai_chat import OpenAIChat
 from penstock.encoders import Body
 from penstock.errors import UsageError
@@ -187,7 +188,7 @@ async def test_no_disk_is_waited_for_on_the_loop(
     monkeypatch.setattr(runs, "read", noted)
     async with Conversation.open(tmp_path / "chat.db") as kept:
         await kept.extend(map(say, range(5000)))
-        await kept.note(summaries=[{"start": 2, "stop": 4, "message": say(2)}])
+        kept.sync.store.note(sums_up(2, 4, say(2)))
         for messages in (kept, await kept.summarised(), kept.still()):
             async for _ in body_of(messages).open():
                 pass

@@ -210,6 +210,48 @@ def test_what_is_redacted_is_gone_from_the_disk(reopen: Open, tmp_path: Path) ->
 
 
 @everywhere
+def test_nothing_of_what_a_call_was_told_is_left_when_it_is_redacted(reopen: Open) -> None:
+    """Which tool it was stays, as its result needs a call."""
+    kept = reopen()
+    calls = [
+        {"id": "a", "type": "function", "function": {"name": "f", "arguments": '{"x": "secret"}'}},
+        {"id": "b", "type": "custom", "custom": {"name": "g", "input": "secret"}, "x": "secret"},
+    ]
+    kept.append({"role": "assistant", "content": "secret", "tool_calls": calls, "x": "secret"})
+    kept.redact(-1)
+
+    assert [
+        {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}},
+        {"id": "b", "type": "custom", "custom": {"name": "g", "input": ""}},
+    ] == kept[0]["tool_calls"]
+    assert "secret" not in str(kept[0])
+
+
+@everywhere
+def test_a_note_that_is_no_json_is_refused_and_nothing_is_noted(reopen: Open) -> None:
+    """Nor may its name be one of penstock's own; what is handed out is a copy."""
+    kept = reopen()
+    kept.note(title=["A", "chat"])
+    for value in (float("nan"), object(), {1: 2}):
+        with pytest.raises(EncodeError):
+            kept.note(more=1, value=value)
+    with pytest.raises(ConfigurationError, match="are penstock's"):
+        kept.note(**{"penstock:pinned": [1]})
+    kept.metadata()["title"].append("changed")
+
+    assert {"title": ["A", "chat"]} == kept.metadata()
+
+
+def test_a_part_is_not_had_by_a_slice() -> None:
+    """It would be a list in memory; the error says what to call."""
+    with (
+        SyncConversation.open() as kept,
+        pytest.raises(TypeError, match="messages\\(start, stop\\)"),
+    ):
+        kept[0:1]
+
+
+@everywhere
 def test_truncating_lets_go_of_the_end(reopen: Open) -> None:
     """And what comes next takes its place."""
     kept = reopen()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from penstock.conversations import Conversation, SyncConversation
+from penstock.conversations import SyncConversation
 from penstock.conversations.tokens import EstimatedTokens, tokens_of
 from penstock.conversations.windows import Window
 from penstock.errors import ConfigurationError
@@ -135,63 +135,6 @@ def test_a_view_does_not_grow(kept: SyncConversation) -> None:
     kept.append(say("user", "more"))
 
     assert [0, 1, 8, 9] == numbers(window)
-
-
-@pytest.mark.asyncio
-async def test_a_conversation_is_compacted_and_keeps_everything(tmp_path: Path) -> None:
-    """Summaries stand for what is before the last messages; pinned ones stay."""
-    asked: list[tuple[str, list[str]]] = []
-
-    async def summarise(so_far: str, messages: Sequence[Any]) -> str:
-        said = [str(message["content"]) for message in messages]
-        asked.append((so_far, said))
-        return "+".join(filter(None, [so_far, *said]))
-
-    async with Conversation.open(tmp_path / "chat.db") as kept:
-        await kept.extend(LOG)
-        await kept.pin(3)
-        view = await kept.compact(summarise, keep=2, part_tokens=1)
-
-        head = "Summary of the conversation so far:\n"
-        assert [
-            *LOG[:2],
-            say("user", head + "u2"),
-            LOG[3],
-            say("user", head + "u4+None+t6+t7"),
-            *LOG[8:],
-        ] == [message async for message in view]
-        assert [("", ["u2"]), ("", ["u4"]), ("u4", ["None", "t6", "t7"])] == asked
-        assert LOG == [message async for message in kept]
-        # What is compacted already is not asked for again; the summary of a stretch grows.
-        asked.clear()
-        await kept.extend([say("user", "u10"), say("assistant", "a11")])
-        await kept.compact(summarise, keep=2, part_tokens=1000)
-        assert [("u4+None+t6+t7", ["a8", "u9"])] == asked
-        assert 7 == len(await kept.summarised())
-
-
-@pytest.mark.asyncio
-async def test_an_interrupted_compaction_goes_on_where_it_was(tmp_path: Path) -> None:
-    """What was summed up is noted before more is asked for."""
-    path = tmp_path / "chat.jsonl"
-    asked: list[list[Any]] = []
-
-    async def summarise(so_far: str, messages: Sequence[Any]) -> str:
-        assert bool(so_far) == bool(asked)
-        asked.append([message["content"] for message in messages])
-        if len(asked) == 3:
-            raise ConnectionError
-        return "x"
-
-    async with Conversation.open(path) as kept:
-        await kept.extend(say("user", f"{number}") for number in range(6))
-        with pytest.raises(ConnectionError):
-            await kept.compact(summarise, keep=1, part_tokens=1)
-    async with Conversation.open(path) as again:
-        view = await again.compact(summarise, keep=1, part_tokens=1)
-
-    assert [["0"], ["1"], ["2"], ["2"], ["3"], ["4"]] == asked
-    assert 2 == len(view)
 
 
 def test_an_estimate_goes_towards_what_is_reported() -> None:

@@ -13,7 +13,9 @@ sqlite       in an SQLite file (`schema`, `runs`)
 attachments  typed parts that are read while they are sent
 references   attachments that are kept where they are, with their digests
 sending      the way out of a store, in worker threads
+exports      files of messages that need nothing beside them
 windows      what is sent of a conversation
+numbered     what is noted of messages by their numbers
 tokens       how many tokens a message is
 compacting   summaries in the place of earlier messages
 ============ =====================================================================================

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
+from copy import deepcopy
 from itertools import islice
 from os import fspath
 from pathlib import Path
@@ -11,16 +12,28 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 import msgspec
 
 from penstock.conversations import windows
-from penstock.conversations.canonical import message_of, whole_lines
+from penstock.conversations.canonical import message_of
+from penstock.conversations.compacting import Compaction
+from penstock.conversations.exports import exported, imported
 from penstock.conversations.jsonl import JSONLStore
 from penstock.conversations.memory import MemoryStore
+from penstock.conversations.numbered import (
+    OURS,
+    cut_at,
+    ends_pin,
+    pinned_in,
+    pins,
+    said_anew,
+    taken_out,
+    users_own,
+)
 from penstock.conversations.references import message_in
 from penstock.conversations.sending import decoded, messages_of, off_loop, sent
 from penstock.conversations.sqlite import SQLiteStore
 from penstock.conversations.still import Still
 from penstock.conversations.stores import positions
 from penstock.conversations.tokens import EstimatedTokens, tokens_of
-from penstock.conversations.windows import PINNED
+from penstock.encoders import encode_json
 from penstock.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -28,6 +41,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from penstock.conversations.canonical import Message as Kept
+    from penstock.conversations.compacting import SummariseNow
     from penstock.conversations.stores import Blocks, Metadata, Store
     from penstock.conversations.tokens import TokenCounter
     from penstock.conversations.windows import Window
@@ -132,7 +146,7 @@ class SyncConversation:
         for message in messages:
             notes.update(message.notes)
         if notes:  # a line never refers to what is not noted
-            self.store.note(notes)
+            self.store.note(lambda _: notes)
         return self.store.append(messages)
 
     def __len__(self) -> int:
@@ -158,10 +172,9 @@ class SyncConversation:
         Raises:
             IndexError: There is none.
         """
-        length = self.store.length()
-        start = index + length if index < 0 else index
-        if not 0 <= start < length:
-            raise IndexError(f"message {index} of {length}")
+        if isinstance(index, slice):
+            raise TypeError("a part of a conversation is read with messages(start, stop)")
+        start = self._index(index)
         return next(self.messages(start, start + 1))
 
     def messages(self, start: int = 0, stop: int | None = None) -> Iterator[Json]:
@@ -200,7 +213,7 @@ class SyncConversation:
                 (SQLite); by default one that is free.
         """
         _, stop = positions(self.store.length(), 0, at)
-        return SyncConversation(self.store.fork(stop, name))
+        return SyncConversation(self.store.fork(stop, name, cut_at(stop)))
 
     def truncate(self, length: int) -> None:
         """Let go of the messages from number `length` on; negative ones count from the end.
@@ -209,19 +222,26 @@ class SyncConversation:
             ConversationError: Some are shared with a fork, or this is one and shares them.
         """
         _, stop = positions(self.store.length(), 0, length)
-        self.store.truncate(stop)
+        self.store.truncate(stop, cut_at(stop))
 
     def redact(self, index: int, content: str = _REDACTED) -> None:
-        """Put `content` in the place of what a message says; its role and calls' ids stay."""
+        """Put `content` in the place of what a message says; its role and calls' ids stay.
+
+        A summary that the message went into may repeat it, and is let go of with it. An SQLite file
+        has no trace of what it said once `vacuum` is through.
+        """
+        index = self._index(index)
         message = self[index]
         kept = {name: message[name] for name in ("role", "name", "tool_call_id") if name in message}
         if calls := message.get("tool_calls"):
             kept["tool_calls"] = [_without_arguments(call) for call in calls]
-        self.store.replace(self._index(index), message_of(kept | {"content": content}))
+        said = message_of(kept | {"content": content})
+        self.store.replace(index, said, said_anew(index))
 
     def delete(self, index: int) -> None:
-        """Take a message out; those behind it move up."""
-        self.store.replace(self._index(index), None)
+        """Take a message out; those behind it move up, and pins and summaries with them."""
+        index = self._index(index)
+        self.store.replace(index, None, taken_out(index))
 
     def _index(self, index: int) -> int:
         length = self.store.length()
@@ -232,12 +252,15 @@ class SyncConversation:
 
     def pin(self, index: int) -> None:
         """Have every view include message number `index`; a call brings its results along."""
-        self.note(**{PINNED: sorted({*windows.pinned(self.store), self._index(index)})})
+        self.store.note(pins(self._index(index)))
 
     def unpin(self, index: int) -> None:
         """End what `pin` began; idempotent."""
-        left = sorted({*windows.pinned(self.store)} - {self._index(index)})
-        self.note(**{PINNED: left or None})
+        self.store.note(ends_pin(self._index(index)))
+
+    def pinned(self) -> list[int]:
+        """Return the numbers of the pinned messages, in order."""
+        return pinned_in(self.store.metadata())
 
     def last(self, count: int) -> Window:
         """Return a view of the system's and pinned messages and the last `count`.
@@ -267,13 +290,38 @@ class SyncConversation:
         how = counter or EstimatedTokens()
         return sum(tokens_of(message, how) for message in self)
 
+    def compact(
+        self,
+        summarise: SummariseNow,
+        *,
+        keep: int = 10,
+        part_tokens: int = 8000,
+        counter: TokenCounter | None = None,
+    ) -> Window:
+        """Sum up all but the system's, the pinned and the last `keep` messages; return the view.
+
+        See `penstock.Conversation.compact`; here `summarise` is not awaited.
+        """
+        going = Compaction(self.store, keep=keep, part_tokens=part_tokens, counter=counter)
+        part = going.next()
+        while part is not None:
+            part = going.next(summarise(*part))
+        return self.summarised()
+
     def metadata(self) -> Metadata:
-        """Return what is noted of the conversation."""
-        return self.store.metadata()
+        """Return what the caller noted of the conversation."""
+        return deepcopy(users_own(self.store.metadata()))
 
     def note(self, **noted: Any) -> None:  # Any: JSON
-        """Note facts of the conversation: a name's value replaces an earlier one, None ends it."""
-        self.store.note(noted)
+        """Note facts of the conversation: a name's value replaces an earlier one, None ends it.
+
+        Raises:
+            EncodeError: A value is no JSON.
+        """
+        if taken := [name for name in noted if name.startswith(OURS)]:
+            raise ConfigurationError(f"{taken[0]!r}: names that begin with {OURS!r} are penstock's")
+        told = msgspec.json.decode(b"".join(encode_json(noted)))
+        self.store.note(lambda _: told)
 
     def vacuum(self) -> None:
         """Give back the room of what is no longer there."""
@@ -282,49 +330,34 @@ class SyncConversation:
     def export(self, path: str | PathLike[str]) -> int:
         """Write the messages to a new JSONL file of OpenAI-shaped messages; return how many.
 
-        Files that messages refer to are written inside: the file needs nothing beside it.
+        Files that messages refer to are written inside: the file needs nothing beside it. It is
+        there once it is whole.
 
         Raises:
-            ConversationError: Such a file has changed.
+            ConversationError: Such a file has changed, or the new one cannot be written.
             FileExistsError: There is a file at `path`.
         """
-        count = 0
-        with Path(path).open("xb") as file:
-            for pieces, messages in whole_lines(self.store.whole(), self.store.metadata):
-                file.writelines(pieces)
-                count += messages
-        return count
+        return exported(self.store, Path(path))
 
     def load(self, path: str | PathLike[str]) -> int:
         """Append the messages of a JSONL file, each checked; return how many.
 
+        The file may be a conversation's own, a fork included.
+
         Raises:
             EncodeError: A line is no message; it says which, and the batches before it are kept.
         """
-        return self.extend(_read(Path(path)))
+        return self.extend(imported(Path(path)))
 
     def close(self) -> None:
         """Let go of files and locks; idempotent."""
         self.store.close()
 
 
-def _read(path: Path) -> Iterator[Json]:
-    from penstock.errors import EncodeError
-
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                message = msgspec.json.decode(line)
-                message_of(message)
-            except (msgspec.DecodeError, EncodeError) as fault:
-                raise EncodeError(f"{path.name}, line {number}: {fault}") from None
-            yield message
-
-
 def _without_arguments(call: Mapping[str, Json]) -> Json:
-    function = call.get("function")
-    if isinstance(function, Mapping):
-        return {**call, "function": {**function, "arguments": "{}"}}
-    return call
+    """Return a call that says which tool, and nothing of what it was told."""
+    said = {name: call[name] for name in ("id", "type") if name in call}
+    for kind, argument, empty in (("function", "arguments", "{}"), ("custom", "input", "")):
+        if isinstance(tool := call.get(kind), Mapping):
+            said[kind] = {"name": tool.get("name", ""), argument: empty}
+    return said

@@ -91,7 +91,8 @@ def message_of(value: Json) -> Message:
         value = value.to_openai()
     if not isinstance(value, Mapping):
         raise EncodeError(
-            "a message is a mapping or one of penstock's messages, not " + type(value).__name__
+            "a message is a mapping such as {'role': 'user', 'content': '...'} or one of penstock's"
+            f" messages, not {type(value).__name__}"
         )
     if not isinstance(value.get("role"), str):
         raise EncodeError("a message needs a role, and it must be text", param="role")

@@ -6,62 +6,96 @@ part is noted before the next is asked for, so that an interrupted compaction go
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from penstock.conversations.numbered import summaries_in, sums_up
 from penstock.conversations.sending import messages_of
 from penstock.conversations.tokens import EstimatedTokens, TokenCounter, tokens_of
-from penstock.conversations.windows import SUMMARIES, Window, stretches, summarised
+from penstock.conversations.windows import check_count, stretches
+from penstock.errors import ConfigurationError, ConversationError
 
 if TYPE_CHECKING:
     from penstock.conversations.stores import Store
     from penstock.conversations.windows import Range
 
-__all__ = ["Summarise", "compact"]
+__all__ = ["Compaction", "Summarise", "SummariseNow"]
 
 # A message of the OpenAI shape, or a note.
 Json: TypeAlias = Any
 
 Summarise: TypeAlias = "Callable[[str, Sequence[Json]], Awaitable[str]]"
 """Returns a new summary of the one so far (``""`` for none) and the messages that come after it."""
+SummariseNow: TypeAlias = "Callable[[str, Sequence[Json]], str]"
+"""The same, blocking."""
 
 _HEAD = "Summary of the conversation so far:\n"
 
 
-async def compact(
-    store: Store,
-    summarise: Summarise,
-    *,
-    keep: int,
-    part_tokens: int,
-    counter: TokenCounter | None = None,
-    run: Callable[..., Awaitable[Any]],  # what `run` is called with, it calls
-) -> Window:
-    """Put summaries in the place of all but the last `keep` messages, and return the view.
+class Compaction:
+    """Puts summaries in the place of all but the last messages: told each text, it says what next.
 
     Args:
         store: The conversation.
-        summarise: Asks a model, or anything else.
         keep: How many of the last messages are sent as they are.
-        part_tokens: About how many tokens `summarise` is given at once.
+        part_tokens: About how many tokens are summed up at once.
         counter: Counts them; by default an estimate.
-        run: Calls what may wait for a disk.
+
+    Raises:
+        ConfigurationError: `keep` or `part_tokens` is no such number.
     """
-    counter = counter or EstimatedTokens()
-    for stretch in await run(stretches, store, keep):
-        start, text = _so_far(store, stretch)
-        while start < stretch.stop:
-            messages = await run(_part, store, start, stretch.stop, part_tokens, counter)
-            text = await summarise(text, messages)
-            start += len(messages)
-            await run(_note, store, stretch.start, start, text)
-    view: Window = await run(summarised, store)
-    return view
+
+    def __init__(
+        self, store: Store, *, keep: int, part_tokens: int, counter: TokenCounter | None = None
+    ) -> None:
+        check_count("keep", keep)
+        check_count("part_tokens", part_tokens)
+        self._store = store
+        self._steps = self._going(keep, part_tokens, counter or EstimatedTokens())
+
+    def next(self, summary: object = None) -> tuple[str, list[Json]] | None:
+        """Keep a summary, and return what is to be summed up next: the text so far, and messages.
+
+        None is the end. It may wait for a disk.
+
+        Raises:
+            ConversationError: `summary` is no text, or a blank one: nothing is kept of it.
+        """
+        try:
+            return self._steps.send(summary)
+        except StopIteration:
+            return None
+
+    def _going(
+        self, keep: int, part_tokens: int, counter: TokenCounter
+    ) -> Generator[tuple[str, list[Json]], object, None]:
+        store = self._store
+        for stretch in stretches(store, keep):
+            start, text = _so_far(store, stretch)
+            while start < stretch.stop:
+                messages = _part(store, start, stretch.stop, part_tokens, counter)
+                text = _text((yield text, messages), len(messages))
+                start += len(messages)
+                message = {"role": "user", "content": _HEAD + text}
+                store.note(sums_up(stretch.start, start, message))
+
+
+def _text(summary: object, count: int) -> str:
+    if isinstance(summary, Awaitable):
+        raise ConfigurationError("summarise is not awaited here: pass one that returns text")
+    if isinstance(summary, str) and summary.strip():
+        return summary
+    said = "an empty text" if isinstance(summary, str) else type(summary).__name__
+    raise ConversationError(
+        f"summarise returned {said} for {count} messages, which stay as they are: it is to return"
+        " their summary; called again, compact goes on there",
+        code="summary",
+    )
 
 
 def _so_far(store: Store, stretch: Range) -> tuple[int, str]:
     """Return how far the summary of a stretch has come, and its text."""
-    for each in store.metadata().get(SUMMARIES, ()):
+    for each in summaries_in(store.metadata()):
         if each["start"] == stretch.start and each["stop"] <= stretch.stop:
             return each["stop"], str(each["message"]["content"]).removeprefix(_HEAD)
     return stretch.start, ""
@@ -76,12 +110,3 @@ def _part(store: Store, start: int, stop: int, most: int, counter: TokenCounter)
         found.append(message)
         most -= tokens_of(message, counter)
     return found
-
-
-def _note(store: Store, start: int, stop: int, text: str) -> None:
-    """Keep a summary; those that it covers are let go of."""
-    noted = store.metadata().get(SUMMARIES, ())
-    others = [each for each in noted if each["stop"] <= start or each["start"] >= stop]
-    message = {"role": "user", "content": _HEAD + text}
-    others.append({"start": start, "stop": stop, "message": message})
-    store.note({SUMMARIES: sorted(others, key=lambda each: int(each["start"]))})

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from penstock.conversations.blocking import SyncConversation, open_store
-from penstock.conversations.compacting import compact
+from penstock.conversations.compacting import Compaction
 from penstock.conversations.sending import decoded, in_thread, off_loop
 from penstock.conversations.still import Still
+from penstock.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -166,11 +168,15 @@ class Conversation:
         await in_thread(self.sync.truncate, length)
 
     async def redact(self, index: int, content: str = "[redacted]") -> None:
-        """Put `content` in the place of what a message says; its role and calls' ids stay."""
+        """Put `content` in the place of what a message says; its role and calls' ids stay.
+
+        A summary that the message went into may repeat it, and is let go of with it. An SQLite file
+        has no trace of what it said once `vacuum` is through.
+        """
         await in_thread(self.sync.redact, index, content)
 
     async def delete(self, index: int) -> None:
-        """Take a message out; those behind it move up."""
+        """Take a message out; those behind it move up, and pins and summaries with them."""
         await in_thread(self.sync.delete, index)
 
     async def pin(self, index: int) -> None:
@@ -180,6 +186,10 @@ class Conversation:
     async def unpin(self, index: int) -> None:
         """End what `pin` began; idempotent."""
         await in_thread(self.sync.unpin, index)
+
+    async def pinned(self) -> list[int]:
+        """Return the numbers of the pinned messages, in order."""
+        return await in_thread(self.sync.pinned)
 
     async def last(self, count: int) -> Window:
         """Return a view of the system's and pinned messages and the last `count`.
@@ -226,22 +236,31 @@ class Conversation:
             keep: How many of the last messages are sent as they are.
             part_tokens: About how many tokens of messages it is given at once.
             counter: Counts them; by default an estimate.
+
+        Raises:
+            ConversationError: A summary is blank: its messages stay as they are.
         """
-        return await compact(
-            self.sync.store,
-            summarise,
-            keep=keep,
-            part_tokens=part_tokens,
-            counter=counter,
-            run=in_thread,
-        )
+        going = Compaction(self.sync.store, keep=keep, part_tokens=part_tokens, counter=counter)
+        part = await in_thread(going.next)
+        while part is not None:
+            summary = summarise(*part)
+            if not isawaitable(summary):
+                raise ConfigurationError(
+                    "summarise is awaited: make it async, or call conversation.sync.compact"
+                )
+            part = await in_thread(going.next, await summary)
+        return await self.summarised()
 
     async def metadata(self) -> Metadata:
-        """Return what is noted of the conversation."""
+        """Return what the caller noted of the conversation."""
         return await in_thread(self.sync.metadata)
 
     async def note(self, **noted: Any) -> None:  # Any: JSON
-        """Note facts of the conversation: a name's value replaces an earlier one, None ends it."""
+        """Note facts of the conversation: a name's value replaces an earlier one, None ends it.
+
+        Raises:
+            EncodeError: A value is no JSON.
+        """
         await in_thread(lambda: self.sync.note(**noted))
 
     async def vacuum(self) -> None:
@@ -249,11 +268,11 @@ class Conversation:
         await in_thread(self.sync.vacuum)
 
     async def export(self, path: str | PathLike[str]) -> int:
-        """Write the messages to a new JSONL file, whole; see `SyncConversation.export`."""
+        """Write the messages to a new JSONL file, whole or not; see `SyncConversation.export`."""
         return await in_thread(self.sync.export, path)
 
     async def load(self, path: str | PathLike[str]) -> int:
-        """Append the messages of a JSONL file, each checked; return how many."""
+        """Append the messages of a JSONL file, each checked; see `SyncConversation.load`."""
         return await in_thread(self.sync.load, path)
 
     async def aclose(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -15,6 +16,7 @@ from penstock.errors import ConversationError
 
 __all__ = ["MessageFile"]
 
+_log = logging.getLogger("penstock.conversations")
 _FLAGS = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
@@ -42,6 +44,15 @@ class MessageFile:
         self._process = os.getpid()
         self._seen = (0, 0, 0)
         self._open()
+        if self.torn:
+            _log.warning(
+                "%s: the %d bytes behind its last newline are no whole line, and are not read; who"
+                " writes next sets them aside in %s.torn (where another program wrote them, end"
+                " them with a newline)",
+                path.name,
+                self.torn,
+                path.name,
+            )
 
     def renewed(self) -> bool:
         """Look whether another process has written to the file since, and find its end then.
@@ -241,6 +252,7 @@ class MessageFile:
                 file.flush()
                 os.fsync(file.fileno())
             os.ftruncate(self.handle.number, self.end)
+            _log.warning("%s: %d torn bytes are in %s now", self.path.name, self.torn, aside.name)
         except OSError as error:
             raise failed(f"cannot set aside the torn end of {self.path.name}", error) from error
 

@@ -10,10 +10,13 @@ process at a time may write, held by the system's lock on the file; any number m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import RLock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zlib import crc32
 
 import msgspec
@@ -21,16 +24,17 @@ import msgspec
 from penstock.conversations.canonical import BLOCK
 from penstock.conversations.chain import Chain
 from penstock.conversations.files import MessageFile
+from penstock.conversations.handles import private
 from penstock.conversations.lines import LineFile
 from penstock.conversations.sidecar import Sidecar
-from penstock.conversations.stores import Mark, merged
+from penstock.conversations.stores import Mark, failed, merged
 from penstock.conversations.verified import Verified
-from penstock.errors import ConversationError
+from penstock.errors import ConfigurationError, ConversationError
 from penstock.fields import Lines
 
 if TYPE_CHECKING:
     from penstock.conversations.canonical import Message
-    from penstock.conversations.stores import Blocks, Chained, Metadata
+    from penstock.conversations.stores import Blocks, Chained, Change, Metadata
 
 __all__ = ["JSONLStore"]
 
@@ -140,7 +144,7 @@ class JSONLStore:
             self._vouch()
             return self._chain.backwards(stop)
 
-    def replace(self, index: int, message: Message | None) -> None:
+    def replace(self, index: int, message: Message | None, change: Change) -> None:
         """Put `message` in the place of another, or take it out: the file is written anew.
 
         Raises:
@@ -158,40 +162,49 @@ class JSONLStore:
                     put(piece)
                 self._copy(stop, end, put)
 
-            self._renew(self._file.rewrite(write))
+            with self._rewriting(start, change):
+                end = self._file.rewrite(write)
+            self._renew(end)
 
-    def truncate(self, length: int) -> None:
+    def truncate(self, length: int, change: Change) -> None:
         """Let go of the messages from `length` on.
 
         Raises:
             ConversationError: Some are shared with the conversation that this is a fork of.
         """
         with self._lock:
+            if length >= self.length():
+                return
             own = self._own(length)
             self._begin_writing()
             end = self._lines.offset(own)
-            self._file.truncate(end)
+            with self._rewriting(end, change):
+                self._file.truncate(end)
             self._renew(end)
 
-    def fork(self, at: int, name: str) -> JSONLStore:
+    def fork(self, at: int, name: str, change: Change) -> JSONLStore:
         """Return a file of its own that begins with the first `at` messages of this one.
 
-        It refers to this file by name, so both move together. Rewriting or truncating this one
-        (`replace`, `truncate`) makes the fork unreadable, with an error that says so.
+        It refers to this file by name, so both move together. Where what is shared is rewritten
+        (`replace`, `truncate`), the fork is unreadable, with an error that says so.
 
         Raises:
+            ConfigurationError: `name` is no name of a ``.jsonl`` file.
             ConversationError: There is a file of that name.
         """
         with self._lock:
             self._vouch()
-            path = self._file.path.with_name(name) if name else self._free_name()
-            if path.exists():
-                raise ConversationError(f"there is a file {path.name} already", code="io")
+            path = self._made(name or self._free_name())
             self._side.found_or_written(self._file.path)
-            whose = [*self._side.shared, [self._file.path.name, self._side.generation, 0]]
+            whose = [*self._side.shared, (self._file.path.name, self._side.generation, 0)]
             pieces = zip(whose, self._chain.until(at), strict=False)
-            shared = [[each[0], each[1], size] for each, (_, size) in pieces]
-            Sidecar(shared=shared, metadata=dict(self._side.metadata)).write(path)
+            shared = [(file, generation, size) for (file, generation, _), (_, size) in pieces]
+            side = Sidecar(shared=shared, metadata=merged(self._side.metadata, change))
+            try:
+                side.write(path, sync=self._sync)
+            except BaseException:
+                path.unlink()  # it would be an empty conversation
+                raise
             return JSONLStore(path, sync=self._sync)
 
     def metadata(self) -> Metadata:
@@ -201,12 +214,13 @@ class JSONLStore:
                 self._look_beside()
             return dict(self._side.metadata)
 
-    def note(self, noted: Mapping[str, Any]) -> None:
-        """Add to what is noted: a value replaces its name's, None ends it. Any: JSON."""
+    def note(self, change: Change) -> None:
+        """Add to what is noted."""
         with self._lock:
             self._begin_writing()
-            self._side.metadata = merged(self._side.metadata, noted)
-            self._side.write(self._file.path)
+            side = replace(self._side, metadata=merged(self._side.metadata, change))
+            side.write(self._file.path, sync=self._sync)
+            self._side = side
 
     def vacuum(self) -> None:
         """Do nothing: what is replaced is gone at once."""
@@ -219,7 +233,7 @@ class JSONLStore:
             self._closed = True
             try:
                 if self._dirty and not self._file.is_copied:
-                    self._side.write(self._file.path)
+                    self._side.write(self._file.path, sync=self._sync)
             finally:
                 for file in (self._file, *self._others):
                     file.close()
@@ -229,7 +243,7 @@ class JSONLStore:
         path = self._file.path.with_name(name)
         file = MessageFile(path)
         self._others.append(file)
-        if Sidecar.of(path).generation != generation or file.end < size:
+        if size > min(Sidecar.of(path).unchanged(generation, file.end), file.end):
             raise ConversationError(
                 f"{self._file.path.name} is a fork of {name}, which was rewritten since",
                 code="changed",
@@ -345,15 +359,34 @@ class JSONLStore:
             put(data)
             start += len(data)
 
+    @contextmanager
+    def _rewriting(self, unchanged: int, change: Change) -> Iterator[None]:
+        """Say beforehand that what is behind a place is not what it was, and note a change.
+
+        A process that is killed in between leaves a fork unreadable, or a summary let go of: never
+        a fork that reads other messages than it was made of, or a summary that covers more.
+        """
+        before = self._side
+        side = before.turned(unchanged)
+        side.metadata = merged(before.metadata, change)
+        side.write(self._file.path, sync=self._sync)
+        self._side = side
+        try:
+            yield
+        except BaseException:
+            self._side = before
+            with suppress(ConversationError):
+                before.write(self._file.path, sync=self._sync)
+            raise
+
     def _renew(self, end: int) -> None:
         """Begin anew with what is known of the file."""
         whole = self._side.checked >= self._lines.end
-        self._side.generation = Sidecar().generation
         self._side.know(0, 0, 0)
         self._set_lines(end)
         if whole:
             self._side.know(end, self._lines.count(), None)
-        self._side.write(self._file.path)
+        self._side.write(self._file.path, sync=self._sync)
 
     def _own(self, index: int) -> int:
         """Return the number of a message among this file's own."""
@@ -366,12 +399,27 @@ class JSONLStore:
             )
         return own
 
-    def _free_name(self) -> Path:
+    def _made(self, name: str) -> Path:
+        """Make an empty file beside this one."""
+        if Path(name).name != name or Path(name).suffix != ".jsonl":
+            raise ConfigurationError(
+                f"a fork of {self._file.path.name} is a .jsonl file in its folder, not {name!r}"
+            )
+        path = self._file.path.with_name(name)
+        try:
+            os.close(private(os.fspath(path), os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        except FileExistsError:
+            raise ConversationError(f"there is a file {name} already", code="io") from None
+        except OSError as error:
+            raise failed(f"cannot make {name}", error) from error
+        return path
+
+    def _free_name(self) -> str:
         path, number = self._file.path, 1
         while True:
             fork = path.with_stem(f"{path.stem}.fork{number}")
             if not (fork.exists() or fork.with_name(fork.name + ".meta").exists()):
-                return fork
+                return fork.name
             number += 1
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from penstock.conversations.canonical import BLOCK
 from penstock.conversations.stores import Mark, Ready, merged
@@ -13,7 +12,7 @@ from penstock.fields import Lines
 
 if TYPE_CHECKING:
     from penstock.conversations.canonical import Message
-    from penstock.conversations.stores import Blocks, Metadata
+    from penstock.conversations.stores import Blocks, Change, Metadata
 
 __all__ = ["MemoryStore"]
 
@@ -78,32 +77,34 @@ class MemoryStore:
         """Return the JSON of the messages before `stop`, the last first."""
         return (self._lines[index][:-1] for index in range(stop - 1, -1, -1))
 
-    def replace(self, index: int, message: Message | None) -> None:
-        """Put `message` in the place of another; None takes it out."""
+    def replace(self, index: int, message: Message | None, change: Change) -> None:
+        """Put `message` in the place of another, None takes it out; and note a change with it."""
         lines = [] if message is None else [b"".join([*message.pieces(), b"\n"])]
         with self._lock:
             self._size += sum(map(len, lines)) - len(self._lines[index])
             self._lines[index : index + 1] = lines
+            self._metadata = merged(self._metadata, change)
 
-    def truncate(self, length: int) -> None:
-        """Let go of the messages from `length` on."""
+    def truncate(self, length: int, change: Change) -> None:
+        """Let go of the messages from `length` on, and note a change with it."""
         with self._lock:
             self._size -= sum(map(len, self._lines[length:]))
             del self._lines[length:]
+            self._metadata = merged(self._metadata, change)
 
-    def fork(self, at: int, name: str) -> MemoryStore:
+    def fork(self, at: int, name: str, change: Change) -> MemoryStore:
         """Return a conversation that shares the JSON of the first `at` messages."""
-        return MemoryStore(self._lines[:at], self._metadata)
+        with self._lock:
+            return MemoryStore(self._lines[:at], merged(self._metadata, change))
 
     def metadata(self) -> Metadata:
         """Return what is noted of the conversation."""
         return dict(self._metadata)
 
-    def note(self, noted: Mapping[str, Any]) -> None:
-        """Add to what is noted: a value replaces its name's, None ends it. Any: JSON."""
+    def note(self, change: Change) -> None:
+        """Add to what is noted."""
         with self._lock:
-            whole = merged(self._metadata, noted)
-            self._metadata = json.loads(json.dumps(whole, allow_nan=False))
+            self._metadata = merged(self._metadata, change)
 
     def vacuum(self) -> None:
         """Do nothing: there is no room to give back."""

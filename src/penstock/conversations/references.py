@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from penstock.conversations.attachments import KINDS, Attachment, FileBytes
+from penstock.conversations.numbered import OURS
 from penstock.errors import ConversationError, EncodeError
 
 __all__ = ["KEY", "MARK", "Notes", "is_referring", "message_in", "referred"]
@@ -31,7 +32,7 @@ place of each part stands None."""
 MARK = b"\t"
 """Begins the line of such a message. No other kept line has a tab, which texts write as an escape:
 a block is looked through for it in half a microsecond, for the key in ten."""
-_NOTE = "file:"
+_NOTE = OURS + "file:"
 """Begins the name of a note, which ends with the digest: ``{"path", "mtime_ns"}``."""
 _READ = 256 * 1024
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+
+import msgspec
 
 from penstock.conversations.handles import private
 from penstock.conversations.stores import Metadata, failed
@@ -21,6 +23,8 @@ __all__ = ["VERSION", "Sidecar"]
 
 VERSION = 2
 """Of the form of these files; a later one is refused, an earlier one is written anew."""
+_MOST_PAST = 64
+"""Earlier generations that are remembered: a fork of an older one is refused, which is safe."""
 
 
 @dataclass(slots=True)
@@ -36,10 +40,12 @@ class Sidecar:
     checksum: int | None = 0
     """CRC-32 of those bytes; None where it is not known."""
     generation: str = field(default_factory=lambda: uuid4().hex)
-    """Changes whenever messages are rewritten in place: a fork knows its parent by it."""
-    shared: list[list[Any]] = field(default_factory=list)
+    """Changes whenever messages are rewritten or cut: a fork knows its parent by it."""
+    past: dict[str, int] = field(default_factory=dict)
+    """Earlier generations, and how many bytes of theirs are still what they were."""
+    shared: list[tuple[str, str, int]] = field(default_factory=list)
     """What a fork begins with, in order: a file's name in the same folder, its generation, and how
-    many of its bytes. Any: text and a number."""
+    many of its bytes."""
     metadata: Metadata = field(default_factory=dict)
     """The caller's own notes."""
 
@@ -58,7 +64,6 @@ class Sidecar:
             raise failed(f"cannot read {_path(messages).name}", error) from error
         except ValueError as error:
             raise _damaged(messages, str(error)) from None
-        known = {each.name for each in fields(cls)}
         if not isinstance(found, dict) or not isinstance(found.get("version"), int):
             raise _damaged(messages, "it has no version")
         if found["version"] > VERSION:
@@ -69,8 +74,25 @@ class Sidecar:
             )
         if found["version"] < 2:
             found["checksum"] = None
-        kept = {name: value for name, value in found.items() if name in known}
-        return cls(**kept | {"version": VERSION})
+        try:
+            return msgspec.convert(found | {"version": VERSION}, cls)
+        except msgspec.ValidationError as error:
+            raise _damaged(messages, str(error)) from None
+
+    def turned(self, unchanged: int) -> Sidecar:
+        """Return what is known once the bytes behind the first `unchanged` are rewritten."""
+        past = {**self.past, self.generation: unchanged}
+        left = [(each, min(size, unchanged)) for each, size in past.items() if size]
+        return replace(self, generation=uuid4().hex, past=dict(left[-_MOST_PAST:]))
+
+    def unchanged(self, generation: str, size: int) -> int:
+        """Return how many of the bytes of a generation are what they were, of `size` at most."""
+        return size if generation == self.generation else self.past.get(generation, 0)
+
+    @staticmethod
+    def is_beside(messages: Path) -> bool:
+        """Whether anything is known of the file `messages`."""
+        return _path(messages).exists()
 
     def know(self, checked: int, count: int, checksum: int | None) -> None:
         """Vouch for the first `checked` bytes."""
@@ -82,11 +104,15 @@ class Sidecar:
         Raises:
             ConversationError: It cannot be written.
         """
-        if not _path(messages).exists():
+        if not self.is_beside(messages):
             self.write(messages)
 
-    def write(self, messages: Path) -> None:
+    def write(self, messages: Path, *, sync: bool = False) -> None:
         """Keep it beside the file `messages`.
+
+        Args:
+            messages: The file.
+            sync: Whether to wait for the disk: after a power cut it is the old one or the new.
 
         Raises:
             ConversationError: It cannot be written.
@@ -95,7 +121,10 @@ class Sidecar:
         fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
         try:
             with open(fresh, "w", encoding="utf-8", opener=private) as file:
-                json.dump(asdict(self), file, ensure_ascii=False)
+                json.dump(asdict(self), file, ensure_ascii=False, allow_nan=False)
+                if sync:
+                    file.flush()
+                    os.fsync(file.fileno())
             fresh.replace(path)
         except OSError as error:
             fresh.unlink(missing_ok=True)
@@ -107,4 +136,8 @@ def _path(messages: Path) -> Path:
 
 
 def _damaged(messages: Path, why: str) -> ConversationError:
-    return ConversationError(f"{_path(messages).name} is damaged: {why}", code="damaged")
+    return ConversationError(
+        f"{_path(messages).name} is damaged: {why}; move it away to go on with the messages alone:"
+        " what was noted is lost then, and where a fork begins",
+        code="damaged",
+    )

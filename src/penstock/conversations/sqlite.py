@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import RLock
@@ -30,7 +30,7 @@ from penstock.errors import ConversationError
 
 if TYPE_CHECKING:
     from penstock.conversations.canonical import Message
-    from penstock.conversations.stores import Metadata
+    from penstock.conversations.stores import Change, Metadata
 
 __all__ = ["SQLiteStore"]
 
@@ -136,7 +136,7 @@ class SQLiteStore:
                 yield from reversed(lines[max(first - run.first, 0) : last - run.first])
                 last = run.first
 
-    def replace(self, index: int, message: Message | None) -> None:
+    def replace(self, index: int, message: Message | None, change: Change) -> None:
         """Put `message` in the place of another; None takes it out, and later ones move up.
 
         Raises:
@@ -144,13 +144,14 @@ class SQLiteStore:
         """
         with self._lock, self._transaction("replace"):
             self._own(index)
+            self._change(change)
             if message is not None:
                 runs.replace(self._database, self._id, index, message)
                 return
             runs.remove(self._database, self._id, index)
             self._shorten(self._length() - 1)
 
-    def truncate(self, length: int) -> None:
+    def truncate(self, length: int, change: Change) -> None:
         """Let go of the messages from `length` on.
 
         Raises:
@@ -160,10 +161,11 @@ class SQLiteStore:
             if length >= self._length():
                 return
             self._own(length)
+            self._change(change)
             runs.cut(self._database, self._id, length)
             self._shorten(length)
 
-    def fork(self, at: int, name: str) -> SQLiteStore:
+    def fork(self, at: int, name: str, change: Change) -> SQLiteStore:
         """Return a conversation of the same file that begins with the first `at` messages.
 
         Raises:
@@ -173,8 +175,8 @@ class SQLiteStore:
             name = name or self._free_name()
             made = self._database.execute(
                 "INSERT OR IGNORE INTO conversations (name, parent, base, length, metadata)"
-                " SELECT ?, id, ?, ?, metadata FROM conversations WHERE id = ?",
-                (name, at, at, self._id),
+                " VALUES (?, ?, ?, ?, ?)",
+                (name, self._id, at, at, self._changed(change)),
             )
             if not made.rowcount:
                 raise ConversationError(f"there is a conversation {name!r} already", code="io")
@@ -187,14 +189,10 @@ class SQLiteStore:
         noted: Metadata = json.loads(row)
         return noted
 
-    def note(self, noted: Mapping[str, Any]) -> None:
-        """Add to what is noted: a value replaces its name's, None ends it. Any: JSON."""
+    def note(self, change: Change) -> None:
+        """Add to what is noted."""
         with self._lock, self._transaction("note"):
-            whole = merged(json.loads(self._row("metadata")), noted)
-            text = json.dumps(whole, ensure_ascii=False, allow_nan=False)
-            self._database.execute(
-                "UPDATE conversations SET metadata = ? WHERE id = ?", (text, self._id)
-            )
+            self._change(change)
 
     def vacuum(self) -> None:
         """Give the room of what was replaced or let go of back to the disk."""
@@ -257,6 +255,15 @@ class SQLiteStore:
             raise ConversationError(
                 f"message {index} of {self._path.name} is shared with a fork", code="shared"
             )
+
+    def _change(self, change: Change) -> None:
+        self._database.execute(
+            "UPDATE conversations SET metadata = ? WHERE id = ?", (self._changed(change), self._id)
+        )
+
+    def _changed(self, change: Change) -> str:
+        whole = merged(json.loads(self._row("metadata")), change)
+        return json.dumps(whole, ensure_ascii=False, allow_nan=False)
 
     def _shorten(self, length: int) -> None:
         self._database.execute(

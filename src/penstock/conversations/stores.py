@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Blocks",
     "Chained",
+    "Change",
     "Large",
     "Mark",
     "Metadata",
@@ -30,7 +31,10 @@ __all__ = [
 ]
 
 Metadata: TypeAlias = "dict[str, Any]"
-"""What the caller notes of a conversation. Any: JSON."""
+"""What is noted of a conversation. Any: JSON."""
+
+Change: TypeAlias = "Callable[[Metadata], Mapping[str, Any]]"
+"""Returns what is to be noted, told what is: a value replaces its name's, None ends it."""
 
 _FULL = {27, 28, 122}
 """EFBIG (RLIMIT_FSIZE), ENOSPC and EDQUOT (Linux's numbers; 69 is EDQUOT on macOS)."""
@@ -160,15 +164,15 @@ class Store(Protocol):
         """Return the JSON of the messages before `stop`, the last first."""
         ...
 
-    def replace(self, index: int, message: Message | None) -> None:
-        """Put `message` in the place of another; None takes it out."""
+    def replace(self, index: int, message: Message | None, change: Change) -> None:
+        """Put `message` in the place of another, None takes it out; and note a change with it."""
         ...
 
-    def truncate(self, length: int) -> None:
-        """Let go of the messages from `length` on."""
+    def truncate(self, length: int, change: Change) -> None:
+        """Let go of the messages from `length` on, and note a change with it."""
         ...
 
-    def fork(self, at: int, name: str) -> Store:
+    def fork(self, at: int, name: str, change: Change) -> Store:
         """Return a conversation of its own that begins with the first `at` messages of this one.
 
         What is shared is not copied.
@@ -176,6 +180,7 @@ class Store(Protocol):
         Args:
             at: How many messages.
             name: The new one's name or file, where the store has such; ``""`` lets it choose.
+            change: Makes its notes from this one's.
         """
         ...
 
@@ -183,11 +188,8 @@ class Store(Protocol):
         """Return what is noted of the conversation."""
         ...
 
-    def note(self, noted: Mapping[str, Any]) -> None:
-        """Add to what is noted, whoever else does: a value replaces its name's, None ends it.
-
-        Any: JSON.
-        """
+    def note(self, change: Change) -> None:
+        """Add to what is noted; nobody else does between what `change` is told and what it says."""
         ...
 
     def vacuum(self) -> None:
@@ -202,15 +204,16 @@ class Store(Protocol):
 def failed(what: str, error: OSError) -> ConversationError:
     """Return the error for a system call that failed while `what` was done."""
     full = error.errno in _FULL
-    advice = "; free room and append again, nothing is half written" if full else ""
+    advice = "; free room and try again, nothing is half written" if full else ""
     return ConversationError(
         f"{what}: {error.strerror or error}{advice}", code="disk_full" if full else "io"
     )
 
 
-def merged(metadata: Mapping[str, Any], noted: Mapping[str, Any]) -> Metadata:
-    """Return what is noted after `noted` was; see `Store.note`. Any: JSON."""
-    return {name: value for name, value in {**metadata, **noted}.items() if value is not None}
+def merged(metadata: Metadata, change: Change) -> Metadata:
+    """Return what is noted after a change."""
+    noted = {**metadata, **change(metadata)}
+    return {name: value for name, value in noted.items() if value is not None}
 
 
 def positions(length: int, start: int, stop: int | None) -> tuple[int, int]:

@@ -7,13 +7,14 @@ a result whose call it does not see.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
 from penstock.conversations.canonical import message_of
+from penstock.conversations.numbered import pinned_in, summaries_in
 from penstock.conversations.references import message_in
 from penstock.conversations.sending import decoded, messages_of, off_loop, sent
 from penstock.conversations.stores import Chained, Ready, lines_of
@@ -26,12 +27,10 @@ if TYPE_CHECKING:
     from penstock.fields import Streamed
 
 __all__ = [
-    "PINNED",
-    "SUMMARIES",
     "Range",
     "Window",
+    "check_count",
     "last",
-    "pinned",
     "stretches",
     "summarised",
     "within",
@@ -40,10 +39,6 @@ __all__ = [
 # A message of the OpenAI shape.
 Json: TypeAlias = Any
 
-PINNED = "pinned"
-"""The note with the numbers of pinned messages."""
-SUMMARIES = "summaries"
-"""The note with what stands for spans of messages: ``[{"start", "stop", "message"}]``."""
 _SYSTEM = ("system", "developer")
 
 
@@ -106,11 +101,6 @@ class Window:
         return Ready(iter([Lines(b"".join(message_of(each.message).pieces()))]), 1)
 
 
-def pinned(store: Store) -> list[int]:
-    """Return the numbers of the pinned messages, in order."""
-    return sorted({int(number) for number in store.metadata().get(PINNED, ())})
-
-
 def summarised(store: Store) -> Window:
     """Return the whole conversation, with its summaries in the place of what they sum up."""
     return Window(store, tuple(_summed(store, 0, store.length())))
@@ -121,8 +111,7 @@ def last(store: Store, count: int) -> Window:
 
     Where the first of those is a tool's result, the window begins with its call.
     """
-    if count < 0:
-        raise ConfigurationError(f"last takes a number of messages, not {count}")
+    check_count("last", count)
     length = store.length()
     return _window(store, _grouped(store, max(length - count, 0)), length)
 
@@ -130,9 +119,12 @@ def last(store: Store, count: int) -> Window:
 def within(store: Store, budget: int, counter: TokenCounter) -> Window:
     """Return the system's and the pinned messages, and as many of the last as fit `budget` tokens.
 
+    A summary counts as the message that it is, and stands for its span or is left out with it.
+
     Raises:
         ConfigurationError: What is always sent does not fit by itself.
     """
+    check_count("within_tokens", budget)
     length = store.length()
     always = _system(store), *_pinned_ranges(store, length)
     left = budget - sum(_tokens(store, each, counter) for each in always)
@@ -142,18 +134,51 @@ def within(store: Store, budget: int, counter: TokenCounter) -> Window:
         )
     kept = {number for each in always for number in range(each.start, each.stop)}
     start = length
-    for number, data in zip(range(length - 1, -1, -1), store.backwards(length), strict=False):
-        if number not in kept:
-            left -= tokens_of(message_in(data, store.metadata), counter)
+    for number, tokens, begins in _backwards(store, length, counter, kept):
+        left -= tokens
         if left < 0:
             break
-        if _see(data).role != "tool":  # a result alone is no beginning
+        if begins:
             start = number
     return _window(store, start, length)
 
 
+def _backwards(
+    store: Store, stop: int, counter: TokenCounter, kept: Container[int]
+) -> Iterator[tuple[int, int, bool]]:
+    """Yield where a view may begin, from the last on: a number, and the tokens from there on.
+
+    Those of the messages `kept` are none. Whether it may begin there is told as well: with a
+    tool's result alone it may not.
+    """
+    summaries = {each["stop"]: each for each in summaries_in(store.metadata())}
+    while stop > 0:
+        if summary := summaries.get(stop):
+            stop = summary["start"]
+            yield stop, tokens_of(summary["message"], counter), True
+            continue
+        for data in store.backwards(stop):
+            stop -= 1
+            message = message_in(data, store.metadata)
+            tokens = 0 if stop in kept else tokens_of(message, counter)
+            yield stop, tokens, message["role"] != "tool"
+            if stop in summaries:
+                break
+
+
+def check_count(what: str, count: object) -> None:
+    """Refuse what is no number of messages or tokens.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+        raise ConfigurationError(f"{what} takes a number from 0 on, not {count!r}")
+
+
 def stretches(store: Store, keep: int) -> list[Range]:
     """Return what may be summed up: not the system's, the pinned or the last `keep` messages."""
+    check_count("keep", keep)
     length = store.length()
     stop = _grouped(store, max(length - keep, 0))
     at = _system(store).stop
@@ -181,12 +206,19 @@ def _window(store: Store, start: int, length: int) -> Window:
 
 
 def _summed(store: Store, start: int, stop: int) -> Iterator[Range]:
-    """Yield what is sent between two numbers; a summary of which a part is outside is left out."""
-    for each in store.metadata().get(SUMMARIES, ()):
+    """Yield what is sent between two numbers; a summary of which a part is outside is left out.
+
+    What was pinned once it was summed up comes behind the summary.
+    """
+    pinned = [*_pinned_ranges(store, stop)]
+    for each in summaries_in(store.metadata()):
         if start <= each["start"] and each["stop"] <= stop:
             if start < each["start"]:
                 yield Range(start, each["start"])
             yield Range(each["start"], each["stop"], each["message"])
+            for pin in pinned:
+                if each["start"] <= pin.start < each["stop"]:
+                    yield pin
             start = each["stop"]
     if start < stop:
         yield Range(start, stop)
@@ -205,7 +237,7 @@ def _system(store: Store) -> Range:
 def _pinned_ranges(store: Store, stop: int) -> Iterator[Range]:
     """Yield the pinned messages before `stop`; a tool's call and its results stay together."""
     done = _system(store).stop
-    for number in pinned(store):
+    for number in pinned_in(store.metadata()):
         if done <= number < stop:
             start = _grouped(store, number)
             done = _after_results(store, number)

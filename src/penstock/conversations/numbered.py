@@ -1,0 +1,127 @@
+"""What a conversation's own notes say of messages by their numbers: pins, and summaries of spans.
+
+A store applies a `Change` together with what moves the messages, so that no number is left that
+means another message than it did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from penstock.conversations.stores import Change, Metadata
+
+__all__ = [
+    "OURS",
+    "cut_at",
+    "ends_pin",
+    "pinned_in",
+    "pins",
+    "said_anew",
+    "summaries_in",
+    "sums_up",
+    "taken_out",
+    "users_own",
+]
+
+# What is noted of a span: {"start", "stop", "message"}.
+Json: TypeAlias = Any
+
+OURS = "penstock:"
+"""Begins the names of the notes that are not the caller's."""
+_PINNED = OURS + "pinned"
+_SUMMARIES = OURS + "summaries"
+
+
+def users_own(metadata: Metadata) -> Metadata:
+    """Return the caller's notes."""
+    return {name: value for name, value in metadata.items() if not name.startswith(OURS)}
+
+
+def pinned_in(metadata: Metadata) -> list[int]:
+    """Return the numbers of the pinned messages, in order."""
+    return sorted(metadata.get(_PINNED, ()))
+
+
+def summaries_in(metadata: Metadata) -> list[Json]:
+    """Return which spans are summed up, and the message that is sent for each, in order."""
+    return list(metadata.get(_SUMMARIES, ()))
+
+
+def pins(index: int) -> Change:
+    """Return what pins message number `index`."""
+    return lambda metadata: _noted(pinned={*pinned_in(metadata), index})
+
+
+def ends_pin(index: int) -> Change:
+    """Return what ends that."""
+    return lambda metadata: _noted(pinned={*pinned_in(metadata)} - {index})
+
+
+def sums_up(start: int, stop: int, message: Mapping[str, Json]) -> Change:
+    """Return what puts `message` in the place of a span; summaries that it covers are let go of."""
+
+    def change(metadata: Metadata) -> Mapping[str, Json]:
+        others = [
+            each
+            for each in summaries_in(metadata)
+            if each["stop"] <= start or each["start"] >= stop
+        ]
+        return _noted(summaries=[*others, {"start": start, "stop": stop, "message": message}])
+
+    return change
+
+
+def cut_at(length: int) -> Change:
+    """Return what is left when the messages from number `length` on are gone."""
+
+    def change(metadata: Metadata) -> Mapping[str, Json]:
+        return _noted(
+            pinned={number for number in pinned_in(metadata) if number < length},
+            summaries=[each for each in summaries_in(metadata) if each["stop"] <= length],
+        )
+
+    return change
+
+
+def said_anew(index: int) -> Change:
+    """Return what is left when message number `index` says something else.
+
+    A summary that it went into may repeat what it said, and goes with it.
+    """
+    return lambda metadata: _noted(summaries=_without(metadata, index))
+
+
+def taken_out(index: int) -> Change:
+    """Return what is left when message number `index` is gone, and later ones have moved up."""
+
+    def change(metadata: Metadata) -> Mapping[str, Json]:
+        moved = [
+            each | {"start": _up(each["start"], index), "stop": _up(each["stop"], index)}
+            for each in _without(metadata, index)
+        ]
+        left = {*pinned_in(metadata)} - {index}
+        return _noted(pinned={_up(number, index) for number in left}, summaries=moved)
+
+    return change
+
+
+def _without(metadata: Metadata, index: int) -> list[Json]:
+    return [each for each in summaries_in(metadata) if not each["start"] <= index < each["stop"]]
+
+
+def _up(number: int, index: int) -> int:
+    return number - (number > index)
+
+
+def _noted(
+    *, pinned: set[int] | None = None, summaries: Sequence[Json] | None = None
+) -> Mapping[str, Json]:
+    """Return the notes to make; an empty one ends."""
+    noted: dict[str, Json] = {}
+    if pinned is not None:
+        noted[_PINNED] = sorted(pinned) or None
+    if summaries is not None:
+        noted[_SUMMARIES] = sorted(summaries, key=lambda each: int(each["start"])) or None
+    return noted
