@@ -14,8 +14,9 @@ from tests.dialects.saying import target_at
 
 from penstock.conversations import SyncConversation
 from penstock.dialects import DIALECTS, dialect
+from penstock.dialects.plain_lines import Plain, said
 from penstock.dialects.texts import Texts, grouped
-from penstock.encoders import Body
+from penstock.encoders import Body, encode_json
 from penstock.fields import Lines
 from penstock.request import ChatRequest
 
@@ -102,14 +103,15 @@ async def test_the_bytes_are_those_of_the_list(name: str, case: str) -> None:
 
 
 class Told:
-    """A conversation of one block."""
+    """A conversation of blocks."""
 
-    def __init__(self, data: bytes) -> None:
-        self.data = data
+    def __init__(self, *blocks: bytes, plain: bool = False) -> None:
+        self.told = [Lines(data, plain=plain) for data in blocks]
 
     async def blocks(self) -> AsyncIterator[Lines]:
-        """Return the block."""
-        yield Lines(self.data)
+        """Return them."""
+        for each in self.told:
+            yield each
 
 
 @pytest.mark.parametrize(
@@ -168,6 +170,59 @@ async def test_any_text_is_what_it_was(said: list[tuple[str, str, bool]]) -> Non
             found.append(each)
 
     assert messages == found
+
+
+SAID = st.text(st.characters(codec="utf-8"), max_size=8).map(lambda text: f"{text}.")
+PLAIN = Plain({"user": "user", "assistant": "assistant"}, "c", b'{"t":')
+
+
+@given(
+    st.lists(st.lists(st.tuples(SAID, st.integers(0, 9)), min_size=1, max_size=6), max_size=4),
+    st.sampled_from(["anthropic_messages", "gemini", "bedrock_converse", "mistral"]),
+    st.integers(0, 1),
+)
+@pytest.mark.asyncio
+async def test_lines_that_are_known_to_be_plain_are_said_as_others(
+    blocks: list[list[tuple[str, int]]], name: str, side: int
+) -> None:
+    """Byte for byte, whichever side speaks how often, and wherever a block ends."""
+    messages: list[dict[str, Any]] = []
+    kept_as: list[bytes] = []
+    for block in blocks:
+        lines = []
+        for text, chance in block:
+            side = side ^ (chance > 0)  # one in ten goes on
+            messages.append(say(("user", "assistant")[side], text))
+            lines.append(b"".join(encode_json(messages[-1])))
+        kept_as.append(b"\n".join(lines))
+
+    sent = [
+        b"".join([piece async for piece in body_of(name, given, []).open()])
+        for given in (messages, Told(*kept_as), Told(*kept_as, plain=True))
+    ]
+
+    assert [sent[0]] * 3 == sent
+
+
+@pytest.mark.parametrize(
+    ("sides", "count"),
+    [("u", 0), ("ua", 1), ("uau", 2), ("auau", 3), ("uu", None), ("uaau", None), ("uauu", None)],
+)
+def test_turns_are_said_at_once_where_sides_take_turns(sides: str, count: int | None) -> None:
+    """All but the last line, which may go on; nothing where a side speaks twice."""
+    roles = {"u": "user", "a": "assistant"}
+    messages = [say(roles[side], f"{number}") for number, side in enumerate(sides)]
+    lines = [b"".join(encode_json(each)) for each in messages]
+
+    found = said(b"\n".join(lines), PLAIN)
+
+    if count is None:
+        assert found is None
+        return
+    assert found is not None
+    assert (count, lines[-1]) == (found[0], found[2])
+    expected = [{"role": each["role"], "c": [{"t": each["content"]}]} for each in messages]
+    assert expected[:-1] == json.loads(b"[" + found[1] + b"]")
 
 
 @pytest.mark.asyncio

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from penstock.dialects.places import Losses, Place
-from penstock.dialects.texts import Plain
+from penstock.dialects.plain_lines import Plain
 from penstock.dialects.turns import conversation
 from penstock.encoders import Body, Raw
 from penstock.errors import EncodeError, UnsupportedFeatureError, UsageError

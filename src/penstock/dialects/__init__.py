@@ -12,6 +12,7 @@ places       where a message stands, how it is opened, what it loses
 turns        a conversation as alternating turns, with the system's words apart
 one_by_one   a conversation as one object for each message
 texts        kept messages of a role and a text, said unopened
+plain_lines  those of which that is known beforehand, said all at once
 large        kept messages above a block, opened without their attachments
 passes       the passes over a conversation, told apart
 extras       what a deployment or a caller adds to a body

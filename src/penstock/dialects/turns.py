@@ -30,7 +30,7 @@ from penstock.fields import Each, Entries, let_go, off_loop_of
 
 if TYPE_CHECKING:
     from penstock.dialects.places import Losses
-    from penstock.dialects.texts import Plain
+    from penstock.dialects.plain_lines import Plain
     from penstock.fields import Kept
 
 __all__ = ["Pass", "Speaker", "conversation", "replayed", "replayed_kept"]

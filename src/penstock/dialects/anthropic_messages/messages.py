@@ -14,8 +14,8 @@ from penstock.dialects.anthropic_messages.record import EXPLAINED, restored
 from penstock.dialects.calls import object_in
 from penstock.dialects.ids import valid_id
 from penstock.dialects.kept_blocks import BLOCKS, whole_text
+from penstock.dialects.plain_lines import Plain
 from penstock.dialects.state import KEY, state_of
-from penstock.dialects.texts import Plain
 
 if TYPE_CHECKING:
     from penstock.dialects.places import Place

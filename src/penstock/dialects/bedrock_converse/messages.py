@@ -12,8 +12,8 @@ from penstock.dialects.bedrock_converse.record import restored
 from penstock.dialects.calls import Called, called_id, calls_of, object_in
 from penstock.dialects.ids import valid_id
 from penstock.dialects.kept_blocks import BLOCKS, whole_text
+from penstock.dialects.plain_lines import Plain
 from penstock.dialects.state import KEY, state_of
-from penstock.dialects.texts import Plain
 
 if TYPE_CHECKING:
     from penstock.dialects.places import Place

@@ -12,8 +12,8 @@ from penstock.dialects.calls import Called, called_id, calls_of, object_of
 from penstock.dialects.gemini.parts import said_parts
 from penstock.dialects.gemini.record import PARTS, restored, signatures
 from penstock.dialects.pairing import is_made
+from penstock.dialects.plain_lines import Plain
 from penstock.dialects.state import KEY, state_of
-from penstock.dialects.texts import Plain
 from penstock.errors import EncodeError
 
 if TYPE_CHECKING:
