@@ -48,6 +48,10 @@ class Listener(Protocol):
         """Take in `data`, which is gone when this returns."""
         ...
 
+    def caught_up(self) -> None:
+        """Note that `arrived` was told all that is there: nothing follows in this turn."""
+        ...
+
     def ended(self, error: Exception | None, *, clean: bool) -> None:
         """Note that nothing more comes; `clean` is False where TLS was not ended in order."""
         ...
@@ -208,12 +212,15 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Bytes are there."""
-        data = self._buffer[:nbytes]
+        listener, data = self.listener, self._buffer[:nbytes]
         if self._tls is None:
             self._deliver(data)
         else:
             self._tls.receive(data)
             self._decrypt()
+        # At the very end: whoever goes on with it may close the connection, or send on it.
+        if listener is not None:
+            listener.caught_up()
 
     def eof_received(self) -> bool:
         """The peer sends no more; the connection is closed on our side too."""

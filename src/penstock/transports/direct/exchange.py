@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from penstock.errors import InternalError, PenstockError, StreamClosedError, TransportError
 from penstock.interfaces import Ending
 from penstock.transports.direct.parser import Parser
+from penstock.transports.direct.waiting import Wait
 from penstock.transports.inflate import inflater
 
 if TYPE_CHECKING:
@@ -57,8 +58,10 @@ class Exchange:
         "_inflater",
         "_inflating",
         "_left",
+        "_news",
         "_parser",
         "_size",
+        "_taking",
         "_waiter",
         "_watch",
         "_why",
@@ -103,7 +106,9 @@ class Exchange:
         # What has come and is not read, and the caller who waits for more.
         self._chunks: list[bytes] = []
         self._size = 0
-        self._waiter: asyncio.Future[None] | None = None
+        self._waiter: Wait | None = None
+        # Whether bytes are being taken in, and whether they are news for the reader.
+        self._taking = self._news = False
         self._inflater: Inflater | None = None
         self._inflating: Iterator[bytes] | None = None
         # Whether it was given up, and what its readers are told then.
@@ -222,7 +227,7 @@ class Exchange:
             raise self._given_up()
         if self._waiter is not None:
             raise InternalError("two reads of one answer at once")
-        waiter = self._waiter = self.home.loop.create_future()
+        waiter = self._waiter = Wait(loop=self.home.loop)
         if self._connection is not None:
             self._connection.resume()
         self._watch.asking()
@@ -240,13 +245,16 @@ class Exchange:
     def wake(self) -> None:
         """Let whoever waits look again."""
         # Never with an exception: the caller may be cancelled, and nobody would look at it.
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        if self._taking:
+            self._news = True
+        elif self._waiter is not None:
+            self._waiter.soon()
 
     # --- what the connection tells
 
     def arrived(self, data: memoryview) -> None:
         """Take in bytes of the answer."""
+        self._taking = True
         parser = self._parser
         fault: PenstockError | None = None
         try:
@@ -271,8 +279,17 @@ class Exchange:
         elif parser.done:
             self._finish(_CLEAN)
 
+    def caught_up(self) -> None:
+        """Let whoever waits go on there and then; what they leave, keeps the rest in the kernel."""
+        news, self._taking, self._news = self._news, False, False
+        if news and self._waiter is not None:
+            self._waiter.now()
+        if self._size >= AHEAD and self._connection is not None:
+            self._connection.pause()
+
     def ended(self, error: Exception | None, *, clean: bool) -> None:
         """Note that no more bytes come."""
+        self._taking = False
         if self.released:
             return
         self.broken = error or ConnectionError("the peer closed the connection")
@@ -357,7 +374,7 @@ class Exchange:
         return None
 
     def _keep(self, data: bytes) -> None:
-        """Hold `data` for the caller, and leave the rest in the kernel where it has enough."""
+        """Hold `data` for the caller."""
         self._watch.received(len(data))
         if self._left is not None:
             self._left -= len(data)
@@ -366,11 +383,7 @@ class Exchange:
             return
         self._chunks.append(data)
         self._size += len(data)
-        waiter = self._waiter
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
-        elif self._size >= AHEAD and self._connection is not None:
-            self._connection.pause()
+        self._news = True
 
     def fail(self, error: PenstockError) -> None:
         """Note what the caller is told after what has come."""

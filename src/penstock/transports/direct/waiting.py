@@ -50,11 +50,13 @@ class Wait(asyncio.Future[None]):
 
     def now(self) -> None:
         """End it, from a callback of the loop that has nothing more to do: the task goes on."""
+        if self._reader is None or asyncio.current_task() is not None:
+            # Nobody waits yet, or the loop is driven from within a task, which cannot be entered.
+            self.soon()
+            return
         if self.done():
             return
         self.set_result(None)
-        if self._reader is None:
-            return
         (go_on, context), self._reader = self._reader, None
         try:
             if context is None:

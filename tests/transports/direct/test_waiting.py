@@ -1,0 +1,157 @@
+"""A wait that ends where its bytes come."""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import ContextVar
+
+import pytest
+
+from penstock.transports.direct.waiting import Wait
+
+WHO = ContextVar("who", default="nobody")
+
+
+def waiting(order: list[str]) -> tuple[Wait, asyncio.Task[None]]:
+    """Return a wait and the task that waits for it."""
+    wait = Wait(loop=asyncio.get_running_loop())
+
+    async def read() -> None:
+        WHO.set("reader")
+        try:
+            await wait
+        finally:
+            order.append(f"{WHO.get()} of {asyncio.current_task() is task}")
+
+    task = asyncio.create_task(read())
+    return wait, task
+
+
+@pytest.mark.asyncio
+async def test_a_reader_goes_on_there_and_then() -> None:
+    """In its own task and context, and before whatever the loop has to do next."""
+    order: list[str] = []
+    wait, task = waiting(order)
+    await asyncio.sleep(0)
+    loop, over = asyncio.get_running_loop(), asyncio.Event()
+
+    def bytes_came() -> None:
+        loop.call_soon(order.append, "next turn")
+        loop.call_soon(over.set)
+        wait.now()
+        wait.now()
+        wait.soon()
+        order.append("callback")
+
+    loop.call_soon(bytes_came)
+    await over.wait()
+    await task
+
+    assert ["reader of True", "callback", "next turn"] == order
+
+
+@pytest.mark.asyncio
+async def test_a_reader_that_is_told_soon_goes_on_in_the_next_turn() -> None:
+    """As with any future."""
+    order: list[str] = []
+    wait, task = waiting(order)
+    await asyncio.sleep(0)
+    wait.soon()
+    wait.now()
+    order.append("caller")
+    await task
+
+    assert ["caller", "reader of True"] == order
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("way", ["soon", "now"])
+async def test_what_was_told_before_is_not_lost(way: str) -> None:
+    """Bytes may come before anybody waits."""
+    order: list[str] = []
+    wait, task = waiting(order)
+    getattr(wait, way)()
+    await task
+
+    assert ["reader of True"] == order
+
+
+@pytest.mark.asyncio
+async def test_a_cancelled_reader_is_not_told_again() -> None:
+    """It ends with its cancellation, and bytes that come then wake nobody."""
+    order: list[str] = []
+    wait, task = waiting(order)
+    await asyncio.sleep(0)
+    assert task.cancel()
+    assert not wait.cancel()
+    wait.now()
+    wait.soon()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert ["reader of True"] == order
+
+
+@pytest.mark.asyncio
+async def test_within_a_task_a_reader_goes_on_in_the_next_turn() -> None:
+    """Two tasks cannot run at once: where a loop is driven from one, there is no other way."""
+    order: list[str] = []
+    wait, task = waiting(order)
+    await asyncio.sleep(0)
+    wait.now()
+    order.append("caller")
+    await task
+
+    assert ["caller", "reader of True"] == order
+
+
+@pytest.mark.asyncio
+async def test_without_a_context_a_reader_has_that_of_the_bytes() -> None:
+    """Tasks give theirs; other libraries' need not."""
+    found: list[str] = []
+    over = asyncio.Event()
+    wait = Wait(loop=asyncio.get_running_loop())
+    wait.add_done_callback(lambda _: found.append(WHO.get()))
+    WHO.set("caller")
+    asyncio.get_running_loop().call_soon(wait.now)
+    asyncio.get_running_loop().call_soon(over.set)
+    await over.wait()
+
+    assert ["caller"] == found
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit])
+def test_what_ends_the_loop_is_the_loops(end: type[BaseException]) -> None:
+    """Not the socket's, whose callback the reader ran in."""
+
+    async def read(wait: Wait) -> None:
+        await wait
+        raise end
+
+    async def main() -> None:
+        wait = Wait(loop=asyncio.get_running_loop())
+        readers.append(asyncio.create_task(read(wait)))
+        await asyncio.sleep(0)
+
+        def bytes_came() -> None:
+            wait.now()
+            reached.append("behind it")
+
+        asyncio.get_running_loop().call_soon(bytes_came)
+        await asyncio.sleep(60)
+
+    reached: list[str] = []
+    readers: list[asyncio.Task[None]] = []
+    loop = asyncio.new_event_loop()
+    try:
+        main_task = loop.create_task(main())
+        with pytest.raises(end):
+            loop.run_until_complete(main_task)
+        main_task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            loop.run_until_complete(main_task)
+    finally:
+        loop.close()
+
+    assert ["behind it"] == reached
+    assert isinstance(readers[0].exception(), end)
