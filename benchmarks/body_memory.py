@@ -1,16 +1,14 @@
 """What does one pass over a request's body cost in memory, above the caller's messages?
 
-Run as ``python -m benchmarks.body_memory [--smoke] [case ...]``. Each case runs in a fresh process,
-which builds the messages, makes the body, and takes its pieces one by one as a transport would:
+A fresh process builds the messages, makes the body, and takes its pieces one by one as a transport
+would. Resident is the growth of the process's high-water mark; kept is what the caller's own
+strings have grown by, which is an encoder's hidden UTF-8 copy (no table where nobody keeps
+anything); the stall is the longest CPU time for which a second task on the loop did not run (time
+on the clock would measure the machine's other work). The buffer is 16 KiB. `translated` passes each
+message through a function; ``json.dumps(...).encode()`` and ``orjson.dumps`` stand for what others
+do.
 
-- traced: the peak of `tracemalloc` above what was there before the body was made;
-- resident: the growth of the process's high-water mark (``VmHWM``), in a run without tracing;
-- kept: what the caller's own strings have grown by, which is an encoder's hidden UTF-8 copy;
-- stall: the longest CPU time for which a second task on the loop did not run, in milliseconds (time
-  on the clock would measure the machine's other work).
-
-For comparison, the same for ``json.dumps(...).encode()`` and ``orjson.dumps``. What the numbers do
-not show: the transport's own buffers, and what the kernel holds.
+Not shown: the transport's own buffers (`call_memory`), and what the kernel holds.
 """
 
 from __future__ import annotations
@@ -20,12 +18,14 @@ import gc
 import json
 import sys
 import time
-import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.fresh import fresh, installed, setting
+from benchmarks.fresh import fresh, setting
+from benchmarks.rounds import Case, Peer, Report, options, paired, present
+
+__all__ = ["ASCII", "MIB", "OTHER", "Messages", "main", "measure", "one", "small"]
 
 MIB = 1024 * 1024
 BUFFER = 16 * 1024
@@ -67,18 +67,16 @@ def parts(total: int) -> Messages:
     return [{"role": "user", "content": [dict(part) for _ in range(total // 80)]}]
 
 
-CASES: dict[str, Callable[[], Messages]] = {
-    "100 B x 1 MiB": lambda: small(100, MIB),
-    "100 B x 64 MiB": lambda: small(100, 64 * MIB),
-    "100 B x 64 MiB, not ASCII": lambda: small(100, 64 * MIB, OTHER),
-    "2 KiB x 1 MiB": lambda: small(2048, MIB),
-    "2 KiB x 64 MiB": lambda: small(2048, 64 * MIB),
-    "2 KiB x 64 MiB, not ASCII": lambda: small(2048, 64 * MIB, OTHER),
-    "one text of 32 MiB": lambda: one(32 * MIB),
-    "one text of 32 MiB, not ASCII": lambda: one(32 * MIB, OTHER),
-    "one image of 32 MiB": lambda: image(32 * MIB),
-    "parts, 16 MiB in one message": lambda: parts(16 * MIB),
+CASES: dict[str, Callable[[int], Messages]] = {
+    "in messages of 100 B": lambda total: small(100, total),
+    "in messages of 100 B, not ASCII": lambda total: small(100, total, OTHER),
+    "in messages of 2 KiB": lambda total: small(2048, total),
+    "in one text, not ASCII": lambda total: one(total, OTHER),
+    "in one image": image,
+    "in parts of one message": parts,
 }
+SIZES = {"in messages of 2 KiB": (1, 16)}
+"""MiB of a body where it is more than one size: what is held does not grow with it."""
 
 
 async def _body(messages: Messages) -> None:
@@ -109,7 +107,7 @@ async def _orjson(messages: Messages) -> None:
     orjson.dumps({"model": "m", "messages": messages})
 
 
-WAYS = {"Body": _body, "Body, translated": _translated, "json": _json, "orjson": _orjson}
+WAYS = {"Body": _body, "Body translated": _translated, "json": _json, "orjson": _orjson}
 
 
 async def _stall(work: Callable[[], Any]) -> float:
@@ -152,45 +150,53 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(each)
 
 
-def measure(case: str, way: str, kind: str) -> dict[str, float]:
-    """Measure one case in this process, which must be fresh."""
+def measure(case: str, way: str, size: int) -> dict[str, float]:
+    """Measure one case in this process, which must be fresh; by the names of `_UNITS`."""
     work = WAYS[way]
     asyncio.run(work([{"role": "user", "content": "warm é" * 5000}]))  # imports, first buffers
-    messages = CASES[case]()
+    messages = CASES[case](size)
+    held = _held(messages)
     gc.collect()
-    if kind == "traced":
-        before = _held(messages)
-        tracemalloc.start()
-        base = tracemalloc.get_traced_memory()[0]
-        tracemalloc.reset_peak()
-        asyncio.run(work(messages))
-        peak = tracemalloc.get_traced_memory()[1]
-        return {"traced": peak - base, "kept": _held(messages) - before}
-    if kind == "resident":
-        Path("/proc/self/clear_refs").write_text("5")
-        base = _high_water()
-        asyncio.run(work(messages))
-        return {"resident": _high_water() - base}
-    return {"stall": asyncio.run(_stall(lambda: work(messages)))}
+    Path("/proc/self/clear_refs").write_text("5")
+    before = _high_water()
+    asyncio.run(work(messages))
+    resident = _high_water() - before
+    kept = _held(messages) - held
+    stall = asyncio.run(_stall(lambda: work(messages)))
+    return {"resident": resident / 1024, "kept": kept / 1024, "stall": stall * 1000}
 
 
-def main(arguments: list[str]) -> None:
-    """Print the table."""
-    smoke = "--smoke" in arguments
-    chosen = [name for name in arguments if name in CASES] or list(CASES)
-    ways = [way for way in WAYS if way != "orjson" or installed("orjson")]
-    print(f"{setting()}; buffer {BUFFER // 1024} KiB; KiB above the messages\n")
-    print(f"{'case':32}{'way':18}{'traced':>10}{'resident':>10}{'kept':>10}{'stall ms':>10}")
-    for case in chosen[:1] if smoke else chosen:
-        for way in ways:
-            found: dict[str, float] = {}
-            for kind in ("traced", "resident", "stall"):
-                found |= fresh("benchmarks.body_memory", "measure", case=case, way=way, kind=kind)
-            sizes = "".join(
-                f"{found[name] / 1024:10.0f}" for name in ("traced", "resident", "kept")
+_UNITS = {"resident": "KiB resident", "kept": "KiB kept", "stall": "ms of the loop"}
+
+
+def main() -> None:
+    """Measure every body, and print ratios to penstock's."""
+    chosen = options(__doc__)
+    cases = [(name, size) for name in CASES for size in SIZES.get(name, (16,))]
+    cases = [(next(iter(CASES)), 1)] if chosen.smoke else cases
+    report = Report("body_memory", __doc__ or "")
+    peers = present(dict.fromkeys(WAYS, "penstock"), chosen, report)
+    print(f"Buffer {BUFFER // 1024} KiB, {chosen.rounds} rounds. {setting()}")
+    for name, mib in cases:
+
+        def once(peer: Peer, name: str = name, size: int = mib * MIB) -> dict[str, float]:
+            found: dict[str, float] = fresh(
+                "benchmarks.body_memory",
+                "measure",
+                python=peer.python,
+                case=name,
+                way=peer.name,
+                size=size,
             )
-            print(f"{case:32}{way:18}{sizes}{found['stall'] * 1000:10.2f}", flush=True)
+            return found
+
+        rows = paired(peers, chosen.rounds, once, report)
+        for kind, unit in _UNITS.items():
+            found = {peer: [each[kind] for each in values] for peer, values in rows.items()}
+            if any(map(any, found.values())):
+                report.add(Case(f"{mib} MiB {name}", unit, "Body", found))
+    report.finish(chosen.keep)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -1,7 +1,8 @@
 """What does a decoder cost per frame, beside other people's?
 
-Each decoder over one wire in reads of one size, in turn in each round, so that a busy machine is
-busy for all.
+Each decoder over one wire in reads of one size, in a fresh process of its own environment, the best
+of a few passes. `split only` splits each read and does nothing else: the floor, which does not put
+together what two reads share.
 
 Not shown: parsing of the JSON in a frame, except for ijson, which has no other way; the network;
 and that the peers' string decoders are given text that was decoded for free. httpx-sse and the
@@ -10,21 +11,17 @@ openai SDK have no bounds, botocore's buffer is copied with each read.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from struct import pack
 from typing import Any
 from zlib import crc32
 
-from benchmarks.fresh import setting
-from benchmarks.rounds import Case, Report, note_own_versions, options
-from penstock.decoders import (
-    EventStreamDecoder,
-    JSONArrayDecoder,
-    JSONLinesDecoder,
-    SSEDecoder,
-)
+from benchmarks.best import best
+from benchmarks.fresh import fresh, setting
+from benchmarks.rounds import Case, Peer, Report, by_case, options, paired, present
+
+__all__ = ["ANTHROPIC", "GEMINI", "OPENAI", "converse", "main", "measure"]
 
 KIB = 1024
 
@@ -83,8 +80,11 @@ def converse() -> bytes:
     return body + pack(">I", crc32(body))
 
 
-def ours(make: Callable[[], Any]) -> Run:
-    """Feed a penstock decoder."""
+def ours(name: str, **more: Any) -> Run:
+    """Feed a penstock decoder. Any: its options."""
+    from penstock import decoders
+
+    make = partial(getattr(decoders, name), **more)
 
     def run(reads: list[bytes]) -> int:
         decoder = make()
@@ -95,12 +95,10 @@ def ours(make: Callable[[], Any]) -> Run:
 
 
 def split_only(separator: bytes) -> Run:
-    """Split each read and do nothing else: the floor. Frames across reads are not put together."""
+    """Split each read, and count what came out."""
 
     def run(reads: list[bytes]) -> int:
-        for read in reads:
-            read.split(separator)
-        return -1
+        return sum(len(read.split(separator)) for read in reads)
 
     return run
 
@@ -170,100 +168,115 @@ def ijson_peer(backend: str) -> Run:
     return run
 
 
-SSE_RUNS = {
-    "penstock": ours(partial(SSEDecoder, text=False)),
-    "penstock, as str": ours(SSEDecoder),
-    "split only": split_only(b"\n\n"),
+_SSE = {
+    "penstock": partial(ours, "SSEDecoder", text=False),
+    "penstock as str": partial(ours, "SSEDecoder"),
+    "split only": partial(split_only, b"\n\n"),
     "httpx-sse": httpx_sse_peer,
     "httpx2": httpx2_peer,
     "openai SDK": openai_peer,
 }
-GROUPS: dict[str, tuple[Callable[[int], bytes], dict[str, Any]]] = {
-    "SSE as OpenAI sends it": (lambda n: OPENAI * n, SSE_RUNS),
-    "SSE as Anthropic sends it": (lambda n: ANTHROPIC * n, SSE_RUNS),
-    "AWS event stream": (
-        lambda n: converse() * n,
-        {"penstock": ours(EventStreamDecoder), "botocore": botocore_peer},
-    ),
-    "JSON lines": (
-        lambda n: (OPENAI[6:-1]) * n,
-        {"penstock": ours(JSONLinesDecoder), "split only": split_only(b"\n")},
-    ),
+_ARRAY: dict[str, Callable[[], Run]] = {
+    "penstock": partial(ours, "JSONArrayDecoder"),
+    "ijson yajl2_c": partial(ijson_peer, "yajl2_c"),
+    "ijson python": partial(ijson_peer, "python"),
+}
+_EVENTS: dict[str, Callable[[], Run]] = {
+    "penstock": partial(ours, "EventStreamDecoder"),
+    "botocore": botocore_peer,
+}
+_LINES: dict[str, Callable[[], Run]] = {
+    "penstock": partial(ours, "JSONLinesDecoder"),
+    "split only": partial(split_only, b"\n"),
+}
+GROUPS: dict[str, tuple[Callable[[int], bytes], dict[str, Callable[[], Run]]]] = {
+    "SSE as OpenAI sends it": (lambda n: OPENAI * n, _SSE),
+    "SSE as Anthropic sends it": (lambda n: ANTHROPIC * n, _SSE),
+    "AWS event stream": (lambda n: converse() * n, _EVENTS),
+    "JSON lines": (lambda n: (OPENAI[6:-1]) * n, _LINES),
     "JSON array as Gemini sends it": (
         lambda n: b"[" + b"\n,\r\n".join([GEMINI] * n) + b"]",
-        {
-            "penstock": ours(JSONArrayDecoder),
-            "ijson yajl2_c": partial(ijson_peer, "yajl2_c"),
-            "ijson python": partial(ijson_peer, "python"),
-        },
+        _ARRAY,
     ),
 }
-Found = dict[str, list[float]]
-NO_PEER = (ImportError, AttributeError)
+PEERS = {
+    "penstock": "penstock",
+    "penstock as str": "penstock",
+    "split only": "penstock",
+    "httpx-sse": "httpx-sse",
+    "httpx2": "httpx2",
+    "openai SDK": "openai",
+    "botocore": "botocore",
+    "ijson yajl2_c": "ijson",
+    "ijson python": "ijson",
+}
 
 
-def ready(run: Any) -> Run | None:
-    """The runner, or None where its package is not there."""
-    if run in (httpx_sse_peer, httpx2_peer, openai_peer, botocore_peer) or isinstance(run, partial):
-        try:
-            return run()  # type: ignore[no-any-return]  # each of them makes a runner
-        except NO_PEER:
-            return None
-    return run  # type: ignore[no-any-return]  # it is a runner
-
-
-def measure(wire: bytes, reads_of: int, frames: int, runs: dict[str, Run], rounds: int) -> Found:
-    """Return microseconds of CPU per frame, a value for each round."""
+def pass_over(run: Run, wire: bytes, reads_of: int, frames: int, repeats: int) -> float:
+    """Return microseconds of CPU per frame; `frames` of 0 are any number of them, taken as one."""
     reads = [wire[start : start + reads_of] for start in range(0, len(wire), reads_of)]
-    found: Found = {peer: [] for peer in runs}
-    for _ in range(rounds):
-        for peer, run in runs.items():
-            begun = time.process_time()
-            count = run(reads)
-            found[peer].append((time.process_time() - begun) / frames * 1e6)
-            assert count in (frames, -1), f"{peer} found {count} of {frames} frames"
-    return found
+
+    def once() -> int:
+        count = run(reads)
+        assert not frames or count == frames, f"{count} of {frames} frames"
+        return frames or 1
+
+    return best(once, repeats)
 
 
-def bench(frames: int, rounds: int, report: Report) -> None:
-    """Measure all groups, in full reads and with one frame a read."""
+def of_groups(peer: str, frames: int, repeats: int) -> Iterator[tuple[str, float]]:
+    """Yield the costs per frame, in full reads and with one frame a read."""
     for name, (make, runs) in GROUPS.items():
-        present = {peer: run for peer, raw in runs.items() if (run := ready(raw)) is not None}
-        count = frames // 10 if "array" in name else frames
-        wire = make(count)
-        found = measure(wire, 16 * KIB, count, present, rounds)
-        report.add(Case(f"{name}, reads of 16 KiB", "µs CPU a frame", "penstock", found))
-        if "split only" not in present:
+        if peer not in runs:
             continue
-        one = {peer: run for peer, run in present.items() if peer != "split only"}
-        found = measure(wire, len(make(1)), count, one, rounds)
-        report.add(Case(f"{name}, a frame a read", "µs CPU a frame", "penstock", found))
+        count = frames // 10 if "array" in name else frames
+        wire, run, bare = make(count), runs[peer](), peer == "split only"
+        # What splits alone finds an end at each read: its frames are divided by afterwards.
+        found = pass_over(run, wire, 16 * KIB, 0 if bare else count, repeats)
+        yield f"{name}, reads of 16 KiB", found / count if bare else found
+        if not bare and "split only" in runs:
+            found = pass_over(run, wire, len(make(1)), count, repeats)
+            yield f"{name}, a frame a read", found
 
 
-def long_strings(sizes: tuple[int, ...], rounds: int, report: Report) -> None:
-    """Measure an element with one long string in small reads: a MiB of it should cost the same."""
-    raw = {"penstock": ours(JSONArrayDecoder), "ijson yajl2_c": partial(ijson_peer, "yajl2_c")}
-    runs = {peer: run for peer, each in raw.items() if (run := ready(each)) is not None}
+def of_long_strings(peer: str, sizes: list[int], repeats: int) -> Iterator[tuple[str, float]]:
+    """Yield milliseconds a MiB of one long string in small reads, which should not grow."""
+    if peer not in ("penstock", "ijson yajl2_c"):
+        return
     for size in sizes:
         wire = b'[{"data":"' + b"iVBORw0KGgoA" * (size // 12) + b'"}]'
-        per_mib = {
-            peer: [each / 1000 * KIB * KIB / size for each in values]
-            for peer, values in measure(wire, KIB, 1, runs, rounds).items()
-        }
-        name = f"JSON array, a string of {size // KIB} KiB in reads of 1 KiB"
-        report.add(Case(name, "ms CPU a MiB", "penstock", per_mib))
+        found = pass_over(_ARRAY[peer](), wire, KIB, 1, repeats) / 1000 * KIB * KIB / size
+        yield f"JSON array, a string of {size // KIB} KiB in reads of 1 KiB", found
+
+
+def measure(peer: str, frames: int, sizes: list[int], repeats: int) -> dict[str, float]:
+    """Return all figures of one peer, by the names of the comparisons."""
+    return {
+        **dict(of_groups(peer, frames, repeats)),
+        **dict(of_long_strings(peer, sizes, min(repeats, 1))),
+    }
 
 
 def main() -> None:
     """Measure every decoder, and print ratios to penstock's."""
-    chosen = options(__doc__, rounds=7)
+    chosen = options(__doc__)
+    frames, sizes, repeats = 20_000, [256 * KIB, 1024 * KIB, 4096 * KIB], 3
+    if chosen.smoke:
+        frames, sizes, repeats = 200, [16 * KIB, 64 * KIB], 1
     report = Report("decoders", __doc__ or "")
-    if not chosen.smoke:
-        note_own_versions(report, "botocore", "httpx-sse", "httpx2", "ijson", "openai")
-    print(setting())
-    bench(200 if chosen.smoke else 20_000, chosen.rounds, report)
-    sizes = (16, 64) if chosen.smoke else (256, 1024, 4096)
-    long_strings(tuple(size * KIB for size in sizes), chosen.rounds, report)
+    peers = present(PEERS, chosen, report)
+    print(f"{chosen.rounds} rounds. {setting()}")
+
+    def once(peer: Peer) -> dict[str, float]:
+        arguments = {"peer": peer.name, "frames": frames, "sizes": sizes, "repeats": repeats}
+        found: dict[str, float] = fresh(
+            "benchmarks.decoders", "measure", python=peer.python, **arguments
+        )
+        return found
+
+    for name, found in by_case(paired(peers, chosen.rounds, once, report)).items():
+        unit = "ms CPU a MiB" if "a string of" in name else "µs CPU a frame"
+        report.add(Case(name, unit, "penstock", found))
     report.finish(chosen.keep)
 
 

@@ -1,30 +1,26 @@
-"""What does a dense chunk cost in each dialect, beside OpenAI's chat in the same run?
+"""What does a dense chunk cost in each dialect, beside OpenAI's chat?
 
-Run as ``python -m benchmarks.dialects [--chunks 20000] [--rounds 7]``.
+Each dialect encodes one request, the simulator's wire of its address answers it with 20,000 chunks
+of text (and, in the second comparison, of a tool call's arguments), and the answer's frames are fed
+in reads of 40, in a fresh process for each. Beside it stands what `json.loads` takes for the same
+frames, which is where a client begins that builds dicts of them. Where a dialect has no row its
+vendor's calls come whole, or the simulator does not speak it.
 
-Each dialect encodes one request, the simulator's wire of its address answers it with so many chunks
-of text (and, in the second table, of a tool call's arguments), and the answer's frames are fed in
-reads of 40. Each line is the median of the rounds in microseconds of CPU per chunk, the spread from
-the fastest to the slowest round, and the ratio to `openai_chat`. Beside it stands what `json.loads`
-takes for the same frames, which is where a client begins that builds dicts of them. The dialects
-take turns in each round, so that a busy machine is busy for all.
-
-What the numbers do not show: the network, the decoder (`benchmarks.decoders`) and the pipeline
-(`benchmarks.pipeline`); events of the real vendors that are longer than the simulator's, and those
-with a field that no typed decode knows, which cost about four times as much.
+Not shown: the network and the decoder (`wires` and `decoders`), and the pipeline (`pipeline`);
+events of the real vendors that are longer than the simulator's, and those with a field that no
+typed decode knows, which cost about four times as much.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import time
-from collections.abc import Callable, Iterator
-from statistics import median
+from collections.abc import Callable
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from benchmarks.fresh import setting
+from benchmarks.best import best
+from benchmarks.fresh import fresh, setting
+from benchmarks.rounds import Case, Peer, Report, by_case, options, paired, present
 from penstock.chunks import TextDelta, ToolCallDelta
 from penstock.dialects import DIALECTS, dialect
 from penstock.encoders import encode_json
@@ -36,8 +32,12 @@ from penstock.simulator.behavior import parse
 from penstock.simulator.intake import Intake
 from penstock.simulator.wires import wire_for
 
+__all__ = ["main", "measure"]
+
 READ = 40
 """Frames of one network read of a dense answer."""
+CASES = {"text": False, "arguments of a tool call": True}
+"""What is in the answer, and whether it is a call's."""
 ORIGIN = "https://x.test"
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
 # Frames of any decoder.
@@ -100,31 +100,26 @@ def read(name: str, answer: Answered) -> int:
     return count
 
 
-def timed(run: Callable[[], object]) -> float:
-    """The CPU seconds that `run` takes."""
-    begun = time.process_time()
-    run()
-    return time.process_time() - begun
-
-
-def feed(name: str, answer: Answered) -> Callable[[], None]:
+def feed(name: str, answer: Answered) -> Callable[[], int]:
     """A run of the dialect and nothing else."""
 
-    def run() -> None:
+    def run() -> int:
         state = dialect(name).answer(answer.request, answer.content_type, Limits(), origin=ORIGIN)
         for frames in answer.reads:
             state.feed(frames, [])
+        return answer.chunks
 
     return run
 
 
-def load(answer: Answered) -> Callable[[], None]:
+def load(answer: Answered) -> Callable[[], int]:
     """A run of `json.loads` over the same frames."""
     texts = [data for frames in answer.reads for frame in frames if (data := data_of(frame))]
 
-    def run() -> None:
+    def run() -> int:
         for text in texts:
             json.loads(text)
+        return answer.chunks
 
     return run
 
@@ -135,51 +130,38 @@ def data_of(frame: Frame) -> bytes:
     return data if isinstance(data, bytes) and data.startswith(b"{") else b""
 
 
-def table(chunks: int, rounds: int, *, tools: bool) -> None:
-    """Print one table."""
-    print(
-        f"\n{'arguments of a tool call' if tools else 'text'}, us of CPU per chunk, reads of {READ}"
-    )
-    answers = dict(spoken(chunks, tools=tools))
-    times: dict[str, list[float]] = {name: [] for name in answers}
-    loads: dict[str, list[float]] = {name: [] for name in answers}
-    for _ in range(rounds):
-        for name, answer in answers.items():
-            times[name].append(timed(feed(name, answer)) / answer.chunks * 1e6)
-            loads[name].append(timed(load(answer)) / answer.chunks * 1e6)
-    base = median(times["openai_chat"])
-    for name, each in times.items():
-        middle = median(each)
-        print(
-            f"  {name:<20} {middle:7.3f}  ({min(each):.3f} to {max(each):.3f})"
-            f"  {middle / base:5.2f}x   json.loads {median(loads[name]):6.3f}"
-            f"   {answers[name].chunks} chunks"
-        )
+def measure(dialect: str, chunks: int, repeats: int) -> dict[str, float]:
+    """Return microseconds of CPU per chunk by the names of the comparisons; none where it has none.
 
-
-def spoken(chunks: int, *, tools: bool) -> Iterator[tuple[str, Answered]]:
-    """Every dialect's answer."""
-    for name in DIALECTS:
-        answer = answered(name, chunks, tools=tools)
-        if answer is None:
-            print(f"  {name}: the simulator does not speak it")
-        elif answer.chunks >= chunks:
-            yield name, answer
-        else:
-            print(f"  {name}: its calls come whole")
+    A dialect lacks one that the simulator does not speak, or whose calls come whole.
+    """
+    found = {}
+    for case, tools in CASES.items():
+        answer = answered(dialect, chunks, tools=tools)
+        if answer is not None and answer.chunks >= chunks:
+            found[case] = best(feed(dialect, answer), repeats)
+            found[f"{case}, json.loads of the same"] = best(load(answer), repeats)
+    return found
 
 
 def main() -> None:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--chunks", type=int, default=20_000)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--smoke", action="store_true", help="a small, quick run")
-    options = parser.parse_args()
-    print(setting())
-    chunks, rounds = (200, 1) if options.smoke else (options.chunks, options.rounds)
-    table(chunks, rounds, tools=False)
-    table(chunks, rounds, tools=True)
+    """Measure every dialect, and print ratios to OpenAI's chat."""
+    chosen = options(__doc__)
+    chunks, repeats = (200, 1) if chosen.smoke else (20_000, 3)
+    report = Report("dialects", __doc__ or "")
+    peers = present(dict.fromkeys(DIALECTS, "penstock"), chosen, report)
+    print(f"Reads of {READ} frames, {chosen.rounds} rounds. {setting()}")
+
+    def once(peer: Peer) -> dict[str, float]:
+        arguments = {"dialect": peer.name, "chunks": chunks, "repeats": repeats}
+        found: dict[str, float] = fresh(
+            "benchmarks.dialects", "measure", python=peer.python, **arguments
+        )
+        return found
+
+    for name, found in by_case(paired(peers, chosen.rounds, once, report)).items():
+        report.add(Case(name, "µs CPU a chunk", "openai_chat", found))
+    report.finish(chosen.keep)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ ENVIRONMENTS: dict[str, tuple[tuple[str, ...], str]] = {
     "penstock-streams": (("penstock[streams]",), "aiostream"),
     "aiohttp": (("aiohttp>=3.14",), "aiohttp"),
     "botocore": (("botocore>=1.43",), "botocore"),
-    "httpx-sse": (("httpx-sse>=0.4.3",), "httpx_sse"),
+    "httpx-sse": (("httpx-sse>=0.4.3", "httpx>=0.28.1"), "httpx_sse"),
     "httpx2": (("httpx2>=2.16",), "httpx2"),
     "ijson": (("ijson>=3.4",), "ijson"),
     "httpx": (("httpx>=0.28.1",), "httpx"),

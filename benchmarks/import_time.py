@@ -1,7 +1,7 @@
 """What does ``import`` cost? CPU and resident memory of a fresh interpreter.
 
 For each statement the CPU of the whole process and its resident size, less those of an interpreter
-that does nothing, in an environment that has only that client; the best of several, as imports only
+that does nothing, in an environment that has only that client; the best of three, as imports only
 ever get slower by accident.
 
 Not shown: the first import after an installation, which compiles, and what a client imports later,
@@ -62,7 +62,7 @@ def _paths() -> str:
 def main() -> None:
     """Measure every statement, and print ratios to asyncio and ssl."""
     chosen = options(__doc__, rounds=3)
-    repeats = 2 if chosen.smoke else 10
+    repeats = 2 if chosen.smoke else 3
     report = Report("import_time", __doc__ or "")
     peers = present({name: where for name, (where, _) in STATEMENTS.items()}, chosen, report)
     print(f"Best of {repeats}, {chosen.rounds} rounds. {setting()}")

@@ -1,26 +1,23 @@
 """What does hillstar's shape cost? Its models beside the async core that each of them calls.
 
-- http: CPU of the process per call of a model behind HTTP, beside ``Client.chat`` of the same
-  deployment; the simulator runs in another process;
-- mcp: CPU per call of a model behind an MCP server, beside `ModelOverMCP` and the official SDK's
-  client, which asks the same tool and looks at nothing; the server is a script without the SDK.
-
-Each is measured in a fresh process, in turn, several rounds.
+Behind HTTP the core is ``Client.chat`` of the same deployment with what the model asks; the
+simulator runs in another process. Behind an MCP server it is `ModelOverMCP`, and beside it the
+official SDK's client, which asks the same tool and looks at nothing; the server is a script without
+the SDK. Each is measured in a fresh process, in turn.
 
 Not shown: what a server of the SDK's costs on the other side, and how long it takes to start.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.best import best, best_async
-from benchmarks.fresh import compare, installed, setting, simulator
+from benchmarks.fresh import fresh, setting, simulator
+from benchmarks.rounds import Case, Peer, Report, options, paired, present
 
 __all__ = ["main"]
 
@@ -125,25 +122,35 @@ async def mcp_sdk(repeats: int) -> float:
         return await best_async(once, repeats)
 
 
+_HTTP = {"core": "http_core", "shim": "http_shim"}
+_MCP = {"core": "mcp_core", "shim": "mcp_shim", "the SDK": "mcp_sdk"}
+
+
 def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--smoke", action="store_true", help="small, to prove that it runs")
-    smoke = parser.parse_args().smoke
-    rounds, repeats = (1, 1) if smoke else (5, 3)
-    measure = partial(compare, module="benchmarks.models")
-    print(setting())
-    with simulator() as url:
-        for name in HTTP:
-            measure(
-                *("http", ["http_core", "http_shim"], rounds),
-                shown=f"{name} {{}}",
-                name=name,
-                url=url,
-                repeats=repeats,
+    """Measure every model, and print ratios to the core."""
+    chosen = options(__doc__)
+    repeats = 1 if chosen.smoke else 3
+    report = Report("models", __doc__ or "")
+    print(f"{chosen.rounds} rounds. {setting()}")
+
+    def compare(case: str, functions: dict[str, str], environment: str, **more: Any) -> None:
+        def once(peer: Peer) -> float:
+            called = functions[peer.name]
+            found: float = fresh(
+                "benchmarks.models", called, python=peer.python, repeats=repeats, **more
             )
-    if installed("mcp"):
-        measure("mcp", ["mcp_sdk", "mcp_core", "mcp_shim"], rounds, repeats=repeats)
+            return found
+
+        peers = present(dict.fromkeys(functions, environment), chosen, report)
+        if peers:
+            found = paired(peers, chosen.rounds, once, report)
+            report.add(Case(case, "µs CPU a call", "core", found))
+
+    with simulator() as url:
+        for name in list(HTTP)[: 1 if chosen.smoke else None]:
+            compare(name, _HTTP, "penstock", name=name, url=url)
+    compare("MCPModel", _MCP, "penstock-mcp")
+    report.finish(chosen.keep)
 
 
 if __name__ == "__main__":

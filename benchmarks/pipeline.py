@@ -1,34 +1,27 @@
 """What does a chunk cost in the pipeline: stages, generators, folding, the built-in middleware?
 
-Run as ``python -m benchmarks.pipeline [--chunks 20000] [--rounds 7]``.
+The chunks are there before the clock starts and come in reads of 40 (a dense answer) and of 1 (a
+paced one); every run ends in the consumer's ``async for``, whose own cost is the reference. All are
+measured in turn in one process, a fresh one for each round. Peers: class wrappers and ``read`` per
+wrapper are the two obvious shapes that penstock does not have (the latter without a call per chunk,
+which middleware of the caller's own cannot do without); aiostream's ``filter`` and one anyio memory
+stream per layer are what others would build it from. `PartialJSON` and `Fold` are measured by
+themselves, without a stream.
 
-Each line is the median of the rounds in microseconds of CPU per chunk, and the spread from the
-fastest to the slowest. The chunks are there before the clock starts and come in reads of 40 (a
-dense answer) and of 1 (a paced one); every run ends in the consumer's ``async for``, whose own cost
-is the first line. "above" is what the middleware adds to that. The runs take turns in each round,
-so that a busy machine is busy for all. Peers: class wrappers and ``read`` per wrapper are the two
-obvious shapes that penstock does not have (the latter without a call per chunk, which middleware of
-the caller's own cannot do without); aiostream's ``filter`` and one anyio memory stream per layer
-are what others would build it from.
-
-What the numbers do not show: the network, the dialect, and loops with a debugger or asyncio's debug
-mode. `PartialJSON` and `Fold` are measured by themselves, without a stream.
+Not shown: the network, the dialect, and loops with a debugger or asyncio's debug mode.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from statistics import median
+from functools import partial
 from typing import Any
 
-import aiostream
-import anyio
-
-from benchmarks.fresh import setting
+from benchmarks.best import best
+from benchmarks.fresh import fresh, setting
+from benchmarks.rounds import Case, Peer, Report, options, paired, present
 from penstock import sse
 from penstock.chunks import Chunk, ReasoningDelta, TextDelta, ToolCallDelta
 from penstock.errors import PenstockError
@@ -45,6 +38,8 @@ from penstock.pipeline import (
     stop_at,
     tee,
 )
+
+__all__ = ["main", "measure"]
 
 Batches = Sequence[list[Chunk]]
 Run = Callable[[Batches], Awaitable[None]]
@@ -163,6 +158,8 @@ def readers(layers: int) -> Run:
 def of_aiostream(layers: int) -> Run:
     """A run through aiostream's operators."""
 
+    import aiostream
+
     async def run(batches: Batches) -> None:
         chunks: Any = aiostream.stream.iterate(items(BatchStream(Ready(batches), CallRecord())))
         for _ in range(layers):
@@ -176,6 +173,8 @@ def of_aiostream(layers: int) -> Run:
 
 def of_anyio(layers: int) -> Run:
     """A run through one memory stream and one task per layer."""
+
+    import anyio
 
     async def layer(chunks: AsyncIterator[Chunk], out: Any) -> None:
         async with out:
@@ -230,96 +229,101 @@ def run_sse(keep_alive: float | None) -> Run:
     return run
 
 
-RUNS: dict[str, Run] = {
-    "the edge alone": through(),
-    "3 functions, fused": through(*[keep] * 3),
-    "6 functions, fused": through(*[keep] * 6),
-    "3 async generators": through(*[generator] * 3),
-    "6 async generators": through(*[generator] * 6),
-    "3 async functions": through(*[keep_async] * 3),
-    "peer: 3 class wrappers": wrappers(3),
-    "peer: 6 class wrappers": wrappers(6),
-    "peer: 3 with read": readers(3),
-    "peer: 6 with read": readers(6),
-    "peer: 3 of aiostream": of_aiostream(3),
-    "peer: 3 anyio streams": of_anyio(3),
-    "accumulate": through(accumulate()),
-    "coalesce by size": through(coalesce(size=64)),
-    "coalesce by interval": through(coalesce(size=64, interval=0.05)),
-    "stop_at, a literal": through(stop_at("<|end|>")),
-    "partial_json of text": through(partial_json(lambda _: None, of="text")),
-    "tee to two readers": run_tee,
-    "merge of two": run_merge,
-    "sse.encode": run_sse(15.0),
-    "sse.encode, plain": run_sse(None),
+RUNS: dict[str, Callable[[], Run]] = {
+    "the edge alone": lambda: through(),
+    "3 functions, fused": lambda: through(*[keep] * 3),
+    "6 functions, fused": lambda: through(*[keep] * 6),
+    "3 async generators": lambda: through(*[generator] * 3),
+    "6 async generators": lambda: through(*[generator] * 6),
+    "3 async functions": lambda: through(*[keep_async] * 3),
+    "peer: 3 class wrappers": lambda: wrappers(3),
+    "peer: 6 class wrappers": lambda: wrappers(6),
+    "peer: 3 with read": lambda: readers(3),
+    "peer: 6 with read": lambda: readers(6),
+    "peer: 3 of aiostream": lambda: of_aiostream(3),
+    "peer: 3 anyio streams": lambda: of_anyio(3),
+    "accumulate": lambda: through(accumulate()),
+    "coalesce by size": lambda: through(coalesce(size=64)),
+    "coalesce by interval": lambda: through(coalesce(size=64, interval=0.05)),
+    "stop_at, a literal": lambda: through(stop_at("<|end|>")),
+    "partial_json of text": lambda: through(partial_json(lambda _: None, of="text")),
+    "tee to two readers": lambda: run_tee,
+    "merge of two": lambda: run_merge,
+    "sse.encode": lambda: run_sse(15.0),
+    "sse.encode, plain": lambda: run_sse(None),
 }
 
 
-def fold(chunk: Chunk, size: int, count: int) -> float:
-    """Microseconds per chunk of folding batches of `size`."""
+def fold(chunk: Chunk, size: int, count: int) -> int:
+    """Fold batches of `size`; return how many chunks there were."""
     folded, batch = Fold(), [chunk] * size
-    begun = time.process_time()
     for _ in range(count // size):
         folded.add(batch)
     folded.reply(CallRecord())
-    return (time.process_time() - begun) / (count // size * size) * 1e6
+    return count // size * size
 
 
-def arguments(count: int) -> float:
-    """Microseconds per one-character delta of `count` (row 31 of the fault matrix)."""
+def arguments(count: int) -> int:
+    """Feed so many one-character deltas (row 31 of the fault matrix)."""
     parser = PartialJSON()
-    begun = time.process_time()
     parser.feed('{"content": "')
     for _ in range(count):
         parser.feed("x")
     parser.feed('"}')
     parser.finish()
-    return (time.process_time() - begun) / count * 1e6
+    return count
 
 
-def line(name: str, times: list[float], base: float | None = None) -> None:
-    """Print one result."""
-    above = "" if base is None else f"  above {median(times) - base:6.3f}"
-    print(f"  {name:24} {median(times):7.3f} µs  ({min(times):.3f}-{max(times):.3f}){above}")
+KINDS: dict[str, Chunk] = {
+    "text": TextDelta("hello "),
+    "reasoning": ReasoningDelta("hello "),
+    "tool call": ToolCallDelta(0, arguments="x"),
+}
+ALONE: dict[str, Callable[[int], int]] = {
+    f"Fold.add {name} by {size}": partial(fold, chunk, size)
+    for name, chunk in KINDS.items()
+    for size in (40, 1)
+}
+ALONE |= {"PartialJSON": arguments, "PartialJSON 10 times as long": lambda n: arguments(10 * n)}
 
 
-def bench(count: int, rounds: int) -> None:
-    """Measure everything."""
+def measure(count: int) -> dict[str, dict[str, float]]:
+    """Return microseconds of CPU per chunk: by the comparison's name, those of all runs."""
+    found: dict[str, dict[str, float]] = {}
     for size in (40, 1):
         batches = [[TextDelta("hello ")] * size for _ in range(count // size)]
-        times: dict[str, list[float]] = {name: [] for name in RUNS}
-        for _ in range(rounds):
-            for name, run in RUNS.items():
-                begun = time.process_time()
-                asyncio.run(run(batches))  # type: ignore[arg-type]  # each is a coroutine function
-                times[name].append((time.process_time() - begun) / (count // size * size) * 1e6)
-        print(f"\nreads of {size}, µs of CPU per chunk")
-        base = median(times["the edge alone"])
-        for name, seen in times.items():
-            line(name, seen, base)
-    print("\nby themselves, µs of CPU per chunk")
-    kinds: dict[str, Chunk] = {
-        "text": TextDelta("hello "),
-        "reasoning": ReasoningDelta("hello "),
-        "tool call": ToolCallDelta(0, arguments="x"),
-    }
-    for name, chunk in kinds.items():
-        for size in (40, 1):
-            seen = [fold(chunk, size, count) for _ in range(rounds)]
-            line(f"Fold.add, {name}, {size}", seen)
-    for letters in (count, 10 * count):
-        line(f"PartialJSON, {letters}", [arguments(letters) for _ in range(rounds)])
+        found[f"reads of {size}"] = {
+            name: best(partial(_once, make(), batches, size), 1) for name, make in RUNS.items()
+        }
+    found["by themselves"] = {name: best(partial(run, count), 1) for name, run in ALONE.items()}
+    return found
+
+
+def _once(run: Run, batches: Batches, size: int) -> int:
+    with asyncio.Runner() as runner:
+        runner.run(run(batches))  # type: ignore[arg-type]  # each is a coroutine function
+    return len(batches) * size
 
 
 def main() -> None:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--chunks", type=int, default=20_000)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--smoke", action="store_true", help="a small, quick run")
-    options = parser.parse_args()
-    print(setting())
-    bench(*((200, 1) if options.smoke else (options.chunks, options.rounds)))
+    """Measure every run, and print ratios to the consumer's own loop."""
+    chosen = options(__doc__)
+    report = Report("pipeline", __doc__ or "")
+    peers = present({"pipeline": "penstock-streams"}, chosen, report)
+    print(f"{chosen.rounds} rounds. {setting()}")
+
+    def once(peer: Peer) -> dict[str, dict[str, float]]:
+        count = 200 if chosen.smoke else 20_000
+        found: dict[str, dict[str, float]] = fresh(
+            "benchmarks.pipeline", "measure", python=peer.python, count=count
+        )
+        return found
+
+    rounds = paired(peers, chosen.rounds, once, report).get("pipeline", [])
+    for name in rounds[0] if rounds else ():
+        found = {run: [each[name][run] for each in rounds] for run in rounds[0][name]}
+        report.add(Case(name, "µs CPU a chunk", "the edge alone", found))
+    report.finish(chosen.keep)
 
 
 if __name__ == "__main__":

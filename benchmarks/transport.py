@@ -1,18 +1,17 @@
-"""What does the transport cost above bare httpx: per chunk, and with 200 streams at once?
+"""What does a transport cost above bare HTTP clients: per chunk, and with 200 streams at once?
 
-`dense` reads one answer of 20,000 HTTP chunks of 110 bytes and prints microseconds of CPU per
-chunk; `paced` sends the same answer a chunk at a time; `crowd` keeps 200 calls under way, each with
-an answer of 10 chunks 2 ms apart, and prints calls per second. The peers are one
-``AsyncClient.stream().aiter_raw()`` of the same package, without limits, and a session of aiohttp
-with ``content.iter_any()``; `direct` has none. The server is a raw asyncio protocol in a process of
-its own; each figure is from a fresh process.
+One answer of 20,000 HTTP chunks of 110 bytes as fast as they come; the same a chunk at a time, a
+millisecond apart; and 200 calls kept under way, each with an answer of 10 chunks 2 ms apart.
+penstock is a `Transport` alone, its own connections and the three packages it can use; the peers
+are one ``AsyncClient.stream().aiter_raw()`` of httpx and of httpx2, without limits, and a session
+of aiohttp with ``content.iter_any()``. The server is a raw asyncio protocol in a process of its
+own; each figure is from a fresh process.
 
 Not shown: TLS, DNS and real networks, which cost all of them the same.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import subprocess
 import sys
@@ -21,14 +20,17 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from benchmarks.fresh import fresh, installed, median, setting
+from benchmarks.best import best_async
+from benchmarks.fresh import fresh, setting
+from benchmarks.rounds import Case, Peer, Report, options, paired, present
 
-__all__ = ["main"]
+__all__ = ["main", "measure"]
 
 CHUNK = b"data: " + b"x" * 102 + b"\n\n"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 FRAMED = b"%x\r\n%b\r\n" % (len(CHUNK), CHUNK)
 END = b"0\r\n\r\n"
+AT_ONCE = 200
 
 
 class Server(asyncio.Protocol):
@@ -91,26 +93,27 @@ def server() -> Iterator[str]:
 
 
 Once = Callable[[str], Awaitable[int]]
+Use = Callable[[Once], Awaitable[dict[str, float]]]
 
 
-async def _bare(use: str, measure: Callable[[Once], Awaitable[list[float]]]) -> list[float]:
+async def _bare(use: str, use_it: Use) -> dict[str, float]:
     if use == "aiohttp":
-        return await _bare_aiohttp(measure)
+        return await _bare_aiohttp(use_it)
     http: Any = __import__(use)
     limits = http.Limits(max_connections=None, max_keepalive_connections=None)
     async with http.AsyncClient(limits=limits, timeout=None, trust_env=False) as client:
 
         async def once(url: str) -> int:
-            count = 0
+            size = 0
             async with client.stream("POST", url, content=b"{}") as answer:
-                async for _ in answer.aiter_raw():
-                    count += 1
-            return count
+                async for piece in answer.aiter_raw():
+                    size += len(piece)
+            return size // len(CHUNK)
 
-        return await measure(once)
+        return await use_it(once)
 
 
-async def _bare_aiohttp(measure: Callable[[Once], Awaitable[list[float]]]) -> list[float]:
+async def _bare_aiohttp(use_it: Use) -> dict[str, float]:
     import aiohttp
 
     connector, timeout = aiohttp.TCPConnector(limit=0), aiohttp.ClientTimeout(total=None)
@@ -123,7 +126,7 @@ async def _bare_aiohttp(measure: Callable[[Once], Awaitable[list[float]]]) -> li
                     size += len(piece)
             return size // len(CHUNK)
 
-        return await measure(once)
+        return await use_it(once)
 
 
 def _transport(use: Any, limits: Any) -> Any:  # Any: the transports share no base
@@ -140,7 +143,7 @@ def _transport(use: Any, limits: Any) -> Any:  # Any: the transports share no ba
     return HttpxTransport(limits=limits, use=use, trust_env=False)
 
 
-async def _ours(use: Any, measure: Callable[[Once], Awaitable[list[float]]]) -> list[float]:
+async def _ours(use: Any, use_it: Use) -> dict[str, float]:
     from penstock.interfaces import HttpCall
     from penstock.limits import Limits, Timeouts
     from penstock.transports import Watchdog
@@ -166,93 +169,90 @@ async def _ours(use: Any, measure: Callable[[Once], Awaitable[list[float]]]) -> 
         await wire.aclose(reuse=True)
         return call.timings.bytes_received // len(CHUNK)
 
-    result = await measure(once)
+    result = await use_it(once)
     await transport.aclose()
     return result
 
 
-async def chunks(url: str, use: str, ours: bool, count: int, pause: int) -> list[float]:
-    """Return microseconds of CPU per chunk of one answer: the best of five."""
+async def measure(
+    peer: str, url: str, chunks: int, paced: int, calls: int, repeats: int
+) -> dict[str, float]:
+    """Return the figures of one peer, by the names of `_UNITS`."""
+    ours, _, use = peer.rpartition(" ")
 
-    async def measure(once: Once) -> list[float]:
-        best = float("inf")
-        for attempt in range(6):
-            before = time.process_time()
-            seen = await once(f"{url}/{count}/{pause}")
-            assert seen >= count or not ours
-            if attempt:
-                best = min(best, (time.process_time() - before) / count)
-        return [best * 1e6]
+    async def all_of_them(once: Once) -> dict[str, float]:
+        return {
+            "dense": await best_async(lambda: once(f"{url}/{chunks}/0"), repeats, at_least=chunks),
+            "paced": await best_async(lambda: once(f"{url}/{paced}/1"), 1, at_least=paced),
+            "crowd": await _crowd(once, url, calls),
+        }
 
-    return await (_ours if ours else _bare)(use, measure)
+    if ours.startswith("penstock") or peer == "penstock":
+        return await _ours("direct" if peer == "penstock" else use, all_of_them)
+    return await _bare(use, all_of_them)
 
 
-async def crowd(url: str, use: str, ours: bool, calls: int, at_once: int) -> list[float]:
-    """Return calls per second, and milliseconds of CPU per call."""
+async def _crowd(once: Once, url: str, calls: int) -> float:
+    """Return microseconds of CPU per call, with `AT_ONCE` under way."""
+    left = iter(range(calls))
 
-    async def measure(once: Once) -> list[float]:
-        left = iter(range(calls))
+    async def worker() -> None:
+        for _ in left:
+            await once(f"{url}/10/2")
 
-        async def worker() -> None:
-            for _ in left:
-                await once(f"{url}/10/2")
+    await once(f"{url}/10/2")
+    cpu = time.process_time()
+    await asyncio.gather(*(worker() for _ in range(AT_ONCE)))
+    return (time.process_time() - cpu) / calls * 1e6
 
-        await once(f"{url}/10/2")
-        began, cpu = time.perf_counter(), time.process_time()
-        await asyncio.gather(*(worker() for _ in range(at_once)))
-        took, cpu = time.perf_counter() - began, time.process_time() - cpu
-        return [calls / took, cpu / calls * 1e3]
 
-    return await (_ours if ours else _bare)(use, measure)
+PEERS = {
+    "penstock": "penstock",
+    "penstock over httpx": "penstock",
+    "penstock over httpx2": "penstock-httpx2",
+    "penstock over aiohttp": "penstock-fast",
+    "bare httpx": "httpx",
+    "bare httpx2": "httpx2",
+    "bare aiohttp": "aiohttp",
+}
+_UNITS = {
+    "dense": ("one answer, as fast as it comes", "µs CPU a chunk"),
+    "paced": ("one answer, a chunk each millisecond", "µs CPU a chunk"),
+    "crowd": (f"{AT_ONCE} calls of 10 chunks at once", "µs CPU a call"),
+}
 
 
 def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--calls", type=int, default=2000)
-    parser.add_argument("--at-once", type=int, default=200)
-    parser.add_argument("--smoke", action="store_true", help="one short round")
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.serve:
+    """Measure every transport, and print ratios to httpx alone."""
+    if sys.argv[1:2] == ["--serve"]:
         asyncio.run(serve())
         return
-    rounds, calls, count = options.rounds, options.calls, 20_000
-    if options.smoke:
-        rounds, calls, count = 1, 100, 1000
-    print(f"Median of {rounds} rounds. {setting()}")
+    chosen = options(__doc__)
+    chunks, paced, calls = (1_000, 25, 200) if chosen.smoke else (20_000, 500, 1_000)
+    report = Report("transport", __doc__ or "")
+    peers = present(PEERS, chosen, report)
+    print(f"{chosen.rounds} rounds. {setting()}")
     with server() as url:
-        packages = {
-            "httpx": "httpx",
-            "httpx2": "httpx2",
-            "aiohttp": "aiohttp",
-            "direct": "httptools",
-        }
-        for use in [name for name, package in packages.items() if installed(package)]:
-            found: dict[bool, list[list[float]]] = {True: []}
-            if use != "direct":
-                found[False] = []
-            for _ in range(rounds):
-                for ours, rows in found.items():
-                    same: dict[str, Any] = {"url": url, "use": use, "ours": ours}
-                    row: list[float] = fresh(_HERE, "chunks", **same, count=count, pause=0)
-                    row += fresh(_HERE, "chunks", **same, count=count // 40, pause=1)
-                    row += fresh(_HERE, "crowd", **same, calls=calls, at_once=options.at_once)
-                    rows.append(row)
-            for ours, rows in found.items():
-                who = f"penstock over {use}" if ours else f"bare {use}"
-                dense, paced, rate, cpu = (
-                    median(list(column))[0] for column in zip(*rows, strict=True)
-                )
-                print(
-                    f"{who:22} dense {dense:6.2f} µs/chunk   paced {paced:6.1f} µs/chunk   "
-                    f"crowd {rate:6.0f} calls/s, {cpu:5.2f} ms CPU/call"
-                )
 
+        def once(peer: Peer) -> dict[str, float]:
+            sizes = {"chunks": chunks, "paced": paced, "calls": calls}
+            found: dict[str, float] = fresh(
+                "benchmarks.transport",
+                "measure",
+                python=peer.python,
+                peer=peer.name,
+                url=url,
+                repeats=1 if chosen.smoke else 3,
+                **sizes,
+            )
+            return found
 
-_HERE = "benchmarks.transport"
-_PACKAGES = {"httpx": "httpx", "httpx2": "httpx2", "aiohttp": "aiohttp", "direct": "httptools"}
+        rows = paired(peers, chosen.rounds, once, report)
+    for kind, (name, unit) in _UNITS.items():
+        found = {peer: [each[kind] for each in values] for peer, values in rows.items()}
+        report.add(Case(name, unit, "bare httpx", found))
+    report.finish(chosen.keep)
+
 
 if __name__ == "__main__":
     main()
