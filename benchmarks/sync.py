@@ -1,19 +1,11 @@
 """What does blocking cost? `SyncClient` beside `Client`, and portals by themselves.
 
-- dense: CPU of the process per chunk of an answer of 20,000 small chunks, as fast as they come;
-- paced: the same at 500 chunks a second, where each network read brings one chunk, and so each
-  chunk one hand-over between two threads;
-- chat: CPU per short call, one after the other;
-- hand-overs: how often the blocking thread is woken per network read of the dense answer;
-- turn: CPU per prompt of chia's shims, beside the async core that each of them calls: a tool loop
-  over the same deployment, or the same coding agent, whose program is a stand-in here;
-- portal: microseconds on the clock from a thread to a coroutine that returns at once, and back,
-  through this portal, asyncio's ``run_coroutine_threadsafe`` and anyio's blocking portal.
-
-The openai SDK's blocking client is the peer: it reads its socket in the caller's thread. Each is
-measured in a fresh process, in turn, several rounds; the simulator runs in another process.
-
-The other presets of `OpenAICompatLLM` are the same code by other addresses.
+The simulator runs in another process; each is measured in a fresh process, in turn. The dense
+stream is one answer of 20,000 small chunks as fast as they come, the paced one has 500 a second, so
+that each network read brings one chunk, and each chunk one hand-over between two threads. The
+openai SDK's blocking client reads its socket in the caller's thread. A portal's trip is from a
+thread to a coroutine that returns at once and back, on the clock: what a call of ours goes through,
+beside asyncio's ``run_coroutine_threadsafe`` and anyio's blocking portal.
 
 Not shown: many blocking threads at once, which share one loop and one interpreter lock.
 """
@@ -22,19 +14,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import os
-import sys
 import time
-from collections.abc import Callable
-from functools import partial
-from importlib import import_module
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from benchmarks.best import best, best_async
-from benchmarks.fresh import compare, fresh, installed, setting, simulator
+from benchmarks.fresh import fresh, setting, simulator
+from benchmarks.rounds import Case, Peer, Report, options, paired, present
 
 __all__ = ["main"]
 
@@ -116,131 +102,13 @@ def chat_sync(url: str, model: str, repeats: int) -> float:
         return best(once, repeats)
 
 
-APIS = {
-    "OpenAICompatLLM": ("openai_compat", {"base_url": "{url}/v1"}),
-    "BedrockLLM": ("bedrock", {"client_kwargs": {"endpoint": "{url}"}}),
-    "VertexGeminiLLM": ("vertex", {"client_kwargs": {"endpoint": "{url}"}}),
-    "ClaudeCodeLLM": ("claude", {"backend": "api"}),
-}
-PROGRAMS = {
-    "ClaudeCodeLLM": ("claude", "claude_code", "claude_code/claude-code-success.jsonl"),
-    "CodexLLM": ("codex", "codex", "codex/codex-exec-success.jsonl"),
-    "OpenCodeLLM": ("opencode", "opencode", "opencode/opencode-run-success.jsonl"),
-    "AntigravityLLM": ("agy", "antigravity", ""),
-}
-_AGY = """{"event":"init","conversation_id":"1-2","init":{}}
-{"event":"result","result":{"conversation_id":"1-2","status":"SUCCESS","response":"Hello"}}
-"""
-_VECTORS = Path(__file__).parents[1] / "tests" / "vectors" / "agents"
-_STAND_IN = '#!/bin/sh\n/bin/cat > /dev/null\nexec /bin/cat "{wire}"\n'
-
-
-def _api(name: str, url: str, model: str, folder: str) -> Any:
-    """Return the shim of that name, whose API is the simulator. Any: each has its own class."""
-    token = {"token": "t", "expiry": "2099-01-01T00:00:00Z", "type": "authorized_user"}
-    token |= dict.fromkeys(("client_id", "client_secret", "refresh_token"), "x")
-    path = Path(folder, "adc.json")
-    path.write_text(json.dumps(token))
-    os.environ |= {
-        "ANTHROPIC_API_KEY": "none",
-        "ANTHROPIC_BASE_URL": url,
-        "AWS_ACCESS_KEY_ID": "none",
-        "AWS_REGION": "us-east-1",
-        "AWS_SECRET_ACCESS_KEY": "none",
-        "GOOGLE_APPLICATION_CREDENTIALS": str(path),
-        "GOOGLE_CLOUD_PROJECT": "none",
-    }
-    module, options = APIS[name]
-    given = json.loads(json.dumps(options).replace("{url}", url))
-    kind = getattr(import_module(f"penstock.sync.chia.{module}"), name)
-    return kind(model=model, retries=0, **given)
-
-
-def api_shim(name: str, url: str, model: str, repeats: int) -> float:
-    """Measure a shim's prompts to an API."""
-    with TemporaryDirectory() as folder, _api(name, url, model, folder) as llm:
-
-        def once() -> int:
-            for _ in range(30):
-                assert llm.prompt("hi").success
-            return 30
-
-        return best(once, repeats)
-
-
-async def api_core(name: str, url: str, model: str, repeats: int) -> float:
-    """Measure the tool loop that the shim runs, by itself."""
-    import penstock as ps
-    from penstock.agents import ToolLoop
-
-    with TemporaryDirectory() as folder:
-        ask = _api(name, url, model, folder)._turn("hi", ())._ask
-        async with ps.Client(deployments={f"{ask.provider}/*": ask.deployment}) as client:
-
-            async def once() -> int:
-                for _ in range(30):
-                    async with ToolLoop(
-                        client, ask.name, max_tokens=ask.max_tokens, extra_body=ask.body
-                    ) as loop:
-                        assert (await loop.collect("hi")).text
-                return 30
-
-            return await best_async(once, repeats)
-
-
-def _programs(name: str, folder: str) -> str:
-    """Put a stand-in for the program of that shim on the path; return its place."""
-    program, _, wire = PROGRAMS[name]
-    printed = Path(folder, "agy.jsonl")
-    printed.write_text(_AGY)
-    path = Path(folder, program)
-    path.write_text(_STAND_IN.format(wire=_VECTORS / wire if wire else printed))
-    path.chmod(0o700)
-    os.environ |= {"PATH": folder, "HOME": folder}
-    return str(path)
-
-
-def cli_shim(name: str, repeats: int) -> float:
-    """Measure a shim's prompts to a program."""
-    with TemporaryDirectory() as folder:
-        _programs(name, folder)
-        module = PROGRAMS[name][1].replace("claude_code", "claude")
-        llm = getattr(import_module(f"penstock.sync.chia.{module}"), name)(retries=0)
-
-        def once() -> int:
-            for _ in range(20):
-                assert llm.prompt("hi").success
-            return 20
-
-        return best(once, repeats)
-
-
-async def cli_core(name: str, repeats: int) -> float:
-    """Measure the coding agent that the shim runs, by itself."""
-    from penstock import agents
-
-    with TemporaryDirectory() as folder:
-        program = _programs(name, folder)
-        kind = PROGRAMS[name][1]
-        more = {"partial": False} if kind == "claude_code" else {}
-        make = getattr(agents, kind)
-        async with make(program=program, **more) as agent:
-
-            async def once() -> int:
-                for _ in range(20):
-                    assert (await agent.run("hi")).text
-                return 20
-
-            return await best_async(once, repeats)
-
-
 def handovers(url: str, model: str) -> dict[str, int]:
     """Count what crosses between the threads while one answer is streamed."""
     import penstock as ps
     from penstock.pipeline.stream import BatchStream
     from penstock.sync.pump import Pump
 
-    counts = {"chunks": 0, "reads": 0, "handovers": 0}
+    counts = {"chunks": 0, "reads": 0, "hand-overs": 0}
     read, take = BatchStream.read, Pump._take
 
     async def counting_read(self: Any) -> Any:
@@ -248,7 +116,7 @@ def handovers(url: str, model: str) -> dict[str, int]:
         return await read(self)
 
     def counting_take(self: Any) -> Any:
-        counts["handovers"] += 1
+        counts["hand-overs"] += 1
         return take(self)
 
     BatchStream.read, Pump._take = counting_read, counting_take  # type: ignore[method-assign]
@@ -309,57 +177,62 @@ def portal_asyncio(calls: int) -> float:
         loop.close()
 
 
+CLIENTS = {"penstock": "penstock", "penstock blocking": "penstock", "openai blocking": "openai"}
+_STREAMS = dict(zip(CLIENTS, ("penstock_async", "penstock_sync", "openai_sync"), strict=True))
+_CALLS = {"penstock": "chat_async", "penstock blocking": "chat_sync"}
+_PORTALS = {"penstock": "portal_ours", "asyncio": "portal_asyncio", "anyio": "portal_anyio"}
+
+
 def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--smoke", action="store_true", help="small, to prove that it runs")
-    smoke = parser.parse_args().smoke
-    rounds, repeats, chunks = (1, 1, 500) if smoke else (5, 3, 20_000)
-    peer = ["openai_sync"] if installed("openai") else []
-    measure = partial(compare, module="benchmarks.sync")
-    print(setting())
+    """Measure streams, calls and portals."""
+    chosen = options(__doc__)
+    report = Report("sync", __doc__ or "")
+    clients = present(CLIENTS, chosen, report)
+    print(f"{chosen.rounds} rounds. {setting()}")
     with simulator() as url:
-        dense = f"text?tokens={chunks}"
-        paced = f"text?tokens={100 if smoke else 1000}&rate=500"
-        streams = ["penstock_async", "penstock_sync", *peer]
-        measure("dense", streams, rounds, url=url, model=dense, repeats=repeats)
-        measure("paced", streams, min(rounds, 3), url=url, model=paced, repeats=1)
-        measure(
-            "chat",
-            ["chat_async", "chat_sync"],
-            rounds,
-            url=url,
-            model="text?tokens=3",
-            repeats=repeats,
-        )
-        counts = fresh("benchmarks.sync", "handovers", url=url, model=dense)
-        print(
-            f"hand-overs: {counts['handovers']} for {counts['reads']} reads of "
-            f"{counts['chunks']} chunks"
-        )
-        if installed("botocore") and installed("google.auth"):
-            for name in APIS:
-                measure(
-                    "turn",
-                    ["api_core", "api_shim"],
-                    min(rounds, 3),
-                    shown=f"{name} {{}}",
-                    name=name,
-                    url=url,
-                    model="text?tokens=3",
-                    repeats=repeats,
-                )
-    if sys.platform != "win32":
-        for name in PROGRAMS:
-            functions = ["cli_core", "cli_shim"]
-            measure(
-                *("turn", functions, min(rounds, 3)),
-                shown=f"{name} {{}}",
-                name=name,
-                repeats=repeats,
-            )
-    portals = ["portal_ours", "portal_asyncio", "portal_anyio"]
-    measure("portal", portals, rounds, calls=200 if smoke else 5000)
+        _of_clients(report, chosen, clients, url)
+    calls = {"calls": 200 if chosen.smoke else 5000}
+    found = _measured(
+        report, chosen.rounds, [Peer(name, "penstock") for name in _PORTALS], _PORTALS, calls
+    )
+    report.add(Case("a portal's round trip", "µs on the clock", "penstock", found))
+    report.finish(chosen.keep)
+
+
+def _of_clients(report: Report, chosen: argparse.Namespace, clients: list[Peer], url: str) -> None:
+    """Measure streams and calls of each, and count what crosses between the threads."""
+    chunks, paced, repeats = (500, 100, 1) if chosen.smoke else (20_000, 1000, 3)
+    dense = {"url": url, "model": f"text?tokens={chunks}", "repeats": repeats}
+    slow = {"url": url, "model": f"text?tokens={paced}&rate=500", "repeats": 1}
+    short = {"url": url, "model": "text?tokens=3", "repeats": repeats}
+    asked = [each for each in clients if each.name in _CALLS]
+    for name, unit, peers, functions, arguments in (
+        ("a dense stream", "µs CPU a chunk", clients, _STREAMS, dense),
+        ("a paced stream", "µs CPU a chunk", clients, _STREAMS, slow),
+        ("short calls", "µs CPU a call", asked, _CALLS, short),
+    ):
+        found = _measured(report, chosen.rounds, peers, functions, arguments)
+        report.add(Case(name, unit, "penstock", found))
+    if any(each.name == "penstock blocking" for each in clients):
+        counts = fresh("benchmarks.sync", "handovers", url=url, model=dense["model"])
+        said = {what: {"penstock blocking": f"{n:,}"} for what, n in counts.items()}
+        report.said |= {f"{what} of the dense stream": each for what, each in said.items()}
+        print(f"of the dense stream: {counts}")
+
+
+def _measured(
+    report: Report,
+    rounds: int,
+    peers: list[Peer],
+    functions: Mapping[str, str],
+    arguments: dict[str, Any],
+) -> dict[str, list[float]]:
+    def once(peer: Peer) -> float:
+        function = functions[peer.name]
+        found: float = fresh("benchmarks.sync", function, python=peer.python, **arguments)
+        return found
+
+    return paired(peers, rounds, once, report)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,9 @@ ORDER = [
     "transport",
     "models",
     "endings",
+    "sync",
+    "shims",
+    "agents",
 ]
 
 HEAD = """\
