@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any, TypeAlias
 
 from penstock.encoders.backends import Backend, default_backend
-from penstock.encoders.output import Output, Told, check_buffer
+from penstock.encoders.output import Frame, Output, Told, check_buffer
 from penstock.encoders.passes import (
     Pass,
     Seal,
@@ -144,7 +144,7 @@ class Body:
             begun.head = head
             self._begun = begun
 
-    async def open(self) -> AsyncGenerator[bytes, None]:
+    def open(self) -> AsyncGenerator[bytes, None]:
         """Make one pass over the body, in pieces of at most the buffer's size.
 
         The loop is given back within 64 KiB or 2 ms of encoding, whether or not the consumer waits.
@@ -155,30 +155,41 @@ class Body:
             UsageError: A one-shot source was used before, a list shrank, or the body is not what
                 `length` or `sha256` told of it.
         """
+        return self.framed(b"".join)
+
+    async def framed(self, frame: Frame) -> AsyncGenerator[bytes, None]:
+        """Make the same pass, with each piece as `frame` puts its parts together.
+
+        So that what goes around a piece costs no copy of it.
+        """
         await self.prepare()
         if self._small is not None:
-            yield self._small
+            yield frame((self._small,))
             return
-        pieces = self._pieces() if self._seal is None else self._held_back(self._seal)
+        pieces = self._pieces(frame) if self._seal is None else self._held_back(self._seal, frame)
         try:
             async for piece in pieces:
                 yield piece
         finally:
             await pieces.aclose()
 
-    def _held_back(self, told: Seal) -> AsyncGenerator[bytes, None]:
+    def _held_back(self, told: Seal, frame: Frame) -> AsyncGenerator[bytes, None]:
         """Make one pass that is compared with what was told."""
         if self._tape is not None:
-            return held_back(self._tape.play(), told, Sums())
+            return _framed(held_back(self._tape.play(), told, Sums()), frame)
         output = Output(self._buffer, summed=True)
-        return held_back(_awaited(Pass(self._walk(output=output), self._fields)), told, output)
+        whole = _awaited(Pass(self._walk(output=output), self._fields))
+        return _framed(held_back(whole, told, output), frame)
 
-    def _pieces(self) -> AsyncGenerator[bytes, None]:
+    def _pieces(self, frame: Frame) -> AsyncGenerator[bytes, None]:
         """Make one pass, compared with nothing."""
         if self._tape is not None:
-            return self._tape.play()
-        begun, self._begun = self._begun or Pass(self._walk(), self._fields), None
-        return _awaited(begun)
+            return _framed(self._tape.play(), frame)
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            return _framed(_awaited(begun), frame)
+        output = Output(self._buffer, frame=frame)
+        return _awaited(Pass(self._walk(output=output), self._fields))
 
     async def length(self) -> int:
         """Return the body's size in bytes, at the price of a pass the first time.
@@ -217,7 +228,7 @@ class Body:
         if self._tape is not None or self._once:
             return await sealed(self.open(), update)
         await self.aclose()  # the beginning is read again
-        off_loop, output = self._off_loop, Told(update)
+        off_loop, output = self._off_loop, Told(self._buffer, update)
         if off_loop is None:
             await went_over(Pass(self._walk(output=output), self._fields))
         else:
@@ -273,3 +284,12 @@ async def _awaited(whole: Pass) -> AsyncGenerator[bytes, None]:
             yield piece
     finally:
         await whole.aclose()
+
+
+async def _framed(pieces: AsyncGenerator[bytes, None], frame: Frame) -> AsyncGenerator[bytes, None]:
+    """Yield pieces that are put together already, in their frames."""
+    try:
+        async for piece in pieces:
+            yield frame((piece,))
+    finally:
+        await pieces.aclose()

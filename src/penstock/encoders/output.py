@@ -8,19 +8,24 @@ from zlib import crc32
 from penstock.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-__all__ = ["MIN_BUFFER", "Output", "Told", "check_buffer", "safe_end"]
+__all__ = ["MIN_BUFFER", "WORKED", "Frame", "Output", "Told", "check_buffer", "safe_end"]
 
 Part: TypeAlias = "bytes | memoryview"
+Frame: TypeAlias = "Callable[[Sequence[Part | bytearray]], bytes]"
 
 MIN_BUFFER = 7
 """Bytes: the longest escape and a quote."""
+WORKED = (b"",)
+"""What is ready where nothing is made: the sign that a piece's work is done."""
 _HIGH = 0xC0
 _CONTINUES = 0x80
 _SMALL = 512
 """Bytes of a part that is gathered with others. What an encoder returns for a few bytes may sit in
 four KiB of its own: a buffer of 64 KiB of orjson 3.11's held 16 MiB."""
+_REST = 8
+"""Parts of a piece; what is left of it below one of them is not worth a slice of a text."""
 _ESCAPED = 6
 """Bytes of the longest escape, ``\\u0000``."""
 
@@ -33,12 +38,14 @@ class Output:
     Args:
         size: Most bytes of a piece.
         summed: Whether there is to be a checksum of what nobody vouches for.
+        frame: Puts the parts of a piece together.
     """
 
-    __slots__ = ("_held", "_parts", "_summed", "checksum", "ready", "size", "vouched")
+    __slots__ = ("_frame", "_held", "_parts", "_summed", "checksum", "ready", "size", "vouched")
 
-    def __init__(self, size: int, *, summed: bool = False) -> None:
+    def __init__(self, size: int, *, summed: bool = False, frame: Frame = b"".join) -> None:
         self.size = size
+        self._frame = frame
         self._summed = summed
         self.checksum = 0
         """CRC-32 of what nobody vouched for."""
@@ -67,6 +74,14 @@ class Output:
         else:
             self._parts.append(bytearray(part))
 
+    def room(self) -> int:
+        """Return how many bytes still fit in a piece; a rest of less than an eighth is given up."""
+        left = self.size - self._held
+        if left < self.size // _REST:
+            self.flush()
+            return self.size
+        return left
+
     def skips(self, length: int) -> bool:  # by who makes no pieces
         """Whether so many bytes that somebody vouches for need not be made."""
         return False
@@ -78,7 +93,7 @@ class Output:
     def flush(self) -> None:
         """Make what is held ready, if there is anything."""
         if self._held:
-            self.ready.append(b"".join(self._parts))
+            self.ready.append(self._frame(self._parts))
             self._parts = []
             self._held = 0
 
@@ -92,7 +107,7 @@ class Output:
         start = 0
         while len(part) - start > self.size:
             end = safe_end(part, start, start + self.size)
-            self.ready.append(part[start:end])
+            self.ready.append(self._frame((part[start:end],)))
             start = end
         return part[start:]  # a copy of its own: what is held would hold all of it
 
@@ -101,13 +116,14 @@ class Told(Output):
     """Tells of parts, instead of making pieces of them.
 
     Args:
+        size: Bytes that are best told of at once.
         tell: Takes all bytes, in their order; None where only their number counts.
     """
 
     __slots__ = ("_before", "_few", "_tell", "length")
 
-    def __init__(self, tell: Callable[[Part | bytearray], object] | None) -> None:
-        super().__init__(0, summed=True)
+    def __init__(self, size: int, tell: Callable[[Part | bytearray], object] | None) -> None:
+        super().__init__(size, summed=True)
         self.length = 0
         """How many bytes there were."""
         self._before = 0

@@ -7,8 +7,6 @@ without its output is the check that comes before the first byte.
 
 from __future__ import annotations
 
-from binascii import b2a_base64
-from codecs import IncrementalDecoder, getincrementaldecoder
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from enum import Enum
 from itertools import islice
@@ -16,7 +14,7 @@ from types import GeneratorType
 from typing import Any, TypeAlias
 
 from penstock.encoders.backends import Backend, default_backend, standard
-from penstock.encoders.output import Output, check_buffer, safe_end
+from penstock.encoders.output import WORKED, Output, check_buffer, safe_end
 from penstock.encoders.settled import Settled
 from penstock.encoders.sources import (
     AsyncPieces,
@@ -30,10 +28,11 @@ from penstock.encoders.sources import (
     opened,
     unchanged,
 )
-from penstock.encoders.survey import Look, find_surrogates
+from penstock.encoders.survey import Look
+from penstock.encoders.texts import Texts
 from penstock.encoders.values import at, refused, simpler
 from penstock.errors import UsageError
-from penstock.fields import Base64, Each, Entries, Joined, Raw, Streamed, Text
+from penstock.fields import Each, Entries, Joined, Raw, Streamed
 
 __all__ = ["MAX_DEPTH", "Step", "Walk"]
 
@@ -41,13 +40,9 @@ MAX_DEPTH = 256
 """Levels of arrays and objects (`fault-matrix.md`, bounds: what peers take, and no recursion)."""
 _FIRST_ITEMS = 16
 _MOST_ITEMS = 1024
-_READ = 36 * 1024
-"""Bytes of a file that are read at once: a visit to a thread costs as much as their base64."""
-_NO_TEXT = "the file is no text in UTF-8"
 _SINGLY, _TRANSLATED, _SMALLER = 4, 5, 6
 """Beside each `Way`: not in one call; not as they are; not so many of them."""
 _SCALARS = {int, float, bool, type(None)}
-_WORKED = (b"",)
 _NOT_AT_ONCE = (TypeError, ValueError, RecursionError)
 """What looking at a value, or encoding it, raises where it has to be taken apart."""
 
@@ -99,6 +94,14 @@ class Walk:
         self._vouched = vouched
         self._path: list[str | int] = []
         self._inside: list[int] = []
+        self._texts = Texts(
+            self._output,
+            self._backend,
+            buffer_size=buffer_size,
+            check=check,
+            path=self._path,
+            streamed=self._streamed,
+        )
 
     def told(self) -> int:
         """Return how many bytes were told of since it was asked last."""
@@ -172,16 +175,16 @@ class Walk:
 
     def _pieces(self) -> Sequence[bytes]:
         """Return what is ready; in a check, the sign that a piece's work is done."""
-        return _WORKED if self._check else self._output.take()
+        return WORKED if self._check else self._output.take()
 
     def _apart(self, value: Json) -> Frame:
         """Return the walk over a value that is too large, or not plain JSON."""
         if isinstance(value, Raw):
             return self._raw(value)
         if isinstance(value, str) and not isinstance(value, Enum):
-            return self._text((value,))
+            return self._texts.walk((value,))
         if isinstance(value, Joined):
-            return self._text(value.parts, value.start)
+            return self._texts.walk(value.parts, value.start)
         if isinstance(value, Streamed):
             return self._streamed(value)
         if isinstance(value, Each):
@@ -237,75 +240,6 @@ class Walk:
                 return
             yield self._raw(Raw(data))
 
-    def _text(self, parts: tuple[str | Base64 | Streamed, ...], start: int = 0) -> Frame:
-        """Walk over a text by slices: no copy of it is made, and none is left in it."""
-        self._write(b'"')
-        try:
-            for part in parts:
-                if isinstance(part, Base64):
-                    yield self._read(part)
-                elif isinstance(part, Streamed):
-                    yield self._streamed(part)
-                else:
-                    yield from self._slices(part, start)
-                start = 0
-        except (TypeError, UnicodeEncodeError):  # orjson raises the former
-            raise refused(self._path, "half of a surrogate pair has no UTF-8 form") from None
-        self._write(b'"')
-
-    def _read(self, value: Base64) -> Frame:
-        """Walk over the base64, or the text, of bytes as they are read."""
-        if self._check:
-            return
-        known = value.vouches and not isinstance(value, Text)
-        if known and self._output.skips((value.size + 2) // 3 * 4):
-            return
-        before, self._output.vouched = self._output.vouched, self._output.vouched or value.vouches
-        say = self._said if isinstance(value, Text) else self._base64
-        decoder = getincrementaldecoder("utf-8")()
-        for offset in range(0, value.size, _READ):
-            size = min(_READ, value.size - offset)
-            reading = FileRead(value, offset, size)
-            yield reading
-            data = reading.take()
-            del reading
-            if len(data) != size:
-                why = f"{value.size} bytes were there, and {offset + len(data)} are"
-                raise refused(self._path, why)
-            step = max(self._group // 4 * 3, 3)  # three bytes are four characters
-            view = memoryview(data)
-            for start in range(0, size, step):
-                yield from say(view[start : start + step], decoder)
-            del data, view  # they are not held while the next is read
-        if decoder.getstate()[0]:
-            raise refused(self._path, _NO_TEXT)
-        self._output.vouched = before
-
-    def _base64(self, data: memoryview, _: IncrementalDecoder) -> Sequence[bytes]:
-        self._write(b2a_base64(data, newline=False))
-        return self._pieces()
-
-    def _said(self, data: memoryview, decoder: IncrementalDecoder) -> Iterator[bytes]:
-        try:
-            return self._slices(decoder.decode(bytes(data)), 0)
-        except UnicodeDecodeError:
-            raise refused(self._path, _NO_TEXT) from None
-
-    def _slices(self, value: str, start: int) -> Generator[bytes, None, None]:
-        most = self._group
-        while start < len(value):
-            part = value[start : start + most]
-            if not self._check:
-                encoded = self._backend.text(part)
-                if len(encoded) - 2 > self._buffer:  # escapes, or other scripts
-                    most = max(most * self._buffer // len(encoded) - 1, 1)
-                    continue
-                self._output.write(memoryview(encoded)[1:-1])
-            elif not part.isascii():
-                find_surrogates(part)
-            start += len(part)
-            yield from self._pieces()
-
     def _object(self, value: Mapping[str, Json]) -> Frame:
         """Walk over the entries of an object, a few at a time."""
         self._write(b"{")
@@ -340,7 +274,7 @@ class Walk:
             name = str.__str__(key)  # a str that is an enum prints its name
             self._path.append(name)
             if not self._whole(name):
-                yield self._text((name,))
+                yield self._texts.walk((name,))
             self._write(b":")
             if not self._whole(value):
                 yield self._apart(value)

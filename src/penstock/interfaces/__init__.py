@@ -31,6 +31,8 @@ from penstock.interfaces.streams import (
 )
 from penstock.interfaces.transports import (
     BodySource,
+    Buffer,
+    FramedBody,
     HttpCall,
     Transport,
     Watch,
@@ -40,11 +42,13 @@ from penstock.interfaces.transports import (
 __all__ = [
     "Answer",
     "BodySource",
+    "Buffer",
     "CallRecord",
     "ChunkMiddleware",
     "Decoder",
     "Dialect",
     "Ending",
+    "FramedBody",
     "Framing",
     "HttpCall",
     "Middleware",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Literal, Protocol
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from msgspec import Struct
 from msgspec import field as struct_field
@@ -15,11 +15,16 @@ from penstock.response import Timings
 
 __all__ = [
     "BodySource",
+    "Buffer",
+    "FramedBody",
     "HttpCall",
     "Transport",
     "Watch",
     "Wire",
 ]
+
+
+Buffer: TypeAlias = "bytes | bytearray | memoryview"
 
 
 class Watch(Protocol):
@@ -84,6 +89,15 @@ class BodySource(Protocol):
 
     async def length(self) -> int:
         """Return the body's size in bytes, at the price of a pass."""
+        ...
+
+
+@runtime_checkable
+class FramedBody(Protocol):
+    """A `BodySource` that can put what a transport needs around each piece without copying it."""
+
+    def framed(self, frame: Callable[[Sequence[Buffer]], bytes]) -> AsyncGenerator[bytes, None]:
+        """Return one pass, which gives the loop back; `frame` puts a piece's parts together."""
         ...
 
 

@@ -1,0 +1,155 @@
+"""One text, however long: a slice at a time, so that no copy of it is made and none is left in it.
+
+A slice fills what is left of a piece, so that nothing is gathered: the slice is copied once, and
+encoded once.
+"""
+
+from __future__ import annotations
+
+from binascii import b2a_base64
+from codecs import IncrementalDecoder, getincrementaldecoder
+from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import Any, TypeAlias
+
+from penstock.encoders.backends import Backend
+from penstock.encoders.output import WORKED, Output
+from penstock.encoders.sources import FileRead
+from penstock.encoders.survey import find_surrogates
+from penstock.encoders.values import refused
+from penstock.fields import Base64, Streamed, Text
+
+__all__ = ["Texts"]
+
+_READ = 36 * 1024
+"""Bytes of a file that are read at once: a visit to a thread costs as much as their base64."""
+_NO_TEXT = "the file is no text in UTF-8"
+_SLICES, _FOREIGN = 2, 8
+"""Slices of a piece, of a text in ASCII and of others. orjson 3.13 sets aside 8 times the UTF-8 of
+a text, rounded up to a power of two, for as long as what it returns is there."""
+_LESS = 64
+"""A slice is less by so small a part of it, so that its size in UTF-8 is below a power of two."""
+_DENSER = 1.03
+"""Times the escapes of one slice, that the next may have."""
+
+Frame: TypeAlias = "Generator[Any, None, None]"  # Any: a Step of the walk, or a Frame to finish
+
+
+class Texts:
+    """Walks over the texts that are too large for one call.
+
+    Args:
+        output: Takes what is made.
+        backend: The C encoder.
+        buffer_size: Most bytes of a piece.
+        check: Whether nothing is made.
+        path: Where the walk is, for errors.
+        streamed: Walks over a piece of a text that is JSON already.
+    """
+
+    def __init__(
+        self,
+        output: Output,
+        backend: Backend,
+        *,
+        buffer_size: int,
+        check: bool,
+        path: list[str | int],
+        streamed: Callable[[Streamed], Frame],
+    ) -> None:
+        self._output = output
+        self._backend = backend
+        self._buffer = buffer_size
+        self._check = check
+        self._path = path
+        self._streamed = streamed
+
+    def walk(self, parts: tuple[str | Base64 | Streamed, ...], start: int = 0) -> Frame:
+        """Walk over one text that is made of `parts`, from a character of the first on.
+
+        Raises:
+            EncodeError: There is half of a surrogate pair in it, or a file is not what it was.
+        """
+        if not self._check:
+            self._output.write(b'"')
+        try:
+            for part in parts:
+                if isinstance(part, Base64):
+                    yield self._read(part)
+                elif isinstance(part, Streamed):
+                    yield self._streamed(part)
+                else:
+                    yield from self._slices(part, start)
+                start = 0
+        except (TypeError, UnicodeEncodeError):  # orjson raises the former
+            raise refused(self._path, "half of a surrogate pair has no UTF-8 form") from None
+        if not self._check:
+            self._output.write(b'"')
+
+    def _slices(self, value: str, start: int) -> Iterator[bytes]:
+        return self._checked(value, start) if self._check else self._encoded(value, start)
+
+    def _checked(self, value: str, start: int) -> Iterator[bytes]:
+        """Look for halves of surrogate pairs, which no text in ASCII has."""
+        if value.isascii():
+            return
+        step = self._buffer // 2 or 1
+        for at in range(start, len(value), step):
+            find_surrogates(value[at : at + step])
+            yield from WORKED
+
+    def _encoded(self, value: str, start: int) -> Iterator[bytes]:
+        """Encode slices that fill pieces, as far as one can tell."""
+        output, encode = self._output, self._backend.text
+        most = self._buffer // (_SLICES if value.isascii() else _FOREIGN)
+        most = max(most - most // _LESS, 1)
+        denser = 1.0
+        while start < len(value):
+            left = output.room()
+            part = value[start : start + (min(int(left / denser), most) or 1)]
+            encoded = encode(part)[1:-1]  # a copy, which holds nothing that is set aside
+            if len(encoded) != len(part):  # escapes, or other scripts
+                denser = len(encoded) / len(part) * _DENSER
+                if len(encoded) > self._buffer and len(part) > 1:
+                    continue
+            start += len(part)
+            output.write(encoded)
+            if output.ready:
+                yield from output.take()
+
+    def _read(self, value: Base64) -> Frame:
+        """Walk over the base64, or the text, of bytes as they are read."""
+        if self._check:
+            return
+        known = value.vouches and not isinstance(value, Text)
+        if known and self._output.skips((value.size + 2) // 3 * 4):
+            return
+        before, self._output.vouched = self._output.vouched, self._output.vouched or value.vouches
+        say = self._said if isinstance(value, Text) else self._base64
+        decoder = getincrementaldecoder("utf-8")()
+        for offset in range(0, value.size, _READ):
+            size = min(_READ, value.size - offset)
+            reading = FileRead(value, offset, size)
+            yield reading
+            data = reading.take()
+            del reading
+            if len(data) != size:
+                why = f"{value.size} bytes were there, and {offset + len(data)} are"
+                raise refused(self._path, why)
+            step = max(self._buffer // 8 * 3, 3)  # three bytes are four characters
+            view = memoryview(data)
+            for start in range(0, size, step):
+                yield from say(view[start : start + step], decoder)
+            del data, view  # they are not held while the next is read
+        if decoder.getstate()[0]:
+            raise refused(self._path, _NO_TEXT)
+        self._output.vouched = before
+
+    def _base64(self, data: memoryview, _: IncrementalDecoder) -> Sequence[bytes]:
+        self._output.write(b2a_base64(data, newline=False))
+        return self._output.take()
+
+    def _said(self, data: memoryview, decoder: IncrementalDecoder) -> Iterator[bytes]:
+        try:
+            return self._encoded(decoder.decode(bytes(data)), 0)
+        except UnicodeDecodeError:
+            raise refused(self._path, _NO_TEXT) from None
