@@ -140,6 +140,25 @@ def test_intervals_hold_the_truth_as_often_as_they_say(kind: type[Sample] | type
     assert {} == {name: count for name, count in hits.items() if count < 52}
 
 
+def test_an_interval_holds_its_own_figure_where_many_values_are_alike() -> None:
+    """A bucket with a third of all values is not halved: each percentile lies in its interval."""
+    outside = []
+    for seed in range(8, 20):
+        draw, clusters = random.Random(seed), Clusters()
+        for _ in range(40):
+            clusters.add([0.04 + (draw.random() < 0.3) * 0.004 for _ in range(2)], 5.5)
+        metric = clusters.metric("s")
+        assert metric is not None
+        ends = {name: metric.ci[name] for name in metric.percentiles}
+        outside += [
+            (seed, name)
+            for name, (low, high) in ends.items()
+            if not low <= metric.percentiles[name] <= high
+        ]
+
+    assert [] == outside
+
+
 def test_gaps_of_one_answer_are_not_independent() -> None:
     """Ten answers whose gaps resemble each other say less than as many gaps of their own."""
     draw, alike, apart = random.Random(3), Clusters(), Clusters()

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from penstock.bench import Result, load
+from penstock.cli.bench import main
 from penstock.simulator import SimulatorThread
 
 ROOT = Path(__file__).parents[2]
@@ -115,6 +116,26 @@ def test_a_mistake_is_one_line_and_sends_nothing(
         done.stderr.splitlines()
     )
     assert before == simulator.stats().requests
+
+
+def test_no_file_of_a_run_is_written_over_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A trace that is replayed stays what it is, however its path is written."""
+    trace = tmp_path / "run.jsonl"
+    trace.write_text('{"timestamp": 0, "input_length": 1}\n')
+    same = str(tmp_path / "." / "run.jsonl")
+    codes = [
+        main(["-m", "sim/text", "--trace", str(trace), "--jsonl", same]),
+        main(["-m", "sim/text", "-n", "1", "--csv", same, "--html", same]),
+    ]
+
+    assert [2, 2] == codes
+    assert ["would overwrite --trace", "would overwrite --csv"] == [
+        line.partition(same)[2].partition(":")[0].strip()
+        for line in capsys.readouterr().err.splitlines()
+    ]
+    assert '{"timestamp": 0, "input_length": 1}\n' == trace.read_text()
 
 
 def test_without_an_answer_the_exit_code_says_why(simulator: SimulatorThread) -> None:

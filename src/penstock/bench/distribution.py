@@ -216,14 +216,20 @@ class Clusters:
     def _shares(self, value: float, share: float, draw: random.Random) -> Iterator[float]:
         """Yield the shares at which resamples have their quantile.
 
-        Where a resample of the groups has more than `share` of its weight up to `value`, its own
-        quantile lies lower, by as much of all the weight (Woodruff, JASA 47, 1952).
+        Where a resample of the groups has more of its weight up to `value` than all of them have,
+        its own quantile lies lower, by as much of all the weight (Woodruff, JASA 47, 1952). What
+        all of them have is `share` but for the bucket of `value`, which may hold a lot.
         """
         groups = [each.split(value) for each in self._buckets if each.weights]
+        usual = _below(groups)
         for _ in range(_RESAMPLES):
-            chosen = draw.choices(groups, k=len(groups))
-            below = sum(low for low, _ in chosen) / sum(all_ for _, all_ in chosen)
-            yield min(max(2 * share - below, 0.0), 1.0)
+            below = _below(draw.choices(groups, k=len(groups)))
+            yield min(max(share + usual - below, 0.0), 1.0)
+
+
+def _below(groups: Sequence[tuple[float, float]]) -> float:
+    """Return the share of the first of each pair in the second."""
+    return sum(low for low, _ in groups) / sum(all_ for _, all_ in groups)
 
 
 class _Groups:

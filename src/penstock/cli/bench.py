@@ -54,7 +54,7 @@ async def _main(arguments: Sequence[str]) -> int:
         picked = Picked(_SIMULATED, "no key and no local server: the built-in simulator")
     settings = settings_of(options, picked.model)
     source = _source(options, settings)
-    _check_folders(options)
+    _check_files(options)
     if not options.quiet:
         announce(picked)
     async with _client(options, picked.model) as client:
@@ -130,12 +130,19 @@ def _source(options: argparse.Namespace, settings: Settings) -> Source:
     )
 
 
-def _check_folders(options: argparse.Namespace) -> None:
-    """Refuse a file that cannot be written, before the run and not after it."""
-    for name in ("json", "jsonl", "csv", "html"):
-        path = getattr(options, name)
-        if path and path != "-" and not Path(path).absolute().parent.is_dir():
-            raise UsageError(f"--{name} {path}: there is no such folder")
+def _check_files(options: argparse.Namespace) -> None:
+    """Refuse, before the run, a file that cannot be written or that would be lost by it."""
+    taken: dict[Path, str] = {}
+    for name in ("dataset", "trace", "json", "jsonl", "csv", "html"):
+        given = getattr(options, name)
+        if not given or given == "-":
+            continue
+        path = Path(given).resolve()
+        if not path.parent.is_dir():
+            raise UsageError(f"--{name} {given}: there is no such folder")
+        if path in taken and not path.is_char_device():  # /dev/null takes everything
+            raise UsageError(f"--{name} {given} would overwrite --{taken[path]}: name another file")
+        taken[path] = name
 
 
 def _report(result: Result, options: argparse.Namespace) -> None:
