@@ -100,6 +100,34 @@ async def test_each_model_has_its_own_cache() -> None:
     assert [None, None, 0] == [each.prompt_changed_at for each in (other, again, back)]
 
 
+async def test_other_tools_change_all_of_it() -> None:
+    """They are before the first message."""
+    guard = ps.PromptCacheGuard()
+    tools = [{"type": "function", "function": {"name": name}} for name in "fg"]
+    async with ps.Client() as client:
+        seen = [
+            (await client.chat("sim/echo", TALK, cache_guard=guard, tools=given)).prompt_changed_at
+            for given in (tools, tools, tools[:1], tools[:1], None)
+        ]
+
+    assert [None, None, 0, None, 0] == seen
+
+
+@pytest.mark.parametrize("wrap", [dict, lambda message: ps.UserMessage(message["content"])])
+async def test_a_file_is_told_by_what_it_is(wrap: Callable[[Any], Any]) -> None:
+    """Another picture of the same size is a change, and the same one is none."""
+    guard = ps.PromptCacheGuard()
+    seen = []
+    async with ps.Client() as client:
+        for last in b"aab":
+            picture = ps.ImageFile(b"\x89PNG\r\n\x1a\n" + bytes([last]))
+            message = wrap({"role": "user", "content": [picture, "What is it?"]})
+            reply = await client.chat("sim/text", [message], cache_guard=guard)
+            seen.append(reply.prompt_changed_at)
+
+    assert [None, None, 0] == seen
+
+
 async def test_what_is_no_guard_is_refused() -> None:
     """Before anything is sent."""
     async with ps.Client() as client:

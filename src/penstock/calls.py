@@ -105,13 +105,14 @@ def chat_request(
     if "capture" in own:
         own["capture"] = fspath(own["capture"])
     conversation = _conversation(messages, spool=own.pop("spool", False))
+    tools = tool_schemas(own.pop("tools", ()))
     if "cache_guard" in own:
-        conversation = own.pop("cache_guard").watch(conversation, model)
+        conversation = own.pop("cache_guard").watch(conversation, model, tools)
     request = ChatRequest(
         model=model,
         messages=conversation,
         params=_parameters(options),
-        tools=tool_schemas(own.pop("tools", ())),
+        tools=tools,
         response_format=wanted,
         **own,
     )

@@ -138,6 +138,8 @@ class Base64:
     """Does the same without holding up an event loop."""
     vouches: bool = False
     """Whether reading fails where they are not what they were at first."""
+    identity: str = field(default="", repr=False)
+    """What tells them from others, as far as that is known without reading them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,14 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, 
 from hashlib import blake2b
 from itertools import compress, count
 from operator import ne
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import msgspec
 
-from penstock.fields import Lines, Raw, Streamed, let_go, off_loop_of
+from penstock.fields import Base64, Joined, Lines, Raw, Streamed, let_go, off_loop_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from penstock.fields import OffLoop
 
@@ -45,13 +45,14 @@ class PromptCacheGuard:
     """Notices at which message a conversation differs from the one that was sent before.
 
     One guard goes with one conversation: pass it to each of its calls as ``cache_guard=``, and look
-    at ``reply.prompt_changed_at``. It keeps eight bytes a message for each model.
+    at ``reply.prompt_changed_at``. It keeps eight bytes a message for each model. The tools are
+    before the first message: with others, all of it has changed.
     """
 
     def __init__(self) -> None:
         self._sent: dict[str, array[int]] = {}
 
-    def watch(self, messages: Json, model: str) -> Watched:
+    def watch(self, messages: Json, model: str, tools: Sequence[Json] = ()) -> Watched:
         """Return `messages` so that their digests are taken as they are sent to `model`."""
 
         def keep(digests: array[int]) -> None:
@@ -65,7 +66,21 @@ class PromptCacheGuard:
         kind = next((kind for fits, kind in kinds if fits), _Called)
         if isinstance(messages, str):
             messages, kind = [{"role": "user", "content": messages}], _Sync
-        return kind(messages, self._sent.get(model), keep, PromptChange())
+        begun = _json_of([*tools]) if tools else b""
+        return kind(messages, _Turn(self._sent.get(model), begun, keep, PromptChange()))
+
+
+class _Turn(NamedTuple):
+    """What a turn is compared with."""
+
+    before: array[int] | None
+    """The digests of the turn before; None where there was none."""
+    begun: bytes
+    """What is sent before the first message."""
+    keep: Callable[[array[int]], None]
+    """Takes the digests of each whole pass."""
+    change: PromptChange
+    """Is told what was found."""
 
 
 class Watched:
@@ -73,35 +88,26 @@ class Watched:
 
     Args:
         messages: The conversation.
-        before: The digests of the turn before; None where there was none.
-        keep: Takes the digests of each whole pass.
-        change: Is told what was found.
+        turn: What they are compared with.
     """
 
-    def __init__(
-        self,
-        messages: Json,
-        before: array[int] | None,
-        keep: Callable[[array[int]], None],
-        change: PromptChange,
-    ) -> None:
+    def __init__(self, messages: Json, turn: _Turn) -> None:
         self._messages = messages
-        self._before = before
-        self._keep = keep
-        self.change = change
+        self._turn = turn
+        self.change = turn.change
         """What was found so far."""
 
     def _compared(self) -> Generator[None, bytes | None, None]:
         """Take the JSON of each message of one pass; None ends it."""
         digests = array("Q")
-        running = b""
+        running = self._turn.begun
         while (data := (yield)) is not None:
             running = blake2b(running + data, digest_size=_SIZE).digest()
             digests.append(int.from_bytes(running, "big"))
-        if self._before is not None:
-            differ = map(ne, self._before, digests)
+        if self._turn.before is not None:
+            differ = map(ne, self._turn.before, digests)
             self.change.at = next(compress(count(), differ), None)
-        self._keep(digests)
+        self._turn.keep(digests)
         yield
 
 
@@ -116,8 +122,24 @@ def _json_of(message: Json) -> bytes:
     if isinstance(message, Raw):
         return message.data
     if hasattr(message, "to_openai"):
-        message = message.to_openai()
-    return msgspec.json.encode(message, enc_hook=repr)
+        message = _spelled(message.to_openai())
+    return msgspec.json.encode(message, enc_hook=_part)
+
+
+def _part(value: Json) -> Json:
+    """Return a typed part as what tells it from others."""
+    return _spelled(value.to_openai()) if hasattr(value, "to_openai") else repr(value)
+
+
+def _spelled(value: Json) -> Json:
+    """Return `value`; in the place of files stands what tells them from others."""
+    if isinstance(value, dict):
+        return {name: _spelled(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_spelled(each) for each in value]
+    if isinstance(value, Joined):
+        return _spelled(value.parts)
+    return value.identity if isinstance(value, Base64) else value
 
 
 class _Sync(Watched):
@@ -182,5 +204,5 @@ class _Called(Watched):
     def __call__(self) -> Iterator[Json] | AsyncIterator[Json]:
         messages = self._messages()
         if isinstance(messages, AsyncIterable):
-            return aiter(_Async(messages, self._before, self._keep, self.change))
-        return iter(_Sync(messages, self._before, self._keep, self.change))
+            return aiter(_Async(messages, self._turn))
+        return iter(_Sync(messages, self._turn))

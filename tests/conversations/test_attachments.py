@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import pickle
 import tracemalloc
 from base64 import b64decode, b64encode
 from collections.abc import Callable
@@ -37,6 +38,10 @@ def message(*parts: Any) -> dict[str, Any]:
     return {"role": "user", "content": list(parts)}
 
 
+WAV = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(20)
+WEBM = b"\x1a\x45\xdf\xa3\x9f\x42\x82\x84webm" + bytes(40)
+
+
 def body_of(*messages: Any, buffer_size: int = 4096) -> Body:
     """The body of a chat completion with `messages`."""
     request = ChatRequest(model="m", messages=list(messages))
@@ -58,7 +63,7 @@ SOURCES: dict[str, Callable[[Path], Any]] = {
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("size", [0, 1, 2, 3, 1000, 100_000])
+@pytest.mark.parametrize("size", [1, 2, 3, 1000, 100_000])
 @pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
 async def test_an_image_is_sent_as_a_data_url(
     tmp_path: Path, source: Callable[[Path], Any], size: int
@@ -126,15 +131,28 @@ async def test_each_kind_is_the_part_of_its_shape() -> None:
         (b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(20), "", "image/jpeg"),
         (b"GIF89a\x01\x00\x01\x00" + bytes(20), "", "image/gif"),
         (b"RIFF\x24\x00\x00\x00WEBPVP8 " + bytes(20), "", "image/webp"),
+        (b"\x00\x00\x00\x1cftypavif\x00\x00\x00\x00avifmif1" + bytes(20), "", "image/avif"),
+        (b"BM\x3c\x00\x00\x00" + bytes(40), "", "image/bmp"),
         (b"<svg></svg>", "drawing.svg", "image/svg+xml"),
+        (WAV, "", "audio/wav"),
+        (b"ID3\x04" + bytes(40), "", "audio/mpeg"),
+        (b"OggS\x00\x02" + bytes(22) + b"\x01\x1eOpusHead", "speech.ogg", "audio/ogg"),
+        (WEBM, "", "audio/webm"),
+        (WEBM, "", "video/webm"),
+        (b"\x00\x00\x00\x18ftypmp42" + bytes(20), "", "video/mp4"),
+        (b"%PDF-1.7\n", "", "application/pdf"),
+        (b"a,b\n1,2\n", "figures.csv", "text/csv"),
     ],
 )
 def test_the_type_is_what_the_first_bytes_say(head: bytes, name: str, expected: str) -> None:
-    """Else what the name says."""
-    assert expected == ps.ImageFile(head, filename=name or None).media_type
+    """Else what the name says; a container of either is what the part is."""
+    kinds = {"image": ps.ImageFile, "audio": ps.AudioFile, "video": ps.VideoFile}
+    part = kinds.get(expected.partition("/")[0], ps.DocumentFile)
+
+    assert expected == part(head, filename=name or None).media_type
 
 
-@pytest.mark.parametrize("content", [b"hello", b"", b"%PDF-1.7\n"])
+@pytest.mark.parametrize("content", [b"hello", b"%PDF-1.7\n"])
 def test_an_unknown_type_is_refused(content: bytes) -> None:
     """With what to do, before anything is sent."""
     with pytest.raises(ConfigurationError, match="pass media_type="):
@@ -142,19 +160,64 @@ def test_an_unknown_type_is_refused(content: bytes) -> None:
     assert "image/x-own" == ps.ImageFile(content, media_type="image/x-own").media_type
 
 
+def test_what_is_another_kind_by_its_content_is_refused_whatever_its_name() -> None:
+    """The name decides only where the content says nothing."""
+    with pytest.raises(ConfigurationError, match="holds application/pdf, which goes in a Document"):
+        ps.ImageFile(b"%PDF-1.7\n", filename="scan.png")
+    with pytest.raises(ConfigurationError, match="is no image: it goes in a AudioFile"):
+        ps.ImageFile(PNG, media_type="audio/wav")
+    for junk in ("png", "image/png\r\nX: y", "", 5):
+        with pytest.raises(ConfigurationError, match="media_type is one such as image/png"):
+            ps.ImageFile(PNG, media_type=junk)  # type: ignore[arg-type]  # that is the point
+
+
 def test_what_cannot_be_attached_is_refused(tmp_path: Path) -> None:
     """Each with its reason."""
-    for source, why in (
-        (tmp_path / "none.png", "No such file"),
-        (tmp_path, "is no file"),
-        (5, "seekable binary file"),
-    ):
-        with pytest.raises(ConfigurationError, match=why):
-            ps.ImageFile(source)  # type: ignore[arg-type]  # that is the point
-    with pytest.raises(ConfigurationError, match="is no URL"):
-        ps.ImageFile.from_url("/etc/passwd")
+    written = tmp_path / "written.png"
+    written.write_bytes(PNG)
+    closed = written.open("rb")
+    closed.close()
+    with written.open("ab") as appending, written.open(encoding="latin-1") as text:
+        for source, why in (
+            (tmp_path / "none.png", "No such file"),
+            (tmp_path, "is no file"),
+            ("a\0b", "null byte"),
+            ("https://example.com/a.png", r"an address goes in from_url\(\)"),
+            (5, "seekable binary file"),
+            (closed, "open for reading"),
+            (appending, "open for reading"),
+            (text, "seekable binary file"),
+            (b"", "the attachment is empty"),
+        ):
+            with pytest.raises(ConfigurationError, match=why):
+                ps.ImageFile(source)  # type: ignore[arg-type]  # that is the point
+    for address in ("/etc/passwd", "file:///etc/passwd", None):
+        with pytest.raises(ConfigurationError, match=r"a path goes in ImageFile\(path\)"):
+            ps.ImageFile.from_url(address)  # type: ignore[arg-type]  # that is the point
     with pytest.raises(LimitExceededError, match="max_size is 100"):
         ps.ImageFile(PNG, max_size=100)
+
+
+def test_an_address_is_a_part_of_each_kind() -> None:
+    """With the picture's detail; a sound's is vLLM's part, unless its bytes are in it."""
+    picture = ps.ImageFile.from_url("HTTPS://example.com/a.png?key=secret", detail="low")
+    assert "low" == picture.to_openai()["image_url"]["detail"]
+    assert "secret" not in repr(picture)
+    sound = ps.AudioFile.from_url("https://example.com/a.mp3")
+    assert {"type": "audio_url", "audio_url": {"url": sound.url}} == sound.to_openai()
+    inside = ps.AudioFile.from_url("data:audio/mpeg;base64,AAAA").to_openai()
+    assert {"data": "AAAA", "format": "mp3"} == inside["input_audio"]
+
+
+def test_a_path_or_bytes_pickle_and_an_open_file_says_so(tmp_path: Path) -> None:
+    """A call with them can go to another process, which reads the path there."""
+    path = tmp_path / "a.png"
+    path.write_bytes(PNG)
+    for source in (path, PNG):
+        again = pickle.loads(pickle.dumps(ps.ImageFile(source)))
+        assert PNG == again.source.read(0, len(PNG))
+    with path.open("rb") as file, pytest.raises(TypeError, match="does not pickle: give its path"):
+        pickle.dumps(ps.ImageFile(file))
 
 
 @pytest.mark.asyncio
@@ -254,17 +317,20 @@ def test_keeping_a_large_one_holds_a_block(tmp_path: Path) -> None:
             assert peak < 512 * 1024
 
 
-@pytest.mark.parametrize("mime", [None, "image/gif", "application/x-a+b"])
+@pytest.mark.parametrize("mime", [None, "", "image/gif", "application/x-a+b"])
 def test_a_data_url_is_what_was_encoded(mime: str | None) -> None:
     """As in the seeds: the type as it stands, ``image/png`` by default."""
     decoded = decode_data_url(encode_data_url(PNG, mime))
 
-    assert (mime or "image/png", PNG) == decoded
+    assert ("image/png" if mime is None else mime, PNG) == decoded
 
 
 @pytest.mark.parametrize(
     "url",
-    ["https://example.com/a.png", "data:image/png,abc", "data:image/png;base64,@@", "data:", ""],
+    [
+        *("https://example.com/a.png", "data:image/png,abc", "data:image/png;base64,@@", "data:"),
+        *("", "data:a;base64,ZGF0YQ", "data:a;base64,Zh=="),
+    ],
 )
 def test_what_is_no_base64_data_url_is_none(url: str) -> None:
     """As in the seeds."""

@@ -156,6 +156,20 @@ async def test_a_changed_file_is_an_error(
         assert 1 == len(list(kept))  # what is there can still be looked at
 
 
+def test_a_file_whose_time_was_set_back_is_looked_at(tmp_path: Path, picture: Path) -> None:
+    """As ``cp -p`` does; one that was touched and is the same is sent."""
+    long_ago = 1_500_000_000_000_000_000
+    os.utime(picture, ns=(long_ago, long_ago))
+    with opened(tmp_path, "chat.db") as kept:
+        kept.append(asking(picture))
+        os.utime(picture)
+        assert 1 == kept.export(tmp_path / "out.jsonl")
+        picture.write_bytes(PNG[:-1] + b"y")
+        os.utime(picture, ns=(long_ago, long_ago))
+        with pytest.raises(ConversationError, match="not what it was"):
+            kept.export(tmp_path / "other.jsonl")
+
+
 @everywhere
 def test_an_export_needs_nothing_beside_it(tmp_path: Path, picture: Path, name: str | None) -> None:
     """The file is inside, as any reader of the OpenAI shape knows it."""

@@ -10,7 +10,7 @@ stores       the seam to the stores
 memory       in the process
 jsonl        in a file of lines (`files`, `lines`, `chain`, `sidecar`, `locks`)
 sqlite       in an SQLite file (`schema`, `runs`)
-attachments  typed parts that are read while they are sent
+attachments  typed parts that are read while they are sent (`file_bytes`, `media_types`)
 references   attachments that are kept where they are, with their digests
 sending      the way out of a store, in worker threads
 exports      files of messages that need nothing beside them

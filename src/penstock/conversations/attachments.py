@@ -6,20 +6,19 @@ the OpenAI shape; the base64 is made as the file is read, a buffer at a time.
 
 from __future__ import annotations
 
-import os
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
-from io import BytesIO
-from pathlib import Path
-from threading import Lock
-from typing import IO, TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, TypeAlias
 
+from penstock.conversations.file_bytes import FileBytes
+from penstock.conversations.media_types import checked, detected
 from penstock.errors import ConfigurationError, LimitExceededError
-from penstock.fields import Base64, Joined
+from penstock.fields import Joined
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from os import PathLike
+
+    from penstock.conversations.file_bytes import Source
 
 __all__ = [
     "KINDS",
@@ -27,7 +26,6 @@ __all__ = [
     "AudioFile",
     "DecodedDataUrl",
     "DocumentFile",
-    "FileBytes",
     "ImageFile",
     "VideoFile",
     "decode_data_url",
@@ -35,19 +33,18 @@ __all__ = [
 ]
 
 Json: TypeAlias = Any  # Any: a content part of the OpenAI shape
-Source: TypeAlias = "str | PathLike[str] | IO[bytes] | bytes"
 
 MAX_SIZE = 512 * 1024 * 1024
 """Bytes of an attachment: Gemini's largest, inline or uploaded, are smaller."""
-_HEAD = 4096
-"""Bytes that a signature is looked for in."""
+_SCHEMES = ("https://", "http://", "gs://", "data:")
 
 
 class Attachment:
     """A file, open file, bytes or URL.
 
     Args:
-        source: A path, a seekable binary file that stays open until the message is sent, or bytes.
+        source: A path, bytes, or a seekable binary file, which is read from its beginning and stays
+            open until the message is sent.
         media_type: Its type; by default what its first bytes say, else its name.
         filename: The name that the provider is told; by default the path's.
         max_size: Bytes; a larger one is refused.
@@ -60,8 +57,7 @@ class Attachment:
     """
 
     _kind: ClassVar[str] = ""
-    _kinds: ClassVar[str] = ""
-    """How the media types begin that the part can be."""
+    """The word that conversations keep it under."""
 
     def __init__(
         self,
@@ -82,6 +78,10 @@ class Attachment:
             raise ConfigurationError('keep is "inside" or, of a path, "reference"', param="keep")
         self.size = self.source.size
         """Bytes."""
+        if not self.size:
+            raise ConfigurationError(
+                f"{self.source.name or 'the attachment'} is empty", param="source"
+            )
         if self.size > max_size:
             raise LimitExceededError(
                 f"{self.source.name or 'the attachment'} has {self.size} bytes: max_size is"
@@ -92,7 +92,9 @@ class Attachment:
             )
         self.filename = filename or self.source.name
         """The name that the provider is told; ``""`` for none."""
-        self.media_type = media_type or _media_type(self.source, self.filename, self._kinds)
+        if media_type is None:
+            media_type = detected(self.source, self.filename, self._kind)
+        self.media_type = checked(media_type, self._kind)
         """Its media type."""
 
     @classmethod
@@ -102,9 +104,15 @@ class Attachment:
         Raises:
             ConfigurationError: `url` is no address (``https:``, ``http:``, ``gs:``, ``data:``).
         """
-        if not url.startswith(("https://", "http://", "gs://", "data:")):
-            raise ConfigurationError(f"{url[:80]!r} is no URL: a path goes in {cls.__name__}(path)")
-        return cls._made(url, FileBytes(b""), {"media_type": media_type, "filename": filename})
+        if not isinstance(url, str) or not url.lower().startswith(_SCHEMES):
+            raise ConfigurationError(
+                f"{url!r:.80} is no address that begins with {', '.join(_SCHEMES)}: a path goes in"
+                f" {cls.__name__}(path)",
+                param="url",
+            )
+        media_type = media_type and checked(media_type, cls._kind)
+        described = {"media_type": media_type, "filename": filename}
+        return cls._made(url, FileBytes(b""), described)
 
     @classmethod
     def of(cls, source: FileBytes, described: Mapping[str, Any]) -> Self:  # Any: JSON
@@ -130,7 +138,12 @@ class Attachment:
         }
 
     def __repr__(self) -> str:
+        if self.url is not None:  # which may have a key in it
+            return f"{type(self).__name__}.from_url(...)"
         return f"{type(self).__name__}({self.filename or self.media_type!r}, {self.size} bytes)"
+
+    def _data(self) -> str | Joined:
+        return Joined((self.source.base64(),))
 
     def _address(self) -> str | Joined:
         if self.url is not None:
@@ -141,14 +154,24 @@ class Attachment:
 class ImageFile(Attachment):
     """A picture (`ChatCompletionContentPartImageParam`); see `Attachment` for the arguments.
 
-    ``detail`` is ``"auto"``, ``"low"`` or ``"high"``.
+    ``detail`` says how closely a model looks: ``"auto"``, ``"low"``, ``"high"``, or what else the
+    provider knows.
     """
 
-    _kind, _kinds = "image", "image/"
+    _kind = "image"
 
     def __init__(self, source: Source, *, detail: str | None = None, **more: Any) -> None:
         super().__init__(source, **more)
         self.detail = detail
+
+    @classmethod
+    def from_url(
+        cls, url: str, *, detail: str | None = None, media_type: str = "", filename: str = ""
+    ) -> Self:
+        """Return a picture that the provider fetches itself; see `Attachment.from_url`."""
+        made = super().from_url(url, media_type=media_type, filename=filename)
+        made.detail = detail
+        return made
 
     @classmethod
     def _made(cls, url: str | None, source: FileBytes, described: Mapping[str, Any]) -> Self:
@@ -169,20 +192,23 @@ class ImageFile(Attachment):
 
 
 class AudioFile(Attachment):
-    """Sound (`ChatCompletionContentPartInputAudioParam`): for OpenAI, WAV or MP3."""
+    """Sound (`ChatCompletionContentPartInputAudioParam`): for OpenAI, WAV or MP3.
 
-    _kind, _kinds = "audio", "audio/"
+    One that is fetched is an ``audio_url`` part, for the dialects that take one (vLLM, Gemini,
+    Mistral).
+    """
+
+    _kind = "audio"
 
     def to_openai(self) -> Json:
-        """Return the ``input_audio`` part.
-
-        Raises:
-            ConfigurationError: It is only an address, which the part cannot say.
-        """
+        """Return the ``input_audio`` part; for an address vLLM's ``audio_url``."""
+        media_type, data = self.media_type, self._data()
         if self.url is not None:
-            raise ConfigurationError("an audio part takes the sound itself, not its address")
-        kind = self.media_type.partition("/")[2].removeprefix("x-")
-        data = Joined((self.source.base64(),))
+            head, comma, inside = self.url.partition(";base64,")
+            if not comma or not head.lower().startswith("data:"):
+                return {"type": "audio_url", "audio_url": {"url": self.url}}
+            media_type, data = media_type or head[5:], inside
+        kind = media_type.partition("/")[2].removeprefix("x-")
         audio = {"data": data, "format": {"mpeg": "mp3", "wave": "wav"}.get(kind, kind)}
         return {"type": "input_audio", "input_audio": audio}
 
@@ -204,7 +230,7 @@ class DocumentFile(Attachment):
 class VideoFile(Attachment):
     """A film, for the dialects that take one (``video_url``: vLLM, Gemini, Bedrock, Qwen)."""
 
-    _kind, _kinds = "video", "video/"
+    _kind = "video"
 
     def to_openai(self) -> Json:
         """Return the ``video_url`` part."""
@@ -231,7 +257,7 @@ class DecodedDataUrl(NamedTuple):
 
 def encode_data_url(data: bytes, mime: str | None = None) -> str:
     """Return ``data:<mime>;base64,<base64>``; `mime` is ``image/png`` unless said otherwise."""
-    return f"data:{mime or 'image/png'};base64,{b64encode(data).decode()}"
+    return f"data:{'image/png' if mime is None else mime};base64,{b64encode(data).decode()}"
 
 
 def decode_data_url(url: str) -> DecodedDataUrl | None:
@@ -240,94 +266,8 @@ def decode_data_url(url: str) -> DecodedDataUrl | None:
     if not comma or not head.startswith("data:"):
         return None
     try:
-        return DecodedDataUrl(head[5:], b64decode(payload, validate=True))
+        data = b64decode(payload, validate=True)
     except (NotBase64, ValueError):
         return None
-
-
-class FileBytes:
-    """Where an attachment's bytes are read from, at any offset, by several passes at once."""
-
-    def __init__(self, source: Source) -> None:
-        self.path: Path | None = None
-        self._file: IO[bytes] | None = None
-        self._compares = isinstance(source, (str, os.PathLike, bytes))
-        self._lock = Lock()
-        self.name = ""
-        if isinstance(source, (bytes, bytearray, memoryview)):
-            source = BytesIO(source)
-        if isinstance(source, (str, os.PathLike)):
-            self.path = Path(source)
-            self.name = self.path.name
-            try:
-                self._stat = self.path.stat()
-            except OSError as error:
-                raise ConfigurationError(
-                    f"cannot read {self.name}: {error.strerror}", param="source"
-                ) from error
-            if not self.path.is_file():
-                raise ConfigurationError(f"{self.name} is no file", param="source")
-            self.size = self._stat.st_size
-            return
-        if not (hasattr(source, "read") and hasattr(source, "seek")):
-            raise ConfigurationError(
-                "an attachment is a path, a seekable binary file or bytes, not"
-                f" {type(source).__name__}",
-                param="source",
-            )
-        self._file = source
-        self.name = Path(name).name if isinstance(name := getattr(source, "name", ""), str) else ""
-        self.size = source.seek(0, os.SEEK_END)
-
-    def base64(self) -> Base64:
-        """Return the base64 of all of it, made while it is read."""
-        return Base64(self.size, self.read, self._wait, self._compares)
-
-    def read(self, offset: int, size: int) -> bytes:
-        """Return so many bytes at an offset.
-
-        Raises:
-            ConfigurationError: The file is not what it was when the part was made.
-        """
-        if self.path is not None:
-            return self._read_path(self.path, offset, size)
-        assert self._file is not None
-        with self._lock:
-            self._file.seek(offset)
-            return self._file.read(size)
-
-    def _read_path(self, path: Path, offset: int, size: int) -> bytes:
-        # Opened for each read: a part may wait in a conversation for as long as it likes.
-        with path.open("rb", buffering=0) as file:
-            now = os.fstat(file.fileno())
-            if (now.st_size, now.st_mtime_ns) != (self._stat.st_size, self._stat.st_mtime_ns):
-                raise ConfigurationError(f"{self.name} was changed since it was attached")
-            file.seek(offset)
-            return file.read(size)
-
-    async def _wait(self, offset: int, size: int) -> bytes:
-        from anyio.to_thread import run_sync
-
-        return await run_sync(self.read, offset, size)
-
-
-def _media_type(source: FileBytes, filename: str, kinds: str) -> str:
-    """Return the type that the first bytes say, else the name's."""
-    from mimetypes import guess_type
-
-    import puremagic
-
-    head = source.read(0, min(_HEAD, source.size))
-    try:
-        found = [match.mime_type for match in puremagic.magic_string(head, filename)]
-    except (puremagic.PureError, ValueError):
-        found = []
-    named = guess_type(filename)[0] or ""
-    for media_type in (*found, named):
-        if media_type and media_type.startswith(kinds):
-            return str(media_type)
-    raise ConfigurationError(
-        f"{filename or 'the attachment'} is not known to be "
-        f"{kinds + '*' if kinds else 'of any type'}: pass media_type=",
-        param="media_type",
-    )
+    end = b64encode(data[len(data) - len(data) % 3 :]).decode()  # one spelling is valid, as there
+    return DecodedDataUrl(head[5:], data) if payload.endswith(end) else None

@@ -8,14 +8,16 @@ read when the message is sent; one that has changed since is an error.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
+from time import time_ns
 from typing import Any, TypeAlias
 
 import msgspec
 
-from penstock.conversations.attachments import KINDS, Attachment, FileBytes
+from penstock.conversations.attachments import KINDS, Attachment
+from penstock.conversations.file_bytes import FileBytes
 from penstock.conversations.numbered import OURS
 from penstock.errors import ConversationError, EncodeError
 
@@ -33,8 +35,10 @@ MARK = b"\t"
 """Begins the line of such a message. No other kept line has a tab, which texts write as an escape:
 a block is looked through for it in half a microsecond, for the key in ten."""
 _NOTE = OURS + "file:"
-"""Begins the name of a note, which ends with the digest: ``{"path", "mtime_ns"}``."""
+"""Begins the name of a note, which ends with the digest: ``{"path", "stamp"}``; see `_stamp`."""
 _READ = 256 * 1024
+_TICK = 2_000_000_000
+"""Nanoseconds within which two changes of a file may have the same time: FAT's two seconds."""
 
 
 def is_referring(data: bytes) -> bool:
@@ -93,7 +97,19 @@ def _digested(part: Attachment) -> tuple[str, Json]:
         digest.update(data)
     assert source.path is not None  # `Attachment` has seen to it
     path = source.path.absolute()
-    return digest.hexdigest(), {"path": str(path), "mtime_ns": path.stat().st_mtime_ns}
+    return digest.hexdigest(), {"path": str(path), "stamp": _stamp(path.stat())}
+
+
+def _stamp(found: os.stat_result) -> list[int]:
+    """Return what a file that was not touched has still; nothing where it was so just now.
+
+    Who sets the time of a file back cannot set back that of the inode. What is written within a
+    tick of the clock that counts is told by nothing but the digest.
+    """
+    last = max(found.st_mtime_ns, found.st_ctime_ns)
+    if time_ns() - last < _TICK:
+        return []
+    return [found.st_size, found.st_ino, found.st_mtime_ns, found.st_ctime_ns]
 
 
 def _blocks(source: FileBytes) -> Iterator[bytes]:
@@ -108,24 +124,26 @@ class ReferredBytes(FileBytes):
         digest: Its SHA-256 in hexadecimal.
         size: Its bytes.
         path: Where it is; ``""`` where the conversation was not given it.
-        mtime_ns: When it was changed last, then.
+        stamp: What it had then, if that says anything; see `_stamp`.
     """
 
-    def __init__(self, digest: str, size: int, path: str = "", mtime_ns: int = 0) -> None:
+    def __init__(self, digest: str, size: int, path: str = "", stamp: Sequence[int] = ()) -> None:
         self.path = self._where = Path(path)
         self._compares = True
         self.name = self.path.name
         self.size = size
         self._digest = digest
-        self._known = (size, mtime_ns) if path else None
+        self._given = bool(path)
+        self._stamp = list(stamp)
+        self._seen: tuple[int, ...] = ()
 
     def check(self) -> None:
-        """Look whether the file is what it was: by size and time, then by its digest.
+        """Look whether the file is what it was: by its stamp, then by its digest.
 
         Raises:
             ConversationError: It is not, or is gone, or the conversation was not given it.
         """
-        if self._known is None:
+        if not self._given:
             raise ConversationError(
                 f"a message refers to a file {self._digest[:12]} that this conversation was not"
                 " given: its notes have no path for it",
@@ -143,7 +161,7 @@ class ReferredBytes(FileBytes):
         Raises:
             ConversationError: The file is not what it was, or cannot be read.
         """
-        if self._known is None:
+        if not self._given:
             self.check()
         try:
             with self._where.open("rb", buffering=0) as file:
@@ -155,15 +173,19 @@ class ReferredBytes(FileBytes):
 
     def _check(self, descriptor: int) -> None:
         now = os.fstat(descriptor)
-        found = (now.st_size, now.st_mtime_ns)
-        if found == self._known:
+        found = (now.st_size, now.st_ino, now.st_mtime_ns, now.st_ctime_ns)
+        if found == self._seen or [*found] == self._stamp:
             return
         digest = sha256()
         while now.st_size == self.size and (data := os.read(descriptor, _READ)):
             digest.update(data)
         if digest.hexdigest() != self._digest:
             raise self._changed("it is not what it was when it was attached")
-        self._known = found  # touched, copied back: its bytes are the same
+        self._seen = found  # touched, copied back: its bytes are the same
+
+    def identity(self) -> str:
+        """Return its digest."""
+        return self._digest
 
     def _changed(self, why: str) -> ConversationError:
         return ConversationError(

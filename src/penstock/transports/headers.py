@@ -60,8 +60,18 @@ def received(raw: Iterable[tuple[bytes, bytes]], limits: Limits) -> dict[str, st
         LimitExceededError: There are too many fields, or too many bytes in one or in all.
     """
     raw = list(raw)
-    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in raw}
-    if len(headers) == len(raw) and _is_small(raw, limits):
+    # All at once: one by one it takes three calls a field, and answers have up to thirty.
+    text = b"\n".join(chain.from_iterable(raw)).decode("latin-1")
+    parts = text.split("\n")
+    names = "\n".join(parts[::2]).lower().split("\n")
+    headers = dict(zip(names, parts[1::2]))  # noqa: B905  # `strict` costs half as much again
+    # No name twice, no line end within a field, and all together less than any bound of one.
+    most = min(_MAX_FIELD, limits.max_response_headers)
+    if (
+        len(headers) == len(raw) <= limits.max_response_header_count
+        and len(parts) == 2 * len(raw)
+        and len(text) + 2 * len(raw) < most
+    ):
         return headers
     headers.clear()
     size = 0
@@ -76,13 +86,6 @@ def received(raw: Iterable[tuple[bytes, bytes]], limits: Limits) -> dict[str, st
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
         headers[key] = f"{headers[key]}, {text}" if key in headers else text
     return headers
-
-
-def _is_small(raw: list[tuple[bytes, bytes]], limits: Limits) -> bool:
-    """Whether all the fields together pass no bound of any: what nearly every answer has."""
-    size = sum(map(len, chain.from_iterable(raw))) + 4 * len(raw)
-    most = min(_MAX_FIELD, limits.max_response_headers)
-    return size <= most and len(raw) <= limits.max_response_header_count
 
 
 def _within(bound: str, found: int, limit: int) -> None:

@@ -85,10 +85,7 @@ class Line:
     def body_sent(self) -> None:
         """Note that the last byte of the request has left."""
         self.sent = True
-        self.timings.sent = self.watch.elapsed()
-        self.watch.end("write")
-        self.watch.begin("response")
-        self.watch.begin("ttft")
+        self.timings.sent = self.watch.requested()
 
     def look(self, data: bytes) -> int:
         """Look at what came before a library does, and return how much of it is the answer's head.
@@ -125,11 +122,9 @@ class Line:
         self.answered = True
         if not self.sent:
             self.body_sent()
-        for phase in ("connect", "write", "response"):
+        for phase in ("connect", "write"):
             self.watch.end(phase)
-        self.watch.begin("idle")
-        self.watch.begin("progress")
-        self.timings.opened = self.watch.elapsed()
+        self.timings.opened = self.watch.opened()
 
 
 _CONNECTING = frozenset({"connect_tcp.started", "connect_unix_socket.started"})

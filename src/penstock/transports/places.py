@@ -37,15 +37,19 @@ class Places:
         """Calls that wait for a place."""
         return len(self._waiting)
 
+    def taken(self) -> bool:
+        """Take a place if one is free; whether it was."""
+        free = self.in_use < self._count and not self._waiting
+        self.in_use += free
+        return free
+
     async def take(self, watch: Watch) -> None:
         """Take a place, or wait for one.
 
         Raises:
             PoolError: There was none in time.
         """
-        if self.in_use < self._count and not self._waiting:
-            self.in_use += 1
-        else:
+        if not self.taken():
             await self._wait(watch)
 
     def give_back(self) -> None:

@@ -24,12 +24,15 @@ from penstock.errors import DeadlineError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from penstock.interfaces import Timer, Timers
     from penstock.limits import Limits, Timeouts
 
-__all__ = ["Clock", "Timer", "Watchdog"]
+__all__ = ["Clock", "Watchdog"]
 
 # Seconds over which `Timeouts.min_rate` is judged where ``progress`` is off: its default.
 _RATE_WINDOW = 300.0
+
+_NEVER = inf, inf
 
 _WHAT = {
     "pool": "no place in our own limits within {limit:g} s",
@@ -42,14 +45,6 @@ _WHAT = {
     "min_rate": "fewer than {limit:g} bytes per second: {elapsed:.1f}",
     "total": "the call took longer than {limit:g} s",
 }
-
-
-class Timer(Protocol):
-    """A timer that has been set."""
-
-    def cancel(self) -> None:
-        """Take it back; without effect once it has fired."""
-        ...
 
 
 class Clock(Protocol):
@@ -107,6 +102,7 @@ class Watchdog:
         "_timeouts",
         "_timer",
         "_timer_at",
+        "_timers",
         "started",
     )
 
@@ -119,6 +115,7 @@ class Watchdog:
         clock: Clock | None = None,
     ) -> None:
         self._clock = clock or running_clock()
+        self._timers: Clock | Timers = self._clock
         # asyncio's own loops ask the same, one call further away.
         time: object = getattr(type(self._clock), "time", None)
         self._time = monotonic if time is asyncio.BaseEventLoop.time else self._clock.time
@@ -147,16 +144,51 @@ class Watchdog:
         """Return the seconds since the call began."""
         return self._time() - self.started
 
-    def on_expire(self, callback: Callable[[DeadlineError], None]) -> None:
+    def on_expire(
+        self, callback: Callable[[DeadlineError], None], timers: Timers | None = None
+    ) -> None:
         """Call `callback` when a clock runs out; from now on ``total`` runs."""
         self._callback = callback
+        if timers is not None and timers.clock is self._clock:
+            self._timers = timers
         total = self._timeouts.total
         if total is not None:
             self._armed["total"] = (self.started + total, self.started)
         # What began before there was anybody to tell has no timer yet.
-        when = min((when for when, _ in self._armed.values()), default=inf)
+        when = self._nearest_armed()
         if when < self._timer_at:
             self._arm(when)
+
+    def requested(self) -> float:
+        """Note that the whole request is with the peer: ``response`` and ``ttft`` run."""
+        now, nearest = self._time(), self._timer_at
+        armed, timeouts = self._armed, self._timeouts
+        armed.pop("write", None)
+        if timeouts.response is not None:
+            when = now + timeouts.response
+            armed["response"] = when, now
+            nearest = min(nearest, when)
+        if timeouts.ttft is not None:
+            when = now + timeouts.ttft
+            armed["ttft"] = when, now
+            nearest = min(nearest, when)
+        if nearest < self._timer_at and self._callback is not None:
+            self._arm(nearest)
+        return now - self.started
+
+    def opened(self) -> float:
+        """Note that an answer has begun: ``idle`` runs, and without ``ttft`` also ``progress``."""
+        now = self._time()
+        armed = self._armed
+        armed.pop("response", None)
+        since = self._quiet_from = now if self._asking else self._answered_at
+        if "ttft" not in armed:
+            self._progress_from = since
+        if self._rate_from == inf:
+            self._rate_from = since
+        if self._asking and (nearest := self._nearest_asked()) < self._timer_at:
+            self._arm(nearest)
+        return now - self.started
 
     def begin(self, phase: str) -> None:
         """Start the clock of that name; on a running one, start it again."""
@@ -242,6 +274,9 @@ class Watchdog:
         """
         self._ignored += size
 
+    def _nearest_armed(self) -> float:
+        return min(self._armed.values(), default=_NEVER)[0]
+
     def _nearest_asked(self) -> float:
         return min(
             self._quiet_from + self._quiet,
@@ -256,7 +291,7 @@ class Watchdog:
         self._timer, self._timer_at = None, inf
         if self._callback is not None:
             self._timer_at = when
-            self._timer = self._clock.call_at(when, self._tick)
+            self._timer = self._timers.call_at(when, self._tick)
 
     def _disarm(self) -> None:
         if self._timer is not None:
@@ -271,7 +306,7 @@ class Watchdog:
         now = max(now, expected)
         due = self._due(now)
         if due is None:
-            nearest = min((when for when, _ in self._armed.values()), default=inf)
+            nearest = self._nearest_armed()
             if self._asking:
                 nearest = min(nearest, self._nearest_asked())
             if nearest < inf:

@@ -114,6 +114,11 @@ PARTS: list[tuple[Any, Any, list[str]]] = [
         [],
     ),
     (
+        {"type": "audio_url", "audio_url": {"url": "https://e.com/a.wav"}},
+        at("https://e.com/a.wav", "audio/wav"),
+        [],
+    ),
+    (
         {
             "type": "video_url",
             "video_url": {"url": "https://youtu.be/x"},

@@ -51,6 +51,10 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         user({"type": "input_audio", "input_audio": {"data": "UklG", "format": "wav"}}),
         user({"type": "input_audio", "input_audio": "UklG"}),
     ),
+    "sound at an address": (
+        user({"type": "audio_url", "audio_url": {"url": "https://e.com/a.mp3"}}),
+        user({"type": "input_audio", "input_audio": "https://e.com/a.mp3"}),
+    ),
     "upload": (
         user({"type": "file", "file": {"file_id": "f1"}}),
         user({"type": "file", "file_id": "f1"}),

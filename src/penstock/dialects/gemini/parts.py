@@ -130,6 +130,12 @@ def _audio(part: dict[str, Json], place: Place, path: str) -> Json:
     return _bytes_or_at(data, kind if "/" in kind else f"audio/{kind}", place, path)
 
 
+def _audio_at(part: dict[str, Json], place: Place, path: str) -> Json:
+    """Say vLLM's address of a sound."""
+    address = address_of(part, "audio_url", place, path)
+    return _at(address, _type_of(part.get("audio_url")), place, path, default="audio/mp3")
+
+
 def _file(part: dict[str, Json], place: Place, path: str) -> Json:
     """Say OpenAI's file: bytes, or the name of an upload, here with Google."""
     file = part.get("file")
@@ -162,6 +168,7 @@ _KINDS: dict[str, Callable[[dict[str, Json], Place, str], Json]] = {
     "image_url": _image,
     "video_url": _video,
     "input_audio": _audio,
+    "audio_url": _audio_at,
     "file": _file,
     "document": _document,
 }

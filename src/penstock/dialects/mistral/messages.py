@@ -137,6 +137,12 @@ def _chunk(part: dict[str, Json], place: Place, path: str) -> dict[str, Json] | 
         return _file(part["file"], place, path)
     elif kind == "document":
         return _document(part.get("document"), place, path)
+    elif kind == "audio_url":  # an address or base64, says the documentation of Voxtral
+        audio = part.get("audio_url")
+        return {
+            "type": "input_audio",
+            "input_audio": audio.get("url") if isinstance(audio, Mapping) else audio,
+        }
     elif kind == "video_url":
         return None
     return part

@@ -49,6 +49,8 @@ _TOLD_APART = pattern(rb'"(?:provider_state|document|is_error|cache_control)"')
 _MOST_REPORTS = 3
 """Messages named on ``dropped``; a conversation may have a million that lose the same."""
 _PLAIN_QUIRKS = Quirks()
+_USUAL = Manners(_PLAIN_QUIRKS, tools=False)
+"""What a provider wants of which no row says anything: nothing."""
 
 
 def conversation(
@@ -74,18 +76,17 @@ def conversation(
     """
     if isinstance(messages, str):
         messages = [{"role": "user", "content": messages}]
-    manners = Manners(quirks, tools=tools)
+    usual = not (quirks.drops or quirks.flags)
+    manners = _USUAL if usual else Manners(quirks, tools=tools)
     translator = _Translator(dialect, origin, dropped, manners, strict=strict)
+    plain = translator.translate if manners.particular else _plain_or(translator.translate)
+    if isinstance(messages, (list, tuple)):
+        return Each(translator.over(paired(messages)), plain)
     if hasattr(messages, "blocks"):  # `Kept`; asking its protocol costs more than a small body
         kept = cast("Kept", messages)
         items = items_of(kept, translator)
         return Each(items, off_loop=off_loop_of(kept))
-    if isinstance(messages, (list, tuple)):
-        messages = paired(messages)
     source = translator.over(messages)
-    plain = translator.translate if manners.particular else _plain_or(translator.translate)
-    if source is messages and isinstance(messages, (list, tuple)):
-        return Each(source, plain)
 
     def counted(message: Json) -> Json:
         translator.count += 1
@@ -122,11 +123,24 @@ def _plain_or(translate: Callable[[Json], Json]) -> Callable[[Json], Json]:
 class _Translator:
     """Translates one message after the other, pass after pass."""
 
+    __slots__ = (
+        "_dialect",
+        "_dropped",
+        "_item",
+        "_listed",
+        "_manners",
+        "_origin",
+        "_reports",
+        "_strict",
+        "count",
+        "pairs",
+    )
+
     def __init__(
         self, dialect: str, origin: str, dropped: list[str], manners: Manners, *, strict: bool
     ) -> None:
         self._dialect = dialect
-        self._family = family(origin)
+        self._origin = origin
         self._dropped = dropped
         self._manners = manners
         self._strict = strict
@@ -142,6 +156,7 @@ class _Translator:
         """Return `messages` so that each pass starts to count anew."""
         if isinstance(messages, (list, tuple)):
             self._listed = messages
+            return messages
         return told(messages, self.restart)
 
     def restart(self) -> None:
@@ -239,7 +254,7 @@ class _Translator:
             if state is not None:
                 self._report()
             return bare
-        if state.get("dialect") != self._dialect or self._family != family(
+        if state.get("dialect") != self._dialect or family(self._origin) != family(
             str(state.get("origin"))
         ):
             self._report()

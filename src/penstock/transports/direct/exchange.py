@@ -101,7 +101,7 @@ class Exchange:
         """What makes the connection or sends the body, while it does."""
         self._watch = call.watch
         self._decode = decode
-        self._parser = Parser(method=call.method, limits=call.limits, origin=str(origin))
+        self._parser = Parser(method=call.method, limits=call.limits, origin=origin)
         self._connection: Connection | None = None
         # What has come and is not read, and the caller who waits for more.
         self._chunks: list[bytes] = []
@@ -322,9 +322,7 @@ class Exchange:
     def begin_again(self) -> None:
         """Forget a connection that turned out to be dead."""
         self._parser.release()
-        self._parser = Parser(
-            method=self.call.method, limits=self.call.limits, origin=str(self.origin)
-        )
+        self._parser = Parser(method=self.call.method, limits=self.call.limits, origin=self.origin)
         self.failure = self.broken = None
         self.sent = False
         for phase in ("write", "response"):
@@ -334,10 +332,7 @@ class Exchange:
         """Note that the last byte of the request has left, or as much of it as is wanted."""
         if not self.sent:
             self.sent = True
-            self.call.timings.sent = self._watch.elapsed()
-            self._watch.end("write")
-            self._watch.begin("response")
-            self._watch.begin("ttft")
+            self.call.timings.sent = self._watch.requested()
 
     def cut_job(self) -> None:
         """End what makes the connection or sends the body: at most once, it may be tidying up."""
@@ -354,8 +349,8 @@ class Exchange:
     def _accept(self) -> PenstockError | None:
         """Status and headers are there; returned is why they are not acceptable."""
         parser = self._parser
-        if self._decode:
-            coding = parser.headers.get("content-encoding", "")
+        coding = parser.headers.get("content-encoding")
+        if coding is not None and self._decode:
             try:
                 self._inflater = inflater(coding, max_ratio=self.call.limits.max_ratio)
             except PenstockError as exc:
@@ -366,10 +361,7 @@ class Exchange:
         self.body_sent()
         self.status, self.headers = parser.status, parser.headers
         self.opened = True
-        self._watch.end("response")
-        self._watch.begin("idle")
-        self._watch.begin("progress")
-        self.call.timings.opened = self._watch.elapsed()
+        self.call.timings.opened = self._watch.opened()
         self.wake()
         return None
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from penstock.errors import UsageError
 from penstock.transports.direct.body import send_body
 from penstock.transports.direct.connection import connect
+from penstock.transports.direct.exchange import Exchange
 from penstock.transports.direct.head import whole
 from penstock.transports.direct.pool import CLEANUP
 
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from typing import Any
 
+    from penstock.interfaces import HttpCall
+    from penstock.transports.direct.address import Origin
     from penstock.transports.direct.connection import Connection
-    from penstock.transports.direct.exchange import Exchange
+    from penstock.transports.direct.pool import Home
 
 __all__ = ["Opening"]
 
@@ -30,26 +33,28 @@ class Opening:
     """Opens one exchange.
 
     Args:
-        exchange: The exchange.
+        call: What is asked.
+        origin: Of whom.
+        home: The loop's connections; a place of it is this call's.
         head: The request's, without what frames its body.
         context: What is trusted, where there is TLS.
+        decode: Whether a compressed answer is decompressed.
     """
 
-    __slots__ = (
-        "_blamed",
-        "_call",
-        "_context",
-        "_dialing",
-        "_exchange",
-        "_head",
-        "_reused",
-        "_watch",
-    )
+    __slots__ = ("_blamed", "_call", "_context", "_dialing", "_exchange", "_head", "_reused")
 
-    def __init__(self, exchange: Exchange, head: bytes, context: ssl.SSLContext | None) -> None:
-        self._exchange = exchange
-        self._call = exchange.call
-        self._watch = exchange.call.watch
+    def __init__(  # positional, as it is made for every call
+        self,
+        call: HttpCall,
+        origin: Origin,
+        home: Home,
+        head: bytes,
+        context: ssl.SSLContext | None,
+        *,
+        decode: bool,
+    ) -> None:
+        self._exchange = Exchange(call, origin, home, decode=decode)
+        self._call = call
         self._context = context
         self._head = head
         self._reused = False
@@ -58,7 +63,7 @@ class Opening:
         # Whether the failure is the body's own: the caller's to see, and no reason to send again.
         self._blamed = False
 
-    async def run(self) -> None:
+    async def run(self) -> Exchange:
         """Send the request, and wait for the answer's status and headers.
 
         Raises:
@@ -66,7 +71,9 @@ class Opening:
         """
         exchange = self._exchange
         try:
-            await self._request()
+            await self._try(exchange.home.take(exchange.origin))
+            if not exchange.opened:
+                await self._try_again()
         except asyncio.CancelledError:
             # The caller is free at once; what its body still tidies up is the loop's.
             exchange.abort()
@@ -77,11 +84,11 @@ class Opening:
             self._hang_up()
             await self._end_job()
             raise
+        return exchange
 
-    async def _request(self) -> None:
-        """Send the request, and once more where the connection was dead (row 21)."""
+    async def _try_again(self) -> None:
+        """Send the request once more where the connection was dead (row 21); else raise why."""
         exchange = self._exchange
-        await self._try(exchange.home.take(exchange.origin))
         error, cause = self._failed()
         if error is not None and self._is_stale():
             exchange.begin_again()
@@ -109,35 +116,52 @@ class Opening:
 
     async def _try(self, connection: Connection | None) -> None:
         """Send the request on `connection` or a fresh one; the exchange has what came of it."""
-        exchange = self._exchange
+        exchange, body = self._exchange, self._call.body
         self._reused = connection is not None
         if connection is None:
             connection = await self._connected()
         exchange.attach(connection)
-        if exchange.failure is None:
-            await self._send(connection)
+        if exchange.failure is not None:
+            return
+        small = None if body is None else body.small
+        if body is not None and small is None:
+            await self._send_pieces(connection)
+        else:
+            self._call.timings.bytes_sent = len(small or b"")
+            connection.write(whole(self._head, small))
+            # Tracebacks may show locals while the answer is waited for (fault matrix, row 39).
+            del small
+            if connection.blocked:
+                await self._unblocked(connection)
+            if exchange.failure is None:
+                exchange.body_sent()
+                # Not sooner where nothing was waited for: the first timer is then the nearest one.
+                self._keep_time()
         while not (exchange.opened or exchange.failure is not None):
             await exchange.wait()
 
     async def _connected(self) -> Connection:
         exchange = self._exchange
         self._keep_time()
-        self._watch.begin("connect")
+        self._call.watch.begin("connect")
         job = self._start(connect(exchange.origin, exchange.home, self._context))
         self._dialing = job
         while not job.done():
             await exchange.wait()
         self._dialing = exchange.job = None
-        self._watch.end("connect")
+        self._call.watch.end("connect")
         connection: Connection = job.result()
         return connection
 
-    async def _send(self, connection: Connection) -> None:
-        body = self._call.body
-        small = None if body is None else body.small
-        if body is None or small is not None:
-            await self._send_whole(small, connection)
-            return
+    async def _unblocked(self, connection: Connection) -> None:
+        """Wait until the peer has taken what was sent, or there is no need to."""
+        exchange = self._exchange
+        self._keep_time()
+        self._call.watch.begin("write")
+        while connection.blocked and not (exchange.opened or exchange.failure is not None):
+            await exchange.wait()
+
+    async def _send_pieces(self, connection: Connection) -> None:
         exchange = self._exchange
         self._keep_time()
         job = self._start(send_body(self._call, self._head, connection))
@@ -154,28 +178,13 @@ class Opening:
             self._blamed = True
             exchange.failure = fault
         # A piece may have gone out after the answer came, and started it again.
-        self._watch.end("write")
-
-    async def _send_whole(self, body: bytes | None, connection: Connection) -> None:
-        exchange = self._exchange
-        self._call.timings.bytes_sent = len(body or b"")
-        connection.write(whole(self._head, body))
-        if connection.blocked:
-            self._keep_time()
-            self._watch.begin("write")
-        while connection.blocked and not (exchange.opened or exchange.failure is not None):
-            await exchange.wait()
-        if exchange.failure is None:
-            exchange.body_sent()
-            # Not sooner where nothing was waited for: the first timer is then the nearest one, and
-            # none is set only to be cancelled, which is a fortieth of a short call.
-            self._keep_time()
+        self._call.watch.end("write")
 
     def _keep_time(self) -> None:
         """Let a clock that runs out cut the exchange, unless it is cut already."""
         exchange = self._exchange
         if not exchange.released:
-            self._watch.on_expire(exchange.abort)
+            self._call.watch.on_expire(exchange.abort, exchange.home.alarms)
 
     def _start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:  # Any: see `Exchange`
         exchange = self._exchange

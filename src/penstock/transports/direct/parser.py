@@ -55,7 +55,7 @@ class Parser:
         "status",
     )
 
-    def __init__(self, *, method: str, limits: Limits, origin: str) -> None:
+    def __init__(self, *, method: str, limits: Limits, origin: object) -> None:
         self.status = 0
         self.headers: dict[str, str] = {}
         """The fields, names in lower case, once `complete`."""
@@ -91,7 +91,8 @@ class Parser:
         """
         if not self.complete:
             # No more than may be headers, so that the bound holds for any cut of the bytes.
-            head, data = data[: self._allowed], data[self._allowed :]
+            most = self._allowed
+            head, data = (data, b"") if len(data) <= most else (data[:most], data[most:])
             self._allowed -= len(head)
             self._parse(head)
             if not self.complete and not self._allowed:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import StreamClosedError
+from penstock.transports.alarms import Alarms
 from penstock.transports.direct.connection import Buffers
 from penstock.transports.places import Places
 
@@ -35,6 +36,8 @@ class Home:
     def __init__(self, loop: asyncio.AbstractEventLoop, places: int) -> None:
         self.loop = loop
         self.places = Places(places)
+        self.alarms = Alarms(loop)
+        """The timers of its calls."""
         self.buffers = Buffers()
         self.exchanges: set[Exchange] = set()
         """Calls that have a place."""
@@ -97,6 +100,7 @@ class Home:
         """Cut every call and close every connection; wait for them up to `CLEANUP`."""
         error = StreamClosedError("the transport was closed")
         self.places.refuse_waiting(error)
+        self.alarms.close()
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
