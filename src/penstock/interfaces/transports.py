@@ -18,6 +18,8 @@ __all__ = [
     "Buffer",
     "FramedBody",
     "HttpCall",
+    "Timer",
+    "Timers",
     "Transport",
     "Watch",
     "Wire",
@@ -36,6 +38,20 @@ class Watch(Protocol):
 
     def end(self, phase: str) -> None:
         """Stop the clock of that name."""
+        ...
+
+    def requested(self) -> float:
+        """Note that the request is with the peer, and return the seconds since the call began.
+
+        ``write`` ends, ``response`` and ``ttft`` begin.
+        """
+        ...
+
+    def opened(self) -> float:
+        """Note that an answer has begun, and return the seconds since the call began.
+
+        ``response`` ends, ``idle`` and ``progress`` begin.
+        """
         ...
 
     def elapsed(self) -> float:
@@ -70,8 +86,15 @@ class Watch(Protocol):
         """Stop every clock for good."""
         ...
 
-    def on_expire(self, callback: Callable[[DeadlineError], None]) -> None:
-        """Say what to do when a clock runs out; the latest `callback` holds."""
+    def on_expire(
+        self, callback: Callable[[DeadlineError], None], timers: Timers | None = None
+    ) -> None:
+        """Say what to do when a clock runs out; the latest `callback` holds.
+
+        Args:
+            callback: Is told which one.
+            timers: What the loop's calls set their timers with, where there is such a thing.
+        """
         ...
 
 
@@ -118,6 +141,25 @@ class HttpCall(Struct, kw_only=True, eq=False):
 
     def __repr__(self) -> str:
         return f"HttpCall({self.method} {self.url}, ...)"  # neither the credential nor the body
+
+
+class Timer(Protocol):
+    """A timer that has been set."""
+
+    def cancel(self) -> None:
+        """Take it back; without effect once it has fired."""
+        ...
+
+
+class Timers(Protocol):
+    """Whoever sets the timers of many calls."""
+
+    clock: object
+    """The loop whose time they go by."""
+
+    def call_at(self, when: float, callback: Callable[[], object], /) -> Timer:
+        """Call `callback` at `when`, on the loop's clock."""
+        ...
 
 
 class Wire(Protocol):
