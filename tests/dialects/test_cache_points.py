@@ -80,7 +80,7 @@ async def fields(
     request = ChatRequest(
         model="m", messages=messages, tools=TOOLS, cache_points=points, strict=strict
     )
-    there = TARGET if row is None else replace(TARGET, quirks=row.quirks)
+    there = TARGET if row is None else replace(TARGET, quirks=row.quirks_of("m"))
     said = dialect(name).encode(request, there, dropped=[] if dropped is None else dropped)
     body = Body(said.fields, buffer_size=64)
     return json.loads(b"".join([piece async for piece in body.open()]))

@@ -91,7 +91,7 @@ def target(each: Recorded) -> Target:
         api_version=facts.get("api_version", row.api_version),
         path=row.chat_path or "",
         query=query,
-        quirks=row.quirks,
+        quirks=row.quirks_of("m"),
     )
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from penstock.deployment import Deployment, Secret, secrets
+from penstock.dialects import dialect
 from penstock.errors import ConfigurationError, InvalidHeaderError, UnknownModelError
 from penstock.providers.resolve import Resolver
+from penstock.request import ChatRequest
 
 # The first seed's README example.
 EXAMPLE = {
@@ -417,3 +419,30 @@ def test_an_arn_says_its_region(
     assert (model, region) == (found.model, found.deployment.region)
     assert f"https://bedrock-runtime.{region}.amazonaws.com" == found.deployment.base_url
     assert "us-east-2" == Resolver({"bedrock/m": own}).resolve("bedrock/m").deployment.region
+
+
+@pytest.mark.parametrize(
+    ("key", "model"), [("openai/gpt-5.6-sol", "openai/gpt-5.6-sol"), ("poe/*", "poe/x")]
+)
+def test_a_rename_is_of_the_dialect_that_comes_first(key: str, model: str) -> None:
+    """What a chat calls ``max_tokens`` is ``max_output_tokens`` in the Responses, as for others."""
+    resolver = Resolver({key: Deployment(api_key="k", dialect="openai_responses")})
+    target = resolver.resolve(model).target
+    request = ChatRequest(model=model, messages="q", params={"max_completion_tokens": 9})
+
+    fields = dialect("openai_responses").encode(request, target, dropped=[]).fields
+
+    assert 9 == fields["max_output_tokens"]
+    assert {"max_tokens", "max_completion_tokens"}.isdisjoint(fields)
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+def test_openai_gets_the_limit_by_the_name_that_all_its_models_take(name: str) -> None:
+    """Its reasoning models refuse the deprecated one."""
+    target = Resolver({}).resolve("openai/gpt-5").target
+    request = ChatRequest(model="m", messages="q", params={name: 9})
+
+    fields = dialect("openai_chat").encode(request, target, dropped=[]).fields
+
+    assert 9 == fields["max_completion_tokens"]
+    assert "max_tokens" not in fields

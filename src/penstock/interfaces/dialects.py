@@ -46,8 +46,10 @@ class Quirks:
     wherever it is; they are left out and reported."""
     flags: frozenset[str] = frozenset()
     """Other differences, by names that the dialect documents."""
-    efforts: tuple[str, ...] = ()
-    """The words of ``reasoning_effort`` that it takes; none where they are not known."""
+    efforts: tuple[str, ...] | None = None
+    """The words of ``reasoning_effort`` that the model takes; None where they are not known."""
+    efforts_with_tools: tuple[str, ...] | None = None
+    """Those that its chat takes beside tools; None where they are the same."""
     cache_marks: bool = False
     """Whether it documents Anthropic's ``cache_control``, which cache points then become."""
 

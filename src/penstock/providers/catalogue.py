@@ -83,8 +83,8 @@ class ProviderRow:
     also: Mapping[str, Also] = field(default_factory=dict)
     """The other dialects it speaks."""
     only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """By another dialect the ids of models that it serves in that one alone, without the dates and
-    variants behind them."""
+    """By another dialect the ids of models that it serves in that one alone, or that call tools in
+    that one alone, without the dates and variants behind them."""
     chat_path: str | None = None
     """The path of a chat below the address, where it is not the dialect's own."""
     models_path: str = "/models"
@@ -118,8 +118,11 @@ class ProviderRow:
     """Parameters that it refuses."""
     flags: frozenset[str] = frozenset()
     """Other differences, by names that the dialect documents."""
-    efforts: tuple[str, ...] = ()
-    """The words of ``reasoning_effort`` that its OpenAI-shaped chat takes; none: not known."""
+    efforts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The words of ``reasoning_effort`` that it takes, by ids of models, without the dates and
+    variants behind them; ``*`` is for all others, and who is not here is not known."""
+    efforts_with_tools: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The same for a chat with tools, where that takes fewer."""
     cache_marks: bool = False
     """Whether its OpenAI-shaped chat takes Anthropic's ``cache_control``, as gateways do."""
     aliases: tuple[str, ...] = ()
@@ -129,15 +132,15 @@ class ProviderRow:
     keyless: bool = False
     """Whether it answers without a key too; one is sent where there is one."""
 
-    @property
-    def quirks(self) -> Quirks:
-        """What a dialect needs to know of it."""
+    def quirks_of(self, model: str) -> Quirks:
+        """Return what a dialect needs to know of it, and of one of its models."""
         drops = self.drops if self.cache_marks else self.drops | {"cache_control"}
         return Quirks(
             renames=self.renames,
             drops=drops,
             flags=self.flags,
-            efforts=self.efforts,
+            efforts=_of_model(self.efforts, model),
+            efforts_with_tools=_of_model(self.efforts_with_tools, model),
             # Of an address of one's own nobody knows it: marks by hand pass, points make none.
             cache_marks=self.cache_marks and self.checked != "own",
         )
@@ -150,7 +153,7 @@ class ProviderRow:
     def serving(self, model: str) -> ProviderRow:
         """Return the row as it is for `model`: in its first dialect, or the only one it has."""
         for dialect, ids in self.only.items():
-            if any(f"{model}-".startswith(f"{id}-") for id in ids):
+            if any(_is_of(model, id) for id in ids):
                 return self.speaking(dialect)
         return self
 
@@ -167,7 +170,19 @@ class ProviderRow:
             auth=other.auth or self.auth,
             chat_path=None,
             query={},
+            renames={},
         )
+
+
+def _is_of(model: str, id: str) -> bool:
+    """Whether a model is the one called `id`, or a variant of it: ``o3-mini`` is one of ``o3``."""
+    return f"{model}-".startswith(f"{id}-")
+
+
+def _of_model(table: Mapping[str, tuple[str, ...]], model: str) -> tuple[str, ...] | None:
+    """Return what a table has for the longest id that `model` is of, else for all others."""
+    fitting = [id for id in table if _is_of(model, id)]
+    return table.get(max(fitting, key=len)) if fitting else table.get("*")
 
 
 @cache

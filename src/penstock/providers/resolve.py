@@ -66,7 +66,7 @@ class Resolved:
             api_version=self.deployment.api_version,
             path=path,
             query=query,
-            quirks=Quirks() if self.row is None else self.row.quirks,
+            quirks=Quirks() if self.row is None else self.row.quirks_of(self.model),
         )
 
     def _path(self) -> tuple[str, dict[str, str]]:

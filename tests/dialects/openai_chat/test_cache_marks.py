@@ -58,7 +58,7 @@ def quirks_of(provider: str) -> Quirks:
     """What the catalogue says of `provider`."""
     row = find_row(provider)
     assert row is not None
-    return row.quirks
+    return row.quirks_of("m")
 
 
 @pytest.mark.parametrize("provider", ["openai", "groq", "cerebras", "fireworks_ai", "azure_v1"])

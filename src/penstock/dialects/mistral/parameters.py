@@ -27,7 +27,9 @@ FATES: Fates = {
     "seed": Fate("renamed", "random_seed"),
     "logprobs": Fate("sent"),
     "top_logprobs": Fate("sent"),
-    "reasoning_effort": Fate("sent", note="The words are the same, `none` to `max`."),
+    "reasoning_effort": Fate(
+        "sent", note="Of the words that a model is known to take the nearest, with a report."
+    ),
     "prediction": Fate("converted", "prediction", "Its content is one text."),
     "prompt_cache_key": Fate("sent"),
     "service_tier": Fate(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.dialects.cache_points import unmarked, unpointed
+from penstock.dialects.efforts import taken_effort
 from penstock.dialects.extras import add_extras
 from penstock.dialects.fates import at_provider, said
 from penstock.dialects.mistral.messages import Messages
@@ -49,6 +50,9 @@ def encode(request: ChatRequest, target: Target, dialect: str, dropped: list[str
     given = modern(request, losses)
     fields = {"model": target.model, "stream": request.stream}
     given, fates = at_provider(given, FATES, target.quirks, losses)
+    if given.get("reasoning_effort") is not None:
+        effort = taken_effort(given.pop("reasoning_effort"), target.quirks, losses)
+        given |= {} if effort is None else {"reasoning_effort": effort}
     fields |= said(given, fates, losses, dialect=dialect, convert=_converts(losses))
     add_extras(fields, request, target)
     messages = Messages(dialect, target.origin)

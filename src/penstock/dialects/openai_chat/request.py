@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote, urlencode
 
 from penstock.dialects.cache_points import cached, unmarked_tools, unpointed
+from penstock.dialects.efforts import taken_effort
 from penstock.dialects.fates import put
-from penstock.dialects.modern import EFFORTS
 from penstock.dialects.openai_chat.manners import CACHE_MARKS
 from penstock.dialects.openai_chat.messages import conversation
 from penstock.dialects.openai_chat.parameters import PARAMETERS
@@ -97,10 +97,10 @@ def _said(request: ChatRequest, target: Target, losses: Losses) -> dict[str, Jso
     said.update(request.params)
     if request.params:
         check_shapes({"functions": request.params.get("functions")})
-    taken = target.quirks.efforts
-    if taken and (word := said.get("reasoning_effort")) in EFFORTS and word not in taken:
-        del said["reasoning_effort"]
-        said |= _nearest_effort(word, taken, losses)
+    if said.get("reasoning_effort") is not None:
+        tools = bool(request.tools)
+        word = taken_effort(said.pop("reasoning_effort"), target.quirks, losses, tools=tools)
+        said |= {} if word is None else {"reasoning_effort": word}
     options = _stream_options(request)
     if request.stream and options is not None:
         said["stream_options"] = options
@@ -112,15 +112,6 @@ def _said(request: ChatRequest, target: Target, losses: Losses) -> dict[str, Jso
     if request.response_format is not None:
         said["response_format"] = request.response_format
     return said
-
-
-def _nearest_effort(word: str, taken: Sequence[str], losses: Losses) -> dict[str, Json]:
-    """Say the word of `taken` that is nearest to `word`, or none: no other is ``none``."""
-    losses.drop("reasoning_effort", f"it is {', '.join(taken)} here")
-    near = [each for each in taken if "none" not in (each, word)]
-    place = EFFORTS.index(word)
-    found = min(near, key=lambda each: abs(EFFORTS.index(each) - place), default=None)
-    return {} if found is None else {"reasoning_effort": found}
 
 
 def _worded(

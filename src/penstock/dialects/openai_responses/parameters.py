@@ -41,7 +41,7 @@ FATES: Fates = {
         "renamed",
         "reasoning.effort",
         "Summaries are asked for with `extra_body={'reasoning': {'summary': 'auto'}}`, which is"
-        " added to it.",
+        " added to it. Of the words that a model is known to take the nearest, with a report.",
     ),
     "verbosity": Fate("renamed", "text.verbosity"),
     "top_logprobs": Fate("sent"),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.dialects.cache_points import unmarked_tools, unpointed
+from penstock.dialects.efforts import taken_effort
 from penstock.dialects.extras import add_extras
 from penstock.dialects.fates import Convert, Fate, Fates, said
 from penstock.dialects.openai_chat.request import address
@@ -136,6 +137,9 @@ class _Words:
         if not request.stream and params.get("stream_options") is not None:
             self._losses.drop("stream_options", "it is for streams only")
             del params["stream_options"]
+        if params.get("reasoning_effort") is not None:
+            effort = taken_effort(params.pop("reasoning_effort"), quirks, self._losses)
+            params |= {} if effort is None else {"reasoning_effort": effort}
         if request.tools:
             params["tools"] = request.tools
         if request.response_format is not None:
