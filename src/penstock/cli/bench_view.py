@@ -139,7 +139,9 @@ class _Table:
         from rich.progress_bar import ProgressBar
         from rich.table import Table
 
-        self._make, self._bar, self._group = partial(Table, box=SIMPLE_HEAD), ProgressBar, Group
+        # Without padding nine columns fit into eighty.
+        self._make = partial(Table, box=SIMPLE_HEAD, padding=0, pad_edge=False)
+        self._bar, self._group = ProgressBar, Group
         self._live = Live(
             console=Console(stderr=True), auto_refresh=False, transient=True, screen=False
         )
@@ -176,7 +178,7 @@ def _cells(run: Run) -> dict[str, str]:
         "answered": answered,
         "failed": f"{collector.failed}",
         "under way": f"{run.active}",
-        "requests/s": f"{collector.succeeded / elapsed:.1f}",
+        "req/s": f"{collector.succeeded / elapsed:.1f}",
         "tokens/s": f"{collector.output_tokens / elapsed:,.0f}",
     }
     for name, heading in (("ttft", "TTFT"), ("tpot", "TPOT")):
