@@ -3,7 +3,8 @@
 As hillstar's servers do it has one tool, ``execute_task``; unlike them it answers when it likes.
 ``python raw_server.py MODE...``: ``unlisted`` has no ``tools/list``, ``banner`` prints words before
 it speaks the protocol, ``mute`` says nothing at all, ``babble`` answers in no JSON; with ``wide``
-and ``full`` its tool takes more, with ``streaming`` it says its answer in pieces.
+and ``full`` its tool takes more, with ``streaming`` it says its answer in pieces. With ``adds`` its
+tool is ``add``, of two numbers.
 """
 
 from __future__ import annotations
@@ -26,6 +27,11 @@ LISTED = {
     "name": "execute_task",
     "inputSchema": {"type": "object", "properties": {name: {} for name in TAKES}},
     "_meta": {"io.penstock/streams": "streaming" in MODES},
+}
+NUMBERS = {name: {"type": "integer"} for name in "ab"}
+ADD = {
+    "name": "add",
+    "inputSchema": {"type": "object", "properties": NUMBERS, "required": ["a", "b"]},
 }
 held: list[tuple[int, str]] = []
 
@@ -118,7 +124,9 @@ def main() -> None:
             tools: dict[str, Any] = {"capabilities": {"tools": {}}, "serverInfo": info}
             say(id, result={"protocolVersion": "2024-11-05", **tools})
         elif method == "tools/list" and "unlisted" not in MODES:
-            say(id, result={"tools": [LISTED]})
+            say(id, result={"tools": [ADD if "adds" in MODES else LISTED]})
+        elif method == "tools/call" and "adds" in MODES:
+            answer(id, str(sum(message["params"]["arguments"].values())))
         elif method == "tools/call":
             called(id, message["params"]["arguments"])
         else:

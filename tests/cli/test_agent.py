@@ -48,7 +48,8 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="platform: a scr
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "penstock", "agent"]
-STDIO = shlex.join([sys.executable, str(SERVER)])
+STDIO = shlex.join([sys.executable, "-IS", str(SERVER.with_name("raw_server.py")), "adds"])
+"""A server that is there at once: the SDK's takes seconds of a busy machine to be loaded."""
 CLAUDE_ID = "4dd9acea-7306-4011-974e-b9818dbcc400"
 
 
