@@ -7,7 +7,7 @@ import random
 import pytest
 
 from penstock.decoders import SSEDecoder, SSEFrame
-from penstock.decoders.alike import Alike
+from penstock.decoders.alike import Alike, Unread
 
 EVENTS = {
     "plain": b'data: {"a": 1}\n\n' * 9,
@@ -17,6 +17,16 @@ EVENTS = {
     "retry": (b"data: a\n\n" * 5 + b"retry: 5\n\n" + b"event: y\ndata: b\n\n") * 2,
     "broken": b"data: \xff\xfe\n\n" * 9,
     "returns": b"data: a\r\n\r\n" * 5 + b"data: b\n\n" * 5,
+    "both": b"event: y\r\ndata: a\r\n\r\n" * 9,
+    "alone": b"data: a\r\n\r\n" * 5 + b"data: b\r\r" * 5 + b"data: c\n\r\n" * 3,
+    "tight": b"data:a\n\n" * 5 + b"data: b\n\n" * 5,
+    "numbered": b"".join(b"id: %d\nevent: m\ndata: a\n\n" % at for at in range(20)),
+    "numbered tightly": b"".join(b"id:%d\r\ndata:a\r\n\r\n" % at for at in range(20)),
+    "numbered oddly": b"id: 1\ndata: a\n\n" * 4 + b"id: \0\ndata: b\n\n" + b"id\ndata: c\n\n" * 4,
+    "numbered now and then": (b"id: 7\ndata: a\n\n" * 4 + b"data: b\n\n") * 2,
+    "commented": (b": x\n\n" + b"data: a\n\n" * 5) * 3,
+    "commented inside": b"id:1\nevent:r\n:HTTP_STATUS/200\ndata:a\n\n" * 6,
+    "empty": b"id: \ndata: \n\n" * 5 + b"data:\n\n" * 5 + b"event:\ndata: \n\n" * 5,
 }
 
 
@@ -43,8 +53,10 @@ def test_no_cut_changes_what_is_read_together(name: str) -> None:
 
 def test_frames_are_made_when_they_are_asked_for() -> None:
     """By place, in slices, in order; the JSON is at hand."""
-    frames = SSEDecoder(text=False).decode(EVENTS["plain"])
+    unread = SSEDecoder(text=False).decode(EVENTS["plain"])
 
+    assert isinstance(unread, Unread)
+    frames = unread.frames
     assert isinstance(frames, Alike)
     assert [b'{"a": 1}'] * 9 == frames.lines
     assert SSEFrame("message", b'{"a": 1}') == frames[-1]

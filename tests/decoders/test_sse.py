@@ -22,7 +22,7 @@ MIB = 1024 * 1024
 def frames(wire: bytes, **options: Any) -> list[SSEFrame]:
     """The events of `wire`, whose end is not torn."""
     decoder = SSEDecoder(**options)
-    return decoder.decode(wire) + decoder.flush()
+    return [*decoder.decode(wire), *decoder.flush()]
 
 
 def message(data: str, last_id: str = "", retry: int | None = None) -> SSEFrame:

@@ -1,7 +1,8 @@
 """Frames of one read that differ in their JSON alone: it is at hand, they are made where wanted.
 
 A dense answer has hundreds of frames in each read, and a dialect that knows what they look like
-needs none of them as an object: that is a third of what a chunk costs.
+needs none of them as an object: that is a third of what a chunk costs. Nor does it need them one by
+one to see that they look like that, which is as much again.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar, overload
 
-__all__ = ["FEWEST", "Alike"]
+__all__ = ["FEWEST", "Alike", "Unread"]
 
 FrameT = TypeVar("FrameT")
 
@@ -22,32 +23,108 @@ class Alike(Sequence[FrameT]):
 
     Args:
         lines: The JSON of each.
-        make: Makes a frame of its JSON.
+        make: Makes a frame of its JSON, and of its id where there are `ids`.
+        ids: The id of each.
     """
 
-    __slots__ = ("_make", "lines")
+    __slots__ = ("_ids", "_make", "lines")
 
-    def __init__(self, lines: list[bytes], make: Callable[[bytes], FrameT]) -> None:
+    def __init__(
+        self,
+        lines: list[bytes],
+        make: Callable[..., FrameT],
+        ids: list[str] | None = None,
+    ) -> None:
         self.lines = lines
         """The JSON of each, in order."""
         self._make = make
+        self._ids = ids
 
     def __len__(self) -> int:
         return len(self.lines)
 
     def __iter__(self) -> Iterator[FrameT]:
-        return map(self._make, self.lines)
+        if self._ids is None:
+            return map(self._make, self.lines)
+        return map(self._make, self.lines, self._ids)
 
     @overload
     def __getitem__(self, at: int) -> FrameT: ...
     @overload
     def __getitem__(self, at: slice) -> Sequence[FrameT]: ...
     def __getitem__(self, at: int | slice) -> FrameT | Sequence[FrameT]:
+        ids = self._ids
         if isinstance(at, slice):
-            return Alike(self.lines[at], self._make)
-        return self._make(self.lines[at])
+            return Alike(self.lines[at], self._make, ids if ids is None else ids[at])
+        return self._make(self.lines[at], *(() if ids is None else (ids[at],)))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, (list, Alike)) and list(self) == list(other)
+        return isinstance(other, (list, Alike, Unread)) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]  # as a list
+
+
+class Unread(Sequence[FrameT]):
+    """Frames that begin alike and are not cut yet: they are when somebody looks at them.
+
+    Who knows what all of `block` must be, between the heads and the ends, compares that, and says
+    with `take` that they have read it. At the latest the decoder's next call cuts it.
+
+    Args:
+        block: The frames as they came.
+        head: What each of them begins with, as far as one can see.
+        end: What each of them ends with.
+        read: Cuts them; called once at most.
+        taken: Called where nobody has to.
+    """
+
+    __slots__ = ("_frames", "_read", "_taken", "block", "end", "head")
+
+    def __init__(
+        self,
+        block: bytes,
+        head: bytes,
+        end: bytes,
+        *,
+        read: Callable[[bytes], Sequence[FrameT]],
+        taken: Callable[[], None],
+    ) -> None:
+        self.block = block
+        """The frames as they came."""
+        self.head = head
+        """What the first begins with, before its JSON."""
+        self.end = end
+        """What the last ends with, behind its JSON."""
+        self._frames: Sequence[FrameT] | None = None
+        self._read = read
+        self._taken = taken
+
+    @property
+    def frames(self) -> Sequence[FrameT]:
+        """What they are."""
+        if self._frames is None:
+            self._frames = self._read(self.block)
+        return self._frames
+
+    def take(self) -> None:
+        """Note that they all are JSON between `head` and `end`, and have been read."""
+        if self._frames is None:
+            self._taken()
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __iter__(self) -> Iterator[FrameT]:
+        return iter(self.frames)
+
+    @overload
+    def __getitem__(self, at: int) -> FrameT: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[FrameT]: ...
+    def __getitem__(self, at: int | slice) -> FrameT | Sequence[FrameT]:
+        return self.frames[at]
+
+    def __eq__(self, other: object) -> bool:
+        return self.frames == other
 
     __hash__ = None  # type: ignore[assignment]  # as a list

@@ -11,10 +11,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from penstock.decoders._faults import BOUNDS, STEP, Fault, Fuse, exceeded, is_json, torn
-from penstock.decoders.alike import FEWEST, Alike
+from penstock.decoders._events import Head, cut, head_of, numbered
+from penstock.decoders._faults import BOUNDS, STEP, Fault, Fuse, is_json, torn
+from penstock.decoders._fields import FIELDS, Fields, SSEFrame
+from penstock.decoders.alike import FEWEST, Alike, Unread
 from penstock.errors import DecodeError, LimitExceededError
 
 if TYPE_CHECKING:
@@ -23,32 +23,14 @@ if TYPE_CHECKING:
 __all__ = ["SSEDecoder", "SSEFrame"]
 
 _BOM = b"\xef\xbb\xbf"
-_NAMES = frozenset([b"data", b"event", b"id", b"retry"])
-_FIELDS = tuple(name + b":" for name in sorted(_NAMES))
 # So many bytes of a line tell whether it is a field: the length of "event:" and "retry:".
 _TELLING = 6
-# The longest field name with its colon and space: a line has no more than this around its value.
-_AROUND = 7
 _SPACE = ord(" ")
-# A retry time of 19 digits or more is beyond any clock; int() refuses 4,300 digits outright.
-_FOREVER = 2**63 - 1
+_BEGINS = (b"data:", b"event:", b"id:")
 # Of how most events begin, less than all.
-_BEGUN = frozenset(name[:size] for name in (b"data: ", b"event: ") for size in range(1, len(name)))
+_BEGUN = frozenset(name[:size] for name in _BEGINS for size in range(1, len(name)))
 # The one final event, of many vendors, that is whole without being JSON.
 _DONE = b"[DONE]"
-
-
-class SSEFrame(msgspec.Struct, frozen=True, gc=False):
-    """One dispatched event."""
-
-    event: str
-    """The event's type; ``"message"`` where the peer names none."""
-    data: str | bytes
-    """The data lines, joined by line feeds: `str`, or UTF-8 from a decoder with ``text=False``."""
-    id: str = ""
-    """The last event id so far; it holds until the peer sends another."""
-    retry: int | None = None
-    """Milliseconds before a reconnection, where the peer set them since the frame before."""
 
 
 class SSEDecoder:
@@ -68,20 +50,13 @@ class SSEDecoder:
         "_after_cr",
         "_between",
         "_buffer",
-        "_data",
-        "_event",
+        "_fields",
         "_fuse",
         "_held",
-        "_id",
-        "_id_text",
-        "_max_event",
-        "_max_line",
-        "_quick",
-        "_retry",
         "_skipping",
         "_starting",
         "_text",
-        "ignored",
+        "_unread",
     )
 
     def __init__(
@@ -91,8 +66,6 @@ class SSEDecoder:
         max_event: int = BOUNDS.max_event,
         text: bool = True,
     ) -> None:
-        self._max_line = max_line
-        self._max_event = max_event
         self._text = text
         self._fuse = Fuse()
         # The torn line: it has no line end, and is at most `max_line` long.
@@ -100,26 +73,27 @@ class SSEDecoder:
         self._starting = True
         self._after_cr = False
         self._skipping = False
-        # The event under way. A second data line turns the first into a bytearray: a list of
-        # lines would cost many times `max_event` where the lines are short.
-        self._data: bytes | bytearray | None = None
-        self._event = b""
-        self._id = b""
-        self._id_text = ""
-        # Bytes in which, between events, no bound can be passed; no more than two steps hold.
-        self._quick = min(max_line, max_event, 2 * STEP)
+        self._fields = Fields(max_line=max_line, max_event=max_event, text=text)
         # Whether the bytes stopped between two events, with nothing left of either but what is
         # held: the begin of an event, as it came.
         self._between = True
         self._held = b""
-        self._retry: int | None = None
-        self.ignored = 0
+        # The last read, where nobody has looked at it yet.
+        self._unread: Unread[SSEFrame] | None = None
+
+    @property
+    def ignored(self) -> int:
         """Bytes since the last frame in lines other than data."""
+        self._settle()
+        return self._fields.ignored + _passed_over(self._held)
 
     @property
     def buffered(self) -> int:
         """Bytes that wait for the rest of their frame."""
-        return len(self._buffer) + len(self._held) + len(self._data or b"") + len(self._event)
+        self._settle()
+        fields = self._fields
+        waiting = len(fields.data or b"") + len(fields.event)
+        return len(self._buffer) + len(self._held) + waiting
 
     def decode(self, data: bytes) -> Sequence[SSEFrame]:
         """Return the events that `data` completes, often none.
@@ -127,6 +101,7 @@ class SSEDecoder:
         Raises:
             LimitExceededError: A line passes ``max_line``, or an event ``max_event``.
         """
+        self._settle()
         if self._between and (whole := self._read_whole(data)) is not None:
             return whole
         self._fuse.check()
@@ -152,18 +127,17 @@ class SSEDecoder:
 
     def _is_between(self) -> bool:
         return not (
-            self._buffer
-            or self._event
-            or self._starting
-            or self._after_cr
-            or self._skipping
-            or self._data is not None
-            or self._retry is not None
+            self._buffer or self._starting or self._after_cr or self._skipping or self._fields.begun
         )
 
     def _leave(self, tail: bytes, frames: list[SSEFrame]) -> None:
         """Hold the begin of an event for the next read, or read it as far as it goes."""
-        if self._between and _may_be_held(tail) and len(tail) <= self._quick and b"\r" not in tail:
+        if (
+            self._between
+            and _may_be_held(tail)
+            and len(tail) <= self._fields.quick
+            and b"\r" not in tail
+        ):
             self._held = tail
         else:
             self._between = False
@@ -193,8 +167,8 @@ class SSEDecoder:
 
     def _spend(self, fault: Fault, frames: list[SSEFrame]) -> None:
         self._buffer = bytearray()
-        self._data = None
-        self._event = self._held = b""
+        self._fields.data = None
+        self._fields.event = self._held = b""
         self._between = False
         self._fuse.blow(fault, frames)
 
@@ -217,33 +191,82 @@ class SSEDecoder:
         """
         if self._held:
             data = self._held + data
-        end = data.rfind(b"\n\n") + 2
+        line = data.find(b"\n")
+        ends = b"\r\n\r\n" if data[line - 1 : line] == b"\r" else b"\n\n"
+        end = data.rfind(ends) + len(ends)
         tail = data[end:]
         if (
-            end < 2
-            or len(data) > self._quick
-            or b"\r" in data
+            end < len(ends)
+            or len(data) > self._fields.quick
+            or (len(ends) == 2 and b"\r" in data)
             or (tail and not _may_be_held(tail))
-            or (self._starting and (data[:6] != b"data: " or len(data) > STEP))
+            or (self._starting and (not data.startswith(_BEGINS) or len(data) > STEP))
         ):
             return None
         self._starting = False
         self._held = tail
-        block = data[:end]
-        if made := self._make_alike(block):
-            self.ignored = 0
-            return made
+        return self._read_events(data[:end] if tail else data, ends)
+
+    def _read_events(self, block: bytes, end: bytes) -> Sequence[SSEFrame]:
+        """Read whole events, of which the first line at least ends as they all should."""
+        fields = self._fields
+        if block.startswith(b"id:"):
+            found = numbered(block, end)
+            if found is not None:
+                fields.number(found.ids[-1], found.size)
+                fields.ignored = 0
+                return self._made(found.lines, found.name, found.ids)
+        elif (head := head_of(block, end)) is not None:
+            read = partial(self._read_alike, head, end, fields.id)
+            # Few are cheaper cut at once.
+            size = block.find(end) + len(end)
+            if self._text or len(block) < FEWEST * size:
+                return read(block)
+            self._unread = Unread(block, head.text, end, read=read, taken=self._taken)
+            return self._unread
+        return self._read_unlike(block)
+
+    def _taken(self) -> None:
+        self._unread = None
+        self._fields.ignored = 0
+
+    def _settle(self) -> None:
+        """Read what nobody has looked at, before anything else changes."""
+        if self._unread is not None:
+            _ = self._unread.frames
+
+    def _read_alike(self, head: Head, end: bytes, last_id: str, block: bytes) -> Sequence[SSEFrame]:
+        """Read events that probably have one line of data each behind the same `head`."""
+        self._unread = None
+        lines = cut(block, head, end)
+        if lines is None:
+            return self._read_unlike(block)
+        self._fields.ignored = 0
+        return self._made(lines, head.name, last_id)
+
+    def _read_unlike(self, block: bytes) -> list[SSEFrame]:
         frames: list[SSEFrame] = []
-        self._read_lines(block, frames)
-        if self._retry is not None:
-            self._held, self._between = b"", False
+        self._fields.read(_with_line_feeds(block), frames)
+        if not self._is_between():  # a retry time belongs to the next event
+            tail, self._held, self._between = self._held, b"", False
             self._take_all(tail, frames)
         return frames
+
+    def _made(self, lines: list[bytes], name: str, ids: str | list[str]) -> Sequence[SSEFrame]:
+        """Return a frame for each of `lines`, once it is wanted where they are many."""
+        if self._text:
+            known = ids if isinstance(ids, list) else [ids] * len(lines)
+            return [SSEFrame(name, line.decode(), i) for line, i in zip(lines, known, strict=True)]
+        if isinstance(ids, list):
+            many = Alike(lines, partial(SSEFrame, name), ids)
+        else:
+            many = Alike(lines, partial(SSEFrame, name, id=ids))
+        return many if len(lines) >= FEWEST else [*many]
 
     def _keep(self, data: bytes) -> None:
         """Add `data`, which has no line end, to the torn line."""
         if self._skipping:
-            self.ignored += len(data)
+            self._fields.ignored += len(data)
             return
         self._buffer += data
         if self._starting and len(self._buffer) >= len(_BOM):
@@ -252,10 +275,10 @@ class SSEDecoder:
                 del self._buffer[: len(_BOM)]
         if len(self._buffer) < _TELLING:
             return
-        if self._buffer.startswith(_FIELDS):
-            self._check_line(len(self._buffer))
+        if self._buffer.startswith(FIELDS):
+            self._fields.check_line(len(self._buffer))
         else:
-            self.ignored += len(self._buffer)
+            self._fields.ignored += len(self._buffer)
             self._buffer.clear()
             self._skipping = True
 
@@ -269,23 +292,22 @@ class SSEDecoder:
         if self._starting:
             self._starting = False
             block = block.removeprefix(_BOM)
-        if b"\r" in block:
-            block = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        block = _with_line_feeds(block)
         if self._skipping:
             self._skipping = False
             end = block.find(b"\n") + 1
-            self.ignored += end
+            self._fields.ignored += end
             block = block[end:]
         if block.startswith(b"\n"):  # the cut was before it; what follows may be plain again
-            self._dispatch(frames)
+            self._fields.dispatch(frames)
             block = block[1:]
-        if (self._event or self._data is not None) and (end := block.find(b"\n\n") + 2) > 1:
-            self._read_lines(block[:end], frames)  # the cut was in an event; behind it, as above
+        if self._fields.begun and (end := block.find(b"\n\n") + 2) > 1:
+            self._fields.read(block[:end], frames)  # the cut was in an event; behind it, as above
             block = block[end:]
-        if block.startswith((b"data: ", b"event: ")) and self._data is None:
+        if block.startswith(_BEGINS) and not self._fields.begun:
             block = self._read_plain(block, frames)
         if block:
-            self._read_lines(block, frames)
+            self._fields.read(block, frames)
 
     def _read_long(self, block: bytes) -> bytes:
         """Read the torn data line, which `block` ends, with one copy of it; return the rest.
@@ -295,11 +317,11 @@ class SSEDecoder:
         """
         end = min(place for place in (block.find(b"\n"), block.find(b"\r")) if place >= 0)
         self._buffer += block[:end]
-        self._check_line(len(self._buffer))
+        self._fields.check_line(len(self._buffer))
         with memoryview(self._buffer) as view:
             value = bytes(view[6 if view[5] == _SPACE else 5 :])
         self._buffer.clear()
-        self._add(value)
+        self._fields.add(value)
         return block[end:].removeprefix(b"\r").removeprefix(b"\n")
 
     def _read_plain(self, block: bytes, frames: list[SSEFrame]) -> bytes:
@@ -308,160 +330,63 @@ class SSEDecoder:
         This is what most vendors send, and it costs 0.1 us an event above the split; line by line
         it is twice that. Where anything else is among them, nothing is read.
         """
-        end = block.rfind(b"\n\n")
-        if not 6 <= end <= self._quick or self._event or self._retry is not None:
+        end = block.rfind(b"\n\n") + 2
+        head = head_of(block, b"\n\n")
+        if end < 2 or end > self._fields.quick or head is None:
             return block
-        made = self._make_alike(block[: end + 2])
-        if not made:
+        lines = cut(block[:end], head, b"\n\n")
+        if lines is None:
             return block
-        frames += made
-        self.ignored = 0
-        return block[end + 2 :]
-
-    def _make_alike(self, block: bytes) -> Sequence[SSEFrame]:
-        """Return the events of a `block` that have one data line each, and the same name or none.
-
-        Nothing where there is anything else among them.
-        """
-        head, name = b"data: ", "message"
-        if block[:6] != head:
-            end = block.find(b"\n")
-            head = block[: end + 7]
-            if head[:7] != b"event: " or head[-6:] != b"data: ":
-                return []
-            name = head[7:end].decode("utf-8", "replace") or name
-        lines = _repaired(block[len(head) : -2]).split(b"\n\n" + head)
-        # Not by a count of the line feeds: `bytes.count` of one sign takes as long as all the rest.
-        if b"\n" in b"".join(lines):
-            return []
-        last_id = self._id_text
-        if self._text:
-            return [SSEFrame(name, line.decode(), last_id) for line in lines]
-        if len(lines) < FEWEST:
-            return [SSEFrame(name, line, last_id) for line in lines]
-        return Alike(lines, partial(SSEFrame, name, id=last_id))
-
-    def _read_lines(self, block: bytes, frames: list[SSEFrame]) -> None:
-        lines = block.split(b"\n")
-        lines.pop()
-        # In lines that are this short together no bound can be passed.
-        short = len(block) <= min(self._max_line, self._room())
-        for line in lines:
-            if not line:
-                self._dispatch(frames)
-            elif short and line[:6] == b"data: " and self._data is None:
-                self._data = line[6:]
-            elif short and line[:7] == b"event: ":
-                self._event = line[7:]
-                self.ignored += len(line) + 1
-            else:
-                self._read_field(line)
-
-    def _read_field(self, line: bytes) -> None:
-        name, _, value = line.partition(b":")
-        if name not in _NAMES:
-            self.ignored += len(line) + 1
-            return
-        self._check_line(len(line))
-        value = value.removeprefix(b" ")
-        if name == b"data":
-            self._add(value)
-            return
-        self._check_event(len(value))
-        self.ignored += len(line) + 1
-        if name == b"event":
-            self._event = value
-        elif name == b"id":
-            if b"\0" not in value:
-                self._id = value
-                self._quick = min(self._max_line, self._max_event - len(value), 2 * STEP)
-                self._id_text = value.decode("utf-8", "replace")
-        elif value.isdigit():
-            digits = value.lstrip(b"0")
-            self._retry = int(digits or b"0") if len(digits) < 19 else _FOREVER
-
-    def _add(self, value: bytes) -> None:
-        """Add a data line."""
-        if self._data is None:
-            self._check_event(len(value))
-            self._data = value
-            return
-        self._check_event(len(value) + 1)
-        if isinstance(self._data, bytes):
-            self._data = bytearray(self._data)
-        self._data += b"\n"
-        self._data += value
-
-    def _dispatch(self, frames: list[SSEFrame]) -> None:
-        """End the event; one without any data line is none."""
-        data, event = self._data, self._event
-        self._event = b""
-        if data is None:
-            self.ignored += 1
-            return
-        frames.append(
-            SSEFrame(
-                event.decode("utf-8", "replace") if event else "message",
-                data.decode("utf-8", "replace") if self._text else _repaired(bytes(data)),
-                self._id_text,
-                self._retry,
-            )
-        )
-        self._data = self._retry = None
-        self.ignored = 0
-
-    def _room(self) -> int:
-        """Bytes that the event under way may still take."""
-        data = self._data or b""
-        return self._max_event - len(data) - len(self._event) - len(self._id)
-
-    def _check_event(self, size: int) -> None:
-        room = self._room()
-        if size > room:
-            raise exceeded("max_event", self._max_event, self._max_event - room + size)
-
-    def _check_line(self, size: int) -> None:
-        """Refuse a line, torn or whole, that passes a bound with its first `size` bytes.
-
-        Of two bounds the one that is met first wins, so that a line which comes byte by byte and
-        one which comes at once get the same answer.
-        """
-        room = self._room()
-        if size > self._max_line <= room + _AROUND:
-            raise exceeded("max_line", self._max_line, size)
-        self._check_event(size - _AROUND)
+        frames += self._made(lines, head.name, self._fields.id)
+        self._fields.ignored = 0
+        return block[end:]
 
     def _end(self, frames: list[SSEFrame]) -> None:
         """Read the end of the stream."""
         line = bytes(self._buffer)
         self._buffer.clear()
         if line.startswith(b"data:"):
-            self._read_field(line)
-        elif line.startswith(_FIELDS) or (line and any(f.startswith(line) for f in _FIELDS)):
+            self._fields.read_field(line)
+        elif line.startswith(FIELDS) or (line and any(f.startswith(line) for f in FIELDS)):
             raise torn("a line of an event")
-        if self._data is None:
-            if self._event:
+        if self._fields.data is None:
+            if self._fields.event:
                 raise torn("an event")
             return
-        if not _is_whole(bytes(self._data), ended=not line.startswith(b"data:")):
+        if not _is_whole(bytes(self._fields.data), ended=not line.startswith(b"data:")):
             raise torn("an event's data")
-        self._dispatch(frames)
+        self._fields.dispatch(frames)
+
+
+def _with_line_feeds(block: bytes) -> bytes:
+    """Return `block` with every line end a line feed."""
+    if b"\r" not in block:
+        return block
+    return block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
 def _may_be_held(tail: bytes) -> bool:
-    """Whether `tail` begins an event as most begin."""
-    return tail.startswith((b"data: ", b"event: ")) or tail in _BEGUN
+    """Whether `tail` begins an event as most begin, and does not end one."""
+    if not tail.startswith(_BEGINS) and tail not in _BEGUN:
+        return False
+    if b"\r" in tail:
+        tail = tail.replace(b"\r\n", b"\n")
+        # One that stands alone ends a line. The last may have its line feed still to come, which
+        # nothing waits for where it ends the event.
+        alone = tail.find(b"\r")
+        if 0 <= alone < len(tail) - 1 or tail.endswith(b"\n\r"):
+            return False
+    return b"\n\n" not in tail
 
 
-def _repaired(data: bytes) -> bytes:
-    """Return `data` with U+FFFD where it is not UTF-8, as the standard's "UTF-8 decode" has it."""
-    if data.isascii():
-        return data
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return data.decode("utf-8", "replace").encode()
-    return data
+def _passed_over(tail: bytes) -> int:
+    """Return the bytes of a held `tail` that will be no part of a frame's data."""
+    if not tail or (tail.startswith(b"data:") and b"\n" not in tail):
+        return 0
+    *lines, torn = _with_line_feeds(tail).split(b"\n")
+    unknown = len(torn) >= _TELLING and not torn.startswith(FIELDS)
+    others = [line for line in lines if line.partition(b":")[0] != b"data"]
+    return sum(len(line) + 1 for line in others) + (len(torn) if unknown else 0)
 
 
 def _is_whole(data: bytes, *, ended: bool) -> bool:

@@ -158,6 +158,16 @@ ADAPTIVE = {"thinking": {"type": "adaptive", "display": "summarized"}}
             ADAPTIVE | {"output_config": {"effort": "low"}},
             ["reasoning_effort"],
         ),
+        (
+            "claude-opus-5-5",
+            "none",
+            ADAPTIVE | {"output_config": {"effort": "low"}},
+            ["reasoning_effort"],
+        ),
+        ("claude-opus-5", "none", {"thinking": {"type": "disabled"}}, []),
+        ("claude-haiku-5-5", "none", {"thinking": {"type": "disabled"}}, []),
+        ("claude-sonnet-5", "none", {"thinking": {"type": "disabled"}}, []),
+        ("claude-sonnet-5-5", "none", {"thinking": {"type": "between_tools"}}, []),
         (OLD, "none", {"thinking": {"type": "disabled"}}, []),
         (OLD, "minimal", {"thinking": {"type": "enabled", "budget_tokens": 3200}}, []),
         (OLD, "medium", {"thinking": {"type": "enabled", "budget_tokens": 16000}}, []),
@@ -182,6 +192,42 @@ def test_effort_is_said_as_the_model_takes_it(
 ) -> None:
     """Claude 4.6 and later decide themselves; older models have a budget (docs, thinking)."""
     assert (expected, dropped) == said({"reasoning_effort": effort}, model)
+
+
+FUNCTION = {"type": "function", "function": {"name": "f"}}
+
+
+@pytest.mark.parametrize(
+    ("model", "params", "forced"),
+    [
+        ("claude-opus-5", {}, True),
+        ("claude-haiku-5-5", {}, True),
+        ("claude-fable-5", {}, True),
+        ("claude-opus-4-6", {"reasoning_effort": "none"}, True),
+        ("claude-opus-4-6", {"reasoning_effort": "low"}, False),
+        ("claude-3-7-sonnet-20250219", {"reasoning_effort": "low"}, False),
+        ("glm-5", {"reasoning_effort": "low"}, True),
+        *[
+            (model, {}, False)
+            for model in (
+                "claude-opus-5-5",
+                "claude-sonnet-5-5",
+                "claude-fable-5-1",
+                "claude-mythos-5-2",
+                "us.anthropic.claude-opus-5-5-v1:0",
+            )
+        ],
+    ],
+)
+@pytest.mark.parametrize(("choice", "word"), [("required", "any"), (FUNCTION, "tool")])
+def test_a_model_that_calls_tools_as_it_sees_fit_is_not_made_to(
+    model: str, params: dict[str, Any], forced: bool, choice: Any, word: str
+) -> None:
+    """Thinking and a forced choice exclude each other, and newer models think always."""
+    found, lost = said({**params, "tool_choice": choice}, model)
+
+    assert (word if forced else "auto") == found["tool_choice"]["type"]
+    assert ([] if forced else ["tool_choice"]) == lost
 
 
 @pytest.mark.parametrize(

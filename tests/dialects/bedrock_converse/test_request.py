@@ -328,6 +328,27 @@ def test_a_choice_among_tools(given: Json, said: Json, lost: list[str]) -> None:
     assert (said, lost) == (body["toolConfig"].get("toolChoice"), dropped)
 
 
+@pytest.mark.parametrize(
+    ("model", "params", "said"),
+    [
+        ("us.anthropic.claude-opus-5-5-v1:0", {}, {"auto": {}}),
+        ("anthropic.claude-opus-4-6-v1", {"reasoning_effort": "low"}, {"auto": {}}),
+        ("anthropic.claude-opus-5", {}, {"any": {}}),
+        ("amazon.nova-2-lite-v1:0", {"reasoning_effort": "low"}, {"any": {}}),
+    ],
+)
+def test_a_claude_that_thinks_is_not_made_to_call_a_tool(
+    model: str, params: dict[str, Json], said: Json
+) -> None:
+    """Its API refuses both at once; newer ones always think."""
+    dropped: list[str] = []
+    asked = {**params, "tool_choice": "required"}
+    body = encoded(at=target(model), params=asked, tools=(TOOL,), dropped=dropped)[1]
+
+    assert said == body["toolConfig"]["toolChoice"]
+    assert (["tool_choice"] if "auto" in said else []) == dropped
+
+
 def test_a_choice_without_tools_is_reported() -> None:
     """A toolConfig needs tools."""
     dropped: list[str] = []

@@ -17,7 +17,7 @@ from penstock.fields import Raw
 if TYPE_CHECKING:
     from penstock.dialects.places import Losses
 
-__all__ = ["may_think", "samples", "thinking"]
+__all__ = ["may_think", "samples", "thinking", "unforced"]
 
 # JSON of the OpenAI shape as the caller gives it, or of Anthropic's.
 Json: TypeAlias = Any
@@ -36,8 +36,21 @@ _NEXT = (4, 7)
 """The first without temperature and top_p ("`temperature` is deprecated for this model", as seen of
 the live API in sim's pull request 5328 and ComfyUI's issue 13923), and the first with the effort
 ``xhigh``, which is above ``high`` and, unlike ``max``, unknown to 4.6 (docs, effort)."""
-_ALWAYS = frozenset({"fable", "mythos"})
-"""Families that do not take ``disabled`` (docs, adaptive thinking)."""
+_ALWAYS: Mapping[str, tuple[int, int]] = {"fable": (0, 0), "mythos": (0, 0), "opus": (5, 5)}
+"""From which version on a family does not take ``disabled`` (docs, adaptive thinking; "What's new
+in Claude Opus 5.5")."""
+_BETWEEN: Mapping[str, tuple[int, int]] = {"sonnet": (5, 5)}
+"""From which on ``between_tools`` stands in the place of ``disabled`` ("Claude Sonnet 5.5 migration
+guide"; anthropic 2.14, ``ThinkingConfigBetweenToolsParam``)."""
+_WILLFUL: Mapping[str, tuple[int, int]] = {
+    "fable": (5, 1),
+    "mythos": (5, 1),
+    "opus": (5, 5),
+    "sonnet": (5, 5),
+}
+"""From which on a request is refused that makes the model call a tool ("What's new in Claude Opus
+5.5", of it and Fable 5.1; "Claude Sonnet 5.5 migration guide"; litellm 1.110.2,
+``supports_forced_tool_use``, of these and Mythos 5.1)."""
 
 _SHARES = {"minimal": 10, "low": 20, "medium": 50, "high": 80, "xhigh": 95, "max": 95}
 """Percent of ``max_tokens``; OpenRouter's reasoning page has these for the same words."""
@@ -63,11 +76,12 @@ def thinking(effort: Json, model: str, max_tokens: Json, losses: Losses) -> dict
             param="reasoning_effort",
         )
     found = _MODEL.search(model)
-    always = found is not None and found[1] in _ALWAYS
+    always = _since(_ALWAYS, model)
     version = _version(model)
     if effort == "none":
         if not always:
-            return {"thinking": {"type": "disabled"}}
+            kind = "between_tools" if _since(_BETWEEN, model) else "disabled"
+            return {"thinking": {"type": kind}}
         losses.drop("reasoning_effort", "this model always thinks")
         effort = "minimal"
     if always or version >= _ADAPTIVE:
@@ -87,6 +101,25 @@ def thinking(effort: Json, model: str, max_tokens: Json, losses: Losses) -> dict
 def samples(model: str) -> bool:
     """Whether a model takes temperature and top_p; newer ones refuse the request for them."""
     return _version(model) < _NEXT
+
+
+def unforced(model: str, *, thinks: bool) -> str:
+    """Return why a model may not be made to call a tool, ``""`` where it may.
+
+    A request that asks a Claude to think is refused for a ``tool_choice`` of ``any`` or ``tool``
+    (docs, tool use with thinking), and newer ones always are.
+    """
+    if _since(_WILLFUL, model):
+        return "this model calls tools as it sees fit"
+    if thinks and "claude" in model:
+        return "a model that is to think calls tools as it sees fit"
+    return ""
+
+
+def _since(versions: Mapping[str, tuple[int, int]], model: str) -> bool:
+    """Whether a model is of one of the families, and not before its version."""
+    found = _MODEL.search(model)
+    return found is not None and _version(model) >= versions.get(found[1], (99, 0))
 
 
 def _version(model: str) -> tuple[int, int]:

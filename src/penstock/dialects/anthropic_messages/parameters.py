@@ -78,7 +78,8 @@ FATES: Fates = {
     "reasoning_effort": Fate(
         "converted",
         "thinking",
-        "Claude 4.6 and later: `none` is `thinking.type` `disabled`, others `adaptive`, its"
+        "Claude 4.6 and later: `none` is `thinking.type` `disabled` (`between_tools` from Sonnet"
+        " 5.5 on; Opus 5.5, Fable and Mythos always think), others `adaptive`, its"
         " text `summarized`, with `output_config.effort` (`minimal` as `low`, `xhigh` as"
         " `high` for 4.6). Older ones, and models that are not Claude: `enabled` with"
         " `budget_tokens` of 10, 20, 50, 80 or 95 % of `max_tokens` for `minimal`, `low`,"
@@ -93,7 +94,9 @@ FATES: Fates = {
     "tool_choice": Fate(
         "converted",
         "tool_choice",
-        "`required` is `any`, a named function is `tool`; of `allowed_tools` only the mode.",
+        "`required` is `any`, a named function is `tool`; of `allowed_tools` only the mode. Both"
+        " are `auto`, with a report, beside `reasoning_effort` and for Claude Opus 5.5, Sonnet 5.5,"
+        " Fable and Mythos 5.1 and later, which refuse them.",
     ),
     "function_call": Fate("converted", "tool_choice", "Deprecated by OpenAI."),
     "parallel_tool_calls": Fate(

@@ -7,7 +7,7 @@ from re import compile as pattern
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from urllib.parse import quote, urlencode
 
-from penstock.dialects.anthropic_messages.effort import may_think, samples, thinking
+from penstock.dialects.anthropic_messages.effort import may_think, samples, thinking, unforced
 from penstock.dialects.anthropic_messages.messages import Turns
 from penstock.dialects.anthropic_messages.parameters import DEFAULT_MAX_TOKENS, FATES, IDLE
 from penstock.dialects.anthropic_messages.tools import choice, output_format, tool, web_search
@@ -172,6 +172,7 @@ class _Words:
         self._model = target.model
         self._max_tokens = max_tokens
         self._losses = losses
+        self._thinks = False
         self._tools: list[Json] = []
         self._choice: dict[str, Json] = {}
         self.convert = {
@@ -207,6 +208,7 @@ class _Words:
         if not self.thinkable and "budget_tokens" in found.get("thinking", {}):
             self._losses.drop("reasoning_effort", "the calls that wait for results had no thinking")
             return {}
+        self._thinks = found.get("thinking", {}).get("type") in ("enabled", "adaptive")
         return found
 
     def _format(self, value: Json) -> dict[str, Json]:
@@ -214,7 +216,13 @@ class _Words:
         return {} if found is None else {"output_config.format": found}
 
     def _choose(self, value: Json) -> dict[str, Json]:
-        self._choice.update(choice(value, self._losses))
+        found = choice(value, self._losses)
+        if found["type"] in ("any", "tool"):
+            why = unforced(self._model, thinks=self._thinks)
+            if why:
+                self._losses.drop("tool_choice", why)
+                found = {"type": "auto"}
+        self._choice.update(found)
         return {"tool_choice": self._choice}
 
     def _parallel(self, value: Json) -> dict[str, Json]:

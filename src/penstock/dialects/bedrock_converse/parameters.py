@@ -73,7 +73,8 @@ FATES: Fates = {
         "converted",
         "toolConfig.toolChoice",
         "`auto`, `required` is `any`, a named function is `tool`. `none` is dropped: the tools have"
-        " to stay as long as the conversation has calls. Of `allowed_tools` only the mode.",
+        " to stay as long as the conversation has calls. Of `allowed_tools` only the mode. A Claude"
+        " that is to think, or is newer, may not be made to call a tool: `auto`, with a report.",
     ),
     "function_call": Fate("converted", "toolConfig.toolChoice", "As `tool_choice`."),
     "parallel_tool_calls": Fate(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote, urlencode
 
-from penstock.dialects.anthropic_messages.effort import samples
+from penstock.dialects.anthropic_messages.effort import samples, unforced
 from penstock.dialects.bedrock_converse.effort import MORE, effort, is_claude
 from penstock.dialects.bedrock_converse.messages import Turns
 from penstock.dialects.bedrock_converse.parameters import FATES, IDLE
@@ -159,6 +159,11 @@ class _Words:
 
     def _choose(self, value: Json) -> dict[str, Json]:
         found = choice(value, self._losses)
+        if found is not None and "auto" not in found:
+            why = unforced(self._model, thinks=self._cool)
+            if why:
+                self._losses.drop("tool_choice", why)
+                found = {"auto": {}}
         return {} if found is None else {"toolConfig.toolChoice": found}
 
     def _parallel(self, value: Json) -> dict[str, Json]:

@@ -1,0 +1,88 @@
+"""Server-sent events of one read that all begin alike, cut by a few calls for all of them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from penstock.decoders._fields import repaired
+
+__all__ = ["Head", "Numbered", "cut", "head_of", "numbered"]
+
+
+class Head(NamedTuple):
+    """What stands before the data of an event."""
+
+    text: bytes
+    """As it came, to the first byte of the data."""
+    name: str
+    """The event's name that it gives."""
+
+
+class Numbered(NamedTuple):
+    """Events that have an id each."""
+
+    lines: list[bytes]
+    """The data of each."""
+    ids: list[str]
+    """The id of each."""
+    size: int
+    """Bytes of the last id."""
+    name: str
+    """The name of all."""
+
+
+def head_of(block: bytes, end: bytes, start: int = 0) -> Head | None:
+    """Return what stands before the data of the event at `start`: its name, if anything.
+
+    Args:
+        block: Whole events.
+        end: The two line ends behind each of them.
+        start: Where the event begins, or goes on.
+    """
+    at, name = start, b""
+    if block.startswith(b"event:", start):
+        line = block.find(b"\n", start)
+        at = line + 1
+        name = block[start + 6 : at - len(end) // 2].removeprefix(b" ")
+    if not block.startswith(b"data:", at):
+        return None
+    at += 6 if block.startswith(b" ", at + 5) else 5
+    return Head(block[start:at], name.decode("utf-8", "replace") or "message")
+
+
+def cut(block: bytes, head: Head, end: bytes) -> list[bytes] | None:
+    """Return the data of the events in `block`; None where not all are one line behind `head`."""
+    begin = head.text
+    lines = repaired(block[len(begin) : -len(end)]).split(end + begin)
+    return lines if _are_data(lines, begin) else None
+
+
+def numbered(block: bytes, end: bytes) -> Numbered | None:
+    """Return the events in `block` that have an id, a name or none, and a line of data each.
+
+    None where there is anything else among them, or the names differ.
+    """
+    mark = b"id: " if block.startswith(b"id: ") else b"id:"
+    line_end = end[: len(end) // 2]
+    head = head_of(block, end, block.find(line_end) + len(line_end))
+    if head is None:
+        return None
+    events = repaired(block[len(mark) : -len(end)]).split(end + mark)
+    parts = [event.partition(line_end + head.text) for event in events]
+    found, seams, lines = map(list, zip(*parts, strict=True))
+    if b"" in seams or not _are_data(lines, head.text) or not _are_data(found, mark):
+        return None
+    ids = b"\n".join(found)
+    if b"\0" in ids:  # it would be none
+        return None
+    return Numbered(lines, ids.decode().split("\n"), len(found[-1]), head.name)
+
+
+def _are_data(lines: list[bytes], begin: bytes) -> bool:
+    """Whether each of `lines` is the value of a field, behind what each event begins with."""
+    # Not by a count of the line feeds: `bytes.count` of one sign takes as long as all the rest.
+    joined = b"".join(lines)
+    if b"\n" in joined or b"\r" in joined:
+        return False
+    # A space behind the colon is not the value's.
+    return begin.endswith(b" ") or not any(line.startswith(b" ") for line in lines)
