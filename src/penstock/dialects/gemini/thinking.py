@@ -2,7 +2,8 @@
 
 Source: ai.google.dev/gemini-api/docs/thinking and /openai (budgets and levels for efforts);
 docs.cloud.google.com/vertex-ai/generative-ai/docs/thinking, "Supported thinking_level values" by
-model; google-genai 3.6, ``ThinkingConfig``, ``ThinkingLevel``.
+model; google-genai 3.6, ``ThinkingConfig``, ``ThinkingLevel``; ai.google.dev, latest model (Gemini
+4 Argon: low, medium, high), and litellm 1.110.2 for Gemini 4 Hydrogen.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ _LEVELS = (3, 0)
 """The first that has levels; earlier ones know budgets only."""
 _NO_MINIMAL = (3, 7)
 """The first Flash without ``MINIMAL``; Pro never had it, Flash-Lite has it."""
+_FOURTH = (4, 0)
+"""The first whose models are no longer called Flash and Pro; none of them has ``MINIMAL``."""
+_MORE = "hydrogen"
+"""The one that has ``XHIGH``."""
 _THINKS = (2, 5)
 """The first that thinks."""
 _BUDGETS = {"none": 0, "minimal": 1024, "low": 1024, "medium": 8192, "high": 24_576}
@@ -86,10 +91,13 @@ def _level(effort: str, model: str, losses: Losses) -> str:
     flash = "flash" in model and "lite" not in model
     if effort == "none":
         losses.drop("reasoning_effort", "this model always thinks")
+    known = generation(model) or _LEVELS
     if effort in ("none", "minimal"):
-        least = pro or (flash and (generation(model) or _LEVELS) >= _NO_MINIMAL)
-        return "LOW" if least else "MINIMAL"
-    if effort == "medium" and pro and (generation(model) or _LEVELS) == _LEVELS:
+        newest = known >= (_NO_MINIMAL if flash else _FOURTH) and "lite" not in model
+        return "LOW" if pro or newest else "MINIMAL"
+    if effort in ("xhigh", "max") and _MORE in model:
+        return "XHIGH"
+    if effort == "medium" and pro and known == _LEVELS:
         return "HIGH"  # Gemini 3 Pro has two levels
     return effort.upper() if effort in ("low", "medium") else "HIGH"
 
