@@ -64,8 +64,8 @@ FATES: Fates = {
         f"{CONFIG}.thinkingConfig",
         "With `includeThoughts`, unless it is `none`. Gemini 3 and later: `thinkingLevel`, `xhigh`"
         " and `max` as `HIGH`, for 4 Hydrogen `XHIGH`; `none` as the least level, with a report."
-        " Gemini 2.5 and others: `thinkingBudget` of 1024 for `minimal` and `low`, 8192, 24576; more"
-        " is 24576, or 32768 for 2.5 Pro, whose least is 128. Dropped for Gemini 2.0 and earlier.",
+        " Gemini 2.5 and others: `thinkingBudget` of 1024 for `minimal` and `low`, 8192, 24576;"
+        " more is 24576, or 32768 for 2.5 Pro, whose least is 128. Dropped for 2.0 and earlier.",
     ),
     "response_format": Fate(
         "converted",
