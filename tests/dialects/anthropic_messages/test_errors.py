@@ -68,6 +68,11 @@ CASES: list[tuple[int, dict[str, Any], type[ResponseError]]] = [
     ),
     (429, body("rate_limit_error", error_code="contract_spend_limit_reached"), BillingError),
     (429, body("rate_limit_error", error_code="ramp_limit_exceeded"), RateLimitError),
+    (
+        400,
+        body("invalid_request_error", error_code="organization_on_hold"),
+        PermissionDeniedError,
+    ),
 ]
 
 

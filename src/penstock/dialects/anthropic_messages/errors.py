@@ -57,6 +57,9 @@ _UNPAID = frozenset(
     }
 )
 """Causes that waiting does not cure, though the type says that it is a matter of rate."""
+_HELD = "organization_on_hold"
+"""The cause of an ``invalid_request_error`` that is nothing of the request's: another vendor may
+help (anthropic 2.14, ``OrganizationOnHoldError``)."""
 # Of the type invalid_request_error, and nothing but the sentence tells what it is.
 _BY_TEXT: tuple[tuple[Pattern[str], type[ResponseError]], ...] = (
     (pattern(r"credit balance is too low", IGNORECASE), BillingError),
@@ -81,6 +84,8 @@ def _kinds(event: Json) -> Kinds:
     cause = _cause(event)
     if cause in _UNPAID:
         return {_type(event): BillingError}
+    if cause == _HELD:
+        return {_type(event): PermissionDeniedError}
     if _type(event) == "invalid_request_error":
         said = event["error"].get("message")
         for text, kind in _BY_TEXT:

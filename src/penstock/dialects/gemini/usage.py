@@ -35,7 +35,12 @@ FAILED = frozenset(
 )
 """Reasons that report a failure and no end: the answer is not what the model meant to say."""
 
-EMPTY = frozenset({"OTHER", "IMAGE_OTHER", "NO_IMAGE", "FINISH_REASON_UNSPECIFIED"})
+EMPTY = frozenset(
+    {
+        *("OTHER", "IMAGE_OTHER", "NO_IMAGE", "FINISH_REASON_UNSPECIFIED"),
+        "TOO_MANY_TOOL_CALLS",
+    }
+)
 """Reasons that say nothing: a failure where nothing came before them."""
 
 
