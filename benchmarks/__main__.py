@@ -40,9 +40,9 @@ _SAVED = {
     "models": (3, 40),
     "endings": (1, 60),
     "wires": (3, 90),
-    "sync": (3, 60),
+    "sync": (3, 150),
     "shims": (3, 60),
-    "agents": (2, 60),
+    "agents": (2, 120),
 }
 _LONGEST = 900.0
 

@@ -43,6 +43,9 @@ class Output:
 
     __slots__ = ("_frame", "_held", "_parts", "_summed", "checksum", "ready", "size", "vouched")
 
+    at_once = 0
+    """Bytes of a part that is ready, up to which it need not be cut into pieces first."""
+
     def __init__(self, size: int, *, summed: bool = False, frame: Frame = b"".join) -> None:
         self.size = size
         self._frame = frame
@@ -121,6 +124,8 @@ class Told(Output):
     """
 
     __slots__ = ("_before", "_few", "_tell", "length")
+
+    at_once = 64 * 1024
 
     def __init__(self, size: int, tell: Callable[[Part | bytearray], object] | None) -> None:
         super().__init__(size, summed=True)

@@ -43,7 +43,6 @@ class Texts:
         buffer_size: Most bytes of a piece.
         check: Whether nothing is made.
         path: Where the walk is, for errors.
-        streamed: Walks over a piece of a text that is JSON already.
     """
 
     def __init__(
@@ -54,17 +53,25 @@ class Texts:
         buffer_size: int,
         check: bool,
         path: list[str | int],
-        streamed: Callable[[Streamed], Frame],
     ) -> None:
         self._output = output
         self._backend = backend
         self._buffer = buffer_size
         self._check = check
         self._path = path
-        self._streamed = streamed
 
-    def walk(self, parts: tuple[str | Base64 | Streamed, ...], start: int = 0) -> Frame:
-        """Walk over one text that is made of `parts`, from a character of the first on.
+    def walk(
+        self,
+        parts: tuple[str | Base64 | Streamed, ...],
+        start: int = 0,
+        streamed: Callable[[Streamed], Frame] | None = None,
+    ) -> Frame:
+        """Walk over one text that is made of `parts`.
+
+        Args:
+            parts: The parts.
+            start: The character of the first one that it begins with.
+            streamed: Walks over a part that is JSON already. It is not kept: who has it has this.
 
         Raises:
             EncodeError: There is half of a surrogate pair in it, or a file is not what it was.
@@ -76,7 +83,8 @@ class Texts:
                 if isinstance(part, Base64):
                     yield self._read(part)
                 elif isinstance(part, Streamed):
-                    yield self._streamed(part)
+                    assert streamed is not None
+                    yield streamed(part)
                 else:
                     yield from self._slices(part, start)
                 start = 0

@@ -100,7 +100,6 @@ class Walk:
             buffer_size=buffer_size,
             check=check,
             path=self._path,
-            streamed=self._streamed,
         )
 
     def told(self) -> int:
@@ -184,7 +183,7 @@ class Walk:
         if isinstance(value, str) and not isinstance(value, Enum):
             return self._texts.walk((value,))
         if isinstance(value, Joined):
-            return self._texts.walk(value.parts, value.start)
+            return self._texts.walk(value.parts, value.start, self._streamed)
         if isinstance(value, Streamed):
             return self._streamed(value)
         if isinstance(value, Each):
@@ -220,7 +219,8 @@ class Walk:
     def _raw(self, value: Raw) -> Frame:
         """Copy a fragment through the buffer."""
         data, start = value.data, 0
-        while len(data) - start > self._buffer:
+        most = max(self._buffer, self._output.at_once)
+        while len(data) - start > most:
             end = safe_end(data, start, start + self._buffer)
             self._write(data[start:end])
             start = end

@@ -288,6 +288,21 @@ async def test_antigravity_says_every_option(standin: StandIn) -> None:
         antigravity(servers=(ECHO,))
 
 
+@pytest.mark.asyncio
+async def test_agys_own_clock_is_later_than_the_turns(standin: StandIn) -> None:
+    """Whoever sets ours: agy would end with half an answer, and call that a success."""
+    result = {"status": "SUCCESS", "response": "Hi", "conversation_id": "c-1", "usage": {}}
+    wire = standin.folder / "wire"
+    wire.write_text(json.dumps({"event": "result", "result": result}) + "\n")
+    standin.plays(str(wire))
+    async with antigravity(**standin.options(timeouts=Timeouts(total=50))) as agent:
+        for turn in (None, Timeouts(total=1800), Timeouts(total=None)):
+            await agent.run("Hello", timeouts=turn)
+    clocks = [after(note["argv"], "--print-timeout") for note in standin.notes]
+
+    assert [["55s"], ["1805s"], ["86405s"]] == clocks
+
+
 @pytest.mark.parametrize("make", [claude_code, codex, opencode, antigravity])
 def test_nothing_is_bypassed_unless_asked_for(make: Any) -> None:
     """Permissions and sandboxes hold by default, and a bypass has a name."""

@@ -13,7 +13,7 @@ import pytest
 from tests.agents.cli.lasting import Lasting
 
 from penstock.agents import Allow, Deny, ToolRequest
-from penstock.agents.cli import Agent, antigravity, claude_code, codex
+from penstock.agents.cli import Agent, antigravity, claude_code, codex, opencode
 from penstock.chunks import Chunk, TextDelta
 from penstock.errors import (
     ConfigurationError,
@@ -375,3 +375,6 @@ async def test_options_are_checked() -> None:
     for name in ("profile", "ignore_rules", "ignore_user_config"):
         with pytest.raises(PenstockError, match=name):
             codex(keep_alive=True, **{name: "x"})
+    for name, value in (("auto_approve", True), ("thinking", False)):
+        with pytest.raises(ConfigurationError, match=f"no {name}={value}"):
+            opencode(keep_alive=True, **{name: value})

@@ -163,9 +163,14 @@ class Agent:
     ) -> BatchStream[Chunk]:
         options = self.backend.options
         options.check()
-        turn = replace(turn, model=record.wire_model or None, system=turn.system or options.system)
-        scratch = Scratch()
         timeouts = AGENT_TIMEOUTS.override(options.timeouts).override(request.timeouts)
+        turn = replace(
+            turn,
+            model=record.wire_model or None,
+            system=turn.system or options.system,
+            total=timeouts.total,
+        )
+        scratch = Scratch()
         watch = Watchdog(timeouts, limits=options.limits)
         start: Start | None = None
         try:

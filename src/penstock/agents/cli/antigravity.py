@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penstock.agents.cli.backend import Command
-from penstock.agents.cli.options import AGENT_TIMEOUTS, AgentOptions
+from penstock.agents.cli.options import AgentOptions
 from penstock.agents.cli.session import read_files, write_files
 from penstock.dialects.agents.antigravity import AntigravityAnswer
 from penstock.errors import ConfigurationError
@@ -68,9 +68,8 @@ class Antigravity:
     def command(self, turn: Turn, scratch: Scratch) -> Command:
         """Return how `turn` is asked."""
         argv = [self.options.program or self.program, "--output-format", "stream-json"]
-        total = AGENT_TIMEOUTS.override(self.options.timeouts).total
-        # Without it five minutes, or for ever, by version.
-        argv += ["--print-timeout", f"{int(total or 86_400) + 5}s"]
+        # Without it five minutes, or for ever, by version; ours is to be the one that ends it.
+        argv += ["--print-timeout", f"{int(turn.total or 86_400) + 5}s"]
         told = {
             "--model": turn.model,
             "--effort": turn.effort,

@@ -35,6 +35,8 @@ class Turn:
     """What that has cost so far."""
     effort: str | None = None
     """How hard the model is to think."""
+    total: float | None = None
+    """Seconds that it may take, for an agent that has a clock itself; None is no bound."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from penstock.agents.cli.options import AgentOptions
 from penstock.agents.cli.surroundings import child_environment
 from penstock.dialects.agents.opencode import OpenCodeAnswer
 from penstock.dialects.agents.opencode_events import OpenCodeEventsAnswer
+from penstock.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from penstock.agents.cli.backend import Start, Turn
@@ -47,6 +48,9 @@ class OpenCode:
     them. It has no option that lowers its own retries (76 s for a 429): a plugin of ours, or its
     server's events, end a turn that it would ask again. A session resumes in the directory that it
     was restored for, and in no other.
+
+    Raises:
+        ConfigurationError: The server of `keep_alive` has no such option.
     """
 
     options: AgentOptions
@@ -72,6 +76,14 @@ class OpenCode:
 
     name: str = field(default="opencode", init=False)
     program: str = field(default="opencode", init=False)
+
+    def __post_init__(self) -> None:
+        for name, usual in (("auto_approve", False), ("thinking", True)):
+            if self.options.keep_alive and getattr(self, name) is not usual:
+                raise ConfigurationError(
+                    f"opencode serve has no {name}={not usual}: leave it out, or keep_alive=",
+                    param=name,
+                )
 
     def command(self, turn: Turn, scratch: Scratch) -> Command:
         """Return how `turn` is asked."""

@@ -207,6 +207,14 @@ DEPARTURES: Mapping[str, str] = MappingProxyType(
             "Mistral's own ids go on the wire: ministral-3b-latest, devstral-2512"
         ),
         "MISTRAL_MODEL": "it stands in for the default of `model`, and a model that is named wins",
+        "messages": (
+            "two of its pages list a conversation among the inputs of a model; a call takes a"
+            " prompt, and a conversation is `penstock.SyncClient`'s"
+        ),
+        "devstral_local error": (
+            "its page lists the key for every answer; an answer that is one has no such key, and"
+            " `result['error']` is None"
+        ),
         "timeout": "600 s for every class, as the seed has it for one; `timeout` sets it",
         "api_key": "a literal key does not travel in a pickle: the provider's variable does",
     }
