@@ -53,6 +53,7 @@ PATHS = {
     "mistral": "/chat/completions",
     "ollama": "/api/chat",
     "openai_chat": "/chat/completions",
+    "openai_responses": "/responses",
     "watsonx": "/ml/v1/text/chat_stream",
 }
 """Where a dialect's chats are below a vendor's address, as its vendor publishes it."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import pytest
 
 from penstock.deployment import Deployment, Secret, secrets
@@ -446,3 +448,57 @@ def test_openai_gets_the_limit_by_the_name_that_all_its_models_take(name: str) -
 
     assert 9 == fields["max_completion_tokens"]
     assert "max_tokens" not in fields
+
+
+SERVED = {
+    "bedrock_mantle/openai.gpt-oss-120b": "/v1/chat/completions",
+    "bedrock_mantle/xai.grok-4.6": "/openai/v1/chat/completions",
+    "bedrock_mantle/openai.gpt-5.5": "/openai/v1/responses",
+    "bedrock_mantle/openai.gpt-6-sol": "/openai/v1/responses",
+    "bedrock_mantle/anthropic.claude-opus-5-5": "/anthropic/v1/messages",
+    "databricks/databricks-gpt-5": "/serving-endpoints/chat/completions",
+    "databricks/databricks-gpt-5-5-pro": "/serving-endpoints/responses",
+    "azure_ai/Phi-4": "/openai/v1/chat/completions",
+    "azure_ai/claude-opus-5": "/anthropic/v1/messages",
+    "azure_ai/gpt-6-sol": "/openai/v1/responses",
+    "opencode_go/glm-5.3": "/zen/go/v1/chat/completions",
+    "opencode-go/minimax-m3": "/zen/go/v1/messages",
+    "opencode-go/minimax-m3.1-flash": "/zen/go/v1/chat/completions",
+    "opencode-go/grok-4.7": "/zen/go/v1/responses",
+    "opencode/claude-opus-5": "/zen/v1/messages",
+    "opencode/gpt-5.4": "/zen/v1/responses",
+    "perplexity/perplexity/sonar": "/v1/responses",
+    "openai/gpt-5.4": "/v1/chat/completions",
+    "openai/gpt-6.1-sol": "/v1/responses",
+    "github_copilot/gpt-6-luna": "/responses",
+}
+
+
+@pytest.mark.parametrize(("model", "path"), SERVED.items())
+def test_a_model_is_served_where_its_vendor_has_it(
+    model: str, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the dialect that it has alone, or that its tools have, and below its own address."""
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("DATABRICKS_HOST", "box.example")
+    monkeypatch.setenv("AZURE_AI_RESOURCE_NAME", "r")
+    found = Resolver({}).resolve(model)
+
+    sent = dialect(found.deployment.dialect).encode(
+        ChatRequest(model=model, messages="q"), found.target, dropped=[]
+    )
+
+    assert path == urlsplit(sent.url).path
+
+
+def test_a_deployment_may_choose_another_dialect_at_the_same_address() -> None:
+    """Mantle serves some models below an address of their own, whatever is spoken of its two."""
+    key, place = "bedrock_mantle/*", {"api_key": "k", "region": "us-east-1"}
+    chat, responses = (
+        Resolver({key: Deployment(dialect=name, **place)})
+        .resolve("bedrock_mantle/openai.gpt-5.5")
+        .deployment.base_url
+        for name in ("openai_chat", "openai_responses")
+    )
+
+    assert "https://bedrock-mantle.us-east-1.api.aws/openai/v1" == chat == responses

@@ -85,6 +85,8 @@ class ProviderRow:
     only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By another dialect the ids of models that it serves in that one alone, or that call tools in
     that one alone, without the dates and variants behind them."""
+    at: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By another address the ids of models that its own dialects serve there alone."""
     chat_path: str | None = None
     """The path of a chat below the address, where it is not the dialect's own."""
     models_path: str = "/models"
@@ -150,12 +152,14 @@ class ProviderRow:
         """Every dialect it speaks, the first one first."""
         return (self.dialect, *(name for name in self.also if name != self.dialect))
 
-    def serving(self, model: str) -> ProviderRow:
-        """Return the row as it is for `model`: in its first dialect, or the only one it has."""
-        for dialect, ids in self.only.items():
-            if any(_is_of(model, id) for id in ids):
-                return self.speaking(dialect)
-        return self
+    def serving(self, model: str, dialect: str | None = None) -> ProviderRow:
+        """Return the row as it is for `model`: in `dialect`, or in the one that it is served in.
+
+        Without a `dialect` that is the first, unless the model has another one alone.
+        """
+        row = self.speaking(dialect or _which(self.only, model))
+        address = None if row.base_url != self.base_url else _which(self.at, model)
+        return row if address is None else replace(row, base_url=address)
 
     def speaking(self, dialect: str | None) -> ProviderRow:
         """Return the row as it is for `dialect`: that one's address and scheme."""
@@ -175,8 +179,16 @@ class ProviderRow:
 
 
 def _is_of(model: str, id: str) -> bool:
-    """Whether a model is the one called `id`, or a variant of it: ``o3-mini`` is one of ``o3``."""
-    return f"{model}-".startswith(f"{id}-")
+    """Whether a model is the one called `id`, or a variant of it: ``o3-mini`` is one of ``o3``.
+
+    An id that ends with a dot or a slash is how others begin.
+    """
+    return model.startswith(id) if id[-1:] in "./" else f"{model}-".startswith(f"{id}-")
+
+
+def _which(ids: Mapping[str, tuple[str, ...]], model: str) -> str | None:
+    """Return the key among whose ids that of `model` is."""
+    return next((key for key, each in ids.items() if any(_is_of(model, id) for id in each)), None)
 
 
 def _of_model(table: Mapping[str, tuple[str, ...]], model: str) -> tuple[str, ...] | None:

@@ -216,7 +216,7 @@ class Resolver:
     def _completed(self, key: str, deployment: Deployment, wire: str) -> Resolved:
         """Return a deployment without an address of its own at its provider's."""
         row, secret = self._provider_of(key)
-        spoken = row.speaking(deployment.dialect) if deployment.dialect else row.serving(wire)
+        spoken = row.serving(wire, deployment.dialect)
         place = located(
             spoken,
             {

@@ -58,7 +58,6 @@ NEAREST = [
     ("mistral/magistral-medium-latest", "high", "left out"),
     ("moonshot/kimi-k3", "medium", "low"),
     ("cerebras/gpt-oss-120b", "minimal", "low"),
-    ("perplexity/sonar-reasoning-pro", "max", "high"),
 ]
 
 
