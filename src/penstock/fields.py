@@ -12,6 +12,7 @@ from collections.abc import (
     Awaitable,
     Callable,
     Iterable,
+    Sequence,
 )
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, runtime_checkable
@@ -177,6 +178,9 @@ class Each:
     more than once for an item, in the checking pass and in each other, and must answer the same
     each time. An item that needs no change is best given back as the object that it is: such items
     of a list are encoded together."""
+    leaves: Callable[[Sequence[str]], bool] | None = field(default=None, repr=False)
+    """Says whether `translate` gives back objects that have exactly these keys, and only texts for
+    values: it is asked once for many of them."""
     off_loop: OffLoop | None = field(default=None, repr=False)
     """Calls what goes over the source in a worker thread, where it waits for nothing but a disk;
     None where it may need its loop."""

@@ -115,6 +115,28 @@ def test_the_bytes_are_those_of_json_dumps(
     run(check)
 
 
+@every_source
+@pytest.mark.parametrize("size", [SMALL, 65536])
+@pytest.mark.parametrize("told", [False, True])
+def test_each_piece_is_put_together_by_who_frames_it(
+    make: Callable[[Messages], Any], told: bool, size: int, backend: Backend, run: Runner
+) -> None:
+    """What a transport needs around a piece goes around each, and the rest is the body."""
+
+    async def check() -> None:
+        spool = told and make in ONE_SHOT.values()
+        made = Body(fields(make(talk())), buffer_size=size, backend=backend, spool=spool)
+        if told:
+            await made.length()
+        pieces = [piece async for piece in made.framed(lambda parts: b"<%b>" % b"".join(parts))]
+
+        assert compact(talk()) == b"".join(piece[1:-1] for piece in pieces)
+        assert {b"<", b">"} == {end for piece in pieces for end in (piece[:1], piece[-1:])}
+        assert max(map(len, pieces)) <= size + 2
+
+    run(check)
+
+
 @every_replayable
 def test_every_pass_is_the_same(make: Callable[[Messages], Any], run: Runner) -> None:
     """A retry, a fallback and a signature are passes like the first."""
@@ -651,14 +673,16 @@ def test_a_waiting_source_inside_of_a_field_is_found(run: Runner) -> None:
 # The loop
 
 
-@pytest.mark.parametrize("way", ["open", "length", "sha256", "prepare"])
+@pytest.mark.parametrize("way", ["open", "length", "sha256", "prepare", "open text", "length text"])
 def test_the_loop_is_given_back(way: str, run: Runner) -> None:
     """Other tasks run while a body is checked, counted, hashed or sent to one who never waits."""
+    way, _, one = way.partition(" ")
+    count, text = (1, "é" * 1_000_000) if one else (40_000, "x" * 20)
 
     async def check() -> None:
         import anyio
 
-        made = Body(fields(talk(40_000, "x" * 20), lambda message: message))
+        made = Body(fields(talk(count, text), lambda message: message))
         turns, done = 0, False
 
         async def others() -> None:

@@ -311,6 +311,41 @@ def test_what_is_unchanged_is_not_translated_again(backend: Backend) -> None:
     assert calls < 2 * 300
 
 
+TAGGED = st.lists(
+    st.sampled_from([{"role": "user", "content": "é" * 9}, {"role": "user", "content": "x" * 900}])
+    | st.fixed_dictionaries({"role": TEXT, "content": NASTY}, optional={"private": NASTY}),
+    max_size=20,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(items=TAGGED, times=st.integers(1, 8), buffer_size=BUFFERS | st.sampled_from([4096, 65536]))
+def test_what_a_translation_leaves_is_as_if_it_was_translated(
+    items: list[dict[str, str]], times: int, buffer_size: int, backend: Backend
+) -> None:
+    """Whether many messages are taken together or each is asked for makes no other bytes."""
+    items = items * times
+
+    def translate(item: dict[str, str]) -> dict[str, str]:
+        return {name: text for name, text in item.items() if name != "private"}
+
+    each = Each(items, translate, leaves=lambda keys: "private" not in keys)
+
+    assert compact([translate(item) for item in items]) == encode(
+        each, backend, buffer_size=buffer_size
+    )
+
+
+def test_what_a_translation_leaves_is_not_given_to_it(backend: Backend) -> None:
+    """Nothing is called for each message of a long conversation of plain ones."""
+    items = [{"role": "user", "content": f"{number}é"} for number in range(300)]
+    given: list[object] = []
+    each = Each(items, given.append, leaves=lambda keys: [*keys] == ["role", "content"])
+
+    assert compact(items) == encode(each, backend)
+    assert [] == given
+
+
 # What is refused
 
 
@@ -474,6 +509,28 @@ def test_a_huge_text_is_sliced(backend: Backend) -> None:
 
     assert compact(text) == b"".join(pieces)
     assert len(pieces) <= 2 * len(compact(text)) // 1000 + 2
+
+
+@settings(max_examples=100, deadline=None)
+@given(text=NASTY | TEXT, times=st.integers(1, 200), start=st.integers(0, 99), buffer_size=BUFFERS)
+def test_a_text_s_slices_are_the_text(
+    text: str, times: int, start: int, buffer_size: int, backend: Backend
+) -> None:
+    """From any character on, however much denser one part of it is than another."""
+    text = text * times + "x" * (7 * times) + text
+    start = min(start, len(text))
+    pieces = [*encode_json(Joined((text,), start), buffer_size=buffer_size, backend=backend)]
+
+    assert compact(text[start:]) == b"".join(pieces)
+    assert all(0 < len(piece) <= buffer_size for piece in pieces)
+
+
+@pytest.mark.parametrize("text", ["x", 'said "jump"\n', "größer", "日本語", "\x00x"])
+def test_a_text_s_pieces_are_full(text: str, backend: Backend) -> None:
+    """A slice is cut to what is left of a piece, whatever the escapes and the script."""
+    pieces = [*encode_json(text * 20_000, buffer_size=4096, backend=backend)]
+
+    assert sum(map(len, pieces)) / len(pieces) > 0.85 * 4096
 
 
 def test_small_messages_share_pieces(backend: Backend) -> None:

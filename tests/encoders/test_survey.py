@@ -118,13 +118,15 @@ def test_columns_are_for_objects_of_one_kind(values: list[Any]) -> None:
     assert columns(values, 4096, surrogates=True) is None
 
 
-@pytest.mark.parametrize("text", ["x", "é", "日" * 50])
+@pytest.mark.parametrize("text", ["x", "é", "日" * 50, "x" * 900, "é" * 900])
 def test_columns_and_single_looks_agree(text: str) -> None:
     """On what is to be done; their sizes differ by a few bytes a value."""
     values = [{"role": "user", "content": text}] * MANY
     single = sum(look(value)[0] for value in values)
-    size, foreign, characters = columns(values, 100_000, surrogates=True) or (0, 0, 0)
+    found = columns(values, 100_000, surrogates=True)
 
-    assert single == pytest.approx(size, rel=0.3)
-    assert (not text.isascii()) == bool(foreign)
-    assert (0 if text.isascii() else MANY * len(text)) == characters
+    assert found is not None
+    assert ["role", "content"] == found.keys
+    assert single == pytest.approx(found.size, rel=0.3)
+    assert (not text.isascii()) == bool(found.foreign)
+    assert (0 if text.isascii() else MANY * len(text)) == found.characters

@@ -61,16 +61,28 @@ class Output:
 
     def write(self, part: Part) -> None:
         """Add `part`; what fills a piece becomes ready."""
-        length = len(part)
         if self._summed and not self.vouched:
             self.checksum = crc32(part, self.checksum)
-        if self._held + length > self.size:
-            self.flush()
-            if length > self.size:
-                part = self._cut(bytes(part))
-                length = len(part)
-        self._held += length
-        if length > _SMALL:
+        while self._held + len(part) > self.size:
+            if len(part) > min(_SMALL, self.size):
+                part = self._filled(part)
+            else:
+                self.flush()
+        self._add(part)
+
+    def _filled(self, part: Part) -> Part:
+        """Fill the piece with the beginning of `part`, and return its rest."""
+        room = self.room()
+        if room >= len(part):
+            return part
+        end = safe_end(part, 0, room)
+        self._add(part[:end])
+        self.flush()
+        return bytes(part[end:])  # a copy of its own: what is held would hold all of it
+
+    def _add(self, part: Part) -> None:
+        self._held += len(part)
+        if len(part) > _SMALL:
             self._parts.append(part)
         elif self._parts and type(self._parts[-1]) is bytearray:
             self._parts[-1] += part
@@ -104,15 +116,6 @@ class Output:
         """Return the pieces that are ready."""
         pieces, self.ready = self.ready, []
         return pieces
-
-    def _cut(self, part: bytes) -> bytes:
-        """Cut whole pieces off `part` and return its rest."""
-        start = 0
-        while len(part) - start > self.size:
-            end = safe_end(part, start, start + self.size)
-            self.ready.append(self._frame((part[start:end],)))
-            start = end
-        return part[start:]  # a copy of its own: what is held would hold all of it
 
 
 class Told(Output):
@@ -172,17 +175,19 @@ class Told(Output):
         return [b""]
 
 
-def safe_end(part: bytes, start: int, end: int) -> int:
+def safe_end(part: Part, start: int, end: int) -> int:
     """Return the last place in `part` up to `end` that is in no UTF-8 sequence and no escape."""
     while part[end] & _HIGH == _CONTINUES:
         end -= 1
-    escape = part.rfind(b"\\", max(start, end - _ESCAPED), end)
-    if escape < 0:
+    tail = bytes(part[max(start, end - _ESCAPED) : end])
+    at = tail.rfind(b"\\")
+    if at < 0:
         return end
-    before = part[start:escape]
+    escape = end - len(tail) + at
+    before = bytes(part[start:escape])
     if (len(before) - len(before.rstrip(b"\\"))) % 2:  # the second of a pair: the escape is over
         return end
-    length = _ESCAPED if part[escape + 1 : escape + 2] == b"u" else 2
+    length = _ESCAPED if tail[at + 1 : at + 2] == b"u" else 2
     return end if escape + length <= end else escape
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "Pull",
     "Room",
     "in_memory",
+    "leaves",
     "one_shot",
     "opened",
     "unchanged",
@@ -69,6 +70,11 @@ def opened(each: Each) -> Iterator[Item] | AsyncIterator[Item]:
         "a conversation is a list, an iterable, an async iterable or a function that returns one,"
         f" not {type(source).__name__}"
     )
+
+
+def leaves(each: Each, keys: Sequence[str]) -> bool:
+    """Whether objects of exactly these keys and only texts are their own translations."""
+    return each.leaves is not None and each.leaves(keys)
 
 
 def unchanged(translate: Translate | None, items: Sequence[Item]) -> bool:

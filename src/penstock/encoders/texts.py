@@ -121,8 +121,7 @@ class Texts:
                     continue
             start += len(part)
             output.write(encoded)
-            if output.ready:
-                yield from output.take()
+            yield from output.take()
 
     def _read(self, value: Base64) -> Frame:
         """Walk over the base64, or the text, of bytes as they are read."""

@@ -25,10 +25,11 @@ from penstock.encoders.sources import (
     Room,
     Translate,
     in_memory,
+    leaves,
     opened,
     unchanged,
 )
-from penstock.encoders.survey import Look
+from penstock.encoders.survey import Look, columns
 from penstock.encoders.texts import Texts
 from penstock.encoders.values import at, refused, simpler
 from penstock.errors import UsageError
@@ -86,6 +87,7 @@ class Walk:
         self._backend = backend or default_backend()
         self._buffer = buffer_size
         self._group = buffer_size // 2  # its text, its bytes and a piece are in memory at once
+        self._most = buffer_size - buffer_size // 16  # no text: escapes and what is held fit too
         self._output = output or Output(buffer_size)
         self._check = check
         self._settled = settled or {}
@@ -325,11 +327,11 @@ class Walk:
             count, way = next(notes, (0, 0))
             group = value[start : min(start + (count or step), settled.length)]
             if not count:
-                size, way = self._seen_of(group, each)
+                fit, way = self._seen_of(group, each)
                 if way == _SMALLER:
                     step = max(len(group) // 2, 1)
                     continue
-                step = max(min(self._group * len(group) // size, 2 * step, _MOST_ITEMS), 1)
+                step = max(min(fit, 2 * step, _MOST_ITEMS), 1)
             if self._check:
                 settled.note(len(group), way)
             if way == _TRANSLATED and each is not None:
@@ -341,12 +343,20 @@ class Walk:
         self._write(b"]")
 
     def _seen_of(self, group: Sequence[Json], each: Each | None) -> tuple[int, int]:
-        """Return about how many bytes some items of a list take, and how to write them."""
+        """Return about how many items like these are best written in one call, and how."""
+        if len(group) >= _FIRST_ITEMS and self._depth() > 0:
+            found = columns(group, self._most, surrogates=self._check)
+            if found is not None and (each is None or leaves(each, found.keys)):
+                room = self._group if found.foreign else self._most
+                way = _SMALLER if found.size > room else found.way
+                return room * len(group) // found.size, way
         if each is not None and not unchanged(each.translate, group):
             # Some of them may be unchanged, and are worth finding.
-            return self._group, _TRANSLATED if len(group) <= _FIRST_ITEMS else _SMALLER
+            return len(group), _TRANSLATED if len(group) <= _FIRST_ITEMS else _SMALLER
         size, way = self._seen(group)
-        return size, _SMALLER if size > self._group and len(group) > 1 else way
+        if size > self._group and len(group) > 1:
+            way = _SMALLER
+        return self._group * len(group) // size, way
 
     def _seen(self, group: Json) -> tuple[int, int]:
         """Return about how many bytes `group` takes, and how to write it."""

@@ -8,11 +8,14 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from penstock.dialects.openai_chat.messages import conversation
 from penstock.encoders import encode_json
 from penstock.errors import EncodeError, UnsupportedFeatureError
 from penstock.fields import Each, Joined, Raw
+from penstock.interfaces import Quirks
 from penstock.messages import AssistantMessage, SystemMessage, ToolMessage, UserMessage
 from penstock.response import ToolCall
 
@@ -63,6 +66,36 @@ def test_a_dict_is_not_copied() -> None:
 
     assert each.translate is not None
     assert message is each.translate(message)
+
+
+KEYS = ["role", "content", "name", "id", "tool_calls", "tool_call_id"]
+TOLD = ["is_error", "cache_control", "provider_state"]
+TEXTS = st.dictionaries(st.sampled_from(KEYS + TOLD), st.text())
+
+
+@given(message=TEXTS)
+def test_what_is_said_to_be_left_is_left(message: dict[str, str]) -> None:
+    """By its keys alone, where all values are texts: such messages are not even looked at."""
+    each = conversation([message], dialect="d", origin="o", dropped=[], strict=True)
+
+    assert each.leaves is not None
+    assert each.translate is not None
+    if each.leaves([*message]):
+        assert message is each.translate(message)
+
+
+def test_messages_of_a_role_and_a_text_are_left() -> None:
+    """Unless the provider wants something of each of them."""
+    messages = [{"role": "user", "content": "x"}]
+    quirks = Quirks(drops=frozenset({"messages.name"}))
+    usual, odd = (
+        conversation(messages, dialect="d", origin="o", dropped=[], strict=False, quirks=each)
+        for each in (Quirks(), quirks)
+    )
+
+    assert usual.leaves is not None
+    assert usual.leaves(["role", "content"])
+    assert odd.leaves is None
 
 
 def test_typed_messages_and_dicts_mix() -> None:

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from operator import is_
 from re import compile as pattern
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
@@ -81,7 +81,8 @@ def conversation(
     translator = _Translator(dialect, origin, dropped, manners, strict=strict)
     plain = translator.translate if manners.particular else _plain_or(translator.translate)
     if isinstance(messages, (list, tuple)):
-        return Each(translator.over(paired(messages)), plain)
+        leaves = None if manners.particular else _leaves
+        return Each(translator.over(paired(messages)), plain, leaves=leaves)
     if hasattr(messages, "blocks"):  # `Kept`; asking its protocol costs more than a small body
         kept = cast("Kept", messages)
         items = items_of(kept, translator)
@@ -118,6 +119,11 @@ def _plain_or(translate: Callable[[Json], Json]) -> Callable[[Json], Json]:
         return translate(message)
 
     return plain
+
+
+def _leaves(keys: Sequence[str]) -> bool:
+    """Whether messages of these keys and only texts are plain."""
+    return "role" in keys and "content" in keys and _TOLD.isdisjoint(keys)
 
 
 class _Translator:
