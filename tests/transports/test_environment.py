@@ -1,44 +1,27 @@
-"""Proxies, certificates and sockets as the environment, or the user, says."""
+"""Proxies and sockets as the environment, or the user, says."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
-import trustme
+from tests.transports.authorities import Authority, forget_environment
 from tests.transports.peers import Connection, Stage, always, answer, call_to, read_all
 
 from penstock.errors import ConfigurationError, ConnectError, MissingExtraError
 from penstock.limits import Timeouts
-from penstock.transports.tls import make_context
 
 aio = pytest.mark.asyncio
-PROXIES = ["http_proxy", "https_proxy", "all_proxy", "no_proxy", "ssl_cert_file", "ssl_cert_dir"]
 
 
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No proxy or certificate of the machine that runs the tests."""
-    for name in PROXIES:
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-
-
-class Authority:
-    """A certificate authority of the test's own, and a server that it vouches for."""
-
-    def __init__(self, folder: Path, *names: str) -> None:
-        self.ca = trustme.CA()
-        self.server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.ca.issue_cert(*names).configure_cert(self.server)
-        self.file = folder / "ca.pem"
-        self.ca.cert_pem.write_to_path(str(self.file))
+    forget_environment(monkeypatch)
 
 
 @pytest.fixture
@@ -182,148 +165,6 @@ async def test_a_tunnel_is_part_of_connecting(stage: Stage, over: str) -> None:
         await transport.open(call_to("https://llm.example/v1", timeouts=clocks))
 
     assert "connect" == caught.value.phase
-
-
-# --- certificates --------------------------------------------------------------------------------
-
-
-@aio
-@pytest.mark.parametrize("how", ["path", "context", "SSL_CERT_FILE"])
-async def test_an_authority_of_ones_own(
-    stage: Stage, over: str, how: str, authority: Authority, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A private authority is trusted by path, by context or by the environment."""
-    peer = await stage.peer(always(answer(b"secret")), tls=authority.server)
-    verify: Any = True
-    if how == "path":
-        verify = authority.file
-    elif how == "context":
-        verify = ssl.create_default_context(cafile=str(authority.file))
-    else:
-        monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
-    transport = stage.transport(use=over, verify=verify)
-    for _ in range(2):
-        wire = await transport.open(call_to(peer.url))
-        assert b"secret" == await read_all(wire)
-        await wire.aclose(reuse=True)
-
-    assert 1 == peer.opened
-
-
-@aio
-async def test_an_unknown_authority_is_refused(
-    stage: Stage, over: str, authority: Authority
-) -> None:
-    """A self-signed server is refused, and the same again would be too."""
-    peer = await stage.peer(always(answer(b"")), tls=authority.server)
-    transport = stage.transport(use=over)
-    with pytest.raises(ConnectError, match="certificate verify failed") as caught:
-        await transport.open(call_to(peer.url))
-
-    assert ("connect", False, True) == (
-        caught.value.phase,
-        caught.value.retryable,
-        caught.value.elsewhere,
-    )
-    assert (0, 0) == (transport.stats().calls, transport.stats().connections)
-
-
-@aio
-async def test_a_wrong_host_is_refused(stage: Stage, over: str, tmp_path: Path) -> None:
-    """A certificate for another name is refused."""
-    elsewhere = Authority(tmp_path, "llm.example")
-    peer = await stage.peer(always(answer(b"")), tls=elsewhere.server)
-    transport = stage.transport(use=over, verify=str(elsewhere.file))
-    with pytest.raises(ConnectError, match=r"127\.0\.0\.1"):
-        await transport.open(call_to(peer.url))
-
-
-@aio
-async def test_the_check_can_be_switched_off(stage: Stage, over: str, authority: Authority) -> None:
-    """``verify=False`` calls whoever answers."""
-    peer = await stage.peer(always(answer(b"whoever")), tls=authority.server)
-    wire = await stage.transport(use=over, verify=False).open(call_to(peer.url))
-
-    assert b"whoever" == await read_all(wire)
-
-
-@aio
-async def test_a_client_certificate_is_shown(
-    stage: Stage, over: str, authority: Authority, tmp_path: Path
-) -> None:
-    """A server that asks for a certificate gets the one of ``cert=``."""
-    authority.server.verify_mode = ssl.CERT_REQUIRED
-    authority.ca.configure_trust(authority.server)
-    mine = authority.ca.issue_cert("client@llm.example")
-    chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
-    mine.cert_chain_pems[0].write_to_path(str(chain))
-    mine.private_key_pem.write_to_path(str(key))
-    peer = await stage.peer(always(answer(b"known")), tls=authority.server)
-    transport = stage.transport(use=over, verify=str(authority.file), cert=(str(chain), str(key)))
-    wire = await transport.open(call_to(peer.url))
-
-    assert b"known" == await read_all(wire)
-
-
-@pytest.mark.parametrize("option", [{"verify": "/no/such/file"}, {"cert": "/no/such/file"}])
-def test_a_missing_file_is_a_configuration_error(option: dict[str, str]) -> None:
-    """A path that leads nowhere is told as the user's own mistake."""
-    options: dict[str, Any] = {"verify": True, "cert": None, "trust_env": True} | option
-    with pytest.raises(ConfigurationError):
-        make_context(options["verify"], cert=options["cert"], trust_env=True)
-
-
-def test_the_system_is_trusted(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
-    """``verify=True`` checks names and chains against some authorities, never none."""
-    context = make_context(True, cert=None, trust_env=True)
-    assert (True, ssl.CERT_REQUIRED) == (context.check_hostname, context.verify_mode)
-    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
-    ours = make_context(True, cert=None, trust_env=True)
-
-    assert 1 == len(ours.get_ca_certs())
-    assert 1 != len(make_context(True, cert=None, trust_env=False).get_ca_certs())
-
-
-def test_a_folder_of_authorities(tmp_path: Path) -> None:
-    """A directory of authorities is looked up by hash when a peer is met."""
-    context = make_context(tmp_path, cert=None, trust_env=True)
-
-    assert ssl.CERT_REQUIRED == context.verify_mode
-
-
-@pytest.mark.parametrize("found", ["file", "folder", "nothing"])
-def test_where_the_systems_authorities_are(
-    found: str, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A system's file, its folder of hashed names, or where it has neither those of certifi."""
-    hashed = tmp_path / "hashed"
-    hashed.mkdir()
-    if found == "folder":
-        (hashed / "5ed36f99.0").write_bytes(authority.file.read_bytes())
-    file = str(authority.file) if found == "file" else str(tmp_path / "absent")
-    real = ssl.get_default_verify_paths()
-    paths = real._replace(openssl_cafile=file, openssl_capath=str(hashed))
-    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: paths)
-    context = make_context(True, cert=None, trust_env=True)
-
-    count = len(context.get_ca_certs())
-    assert {"file": count == 1, "folder": count == 0, "nothing": count > 50}[found]
-
-
-def test_the_environment_may_name_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """``SSL_CERT_DIR`` stands for the system's authorities."""
-    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
-
-    assert [] == make_context(True, cert=None, trust_env=True).get_ca_certs()
-
-
-def test_other_systems_have_stores_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On macOS and Windows the system's own store is asked, by truststore."""
-    import truststore
-
-    monkeypatch.setattr(sys, "platform", "darwin")
-
-    assert isinstance(make_context(True, cert=None, trust_env=True), truststore.SSLContext)
 
 
 # --- sockets -------------------------------------------------------------------------------------

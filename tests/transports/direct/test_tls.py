@@ -1,17 +1,15 @@
-"""TLS over bytes in memory: whom it trusts, what it says, and how it ends."""
+"""TLS over bytes in memory: what it says, and how it ends; `tests.transports.test_tls` has whom."""
 
 from __future__ import annotations
 
 import asyncio
-import datetime
 import os
 import ssl
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
+from tests.transports.authorities import serving, trusting
 from tests.transports.direct.own import own
 from tests.transports.peers import (
     CHUNKED,
@@ -34,88 +32,12 @@ from penstock.limits import Timeouts
 
 pytestmark = pytest.mark.asyncio
 
-LONG_AGO = datetime.datetime(2001, 1, 1, tzinfo=datetime.UTC)
-
-
-def serving(*names: str, authority: trustme.CA, **options: Any) -> ssl.SSLContext:
-    """A server's context with a certificate for `names`."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(*names, **options).configure_cert(context)
-    return context
-
-
-def trusting(authority: trustme.CA) -> ssl.SSLContext:
-    """A client's context that trusts `authority` alone."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    authority.configure_trust(context)
-    return context
-
 
 async def spoken(stage: Stage, handle: Any, **options: Any) -> tuple[Peer, Any]:
     """A peer that is trusted, and a transport that trusts it."""
     authority = trustme.CA()
     peer = await stage.peer(handle, tls=serving("127.0.0.1", authority=authority, **options))
     return peer, own(stage, verify=trusting(authority))
-
-
-Case = Callable[[trustme.CA, trustme.CA], tuple[ssl.SSLContext, Any]]
-
-UNTRUSTED: dict[str, tuple[Case, str]] = {
-    "wrong host": (
-        lambda ours, _: (serving("llm.example", authority=ours), trusting(ours)),
-        "127.0.0.1",
-    ),
-    "expired": (
-        lambda ours, _: (
-            serving("127.0.0.1", authority=ours, not_after=LONG_AGO),
-            trusting(ours),
-        ),
-        "expired",
-    ),
-    "unknown authority": (
-        lambda ours, other: (serving("127.0.0.1", authority=ours), trusting(other)),
-        "unable to get local issuer",
-    ),
-    "system's authorities": (
-        lambda ours, _: (serving("127.0.0.1", authority=ours), True),
-        "unable to get local issuer",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", UNTRUSTED)
-async def test_who_is_not_trusted(stage: Stage, name: str) -> None:
-    """A certificate that does not prove the host ends the call before a byte of it is sent."""
-    case, words = UNTRUSTED[name]
-    server, verify = case(trustme.CA(), trustme.CA())
-    asked: list[bytes] = []
-
-    async def handle(connection: Connection) -> None:
-        asked.append((await connection.head()).head)
-
-    peer = await stage.peer(handle, tls=server)
-    transport = own(stage, verify=verify)
-    with pytest.raises(ConnectError, match=words) as caught:
-        await transport.open(call_to(peer.url))
-
-    assert ("connect", False, []) == (caught.value.phase, caught.value.retryable, asked)
-    assert (0, 0) == (transport.stats().calls, transport.stats().connections)
-
-
-@pytest.mark.parametrize("verify", ["file", "context"])
-async def test_a_private_authority_is_trusted(stage: Stage, tmp_path: Path, verify: str) -> None:
-    """An authority of one's own vouches for its host, and the connection is used again."""
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    peer = await stage.peer(
-        always(answer(b"secret")), tls=serving("127.0.0.1", authority=authority)
-    )
-    given: Any = tmp_path / "ca.pem" if verify == "file" else trusting(authority)
-    transport = own(stage, verify=given)
-    for _ in range(3):
-        assert b"secret" == await read_all(await transport.open(call_to(peer.url)))
-
-    assert (1, 1) == (peer.opened, transport.stats().idle)
 
 
 async def test_the_hosts_name_is_said(stage: Stage) -> None:
