@@ -14,6 +14,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from statistics import quantiles
 
@@ -64,7 +65,11 @@ def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
 
 @pytest.mark.asyncio
 async def test_the_figures_are_what_the_proxy_saw(server: int) -> None:
-    """Every piece is counted; p50 and p90 of TTFT and TPOT are the proxy's, to 2 % or 1 ms."""
+    """Every piece is counted; p50 and p90 of TTFT, ITL and TPOT are the proxy's, to 2 % or 1 ms.
+
+    The server counts no tokens in a stream, so that a piece stands for one, which is said; one that
+    brings half a character has no text in it, and is neither here nor there.
+    """
     asyncio.get_running_loop().set_debug(False)  # its notes on every task are not the client's
     one, records = Lengths.parse("1"), list[RequestRecord]()
     limit = Lengths.parse(str(TOKENS))
@@ -93,6 +98,9 @@ async def test_the_figures_are_what_the_proxy_saw(server: int) -> None:
     assert REQUESTS == summary.succeeded
     assert [len(passed.pieces) for _, passed in pairs] == [each.chunks for each, _ in pairs]
     assert summary.tokens.output == sum(each.chunks for each in records if not each.warmup)
+    assert REQUESTS == summary.tokens.uncounted
+    assert {"length": REQUESTS} == summary.finish_reasons
+    assert all(each.chunks <= TOKENS for each in records)
     assert {} == disagreements(summary, [passed for each, passed in pairs if not each.warmup])
 
 
@@ -102,6 +110,7 @@ def disagreements(
     """Return the percentiles that are off by more than 2 % and 1 ms, with the proxy's."""
     truth = {
         "ttft": [each.pieces[0] - each.asked for each in passed],
+        "itl": [after - before for each in passed for before, after in pairwise(each.pieces)],
         "tpot": [(each.pieces[-1] - each.pieces[0]) / (len(each.pieces) - 1) for each in passed],
     }
     found = {}
