@@ -39,6 +39,7 @@ VOCABULARY = frozenset(
     {
         "chunks",
         "credentials",
+        "cuts",
         "deployment",
         "errors",
         "fields",

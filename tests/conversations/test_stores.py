@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 
 from penstock.conversations import SyncConversation
+from penstock.conversations.sqlite import SQLiteStore
 from penstock.conversations.stores import Large
 from penstock.errors import ConfigurationError, ConversationError, EncodeError
 from penstock.fields import Lines, Raw
@@ -115,6 +118,47 @@ def test_large_messages_come_in_pieces(reopen: Open, size: int) -> None:
         assert max(map(len, pieces)) <= 65_536 + (
             size if kept.store.__class__.__name__[0] == "M" else 0
         )
+
+
+def test_a_large_message_of_sqlite_is_found_once_a_pass(tmp_path: Path) -> None:
+    """Going to a place in a BLOB goes over what is before it; what others append is seen, too."""
+    opened = []
+
+    class Counted(sqlite3.Connection):
+        def blobopen(self, *arguments: Any, **named: Any) -> sqlite3.Blob:
+            opened.append(arguments)
+            return super().blobopen(*arguments, **named)
+
+    with (
+        SyncConversation.open(tmp_path / "chat.db") as kept,
+        SyncConversation.open(tmp_path / "chat.db") as other,
+    ):
+        kept.append(say(0, 1_000_000))
+        store = kept.store
+        assert isinstance(store, SQLiteStore)
+        store._database.close()
+        store._database = sqlite3.connect(
+            tmp_path / "chat.db", isolation_level=None, factory=Counted
+        )
+        (block,) = store.blocks(0, 1)
+        assert isinstance(block, Large)
+        assert 1_000_000 < sum(map(len, block.pieces()))
+        assert 1 == len(opened)
+
+        pieces = block.pieces()
+        read = [next(pieces)]
+        other.append(say(1))
+        assert 2 == len(kept)
+        assert 2 == kept.append(say(2))
+        read += pieces
+        assert (1_000_000, 3) == (len(json.loads(b"".join(read))["content"]), len(opened))
+
+        pieces = block.pieces()
+        next(pieces)
+        kept.redact(0)
+        with pytest.raises(ConversationError, match="while it was read") as caught:
+            list(pieces)
+        assert "changed" == caught.value.code
 
 
 @everywhere

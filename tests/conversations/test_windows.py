@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import penstock as ps
 from penstock.conversations import SyncConversation
 from penstock.conversations.tokens import EstimatedTokens, tokens_of
 from penstock.conversations.windows import Window
@@ -129,6 +131,43 @@ def test_a_budget_that_the_system_exceeds_is_refused(kept: SyncConversation) -> 
         kept.within_tokens(27, Each())
 
 
+@pytest.mark.parametrize("name", ["chat.jsonl", "chat.db"])
+def test_a_view_with_a_large_message_holds_nothing_of_it(tmp_path: Path, name: str) -> None:
+    """Neither a picture's base64 nor a long text: who says it, and how many tokens it is."""
+    picture, text = b"\x89PNG\r\n\x1a\n" + bytes(1 << 20), "a word of é\n" * 100_000
+    with SyncConversation.open(tmp_path / name) as kept:
+        kept.append({"role": "user", "content": [ps.ImageFile(picture), "Look"]})
+        kept.append({"role": "assistant", "content": text})
+        kept.append(say("user", "u2"))
+        kept.pin(0)
+        expected = sum(tokens_of(message, EstimatedTokens()) for message in kept)
+        tracemalloc.start()
+        view, whole = kept.last(1), kept.within_tokens(10**7)
+        tokens, peak = kept.tokens(), tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+
+    assert ([0, 2], 3) == ([each.start for each in view.ranges], len(whole))
+    assert expected <= tokens < expected + 100
+    assert peak < 512 * 1024
+
+
+@pytest.mark.parametrize(
+    "text", ["one two\t" * 9000, "é\n" * 40_000, "\\" * 20_000 + " " + "日本" * 10_000]
+)
+def test_tokens_of_a_long_text_are_those_of_all_of_its_words(tmp_path: Path, text: str) -> None:
+    """Cut at spaces where there are any, never inside of a character or an escape."""
+    plain = {"content": text, "role": "assistant"}
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": text}}
+    calling = {"content": None, "role": "assistant", "tool_calls": [call]}
+    expected = tokens_of(plain, EstimatedTokens())
+    with SyncConversation.open(tmp_path / "chat.jsonl") as kept:
+        kept.append(plain)
+        assert abs(kept.tokens() - expected) < 30
+        assert [plain] == list(kept.last(1))
+        kept.append(calling)
+        assert abs(kept.tokens() - 2 * expected) < 60
+
+
 def test_a_view_does_not_grow(kept: SyncConversation) -> None:
     """It is of the conversation as it was."""
     window = kept.last(2)
@@ -141,6 +180,15 @@ def test_an_estimate_goes_towards_what_is_reported() -> None:
     """Half of the way each time, and never to nonsense."""
     counter = EstimatedTokens("anthropic/claude-sonnet-4-6")
     assert 3.5 == counter.bytes_per_token
+    for name, expected in (
+        ("bedrock/us.anthropic.claude-sonnet-4-6-v1:0", 3.5),
+        ("gpt-5.4", 4.0),
+        ("openrouter/google/gemini-3-pro", 4.0),
+        ("o3-mini", 4.0),
+        ("claudette", 3.7),
+        ("llama3.1:8b", 3.7),
+    ):
+        assert expected == EstimatedTokens(name).bytes_per_token
     text = "word " * 700
     assert 1000 == counter.count(text)
 

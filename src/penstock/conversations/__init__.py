@@ -15,6 +15,7 @@ references   attachments that are kept where they are, with their digests
 sending      the way out of a store, in worker threads
 exports      files of messages that need nothing beside them
 windows      what is sent of a conversation
+measuring    who says a message, and how many tokens it is
 numbered     what is noted of messages by their numbers
 tokens       how many tokens a message is
 compacting   summaries in the place of earlier messages

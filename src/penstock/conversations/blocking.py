@@ -32,7 +32,7 @@ from penstock.conversations.sending import decoded, messages_of, off_loop, sent
 from penstock.conversations.sqlite import SQLiteStore
 from penstock.conversations.still import Still
 from penstock.conversations.stores import positions
-from penstock.conversations.tokens import EstimatedTokens, tokens_of
+from penstock.conversations.tokens import EstimatedTokens
 from penstock.encoders import encode_json
 from penstock.errors import ConfigurationError
 
@@ -288,7 +288,7 @@ class SyncConversation:
     def tokens(self, counter: TokenCounter | None = None) -> int:
         """Return about how many tokens all messages are."""
         how = counter or EstimatedTokens()
-        return sum(tokens_of(message, how) for message in self)
+        return windows.tokens_between(self.store, 0, self.store.length(), how)
 
     def compact(
         self,

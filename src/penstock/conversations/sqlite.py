@@ -66,6 +66,7 @@ class SQLiteStore:
         self._lock = RLock()
         self._closed = False
         self._process = os.getpid()
+        self._blobs: set[sqlite3.Blob] = set()
         with suppress(OSError):  # SQLite says better what is wrong
             os.close(private(os.fspath(path), os.O_RDWR | os.O_CREAT))
         with self._reported("open"):
@@ -204,6 +205,7 @@ class SQLiteStore:
         """Close the file; idempotent."""
         with self._lock:
             self._closed = True
+            self._let_go(self._blobs)
             self._database.close()
 
     def _found_or_made(self, name: str) -> int:
@@ -282,17 +284,21 @@ class SQLiteStore:
         return RunBlocks(read, self._pieces, (start, stop), name=self._path.name)
 
     def _pieces(self, row: int, size: int) -> Iterator[bytes]:
-        at = 0
-        while at < size:
-            with (
-                self._lock,
-                self._reported("read"),
-                self._database.blobopen("runs", "data", row, readonly=True) as blob,
-            ):
-                blob.seek(at)
-                data = blob.read(min(BLOCK, size - at))
-            at += len(data)
-            yield data
+        """Yield a large message; its BLOB stays open, as finding a place in one goes over it."""
+        at, blob = 0, None
+        try:
+            while at < size:
+                with self._lock, self._reported("read", lets_go=False):
+                    if blob is None or blob not in self._blobs:  # something else was done since
+                        blob = self._opened(row, size)
+                        blob.seek(at)
+                    data = blob.read(min(BLOCK, size - at))
+                at += len(data)
+                yield data
+        finally:
+            if blob is not None:
+                with self._lock:
+                    self._let_go(self._blobs & {blob})
 
     def _free_name(self) -> str:
         names = {row[0] for row in self._database.execute("SELECT name FROM conversations")}
@@ -320,8 +326,25 @@ class SQLiteStore:
                     self._database.execute("ROLLBACK")
                 raise
 
+    def _opened(self, row: int, size: int) -> sqlite3.Blob:
+        there = self._database.execute("SELECT LENGTH(data) FROM runs WHERE id = ?", (row,))
+        if there.fetchone() != (size + 1,):
+            raise ConversationError(
+                f"{self._path.name}: a message was replaced or taken out while it was read",
+                code="changed",
+            )
+        blob = self._database.blobopen("runs", "data", row, readonly=True)
+        self._blobs.add(blob)
+        return blob
+
+    def _let_go(self, blobs: set[sqlite3.Blob]) -> None:
+        """Close BLOBs: an open one holds what is read to what was there when it was opened."""
+        for blob in blobs:
+            blob.close()
+        self._blobs = self._blobs - blobs
+
     @contextmanager
-    def _reported(self, what: str) -> Iterator[None]:
+    def _reported(self, what: str, *, lets_go: bool = True) -> Iterator[None]:
         """Put SQLite's errors into our words."""
         if self._closed:
             raise ConversationError(f"{self._path.name} is closed", code="closed")
@@ -331,6 +354,8 @@ class SQLiteStore:
                 code="locked",
             )
         try:
+            if lets_go and self._blobs:
+                self._let_go(self._blobs)
             yield
         except sqlite3.Error as error:
             whole = getattr(error, "sqlite_errorcode", 0)

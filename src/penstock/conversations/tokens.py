@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from math import ceil
@@ -26,6 +27,8 @@ _PICTURE = 765
 # Characters of English a token; other scripts are measured by their UTF-8. OpenAI and Google say
 # "about four" (help center; ai.google.dev/gemini-api/docs/tokens), Anthropic 3.5 (glossary).
 _FAMILIES = {"claude": 3.5, "gemini": 4.0, "gpt": 4.0, "o1": 4.0, "o3": 4.0, "o4": 4.0}
+_FAMILY = re.compile(rf"(?<![a-z0-9])({'|'.join(_FAMILIES)})(?![a-z])")
+"""A family's name as a word of a model's, which may have its maker's and a region before it."""
 _USUAL = 3.7
 
 
@@ -45,10 +48,8 @@ class EstimatedTokens:
     """
 
     def __init__(self, model: str = "") -> None:
-        name = model.rpartition("/")[2].lower()
-        self.bytes_per_token = next(
-            (size for family, size in _FAMILIES.items() if name.startswith(family)), _USUAL
-        )
+        family = _FAMILY.search(model.lower())
+        self.bytes_per_token = _FAMILIES[family[1]] if family else _USUAL
         """Bytes of UTF-8 that are one token."""
 
     def count(self, text: str) -> int:

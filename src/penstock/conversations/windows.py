@@ -11,13 +11,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Container, Iterator, 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import msgspec
-
 from penstock.conversations.canonical import message_of
+from penstock.conversations.measuring import One, downwards, role_of, tokens_in
+from penstock.conversations.measuring import each as each_of
 from penstock.conversations.numbered import pinned_in, summaries_in
-from penstock.conversations.references import message_in
 from penstock.conversations.sending import decoded, messages_of, off_loop, sent
-from penstock.conversations.stores import Chained, Ready, lines_of
+from penstock.conversations.stores import Chained, Ready
 from penstock.conversations.tokens import TokenCounter, tokens_of
 from penstock.errors import ConfigurationError
 from penstock.fields import Lines
@@ -33,6 +32,7 @@ __all__ = [
     "last",
     "stretches",
     "summarised",
+    "tokens_between",
     "within",
 ]
 
@@ -40,16 +40,6 @@ __all__ = [
 Json: TypeAlias = Any
 
 _SYSTEM = ("system", "developer")
-
-
-class _Seen(msgspec.Struct):
-    """What a decision needs to know of a message."""
-
-    role: str
-    tool_calls: list[msgspec.Raw] | None = None
-
-
-_see = msgspec.json.Decoder(_Seen).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,16 +142,18 @@ def _backwards(
     tool's result alone it may not.
     """
     summaries = {each["stop"]: each for each in summaries_in(store.metadata())}
+
+    def see(message: One) -> tuple[str, int]:
+        return role_of(message), tokens_in(message, counter, store.metadata)
+
     while stop > 0:
         if summary := summaries.get(stop):
             stop = summary["start"]
             yield stop, tokens_of(summary["message"], counter), True
             continue
-        for data in store.backwards(stop):
-            stop -= 1
-            message = message_in(data, store.metadata)
-            tokens = 0 if stop in kept else tokens_of(message, counter)
-            yield stop, tokens, message["role"] != "tool"
+        for number, (role, tokens) in downwards(store, stop, see):
+            stop = number
+            yield stop, 0 if stop in kept else tokens, role != "tool"
             if stop in summaries:
                 break
 
@@ -227,8 +219,8 @@ def _summed(store: Store, start: int, stop: int) -> Iterator[Range]:
 def _system(store: Store) -> Range:
     """Return the range of the leading system messages."""
     count = 0
-    for line in _lines(store, 0):
-        if _see(line).role not in _SYSTEM:
+    for role in _roles(store, 0):
+        if role not in _SYSTEM:
             break
         count += 1
     return Range(0, count)
@@ -248,25 +240,30 @@ def _grouped(store: Store, start: int) -> int:
     """Return `start`, or the number of the call whose result stands there."""
     if start >= store.length():
         return start
-    for number, data in zip(range(start, -1, -1), store.backwards(start + 1), strict=False):
-        if _see(data).role != "tool":
+    for number, role in downwards(store, start + 1, role_of):
+        if role != "tool":
             return number
     return start
 
 
 def _after_results(store: Store, number: int) -> int:
     """Return the number behind a message and, where it is a call or result, its results."""
-    for line in _lines(store, number + 1):
-        if _see(line).role != "tool":
+    for role in _roles(store, number + 1):
+        if role != "tool":
             break
         number += 1
     return number + 1
 
 
 def _tokens(store: Store, each: Range, counter: TokenCounter) -> int:
-    messages = messages_of(store.blocks(each.start, each.stop), store.metadata)
-    return sum(tokens_of(message, counter) for message in messages)
+    return tokens_between(store, each.start, each.stop, counter)
 
 
-def _lines(store: Store, start: int) -> Iterator[bytes]:
-    return lines_of(store.blocks(start, store.length()))
+def tokens_between(store: Store, start: int, stop: int, counter: TokenCounter) -> int:
+    """Return about how many tokens the messages from `start` to before `stop` are."""
+    messages = each_of(store.blocks(start, stop))
+    return sum(tokens_in(message, counter, store.metadata) for message in messages)
+
+
+def _roles(store: Store, start: int) -> Iterator[str]:
+    return map(role_of, each_of(store.blocks(start, store.length())))

@@ -1,0 +1,103 @@
+"""JSON without the long texts in it, which are not held to be looked at: where each is, is."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from uuid import uuid4
+
+__all__ = ["Cut", "Cuts"]
+
+_LONG = 16 * 1024
+"""Bytes of a text from which on it is not held."""
+_HEAD = 512
+"""Characters in which a ``data:`` URL has said its type."""
+_QUOTE, _BACKSLASH = b'"', b"\\"
+
+
+class Cut(NamedTuple):
+    """A text that was cut out."""
+
+    begins: bytes
+    """How it begins."""
+    start: int
+    """Where it is in the JSON, behind its quote."""
+    size: int
+    """How many bytes it has there."""
+
+
+class Cuts:
+    """Reads JSON, and puts a name in the place of each long text that holds a file.
+
+    Args:
+        every: Whether each other long text is cut out as well.
+    """
+
+    def __init__(self, *, every: bool = False) -> None:
+        self.skeleton = bytearray()
+        """The JSON without them."""
+        self.found: dict[str, Cut] = {}
+        """What was cut out, by its name."""
+        self._every = every
+        self._name = uuid4().hex
+        self._inside = False
+        self._candidate = False
+        self._held = bytearray()
+        self._start = self._at = self._size = 0
+        self._slashes = 0
+
+    def feed(self, data: bytes) -> None:
+        """Read the next bytes."""
+        place = 0
+        while place < len(data):
+            end = data.find(_QUOTE, place)
+            chunk = data[place:end] if end >= 0 else data[place:]
+            place += len(chunk)
+            if not self._inside:
+                self.skeleton += chunk
+            else:
+                self._grow(chunk)
+            self._at += len(chunk)
+            if end < 0:
+                return
+            self._at += 1
+            place += 1
+            if not self._inside:
+                self._begin()
+            elif self._slashes % 2:
+                self._grow(_QUOTE)
+            else:
+                self._end()
+
+    def _begin(self) -> None:
+        self._candidate = self.skeleton.endswith(b'"data":')
+        self.skeleton += _QUOTE
+        self._inside, self._start, self._size, self._slashes = True, self._at, 0, 0
+        self._held.clear()
+
+    def _grow(self, chunk: bytes) -> None:
+        bare = len(chunk.rstrip(_BACKSLASH))
+        self._slashes = len(chunk) - bare + (self._slashes if not bare else 0)
+        self._size += len(chunk)
+        if self._holds():
+            self._held += chunk
+
+    def _holds(self) -> bool:
+        """Whether a text is kept as it comes: unless it is long, and a file."""
+        if len(self._held) < _LONG:
+            return True
+        if self._every:
+            return False
+        if self._held.startswith(b"data:"):
+            return self._held.startswith(b"data:text/")  # a vendor may want it as text
+        return not self._candidate
+
+    def _end(self) -> None:
+        if len(self._held) == self._size:
+            self.skeleton += self._held
+        else:
+            name = f"{self._name}:{len(self.found)}"
+            self.found[name] = Cut(bytes(self._held[:_HEAD]), self._start, self._size)
+            self.skeleton += name.encode()
+        self.skeleton += _QUOTE
+        self._inside = False
+        self._held.clear()
