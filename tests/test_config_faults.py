@@ -58,9 +58,12 @@ PROVIDER = {
     "dialect": '"opnai_chat"',
     "api_key": "3",
     "key_env": '"ONE"',
-    "headers": "x-team = 3",
+    "headers": 'x-team = "a\\u0007b"',
+    "headers of a kind": "x-team = 3",
     "param_mappings": "seed = 3",
-    "drops": '"seed"',
+    "param_mappings of a kind": 'sede = "dice"',
+    "drops": '["sede"]',
+    "drops of a kind": '"seed"',
     "slashed_ids": '"yes"',
     "capabilities": '["sight"]',
     "display_name": "3",
@@ -79,12 +82,13 @@ def cases() -> dict[str, tuple[str, str]]:
         found[name] = text, f"{key}.{quoted}" if quoted else key
     for table, values in (('deployments."o/x"', DEPLOYMENT), ("providers.own", PROVIDER)):
         for name, value in values.items():
-            lines = {"base_url": '"https://x.example"'} | {name: value}
+            field = name.partition(" ")[0]
+            lines = {"base_url": '"https://x.example"'} | {field: value}
             said = [
                 f"{key} = {{ {each} }}" if " = " in each else f"{key} = {each}"
                 for key, each in lines.items()
             ]
-            found[f"{table}.{name}"] = f"[{table}]\n" + "\n".join(said), f"{table}.{name}"
+            found[f"{table}.{name}"] = f"[{table}]\n" + "\n".join(said), f"{table}.{field}"
     for clock in Timeouts().__slots__:
         if clock != "given":
             found[f"timeouts.{clock}"] = f"[timeouts]\n{clock} = 0", f"timeouts.{clock}"
@@ -114,7 +118,9 @@ def test_every_key_has_a_bad_value() -> None:
     """What is accepted is here."""
     assert config._CLIENT == {name.partition(" ")[0] for name in CLIENT}
     assert {field.name for field in fields(Deployment) if field.init} == set(DEPLOYMENT)
-    assert {field.name for field in fields(CustomProviderConfig)} - {"name"} == set(PROVIDER)
+    assert {field.name for field in fields(CustomProviderConfig)} - {"name"} == {
+        name.partition(" ")[0] for name in PROVIDER
+    }
 
 
 def test_of_two_files_the_one_that_says_it_is_named(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from os import PathLike, environ
 from pathlib import Path
 from typing import Any
 
-from penstock.config_checks import check_arguments, dotted, standing
+from penstock.config_checks import check_arguments, dotted, file_shown, standing
 from penstock.deployment import Deployment, Secret
 from penstock.errors import ConfigurationError
 from penstock.limits import Limits, Timeouts
@@ -240,7 +240,7 @@ def _read(path: Path) -> Mapping[str, Any]:
         text = path.read_text("utf-8")
         loaded = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except OSError as exc:
-        raise ConfigurationError(f"cannot read {path.name}: {exc.strerror}") from exc
+        raise ConfigurationError(f"cannot read {file_shown(path)}: {exc.strerror}") from exc
     except ValueError as exc:
-        raise ConfigurationError(f"{path.name} is no valid {path.suffix[1:]}: {exc}") from exc
-    return _table(loaded, path.name)
+        raise ConfigurationError(f"{file_shown(path)} is no valid {path.suffix[1:]}: {exc}") from exc
+    return _table(loaded, file_shown(path))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import penstock as ps
-from penstock.errors import ConfigurationError, UnknownModelError
+from penstock.errors import ConfigurationError, InvalidHeaderError, UnknownModelError
 from penstock.providers.custom import custom_providers, reset_custom_providers
 from penstock.testing.scripted_transport import ScriptedTransport
 
@@ -62,6 +62,11 @@ def client(**options: Any) -> ps.Client:
         ({"model_prefixes": [""]}, "model_prefixes", "not empty"),
         ({"capabilities": ["sight"]}, "capabilities", "no capability 'sight'"),
         ({"api_key": 5}, "api_key", "api_key must be"),
+        ({"drops": ["tempreature"]}, "drops", "did you mean 'temperature'"),
+        ({"param_mappings": {"max_token": "n"}}, "param_mappings", "did you mean 'max_tokens'"),
+        ({"param_mappings": {"messages.name": "n"}}, "param_mappings", "which is no parameter"),
+        ({"slashed_ids": "no"}, "slashed_ids", "True or False"),
+        ({"display_name": 5}, "display_name", "a str"),
     ],
 )
 async def test_what_is_wrong_is_an_error_of_its_own(
@@ -73,6 +78,19 @@ async def test_what_is_wrong_is_an_error_of_its_own(
 
     assert param == caught.value.param
     assert () == custom_providers()
+
+
+async def test_a_header_that_is_none_is_refused_at_once() -> None:
+    """Not by the first call, and its value is not shown."""
+    with pytest.raises(InvalidHeaderError, match="header 'x-a'") as caught:
+        mine(headers={"x-a": f"{KEY}\n"})
+
+    assert KEY not in str(caught.value)
+
+
+async def test_what_is_no_parameter_may_be_dropped_all_the_same() -> None:
+    """Marks for a cache, a field of messages, and what a dialect asks for by itself."""
+    mine(drops=["messages.name", "cache_control", "include", "seed"])
 
 
 @pytest.mark.parametrize(

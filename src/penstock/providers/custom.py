@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from penstock.deployment import Credential, Deployment, Secret
 from penstock.dialects import check_name
 from penstock.errors import ConfigurationError
 from penstock.providers.catalogue import CAPABILITIES, ProviderRow, find_row
+from penstock.providers.headers import check_headers
+from penstock.request import ChatParams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +43,8 @@ class CustomProviderConfig:
     Raises:
         ConfigurationError: The name is empty or has a slash or colon in it, the name is one of the
             catalogue's, the address is none, there are no model prefixes, no dialect is so called,
-            or there is a key and nothing that sends it.
+            what is renamed or dropped is no parameter, or there is a key and nothing that sends it.
+        InvalidHeaderError: A header is none.
     """
 
     name: str
@@ -93,6 +97,7 @@ class CustomProviderConfig:
             )
         self._check_kinds()
         self._check_place()
+        check_headers(self.headers.items())
         object.__setattr__(self, "headers", Headers(self.headers))
 
     def _check_kinds(self) -> None:
@@ -105,6 +110,25 @@ class CustomProviderConfig:
             if not fits:
                 raise ConfigurationError(
                     f"provider {self.name!r}: {name} must be {wanted}", param=name
+                )
+
+        for name in ("param_mappings", "drops"):
+            self._check_parameters(name, getattr(self, name))
+
+    def _check_parameters(self, name: str, given: Iterable[str]) -> None:
+        """Refuse what is no parameter: it would never be renamed or left out."""
+        known = (*ChatParams.__annotations__, "tools", "response_format")
+        # What is no parameter and may be refused: marks, fields of messages, what a dialect adds.
+        more = ("cache_control", "include") if name == "drops" else ()
+        for each in given:
+            in_message = bool(more) and each.startswith("messages.")
+            if each not in (*known, *more) and not in_message:
+                near = get_close_matches(each, known, 1)
+                hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+                raise ConfigurationError(
+                    f"provider {self.name!r}: {name} has {each!r:.80}, which is no parameter:"
+                    f" {hint}",
+                    param=name,
                 )
 
     def _check_place(self) -> None:
