@@ -242,5 +242,7 @@ def _read(path: Path) -> Mapping[str, Any]:
     except OSError as exc:
         raise ConfigurationError(f"cannot read {file_shown(path)}: {exc.strerror}") from exc
     except ValueError as exc:
-        raise ConfigurationError(f"{file_shown(path)} is no valid {path.suffix[1:]}: {exc}") from exc
+        raise ConfigurationError(
+            f"{file_shown(path)} is no valid {path.suffix[1:]}: {exc}"
+        ) from exc
     return _table(loaded, file_shown(path))

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any
 
 import pytest
+from tests.transports.direct.test_parser import REFUSED, TAKEN
 from tests.transports.peers import (
     CHUNKED,
     Connection,
@@ -58,6 +59,31 @@ async def test_one_connection_serves_many_requests(stage: Stage, use: str) -> No
     assert b"?q=%C3%BC HTTP/1.1" in seen[0].line
     assert [1, 1, 1] == [each.head.lower().count(b"host:") for each in seen]
     assert 1 == peer.opened
+
+
+async def test_answers_are_read_as_the_suite_has_them(stage: Stage, use: str) -> None:
+    """Every framing that transports take is taken, every other one is a `RemoteProtocolError`."""
+    wires = {name: wire for name, (wire, *_) in TAKEN.items()} | REFUSED
+    sent = iter(wires.values())
+
+    async def handle(connection: Connection) -> None:
+        await connection.request()
+        await connection.send(next(sent))
+
+    peer = await stage.peer(handle)
+    client = await client_of(stage, use)
+    found: dict[str, Any] = {}
+    for name in wires:
+        try:
+            response = await client.post(peer.url, content=b"{}", headers={"Connection": "close"})
+            found[name] = response.status_code, response.content
+        except import_module(use).HTTPError as error:
+            found[name] = type(error).__name__
+
+    assert {name: (status, body) for name, (_, status, body, _) in TAKEN.items()} == {
+        name: found[name] for name in TAKEN
+    }
+    assert {"RemoteProtocolError"} == {found[name] for name in REFUSED}
 
 
 @pytest.mark.parametrize("length", [True, False])
