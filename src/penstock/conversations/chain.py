@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from penstock.conversations.canonical import BLOCK
 from penstock.conversations.stores import Chained
 
 if TYPE_CHECKING:
@@ -38,10 +39,18 @@ class Chain:
         """Return how many lines there are."""
         return sum(file.count() for file in self.files)
 
-    def whole(self, end: int) -> Chained:
-        """Return every line, of the last file up to an offset; unlike `blocks` it counts none."""
-        ends = *(file.end for file in self.files[:-1]), end
-        return Chained([file.blocks(0, end) for file, end in zip(self.files, ends, strict=True)])
+    def whole(
+        self, end: int, *, size: int = BLOCK, plain: Sequence[tuple[int, int]] = ()
+    ) -> Chained:
+        """Return every line, of the last file up to an offset; unlike `blocks` it counts none.
+
+        Args:
+            end: The offset.
+            size: Bytes of a block.
+            plain: Where in the last file the lines are known to be plain.
+        """
+        others = [file.blocks(0, file.end, size=size) for file in self.files[:-1]]
+        return Chained([*others, self.files[-1].blocks(0, end, size=size, plain=plain)])
 
     def blocks(self, start: int, stop: int) -> Chained:
         """Return the lines from number `start` to before `stop`."""

@@ -26,6 +26,7 @@ from penstock.conversations.chain import Chain
 from penstock.conversations.files import MessageFile
 from penstock.conversations.handles import private
 from penstock.conversations.lines import LineFile
+from penstock.conversations.plain import extend, is_plain_line, without
 from penstock.conversations.sidecar import Sidecar
 from penstock.conversations.stores import Mark, failed, merged
 from penstock.conversations.verified import Verified
@@ -34,6 +35,7 @@ from penstock.fields import Lines
 
 if TYPE_CHECKING:
     from penstock.conversations.canonical import Message
+    from penstock.conversations.plain import Spans
     from penstock.conversations.stores import Blocks, Chained, Change, Metadata
 
 __all__ = ["JSONLStore"]
@@ -44,6 +46,9 @@ class _Kept(msgspec.Struct):
 
 
 _check = msgspec.json.Decoder(_Kept).decode
+
+_BLOCK_NOT_SENT = 2 * BLOCK
+"""Bytes that are read at once in a pass by which nothing is sent: it holds fewer of them."""
 
 
 class JSONLStore:
@@ -107,6 +112,10 @@ class JSONLStore:
             if self._side.checked == start:
                 self._side.know(end, self._lines.count(), summed.checksum)
                 self._dirty = True
+                for message in messages:
+                    start += message.size + 1
+                    if message.plain:
+                        extend(self._side.plain, start - message.size - 1, start)
             return self._chain.shared + first
 
     def blocks(self, start: int, stop: int) -> Chained:
@@ -133,10 +142,13 @@ class JSONLStore:
         """Return all messages, or those before a mark; unlike `blocks` it counts none of them."""
         with self._lock:
             self._vouch()
-            blocks = self._chain.whole(self._lines.end if mark is None else mark.at)
-            if not compared or mark is None or mark.checksum is None:
-                return blocks
-            return Verified(blocks, mark, self._doubt)
+            if mark is None:
+                return self._chain.whole(self._lines.end)
+            size = BLOCK if compared else _BLOCK_NOT_SENT
+            if mark.checksum is None:  # nobody sees whether what is known of them is still so
+                return self._chain.whole(mark.at, size=size)
+            blocks = self._chain.whole(mark.at, size=size, plain=self._side.plain)
+            return Verified(blocks, mark, self._doubt) if compared else blocks
 
     def backwards(self, stop: int) -> Iterator[bytes]:
         """Return the JSON of the messages before `stop`, the last first."""
@@ -154,7 +166,7 @@ class JSONLStore:
             own = self._own(index)
             self._begin_writing()
             start, stop = self._lines.offset(own), self._lines.offset(own + 1)
-            end = self._lines.end
+            end, known = self._lines.end, self._is_as_known()
 
             def write(put: Callable[[bytes], object]) -> None:
                 self._copy(0, start, put)
@@ -163,8 +175,9 @@ class JSONLStore:
                 self._copy(stop, end, put)
 
             with self._rewriting(start, change):
-                end = self._file.rewrite(write)
-            self._renew(end)
+                renewed = self._file.rewrite(write)
+            plain = without(self._side.plain, start, stop, moved=renewed - end)
+            self._renew(renewed, plain if known else None)
 
     def truncate(self, length: int, change: Change) -> None:
         """Let go of the messages from `length` on.
@@ -177,10 +190,10 @@ class JSONLStore:
                 return
             own = self._own(length)
             self._begin_writing()
-            end = self._lines.offset(own)
+            end, stop, known = self._lines.offset(own), self._lines.end, self._is_as_known()
             with self._rewriting(end, change):
                 self._file.truncate(end)
-            self._renew(end)
+            self._renew(end, without(self._side.plain, end, stop) if known else None)
 
     def fork(self, at: int, name: str, change: Change) -> JSONLStore:
         """Return a file of its own that begins with the first `at` messages of this one.
@@ -285,6 +298,7 @@ class JSONLStore:
         side, known = Sidecar.of(self._file.path), self._side
         if side.generation == known.generation and side.checked < known.checked:
             side.know(known.checked, known.count, known.checksum)
+            side.plain = known.plain
         self._side = side
 
     def _vouch(self) -> None:
@@ -317,13 +331,14 @@ class JSONLStore:
         Raises:
             ConversationError: One is no message.
         """
-        at, count = self._side.checked, self._side.count
+        at, count, spans = self._side.checked, self._side.count, [*self._side.plain]
         summed = _Summed(self._side.checksum)
         for block in self._lines.blocks(at, self._lines.end):
             whole = block.data if isinstance(block, Lines) else b"".join(block.pieces())
             for line in whole.split(b"\n"):
+                start, plain = at, is_plain_line(line)
                 try:
-                    _check(line)
+                    _ = plain or _check(line)
                 except msgspec.MsgspecError as fault:
                     raise ConversationError(
                         f"{self._file.path.name}: what begins at byte {at} is no message: {fault}",
@@ -331,9 +346,12 @@ class JSONLStore:
                     ) from None
                 at += len(line) + 1
                 count += 1
+                if plain:
+                    extend(spans, start, at)
             summed.seen(whole)
             summed.seen(b"\n")
         self._side.know(at, count, summed.checksum)
+        self._side.plain = spans
         self._dirty = self._file.writes
 
     def _summed(self) -> int:
@@ -379,13 +397,19 @@ class JSONLStore:
                 before.write(self._file.path, sync=self._sync)
             raise
 
-    def _renew(self, end: int) -> None:
-        """Begin anew with what is known of the file."""
-        whole = self._side.checked >= self._lines.end
+    def _is_as_known(self) -> bool:
+        """Whether all lines are vouched for, and are still so where some are known to be plain."""
+        side = self._side
+        whole = side.checked >= self._lines.end
+        return whole and not (side.plain and side.checksum != self._summed())
+
+    def _renew(self, end: int, plain: Spans | None) -> None:
+        """Begin anew with what is known of the file; None: nothing is."""
         self._side.know(0, 0, 0)
         self._set_lines(end)
-        if whole:
-            self._side.know(end, self._lines.count(), None)
+        if plain is not None:
+            self._side.know(end, self._lines.count(), self._summed() if plain else None)
+            self._side.plain = plain
         self._side.write(self._file.path, sync=self._sync)
 
     def _own(self, index: int) -> int:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from penstock.conversations.canonical import BLOCK
 from penstock.conversations.handles import Handle
+from penstock.conversations.plain import covers
 from penstock.conversations.stores import Large
 from penstock.errors import ConversationError
 from penstock.fields import Lines
@@ -91,9 +92,23 @@ class LineFile:
             return offset + place + 1
         return offset
 
-    def blocks(self, start: int, stop: int) -> LineBlocks:
-        """Return the lines between two offsets, as many at once as fit a block."""
-        return LineBlocks(self, start, stop)
+    def blocks(
+        self,
+        start: int,
+        stop: int,
+        *,
+        size: int = BLOCK,
+        plain: Sequence[tuple[int, int]] = (),
+    ) -> LineBlocks:
+        """Return the lines between two offsets, as many at once as fit a block.
+
+        Args:
+            start: The first.
+            stop: The second.
+            size: Bytes of a block.
+            plain: Where the lines are known to be plain (`penstock.fields.Lines`).
+        """
+        return LineBlocks(self, (start, stop), size, plain)
 
     def backwards(self, stop: int) -> Iterator[bytes]:
         """Return the lines before the offset `stop`, the last first, without their newlines."""
@@ -183,10 +198,17 @@ class LineFile:
 class LineBlocks:
     """The lines between two offsets of a file, a block at a time; see `LineFile.blocks`."""
 
-    def __init__(self, file: LineFile, start: int, stop: int) -> None:
+    def __init__(
+        self,
+        file: LineFile,
+        between: tuple[int, int],
+        block: int,
+        plain: Sequence[tuple[int, int]],
+    ) -> None:
         self._file = file
-        self._start = start
-        self._stop = stop
+        self._start, self._stop = between
+        self._block = block
+        self._plain = plain
         self._buffer = bytearray()
         self._filled = 0
 
@@ -201,7 +223,8 @@ class LineBlocks:
         end = data.rfind(b"\n", 0, size)
         if end >= 0:
             self._start += end + 1
-            return Lines(bytes(memoryview(data)[:end]))
+            plain = bool(self._plain) and covers(self._plain, start, self._start)
+            return Lines(bytes(memoryview(data)[:end]), plain=plain)
         self._start = file.line_end(start + size)
         return file.large(start, self._start - start - 1)
 
@@ -210,12 +233,12 @@ class LineBlocks:
         filled, self._filled = self._filled, 0
         if filled:
             return self._buffer, filled
-        data = self._file.read(self._start, min(BLOCK, self._stop - self._start))
+        data = self._file.read(self._start, min(self._block, self._stop - self._start))
         return data, len(data)
 
     def ready(self) -> bool:
         """Whether the next block can be had without waiting for the disk: it is read by now."""
-        size = min(BLOCK, self._stop - self._start)
+        size = min(self._block, self._stop - self._start)
         if size > 0 and not self._filled:
             self._buffer = self._buffer or bytearray(size)
             self._filled = size * self._file.fill(self._start, memoryview(self._buffer)[:size])

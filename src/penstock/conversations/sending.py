@@ -85,9 +85,10 @@ async def sent(
     A message that refers to files comes as a dict, with typed parts in it.
     """
     source = await in_thread(blocks)
+    waits = is_off_loop()  # it is in a thread already, and need not look what is in memory
     while True:
         # A visit to a thread costs more than copying a block that is in memory.
-        taken = _taken(source) if source.ready() else await in_thread(_taken, source)
+        taken = _taken(source) if waits or source.ready() else await in_thread(_taken, source)
         block = taken.pop()
         if block is None:
             return

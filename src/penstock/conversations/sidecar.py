@@ -16,6 +16,7 @@ from uuid import uuid4
 import msgspec
 
 from penstock.conversations.handles import private
+from penstock.conversations.plain import Spans
 from penstock.conversations.stores import Metadata, failed
 from penstock.errors import ConversationError
 
@@ -39,6 +40,8 @@ class Sidecar:
     """How many messages those are."""
     checksum: int | None = 0
     """CRC-32 of those bytes; None where it is not known."""
+    plain: Spans = field(default_factory=list)
+    """Where in those bytes each message is only a role and a text."""
     generation: str = field(default_factory=lambda: uuid4().hex)
     """Changes whenever messages are rewritten or cut: a fork knows its parent by it."""
     past: dict[str, int] = field(default_factory=dict)
@@ -95,8 +98,9 @@ class Sidecar:
         return _path(messages).exists()
 
     def know(self, checked: int, count: int, checksum: int | None) -> None:
-        """Vouch for the first `checked` bytes."""
+        """Vouch for the first `checked` bytes; where those are none, nothing of them is plain."""
         self.checked, self.count, self.checksum = checked, count, checksum
+        self.plain = self.plain if checked else []
 
     def found_or_written(self, messages: Path) -> None:
         """Keep it beside the file `messages`, unless there is one: its writer's is newer.

@@ -9,7 +9,7 @@ and so again at the other. No text is touched. At 100 bytes a message it takes 0
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import repeat
 from operator import contains
 
@@ -39,14 +39,15 @@ class Plain:
     """The field with a turn's parts."""
     part: bytes
     """What comes before a text in a part; behind it comes the object's end."""
+    heads: Mapping[str, bytes] = field(init=False)
+    """How a turn of a user's and of an assistant's begins, up to its first text."""
 
-    def head(self, role: str) -> bytes:
-        """Return how a turn of a user or an assistant begins, up to its first text."""
-        return b'{"role":"%s","%s":[%s"' % (
-            self.roles[role].encode(),
-            self.parts.encode(),
-            self.part,
-        )
+    def __post_init__(self) -> None:
+        heads = {
+            role: b'{"role":"%s","%s":[%s"' % (theirs.encode(), self.parts.encode(), self.part)
+            for role, theirs in self.roles.items()
+        }
+        object.__setattr__(self, "heads", heads)
 
 
 def said(lines: bytes, plain: Plain) -> tuple[int, bytes, bytes] | None:
@@ -70,7 +71,7 @@ def said(lines: bytes, plain: Plain) -> tuple[int, bytes, bytes] | None:
         return None
     if not all(map(contains, pairs[:-1], _NEWLINES)):
         return None  # one side speaks twice
-    heads = {role: plain.head(role) for role in SIDES}
+    heads = plain.heads
     pairs[0] = heads[first] + pairs[0][len(HEADS[first]) :]
     count, whole = len(pairs), (_TURN + heads[first]).join(pairs)
     del pairs  # of several forms of the same texts no more than two are in memory

@@ -18,6 +18,7 @@ import msgspec
 
 from penstock.dialects.large import opened_large
 from penstock.dialects.plain_lines import END, HEADS, SIDES, said
+from penstock.errors import ConversationError
 from penstock.fields import Lines, Run, Streamed, let_go
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ _MOST = 12 * 1024
 """Bytes of a piece of a block whose lines are short: each becomes an object for a while."""
 _MOST_PLAIN = 16 * 1024
 """The same where they are known to be plain: every second becomes one."""
+_MOST_LONG = 32 * 1024
+"""The same where lines are not short."""
 _SHORT = 512
 """Bytes of a line, up to which what is done for each line counts."""
 
@@ -86,8 +89,7 @@ class Texts:
         """Take out the first, and return it as the message that it is."""
         self._part()
         at, self._at = self._at, self._at + 1
-        text = msgspec.json.decode(b'"%s"' % self._texts[at])
-        return {"role": self._roles[at], "content": text}
+        return {"role": self._roles[at], "content": _read(b'"%s"' % self._texts[at])}
 
     def before(self, following: Texts) -> Texts:
         """Return these and those that follow as one."""
@@ -127,7 +129,7 @@ class Texts:
             stop -= 1
         if stop == start:
             return 0, None
-        heads = {role: plain.head(role) for role in SIDES}
+        heads = plain.heads
         turns = {role: b'"}]},' + head for role, head in heads.items()}
         if self._alternate:
             between = [turns[role] for role in self._roles[start : start + 2]]
@@ -204,10 +206,10 @@ def _are_short(lines: bytes) -> bool:
 
 
 def _cut(block: Lines) -> list[bytes]:
-    """Return whole lines, the last first, fewer at once where they are short."""
-    data, most = block.data, _MOST_PLAIN if block.plain else _MOST
-    if not _are_short(data):
-        return [data]
+    """Return whole lines, the last first, not too many at once: each becomes an object."""
+    data, most = block.data, _MOST_LONG
+    if _are_short(data):
+        most = _MOST_PLAIN if block.plain else _MOST
     found = []
     start = 0
     while len(data) - start > most:
@@ -222,7 +224,7 @@ def _cut(block: Lines) -> list[bytes]:
 def _of_block(data: bytes, *, plain: bool) -> list[Texts | Json]:
     """Return the messages of whole lines, the last first, texts together; all if they are plain."""
     if _are_short(data):
-        alternating = Texts.of(data) if plain else _alternating(data)
+        alternating = Texts.of(data) if plain and _role(data, 0) else _alternating(data)
         if alternating is not None:
             return [alternating]
     found: list[Texts | Json] = []
@@ -243,12 +245,27 @@ def _of_block(data: bytes, *, plain: bool) -> list[Texts | Json]:
             if roles:
                 found.append(Texts(roles, texts, alternate=False))
                 roles, texts = [], []
-            found.append(msgspec.json.decode(data[start:end]))
+            found.append(_read(data[start:end]))
         start = end + 1
     if roles:
         found.append(Texts(roles, texts, alternate=False))
     found.reverse()
     return found
+
+
+def _read(data: bytes) -> Json:
+    """Return a kept value.
+
+    Raises:
+        ConversationError: It is not what was kept.
+    """
+    try:
+        return msgspec.json.decode(data)
+    except msgspec.MsgspecError as fault:
+        raise ConversationError(
+            f"a kept message is no JSON any more, another program changed it: {fault}",
+            code="changed",
+        ) from None
 
 
 def _role(data: bytes, start: int) -> str:
