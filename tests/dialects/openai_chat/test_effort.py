@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from penstock.deployment import Deployment
 from penstock.dialects import dialect
 from penstock.dialects.modern import EFFORTS
 from penstock.errors import UnsupportedFeatureError
@@ -100,3 +101,16 @@ def test_the_rows_have_words_that_there_are() -> None:
             assert set(words) <= {*EFFORTS, *own}, row.key
             known = [word for word in words if word in EFFORTS]
             assert sorted(known, key=EFFORTS.index) == known, row.key
+
+
+def test_who_asks_for_a_chat_by_its_address_gets_no_thinking_beside_tools() -> None:
+    """A deployment with an address speaks chat, unless it says otherwise."""
+    chat = Deployment("https://api.openai.com/v1", "k", model="gpt-6-sol")
+    target = Resolver({"m": chat}).resolve("m").target
+    params = {"reasoning_effort": "high"}
+    request = ChatRequest(model="m", messages="q", params=params, tools=(TOOL,))
+    dropped: list[str] = []
+
+    fields = dict(dialect("openai_chat").encode(request, target, dropped=dropped).fields)
+
+    assert ("none", ["reasoning_effort"]) == (fields["reasoning_effort"], dropped)

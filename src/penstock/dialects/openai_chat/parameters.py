@@ -60,7 +60,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         "Sent as given. Where the words that a model takes are known (OpenAI's, Groq's, xAI's,"
         " DeepSeek's and others'), the nearest of them is sent instead of another, which is named"
         " on `dropped`; nothing is where it takes none, and `none` beside tools for GPT-5.4 and"
-        " 5.5, whose chats refuse both.",
+        " later, whose chats refuse both.",
     ),
     Parameter("verbosity", _PLAIN),
     Parameter("modalities", _PLAIN),
