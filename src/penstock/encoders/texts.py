@@ -1,7 +1,6 @@
 """One text, however long: a slice at a time, so that no copy of it is made and none is left in it.
 
-A slice fills what is left of a piece, so that nothing is gathered: the slice is copied once, and
-encoded once.
+A slice fills what is left of a piece, so that as little as can be is gathered and copied.
 """
 
 from __future__ import annotations
@@ -23,11 +22,12 @@ __all__ = ["Texts"]
 _READ = 36 * 1024
 """Bytes of a file that are read at once: a visit to a thread costs as much as their base64."""
 _NO_TEXT = "the file is no text in UTF-8"
-_SLICES, _FOREIGN = 2, 8
-"""Slices of a piece, of a text in ASCII and of others. orjson 3.13 sets aside 8 times the UTF-8 of
-a text, rounded up to a power of two, for as long as what it returns is there."""
+_FOREIGN = 8
+"""Slices of a piece, of a text that is not all ASCII."""
 _LESS = 64
-"""A slice is less by so small a part of it, so that its size in UTF-8 is below a power of two."""
+"""A slice is less by so small a part of it, so that its UTF-8 is below a power of two."""
+_REST = 8
+"""Parts of a piece; with less than one of them left it is full."""
 _DENSER = 1.03
 """Times the escapes of one slice, that the next may have."""
 
@@ -106,21 +106,30 @@ class Texts:
             yield from WORKED
 
     def _encoded(self, value: str, start: int) -> Iterator[bytes]:
-        """Encode slices that fill pieces, as far as one can tell."""
+        """Encode slices that fill pieces, as far as one can tell.
+
+        orjson 3.13 sets aside 8 times the UTF-8 of a text, rounded up to a power of two, for as
+        long as what it returns is there: a slice is copied, unless it fills the piece.
+        """
         output, encode = self._output, self._backend.text
-        most = self._buffer // (_SLICES if value.isascii() else _FOREIGN)
+        most = self._buffer if value.isascii() else self._buffer // _FOREIGN
         most = max(most - most // _LESS, 1)
         denser = 1.0
         while start < len(value):
             left = output.room()
             part = value[start : start + (min(int(left / denser), most) or 1)]
-            encoded = encode(part)[1:-1]  # a copy, which holds nothing that is set aside
-            if len(encoded) != len(part):  # escapes, or other scripts
-                denser = len(encoded) / len(part) * _DENSER
-                if len(encoded) > self._buffer and len(part) > 1:
+            encoded = encode(part)
+            size = len(encoded) - 2
+            if size != len(part):  # escapes, or other scripts
+                denser = size / len(part) * _DENSER
+                if size > self._buffer and len(part) > 1:
                     continue
             start += len(part)
-            output.write(encoded)
+            fills = size > left - left // _REST
+            output.write(memoryview(encoded)[1:-1] if fills else encoded[1:-1])
+            del part, encoded
+            if fills:
+                output.flush()
             yield from output.take()
 
     def _read(self, value: Base64) -> Frame:
