@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from penstock.transports.line import Line
     from penstock.transports.pools import Route
 
-__all__ = ["COURSE", "Connection", "Course", "Request", "connector"]
+__all__ = ["COURSE", "Connection", "Course", "Request", "connector", "tracing"]
 
 
 @dataclass(slots=True, eq=False)
@@ -61,6 +61,8 @@ class Connection(ResponseHandler):
         super().__init__(loop=loop)
         self._siblings = siblings
         self.course: Course | None = None
+        self.idle = False
+        """Whether it waits for the next call."""
         self.gone: asyncio.Future[None]
         self.lost: BaseException | None = None
         """What broke the connection."""
@@ -69,7 +71,7 @@ class Connection(ResponseHandler):
 
     def begin(self, course: Course) -> None:
         """Belong to `course`."""
-        self.course = course
+        self.course, self.idle = course, False
         course.protocol = self
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -171,14 +173,8 @@ class _Noted:
         made = partial(Connection, asyncio.get_running_loop(), self.open)
         setattr(self, "_factory", made)  # noqa: B010
 
-    async def _create_connection(self, *args: Any) -> Any:  # Any: aiohttp's own
-        line = CURRENT.get()
-        if line is not None:
-            await line.trace("connection.connect_tcp.started", {})
-        return await super()._create_connection(*args)  # type: ignore[misc]
-
     def _release(self, key: Any, protocol: Any, **options: Any) -> None:  # Any: aiohttp's own
-        protocol.course = None
+        protocol.course, protocol.idle = None, True
         super()._release(key, protocol, **options)  # type: ignore[misc]
 
 
@@ -188,6 +184,19 @@ class _Tcp(_Noted, aiohttp.TCPConnector):
 
 class _Unix(_Noted, aiohttp.UnixConnector):
     pass
+
+
+def tracing() -> aiohttp.TraceConfig:
+    """Return what tells a call's line that a connection is opened for it."""
+
+    async def connecting(*_: object) -> None:
+        line = CURRENT.get()
+        if line is not None:
+            await line.trace("connection.connect_tcp.started", {})
+
+    config = aiohttp.TraceConfig()
+    config.on_connection_create_start.append(connecting)
+    return config
 
 
 def connector(route: Route, context: ssl.SSLContext) -> Any:  # Any: either connector

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import yarl
 
-from penstock.transports.aiohttp.connection import COURSE, Course, Request, connector
+from penstock.transports.aiohttp.connection import COURSE, Course, Request, connector, tracing
 from penstock.transports.aiohttp.faults import broken, unanswered
 from penstock.transports.exchange import CLEANUP
 from penstock.transports.library import Library, library
@@ -88,6 +88,7 @@ class _Client:
             request_class=Request,
             skip_auto_headers=_SKIPPED,
             timeout=_NO_TIMEOUTS,
+            trace_configs=[tracing()],
             trust_env=False,
         )
         self._session._retry_connection = False  # row 21 is `Dialogue`'s
@@ -223,8 +224,7 @@ class AiohttpShard(Shard):
     @property
     def connections(self) -> list[Any]:  # Any: see `Shard`
         """What its connector holds."""
-        idle = {each for kept in self._connector._conns.values() for each, _ in kept}
-        return [_Held(each in idle, not each.is_connected()) for each in self._connector.open]
+        return [_Held(each.idle, not each.is_connected()) for each in self._connector.open]
 
     def hang_up(self) -> None:
         """Shut every open socket down; for a loop that is gone and can close nothing."""
