@@ -11,7 +11,11 @@ from pathlib import Path
 import pytest
 import typer  # noqa: F401  # what a bare installation leaves out, and this module with it
 
-from penstock.conversations import SyncConversation
+import penstock as ps
+from penstock.cli.chat import Options, _turn, converse
+from penstock.cli.conversation import compact, export, load, show
+from penstock.conversations import Conversation, SyncConversation
+from penstock.errors import ConfigurationError, EncodeError, UsageError
 
 ROOT = Path(__file__).parents[2]
 
@@ -123,3 +127,83 @@ def test_a_conversation_is_compacted_and_goes_on(tmp_path: Path) -> None:
     messages = json.loads(shown.stdout[shown.stdout.index("{") :])["messages"]
     assert messages[0]["content"].startswith("Summary of the conversation so far:\n")
     assert ["message 6", "message 7", "next"] == [each["content"] for each in messages[1:]]
+
+
+@pytest.mark.asyncio
+async def test_looking_makes_no_conversation(tmp_path: Path) -> None:
+    """A name that is mistyped is told, with those that are there; nothing is written."""
+    path, empty = str(tmp_path / "chats.db"), tmp_path / "empty.db"
+    empty.touch()
+    for number in range(23):
+        SyncConversation.open(path, name=f"n{number}").close()
+    for call in (
+        show(path, "m", None, False),
+        export(path, "m", str(tmp_path / "out.jsonl")),
+        compact(path, "m", "sim/echo", 10),
+    ):
+        with pytest.raises(UsageError, match=r"no conversation 'm'; there are 'n0', .* and 3 more"):
+            await call
+    with pytest.raises(UsageError, match="give --name; there are 'n0'"):
+        await show(path, "", None, False)
+    with pytest.raises(UsageError, match="has no conversation yet"):
+        await show(str(empty), "", None, False)
+    with pytest.raises(UsageError, match="give --conversation"):
+        await converse(Options("hi", None, None, False, False, True, name="ann"))
+
+    assert (23, 0) == (len(SyncConversation.names(path)), empty.stat().st_size)
+    assert ([], [""]) == (SyncConversation.names(tmp_path / "none.db"), _names_of_lines(tmp_path))
+
+
+def _names_of_lines(tmp_path: Path) -> list[str]:
+    (tmp_path / "chat.jsonl").touch()
+    return SyncConversation.names(tmp_path / "chat.jsonl")
+
+
+@pytest.mark.asyncio
+async def test_an_import_is_of_a_file_of_messages_or_nothing_is_kept(tmp_path: Path) -> None:
+    """One whose last line is torn is found out before the first is appended."""
+    source, into = tmp_path / "in.jsonl", str(tmp_path / "chat.jsonl")
+    source.write_text('{"role": "user", "content": "a"}\n' * 600 + '{"role"')
+    with pytest.raises(EncodeError, match="line 601"):
+        await load(str(source), into, "")
+    with pytest.raises(UsageError, match="there is no file"):
+        await load(str(tmp_path / "none.jsonl"), into, "")
+    with SyncConversation.open(tmp_path / "chats.db") as kept:
+        kept.append({"role": "user", "content": "a"})
+    with pytest.raises(ConfigurationError, match="is an SQLite file: export"):
+        await load(str(tmp_path / "chats.db"), into, "")
+
+    assert [] == contents(Path(into))
+
+
+@pytest.mark.asyncio
+async def test_a_file_that_is_referred_to_is_shown_as_what_is_kept_of_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With no path, and not as if it were said."""
+    picture = tmp_path / "dam.png"
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n")
+    with SyncConversation.open(tmp_path / "chat.jsonl") as kept:
+        kept.append({"role": "user", "content": [ps.ImageFile(picture, keep="reference")]})
+    await show(str(tmp_path / "chat.jsonl"), "", None, True)
+
+    (part,) = json.loads(capsys.readouterr().out)["content"]
+    assert ("attachment", "image", 8) == (part["type"], part["kind"], part["size"])
+    assert str(tmp_path) not in str(part)
+
+
+@pytest.mark.asyncio
+async def test_a_turn_is_taken_back_from_what_another_has_appended_to(tmp_path: Path) -> None:
+    """Theirs stays."""
+    path = tmp_path / "chats.db"
+    async with Conversation.open(path) as kept, Conversation.open(path) as other:
+
+        async def fail() -> None:
+            async with _turn(kept, "mine"):
+                await other.append({"role": "user", "content": "theirs"})
+                raise KeyError
+
+        with pytest.raises(KeyError):
+            await fail()
+
+    assert [("user", "theirs")] == contents(path)

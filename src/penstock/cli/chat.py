@@ -45,6 +45,8 @@ class Options:
 
 async def converse(options: Options) -> int:
     """Answer the prompt, or hold a conversation on a terminal; return the exit code."""
+    if options.name and not options.conversation:
+        raise UsageError("--name is of a conversation in an SQLite file: give --conversation")
     interactive = options.prompt is None and sys.stdin.isatty() and not options.dry_run
     prompt = None if interactive else spoken(options.prompt, quiet=options.quiet)
     picked = await pick(options.model)
@@ -88,7 +90,11 @@ async def _turn(kept: Conversation, prompt: str) -> AsyncIterator[None]:
     try:
         yield
     except BaseException:
-        kept.sync.truncate(length)  # not awaited: Ctrl-C has cancelled this task
+        # Not awaited: Ctrl-C has cancelled this task. Another process may have appended since.
+        if len(kept.sync) == length + 1:
+            kept.sync.truncate(length)
+        else:
+            kept.sync.delete(length)
         raise
 
 

@@ -6,18 +6,23 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from penstock.cli.pick import announce, pick
 from penstock.cli.settings import configured
-from penstock.conversations import Conversation
+from penstock.conversations import Conversation, SyncConversation
 from penstock.errors import UsageError
+
+if TYPE_CHECKING:
+    from penstock.conversations.windows import Window
 
 __all__ = ["compact", "export", "load", "show"]
 
 # A message of the OpenAI shape.
 Message = dict[str, Any]
 
+_MOST_NAMES = 20
+"""Conversations of a file that an error lists."""
 _ASK = (
     "Sum up the conversation below for somebody who goes on with it: facts, decisions, names, open"
     " questions and wishes. Keep what an earlier summary says. Answer with the summary only."
@@ -25,9 +30,23 @@ _ASK = (
 
 
 def _open(file: str, name: str) -> Conversation:
+    """Open a conversation that is there."""
     if not Path(file).exists():
         raise UsageError(f"there is no {file}", param="file")
-    return Conversation.open(file, name=name)
+    names = SyncConversation.names(file)
+    if name in names:
+        return Conversation.open(file, name=name)
+    if not names:
+        raise UsageError(f"{file} has no conversation yet", param="file")
+    there = ", ".join(map(repr, names[:_MOST_NAMES]))
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    what = f"has no conversation {name!r}" if name else "has conversations with names: give --name"
+    raise UsageError(f"{file} {what}; there are {there}{more}", param="name")
+
+
+def _check_source(source: str) -> None:
+    if not Path(source).is_file():
+        raise UsageError(f"there is no file {source}", param="source")
 
 
 async def show(file: str, name: str, last: int | None, as_json: bool) -> int:
@@ -35,7 +54,7 @@ async def show(file: str, name: str, last: int | None, as_json: bool) -> int:
     async with _open(file, name) as kept:
         view = kept if last is None else await kept.last(last)
         async for message in view:
-            sys.stdout.write(json.dumps(message, default=repr) if as_json else _said(message))
+            sys.stdout.write(json.dumps(message, default=_described) if as_json else _said(message))
             sys.stdout.write("\n")
         if not as_json:
             length, size, tokens = await kept.length(), await kept.size(), await kept.tokens()
@@ -58,11 +77,9 @@ async def export(file: str, name: str, to: str) -> int:
 
 async def load(source: str, file: str, name: str) -> int:
     """Append the messages of a JSONL file; return the exit code."""
+    _check_source(source)
     async with Conversation.open(file, name=name) as kept:
-        try:
-            count = await kept.load(source)
-        except FileNotFoundError:
-            raise UsageError(f"there is no {source}", param="source") from None
+        count = await kept.load(source)
         length = await kept.length()
     sys.stderr.write(f"penstock: {count} messages added, {length} in {file}\n")
     return 0
@@ -70,9 +87,17 @@ async def load(source: str, file: str, name: str) -> int:
 
 async def compact(file: str, name: str, model: str | None, keep: int) -> int:
     """Sum up the earlier messages with a model; return the exit code."""
-    picked = await pick(model)
-    announce(picked)
-    async with configured(default_model=picked.model) as client, _open(file, name) as kept:
+    async with _open(file, name) as kept:
+        picked = await pick(model)
+        announce(picked)
+        view = await _compacted(kept, picked.model, keep)
+        length = await kept.length()
+    sys.stderr.write(f"penstock: {len(view)} messages are sent for {length}\n")
+    return 0
+
+
+async def _compacted(kept: Conversation, model: str, keep: int) -> Window:
+    async with configured(default_model=model) as client:
 
         async def summarise(so_far: str, messages: Sequence[Message]) -> str:
             asked = [{"role": "system", "content": _ASK}]
@@ -83,10 +108,12 @@ async def compact(file: str, name: str, model: str | None, keep: int) -> int:
             sys.stderr.write(f"penstock: summed up {len(messages)} messages\n")
             return reply.text
 
-        view = await kept.compact(summarise, keep=keep)
-        length = await kept.length()
-    sys.stderr.write(f"penstock: {len(view)} messages are sent for {length}\n")
-    return 0
+        return await kept.compact(summarise, keep=keep)
+
+
+def _described(part: Any) -> Any:  # Any: an attachment that is kept where it is, and its JSON
+    """Return what is kept of a file that a message refers to."""
+    return {"type": "attachment", **part.described()} if hasattr(part, "described") else repr(part)
 
 
 def _said(message: Message) -> str:

@@ -29,7 +29,8 @@ from penstock.conversations.numbered import (
 )
 from penstock.conversations.references import message_in
 from penstock.conversations.sending import decoded, messages_of, off_loop, sent
-from penstock.conversations.sqlite import SQLiteStore
+from penstock.conversations.sqlite import SUFFIXES as SQLITE
+from penstock.conversations.sqlite import SQLiteStore, conversations_in
 from penstock.conversations.still import Still
 from penstock.conversations.stores import positions
 from penstock.conversations.tokens import EstimatedTokens
@@ -68,7 +69,7 @@ def open_store(path: str | PathLike[str] | None, name: str, *, sync: bool) -> St
     if path is None:
         return MemoryStore()
     where = Path(fspath(path))
-    if where.suffix in (".db", ".sqlite", ".sqlite3"):
+    if where.suffix in SQLITE:
         return SQLiteStore(where, name, sync=sync)
     if name:
         raise ConfigurationError(f"{where.name} holds one conversation: name= is for SQLite files")
@@ -96,6 +97,20 @@ class SyncConversation:
     ) -> Self:
         """Open or make a conversation; see `penstock.Conversation.open`."""
         return cls(open_store(path, name, sync=sync))
+
+    @staticmethod
+    def names(path: str | PathLike[str]) -> list[str]:
+        """Return which conversations a file has, the first one first; it is not made or changed.
+
+        Those of an SQLite file have names, the one without is ``""``; a JSONL file has that alone.
+
+        Raises:
+            ConversationError: It cannot be read, or is no such file.
+        """
+        where = Path(path)
+        if not where.exists():
+            return []
+        return conversations_in(where) if where.suffix in SQLITE else [""]
 
     def __reduce__(self) -> str:
         raise ConfigurationError(
@@ -340,13 +355,17 @@ class SyncConversation:
         return exported(self.store, Path(path))
 
     def load(self, path: str | PathLike[str]) -> int:
-        """Append the messages of a JSONL file, each checked; return how many.
+        """Append the messages of a JSONL file; return how many.
 
-        The file may be a conversation's own, a fork included.
+        The file may be a conversation's own, a fork included. Each line is checked before the first
+        is kept.
 
         Raises:
-            EncodeError: A line is no message; it says which, and the batches before it are kept.
+            ConfigurationError: It is an SQLite file.
+            EncodeError: A line is no message; it says which, and nothing is kept.
         """
+        for _ in imported(Path(path)):
+            pass
         return self.extend(imported(Path(path)))
 
     def close(self) -> None:

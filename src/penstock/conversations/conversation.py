@@ -72,6 +72,11 @@ class Conversation:
         """
         return cls(SyncConversation(open_store(path, name, sync=sync)))
 
+    @staticmethod
+    async def names(path: str | PathLike[str]) -> list[str]:
+        """Return which conversations a file has; see `SyncConversation.names`."""
+        return await in_thread(SyncConversation.names, path)
+
     async def __aenter__(self) -> Self:
         """Return the conversation."""
         return self

@@ -13,8 +13,9 @@ from penstock.conversations.canonical import message_of, whole_lines
 from penstock.conversations.handles import private
 from penstock.conversations.jsonl import JSONLStore
 from penstock.conversations.sidecar import Sidecar
+from penstock.conversations.sqlite import SUFFIXES
 from penstock.conversations.stores import failed
-from penstock.errors import EncodeError
+from penstock.errors import ConfigurationError, EncodeError
 
 if TYPE_CHECKING:
     from penstock.conversations.stores import Store
@@ -59,9 +60,14 @@ def imported(path: Path) -> Iterator[Json]:
     yields is what `exported` writes of it.
 
     Raises:
+        ConfigurationError: It is an SQLite file.
         EncodeError: A line is no message; it says which.
         ConversationError: It is a conversation's, and cannot be read.
     """
+    if path.suffix in SUFFIXES:
+        raise ConfigurationError(
+            f"{path.name} is an SQLite file: export a conversation of it, and load what that wrote"
+        )
     if Sidecar.is_beside(path):
         store = JSONLStore(path)
         try:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
 from time import monotonic, sleep
 
 from penstock.errors import ConversationError
 
-__all__ = ["APPLICATION_ID", "VERSION", "prepare"]
+__all__ = ["APPLICATION_ID", "VERSION", "names_in", "prepare"]
 
 APPLICATION_ID = 0x50454E53
 """``PENS`` in ASCII: SQLite's ``application_id`` tells whose file it is."""
@@ -86,6 +87,23 @@ def prepare(database: sqlite3.Connection, name: str, *, sync: bool) -> None:
     database.execute(f"PRAGMA synchronous = {'FULL' if sync else 'NORMAL'}")
     if version < VERSION:
         _migrate(database)
+
+
+def names_in(path: Path) -> list[str]:
+    """Return the names of a file's conversations, in the order in which they were begun.
+
+    Raises:
+        sqlite3.Error: It cannot be read, or is no database.
+    """
+    database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    try:
+        known = "SELECT 1 FROM sqlite_master WHERE name = 'conversations'"
+        if database.execute(known).fetchone() is None:
+            return []
+        rows = database.execute("SELECT name FROM conversations ORDER BY id").fetchall()
+        return [row[0] for row in rows]
+    finally:
+        database.close()
 
 
 def _log_ahead(database: sqlite3.Connection) -> None:

@@ -24,7 +24,7 @@ from penstock.conversations import runs
 from penstock.conversations.canonical import BLOCK
 from penstock.conversations.handles import private
 from penstock.conversations.runblocks import RunBlocks
-from penstock.conversations.schema import prepare
+from penstock.conversations.schema import names_in, prepare
 from penstock.conversations.stores import Chained, Mark, merged
 from penstock.errors import ConversationError
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from penstock.conversations.canonical import Message
     from penstock.conversations.stores import Change, Metadata
 
-__all__ = ["SQLiteStore"]
+__all__ = ["SUFFIXES", "SQLiteStore", "conversations_in"]
 
 _BUSY = 30.0
 """Seconds that a writer waits for another."""
@@ -45,6 +45,10 @@ _CODES = {
     sqlite3.SQLITE_CORRUPT: "damaged",
 }
 """What SQLite's result codes, extended or not, are in ours (https://sqlite.org/rescode.html)."""
+
+
+SUFFIXES = (".db", ".sqlite", ".sqlite3")
+"""How the names of such files end."""
 
 
 class SQLiteStore:
@@ -358,11 +362,29 @@ class SQLiteStore:
                 self._let_go(self._blobs)
             yield
         except sqlite3.Error as error:
-            whole = getattr(error, "sqlite_errorcode", 0)
-            code = _CODES.get(whole) or _CODES.get(whole & 0xFF, "io")
-            raise ConversationError(
-                f"cannot {what} {self._path.name}: {error}", code=code
-            ) from error
+            raise _failed(f"cannot {what} {self._path.name}", error) from error
+
+
+def conversations_in(path: Path) -> list[str]:
+    """Return the names of a file's conversations, which may be none.
+
+    Raises:
+        ConversationError: It cannot be read, or is no database.
+    """
+    try:
+        return names_in(path)
+    except sqlite3.Error as error:
+        raise _failed(f"cannot read {path.name}", error) from error
+
+
+def _failed(what: str, error: sqlite3.Error) -> ConversationError:
+    whole = getattr(error, "sqlite_errorcode", 0)
+    code = _CODES.get(whole) or _CODES.get(whole & 0xFF, "io")
+    advice = {
+        "disk_full": "; free room and try again, nothing is half written",
+        "locked": f"; another process writes to it for more than {_BUSY:.0f} seconds",
+    }
+    return ConversationError(f"{what}: {error}{advice.get(code, '')}", code=code)
 
 
 def _identity(path: Path) -> tuple[int, int]:
