@@ -1,33 +1,28 @@
-"""One MCP server: an owner task that alone opens and closes it, and calls from any other.
+"""One MCP server: calls from any task, over its run, and over another when that has ended.
 
-The SDK's client holds task groups, so it must be closed by the task that opened it. When the
-connection is gone the owner ends, calls that wait are told, and the next one starts another.
+What was asked when a server ended is asked once more only where it was not heard, or does no harm.
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, suppress
 from functools import partial
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from penstock._version import VERSION
 from penstock.agents.mcp.content import result_of
-from penstock.agents.mcp.stdio import Ring
+from penstock.agents.mcp.owner import LostError, Owner, said
 from penstock.agents.tools import OnProgress, ToolError, ToolResult
 from penstock.errors import (
     LimitExceededError,
-    MissingExtraError,
     PenstockError,
     ToolCrashedError,
     TransportError,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from penstock.agents.limits import LoopLimits
     from penstock.agents.mcp.server import MCPServer
@@ -39,8 +34,6 @@ SDK: TypeAlias = Any
 
 _SETTLE = 5
 """Milliseconds for what a server said before an answer to be heard, when the answer is there."""
-_END = 8.0
-"""Seconds for an owner to close: what a child's end may take, and a little (see `stdio`)."""
 _PAGES = 1000
 
 
@@ -75,22 +68,16 @@ class Connection:
         self.on_garbled: Callable[[Exception], None] | None = None
         """Told of what comes and is no message."""
         self._limits = limits
-        self._owner: asyncio.Task[None] | None = None
-        self._stop = asyncio.Event()
-        self._client: SDK = None
+        self._owner: Owner | None = None
+        self._last: Owner | None = None
         self._lock = asyncio.Lock()
         self._failures = 0
         self._called = False
-        self._forgotten = False
-        self._ended = False
-        self._stderr = Ring()
 
     @property
     def live(self) -> bool:
         """Whether the server has been reached, and has not ended."""
-        if self._client is None or self._owner is None:
-            return False
-        return not (self._owner.done() or self._ended)
+        return self._owner is not None and self._owner.live
 
     async def tools(self) -> list[SDK]:
         """Return what tools the server has now.
@@ -102,7 +89,7 @@ class Connection:
         while True:
             try:
                 return await self._all_tools(await self._ready())
-            except _LostError:
+            except LostError:
                 self._failures += 1
 
     async def settle(self) -> None:
@@ -118,13 +105,13 @@ class Connection:
             if not self.stale:
                 await asyncio.sleep(0.001)  # whatever is there already has its turn
 
-    async def _all_tools(self, client: SDK) -> list[SDK]:
+    async def _all_tools(self, owner: Owner) -> list[SDK]:
         found: list[SDK] = []
         size = 0
         self.stale = False  # before asking: what changes meanwhile is asked for again
         cursor: str | None = None
         for _ in range(_PAGES):
-            page = await self._listed(client, cursor)
+            page = await self._listed(owner, cursor)
             for tool in page.tools:
                 size += len(msgspec.json.encode(tool.input_schema))
                 size += len(tool.name) + len(tool.description or "")
@@ -150,10 +137,10 @@ class Connection:
         """
         self._called = True
         while True:
-            client = await self._ready()
+            owner = await self._ready()
             try:
-                answer = await self._answered(client, name, arguments, progress)
-            except _LostError as lost:
+                answer = await self._answered(owner, name, arguments, progress)
+            except LostError as lost:
                 self._failures += 1
                 self.stale = True
                 await self._ready()
@@ -186,10 +173,10 @@ class Connection:
         """
         self._failures = 0  # every call has its own starts
         while True:
-            client = await self._ready()
+            owner = await self._ready()
             try:
-                return await self._answered(client, name, arguments, progress, listed=listed)
-            except _LostError as lost:
+                return await self._answered(owner, name, arguments, progress, listed=listed)
+            except LostError as lost:
                 self.stale = True
                 self._failures += 1
                 if not lost.unheard:
@@ -199,47 +186,35 @@ class Connection:
 
     async def renew(self, within: float) -> None:
         """End a server that answers nothing `within` so many seconds: it hangs."""
-        client = self._client
-        if client is None:
+        owner = self._owner
+        if owner is None or owner.client is None:
             return
         try:
             async with asyncio.timeout(within):
-                await self._with(client.list_tools())
-        except (TimeoutError, _LostError):
-            await self._drop(client)
+                await owner.wait(owner.client.list_tools())
+        except (TimeoutError, LostError):
+            await self._drop(owner)
         except Exception as error:  # an error is an answer, unless it is the connection's end
             if _is_closed(error):
-                await self._drop(client)
+                await self._drop(owner)
 
     async def aclose(self) -> None:
         """End the connection, and a child with all that it started; idempotent."""
-        owner, self._owner, self._client = self._owner, None, None
-        if owner is None:
-            return
-        self._stop.set()
-        done, _ = await asyncio.wait([owner], timeout=_END)
-        if not done:
-            owner.cancel()
-            await asyncio.wait([owner], timeout=_END)
+        owner, self._owner = self._owner, None
+        if owner is not None:
+            await owner.aclose()
 
-    async def _drop(self, client: SDK) -> None:
+    async def _drop(self, owner: Owner) -> None:
         """End a connection that is of no use any more, unless that has been done."""
         async with self._lock:
-            if self._client is client:
+            if self._owner is owner:
                 await self.aclose()
 
-    def _forget(self) -> None:
-        self._forgotten = True
-
-    def _end(self) -> None:
-        """Note that the child is gone: what is asked next would not be heard."""
-        self._ended = self.stale = True
-
-    async def _ready(self) -> SDK:
-        """Return the client, of a server that is started if there is none."""
+    async def _ready(self) -> Owner:
+        """Return the server's run, which is begun if there is none."""
         async with self._lock:
-            if self.live:
-                return self._client
+            if self._owner is not None and self._owner.live:
+                return self._owner
             while True:
                 await self.aclose()
                 try:
@@ -250,118 +225,59 @@ class Connection:
                     # At the very first a server that does not start is a mistake, not bad luck.
                     self._failures += 1
                     if self._failures == 1 or self._failures > self.server.restarts:
-                        raise self._crash(_said(error)) from error
+                        raise self._crash(said(error)) from error
                 await asyncio.sleep(min(0.05 * 2**self._failures, 2.0))
 
-    async def _start(self) -> SDK:
+    async def _start(self) -> Owner:
         if self._failures > self.server.restarts:
             raise self._crash(f"it ended {self._failures} times in a row")
-        await asyncio.to_thread(_load)
-        loop = asyncio.get_running_loop()
-        ready: asyncio.Future[SDK] = loop.create_future()
-        self._stop = asyncio.Event()
-        self._forgotten = self._ended = False
-        self._stderr = Ring()
-        self._owner = loop.create_task(self._own(ready, self._stop), name=f"mcp {self.server.name}")
-        self._owner.add_done_callback(_seen)
-        try:
-            async with asyncio.timeout(self._limits.start_timeout):
-                await asyncio.wait([self._owner, ready], return_when=asyncio.FIRST_COMPLETED)
-        except BaseException as error:
-            self._owner.cancel()
-            if isinstance(error, TimeoutError):
-                raise TimeoutError(
-                    f"no answer within {self._limits.start_timeout} seconds"
-                ) from None
-            raise
-        if not ready.done():
-            await self._owner  # raises why
-            raise ConnectionError("the connection was closed")
-        self._client = ready.result()
-        return self._client
+        owner = Owner(self.server, self._limits, heard=self._heard, gone=self._gone)
+        self._owner = self._last = owner
+        await owner.open()
+        return owner
 
-    async def _own(self, ready: asyncio.Future[SDK], stop: asyncio.Event) -> None:
-        """Open the client, keep it until `stop`, and close it: all in this one task."""
-        from mcp import Client
-        from mcp_types import Implementation
-
-        client = Client(
-            self._transport(),
-            mode=self.server.mode,
-            client_info=Implementation(name="penstock", version=VERSION),
-            message_handler=self._heard,
-            cache=None,
-        )
-        try:
-            async with client, AsyncExitStack() as stack:
-                await self._subscribe(client, stack)
-                if not ready.done():
-                    ready.set_result(client)
-                await stop.wait()
-        except BaseExceptionGroup as group:
-            raise _first(group) from None
-
-    def _transport(self) -> SDK:
-        if self.server.url is not None:
-            from penstock.agents.mcp.http import http_transport
-
-            return http_transport(
-                self.server, max_read=self._limits.max_read, forgotten=self._forget
-            )
-        from penstock.agents.mcp.stdio import stdio_transport
-
-        return stdio_transport(
-            self.server, max_read=self._limits.max_read, stderr=self._stderr, ended=self._end
-        )
-
-    async def _subscribe(self, client: SDK, stack: AsyncExitStack) -> None:
-        """Ask to be told when the list of tools changes, where the protocol wants to be asked."""
-        from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost
-        from mcp.shared.exceptions import MCPError
-
-        if client.server_capabilities.tools is None:
-            return
-        with suppress(ListenNotSupportedError, SubscriptionLost, MCPError, TimeoutError):
-            await stack.enter_async_context(client.listen(tools_list_changed=True))
-
-    async def _heard(self, message: SDK) -> None:
+    def _heard(self, message: SDK) -> None:
         if isinstance(message, Exception) and self.on_garbled is not None:
             self.on_garbled(message)
         if getattr(message, "method", "") == "notifications/tools/list_changed":
             self.stale = True
 
-    async def _listed(self, client: SDK, cursor: str | None) -> SDK:
+    def _gone(self) -> None:
+        self.stale = True
+
+    async def _listed(self, owner: Owner, cursor: str | None) -> SDK:
         try:
             async with asyncio.timeout(self._limits.start_timeout):
-                return await self._with(client.list_tools(cursor=cursor))
-        except (_LostError, PenstockError):
+                return await owner.wait(owner.client.list_tools(cursor=cursor))
+        except (LostError, PenstockError):
             raise
         except Exception as error:
             self.stale = True
             if _is_closed(error):
-                await self._drop(client)
-                raise _LostError(unheard=True) from None
+                await self._drop(owner)
+                raise LostError(unheard=True) from None
             self._failures += 1
-            raise self._crash(f"it does not list its tools: {_said(error)}") from error
+            raise self._crash(f"it does not list its tools: {said(error)}") from error
 
     async def _answered(
-        self, client: SDK, name: str, arguments: SDK, progress: OnProgress, *, listed: bool = True
+        self, owner: Owner, name: str, arguments: SDK, progress: OnProgress, *, listed: bool = True
     ) -> SDK:
         from mcp.shared.exceptions import MCPError
 
         async def on_progress(done: float, total: float | None, words: str | None) -> None:
             progress(done, total, words)
 
+        client = owner.client
         call = client.call_tool if listed else partial(_call_unlisted, client)
         try:
-            return await self._with(call(name, arguments, progress_callback=on_progress))
+            return await owner.wait(call(name, arguments, progress_callback=on_progress))
         except MCPError as error:
-            if self._forgotten:  # the server knows no such session: it was not heard
-                await self._drop(client)
-                raise _LostError(unheard=True) from None
+            if owner.forgotten:  # the server knows no such session: it was not heard
+                await self._drop(owner)
+                raise LostError(unheard=True) from None
             if _is_closed(error):
-                await self._drop(client)
-                raise _LostError() from None
+                await self._drop(owner)
+                raise LostError() from None
             # The server lives, and says what is wrong: a failure, as its isError is.
             unsure = "; the call may or may not have taken effect" if _is_cut(error) else ""
             raise UnansweredError(
@@ -369,28 +285,10 @@ class Connection:
                 error.code,
                 error.error.data,
             ) from None
-        except (_LostError, ToolError, PenstockError):
+        except (LostError, ToolError, PenstockError):
             raise
         except Exception as error:
-            raise self._crash(f"its answer to {name!r} is none: {_said(error)}") from error
-
-    async def _with(self, waiting: Awaitable[SDK]) -> SDK:
-        """Wait for an answer, or for the connection's end."""
-        owner = self._owner
-        work = asyncio.ensure_future(waiting)
-        if owner is None:
-            work.cancel()
-            raise _LostError(unheard=True)
-        try:
-            await asyncio.wait([work, owner], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            if not work.done():
-                work.cancel()
-                # It tells the server that nobody waits any more, which takes a turn or two.
-                await asyncio.wait([work], timeout=0.05)
-        if work.cancelled() or not work.done():
-            raise _LostError()
-        return work.result()
+            raise self._crash(f"its answer to {name!r} is none: {said(error)}") from error
 
     def _check(self, name: str, limit: int, reached: int) -> None:
         if reached > limit:
@@ -406,32 +304,9 @@ class Connection:
         return ToolCrashedError(self._words(why), code=self.server.name)
 
     def _words(self, why: str) -> str:
-        said = self._stderr.tail()
         words = f"the MCP server {self.server.name!r} is of no use: {why}"
-        return f"{words}; it said: {said}" if said else words
-
-
-class _LostError(Exception):
-    """The connection ended before an answer.
-
-    Args:
-        unheard: Whether it is certain that the server did nothing.
-    """
-
-    def __init__(self, *, unheard: bool = False) -> None:
-        super().__init__("the connection ended")
-        self.unheard = unheard
-
-
-def _load() -> None:
-    """Load the SDK, which takes a second or two, away from the loop."""
-    try:
-        import_module("mcp")
-        import_module("jsonschema")  # the SDK loads it with the first result
-    except ImportError as error:
-        raise MissingExtraError(
-            "MCP servers need the official package: pip install 'penstock[mcp]'"
-        ) from error
+        last = "" if self._last is None else self._last.words
+        return f"{words}; it said: {last}" if last else words
 
 
 async def _call_unlisted(client: SDK, name: str, arguments: SDK, *, progress_callback: SDK) -> SDK:
@@ -455,21 +330,3 @@ def _is_cut(error: Exception) -> bool:
     from mcp_types import CONNECTION_CLOSED
 
     return getattr(error, "code", None) == CONNECTION_CLOSED
-
-
-def _seen(owner: asyncio.Task[None]) -> None:
-    """Look at how an owner ended, as asyncio complains of errors that nobody looked at."""
-    if not owner.cancelled():
-        owner.exception()
-
-
-def _first(error: BaseException) -> BaseException:
-    """Return the first error of a group; the SDK's task groups make groups of one."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
-
-
-def _said(error: BaseException) -> str:
-    first = _first(error)
-    return f"{type(first).__name__}: {first}" if str(first) else type(first).__name__
