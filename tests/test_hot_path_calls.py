@@ -33,6 +33,7 @@ pytestmark = [
 
 OURS = str(Path(penstock.__file__).parent)
 THEIRS = str(Path(OURS) / "simulator")
+SIMULATOR = "penstock.simulator."
 
 MEASURED = {
     "ollama": 2.75,
@@ -50,6 +51,8 @@ MEASURED = {
 A_CALL = 636
 """Calls for one short question and its reply."""
 HEADROOM = 1.1
+FREED = ["openai_chat", "openai_responses", "gemini", "ollama", "watsonx"]
+"""Dialects whose answers are gone when they have ended, without the collector."""
 
 
 async def calls(once: Callable[[], Awaitable[object]]) -> int:
@@ -116,6 +119,39 @@ async def test_a_short_call_takes_few_calls(road: Road) -> None:
     await once()
 
     assert await calls(once) < A_CALL * HEADROOM
+
+
+@pytest.mark.parametrize("way", ["chat", "stream"])
+@pytest.mark.parametrize("dialect", FREED)
+async def test_a_call_leaves_the_collector_nothing(dialect: str, way: str, road: Road) -> None:
+    """What it made is gone with its end: what waits for the collector costs a quarter of a call."""
+    place = road.deployment("text?tokens=3", dialect=dialect)
+    client = road.client(deployments={"d": place}, transport="direct")
+
+    async def once() -> None:
+        if way == "chat":
+            await client.chat("d", "hi")
+            return
+        async with client.stream("d", "hi") as stream:
+            async for _ in stream:
+                pass
+
+    await once()
+    await once()
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        for _ in range(5):
+            await once()
+        await asyncio.to_thread(gc.collect)
+        ours = [each for each in gc.garbage if type(each).__module__.startswith("penstock.")]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+
+    assert [] == [each for each in ours if not type(each).__module__.startswith(SIMULATOR)]
 
 
 def there() -> tuple[int, int]:

@@ -7,6 +7,7 @@ chunk and folded once, so that a reply, or a truncation's partial one, is there 
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from msgspec.structs import replace
@@ -90,9 +91,9 @@ class ChatStream(AnswerFacts):
         self._edge: Edge | None = None
         self._chunks: AsyncGenerator[Chunk, None] | None = None
         # What reads the next chunk, for now and between reads. It never raises itself:
-        # `anext(stream, None)` of CPython 3.11 crashes the interpreter then.
-        self._next = self._more = self._refuse
-        self._why: Exception | None = None
+        # `anext(stream, None)` of CPython 3.11 crashes the interpreter then. Once the stream has
+        # ended it is nothing of the stream's, whose memory would wait for the collector.
+        self._next = self._more = _unopened
         self._entered = self._ended = self._closed = self._gone = False
         self._opening: Cut | None = None
         self._parsed: Any = None
@@ -336,19 +337,10 @@ class ChatStream(AnswerFacts):
     def _end(self, why: Exception | None) -> None:
         """Note that no more chunks come: at the answer's end, or as every later read will say."""
         self._ended = True
-        if why is None:
-            self._next = self._more
-        else:
-            self._why, self._next = why, self._refuse
+        self._next = self._more = _over if why is None else partial(_raise, why)
         if self._partial is not None:
             self._partial.finish()
         self._let_go()
-
-    def _refuse(self) -> Awaitable[Chunk]:
-        why = self._why or UsageError(
-            "open the stream first: async with client.stream(...) as stream"
-        )
-        return _raise(why)
 
     def _read_on(self) -> None:
         """Let the next read come, unless the stream was closed in the meantime."""
@@ -383,6 +375,14 @@ ChatStream.__anext__ = ChatStream.__dict__["_next"]  # type: ignore[method-assig
 
 async def _raise(error: BaseException) -> Chunk:
     raise error
+
+
+async def _over() -> Chunk:
+    raise StopAsyncIteration
+
+
+def _unopened() -> Awaitable[Chunk]:
+    return _raise(UsageError("open the stream first: async with client.stream(...) as stream"))
 
 
 def _second_reader() -> Awaitable[Chunk]:

@@ -75,10 +75,9 @@ class _Walk:
     ) -> None:
         self.is_list = isinstance(messages, (list, tuple))
         """Whether the messages are in memory, and found there by what they are."""
-        self._messages = messages
         self._translate = translate
-        self._place = Place(losses, self._found if self.is_list else None)
-        self._item: Json = None
+        self._sought = _Sought(messages)
+        self._place = Place(losses, self._sought.found if self.is_list else None)
 
     def begin(self) -> None:
         """Count anew."""
@@ -88,7 +87,7 @@ class _Walk:
         """Return a message of a list in the vendor's words."""
         if _is_plain(message):
             return message
-        self._item = message
+        self._sought.item = message
         return self._translate(opened(message, self._place), self._place)
 
     def counted(self, message: Json) -> Json:
@@ -101,9 +100,19 @@ class _Walk:
             return message
         return self._translate(opened(message, self._place), self._place)
 
-    def _found(self) -> int:
+
+class _Sought:
+    """A message of a list, and where it is; apart, as who knows its place would know itself."""
+
+    __slots__ = ("_messages", "item")
+
+    def __init__(self, messages: Json) -> None:
+        self._messages = messages
+        self.item: Json = None
+
+    def found(self) -> int:
         """Say where the message is; only asked where it loses something or has a fault."""
-        places = (place for place, each in enumerate(self._messages) if each is self._item)
+        places = (place for place, each in enumerate(self._messages) if each is self.item)
         return next(places, 0)
 
 

@@ -242,6 +242,8 @@ class BatchStream(Generic[ItemT]):
         self, kind: Literal["end", "abandon", "error", "cancel"], error: Exception | None = None
     ) -> None:
         self._live = False
+        # The source knows the record, too: together they would wait for the collector.
+        self.record.buffered = int
         outcome = Outcome(kind, self.record, error)
         for tell in self.on_close:
             try:

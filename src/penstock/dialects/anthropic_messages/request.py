@@ -13,7 +13,7 @@ from penstock.dialects.anthropic_messages.parameters import DEFAULT_MAX_TOKENS, 
 from penstock.dialects.anthropic_messages.tools import choice, output_format, tool, web_search
 from penstock.dialects.cache_points import cached
 from penstock.dialects.extras import add_extras
-from penstock.dialects.fates import Fate, said
+from penstock.dialects.fates import Convert, Fate, said
 from penstock.dialects.modern import modern, one_choice, stops, text_only
 from penstock.dialects.places import Losses
 from penstock.dialects.turns import conversation
@@ -175,10 +175,14 @@ class _Words:
         self._thinks = False
         self._tools: list[Json] = []
         self._choice: dict[str, Json] = {}
-        self.convert = {
+
+    @property
+    def convert(self) -> Convert:
+        """What says each, by the parameter's name; made when it is asked for, as it knows us."""
+        return {
             "temperature": self._temperature,
             "n": lambda value: one_choice(value, "anthropic_messages"),
-            "modalities": lambda value: text_only(value, losses),
+            "modalities": lambda value: text_only(value, self._losses),
             "stop": lambda value: {"stop_sequences": stops(value)},
             "service_tier": self._tier,
             "reasoning_effort": self._effort,
@@ -188,7 +192,6 @@ class _Words:
             "tools": self._add,
             "web_search_options": self._search,
         }
-        """By the parameter's name."""
 
     def _temperature(self, value: Json) -> dict[str, Json]:
         if isinstance(value, (int, float)) and value > 1:

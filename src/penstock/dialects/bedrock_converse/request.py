@@ -12,7 +12,7 @@ from penstock.dialects.bedrock_converse.parameters import FATES, IDLE
 from penstock.dialects.bedrock_converse.tools import choice, text_format, tools
 from penstock.dialects.cache_points import cached
 from penstock.dialects.extras import add_extras
-from penstock.dialects.fates import Fate, said
+from penstock.dialects.fates import Convert, Fate, said
 from penstock.dialects.modern import modern, one_choice, stops, text_only
 from penstock.dialects.places import Losses
 from penstock.dialects.turns import conversation
@@ -109,20 +109,26 @@ class _Words:
         self._samples = samples(model)
         """Whether they may be said at all."""
         self._choice = params.get("tool_choice")
-        self.convert = {
+
+    @property
+    def convert(self) -> Convert:
+        """What says each, by the parameter's name; made when it is asked for, as it knows us."""
+        return {
             "temperature": self._temperature,
             "top_p": self._top_p,
             "stop": lambda value: {"inferenceConfig.stopSequences": stops(value)},
             "service_tier": self._tier,
-            "reasoning_effort": lambda value: effort(value, model, self._limit, losses),
+            "reasoning_effort": self._effort,
             "response_format": self._format,
             "tool_choice": self._choose,
             "parallel_tool_calls": self._parallel,
             "tools": self._add,
             "n": lambda value: one_choice(value, "bedrock_converse"),
-            "modalities": lambda value: text_only(value, losses),
+            "modalities": lambda value: text_only(value, self._losses),
         }
-        """By the parameter's name."""
+
+    def _effort(self, value: Json) -> dict[str, Json]:
+        return effort(value, self._model, self._limit, self._losses)
 
     def _temperature(self, value: Json) -> dict[str, Json]:
         if not self._samples:

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from penstock.dialects.cache_points import unpointed
 from penstock.dialects.extras import add_extras
-from penstock.dialects.fates import Fate, said
+from penstock.dialects.fates import Convert, Fate, said
 from penstock.dialects.gemini.messages import Contents
 from penstock.dialects.gemini.parameters import CONFIG, FATES, IDLE
 from penstock.dialects.gemini.thinking import signs_calls, thinking
@@ -20,8 +20,6 @@ from penstock.errors import ConfigurationError, UsageError
 from penstock.interfaces import Outgoing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from penstock.interfaces import Target
     from penstock.request import ChatRequest
 
@@ -82,19 +80,22 @@ class _Words:
         self._target = target
         self._losses = losses
         self._tools = Tools(losses, plain="openapi_schemas" in target.quirks.flags)
-        self.convert: dict[str, Callable[[Json], Mapping[str, Json]]] = {
+
+    @property
+    def convert(self) -> Convert:
+        """What says each, by the parameter's name; made when it is asked for, as it knows us."""
+        return {
             "stop": lambda value: {f"{CONFIG}.stopSequences": stops(value)},
             "modalities": _modalities,
             "audio": self._audio,
-            "reasoning_effort": lambda value: thinking(value, target.model, losses),
+            "reasoning_effort": lambda value: thinking(value, self._target.model, self._losses),
             "response_format": self._format,
             "service_tier": self._tier,
             "store": self._store,
-            "tool_choice": lambda value: choice(value, losses),
+            "tool_choice": lambda value: choice(value, self._losses),
             "tools": self._tools.add,
             "web_search_options": self._tools.search,
         }
-        """By the parameter's name."""
 
     def _audio(self, value: Json) -> dict[str, Json]:
         if not isinstance(value, dict):

@@ -84,7 +84,7 @@ class _Pass:
         self._ids = "no_item_ids" not in target.quirks.flags
         self._renames = "system_for_developer" in target.quirks.flags
         self._index = -1
-        self._place = Place(losses, lambda: self._index)
+        self._place = Place(losses)
         self._custom: dict[str, None] = {}
         """The last calls of custom tools without a result: theirs has a type of its own."""
         self._called: dict[str, str] = {}
@@ -125,7 +125,7 @@ class _Pass:
             UnsupportedFeatureError: The request is strict, and it has something without words here.
         """
         place = self._place
-        self._index += 1
+        place.index = self._index = self._index + 1
         if type(message) is Raw:
             if not self._renames and _is_plain(message):
                 return (message,)
