@@ -194,7 +194,8 @@ def main() -> None:
         for kind, unit in _UNITS.items():
             found = {peer: [each[kind] for each in values] for peer, values in rows.items()}
             if any(map(any, found.values())):
-                report.add(Case(f"{mib} MiB {name}", unit, "Body", found))
+                reference = "Body" if all(found.get("Body", [])) else ""  # none to nothing
+                report.add(Case(f"{mib} MiB {name}", unit, reference, found))
     report.finish(chosen.keep)
 
 

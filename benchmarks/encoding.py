@@ -1,7 +1,8 @@
 """What does encoding cost, as a share of ``json.dumps``, the refusal pass included?
 
-CPU time of one process, in turn in each round. First conversations of 64 MiB in small messages, and
-one message of 32 MiB; then small bodies, which fit in the buffer.
+CPU time of one process, a fresh one for each body and round, whose environment has every backend.
+First conversations of 64 MiB in small messages, and one message of 32 MiB; then small bodies, which
+fit in the buffer.
 
 - `compact`: ``json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()``: the same
   bytes; all ratios are to it.
@@ -21,17 +22,16 @@ import gc
 import json
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from benchmarks.body_memory import ASCII, MIB, OTHER, Messages, one, small
-from benchmarks.fresh import installed, setting
-from benchmarks.rounds import Case, Report, note_own_versions, options
+from benchmarks.environments import versions
+from benchmarks.fresh import fresh, installed, setting
+from benchmarks.rounds import Case, Peer, Report, options, paired, present
 from penstock.encoders import Body
 from penstock.encoders.backends import msgspec_backend, orjson_backend, standard_backend
 from penstock.fields import Each
 
-Found = dict[str, list[float]]
 BACKENDS = [standard_backend(), msgspec_backend()]
 if installed("orjson"):
     import orjson
@@ -89,19 +89,41 @@ def works(messages: Messages, make: Callable[[Each, Any], Work]) -> dict[str, Wo
     return found
 
 
-def measure(build: Callable[[], Messages], make: Any, times: int, rounds: int) -> Found:
-    """Return milliseconds of CPU for each, a value for each round, on new texts in each."""
-    found: Found = {}
-    for _ in range(rounds):
-        messages = build()
-        gc.collect()
-        for name, work in works(messages, make).items():
-            if name != "orjson":
-                work()
-            began = time.process_time()
-            for _ in range(times):
-                work()
-            found.setdefault(name, []).append((time.process_time() - began) / times * 1e3)
+def built(text: str, total: int, size: int | None) -> Messages:
+    """Return messages of `size` bytes, or one of all; the text is plain, or is not."""
+    words = OTHER if text else ASCII
+    return one(total, words) if size is None else small(size, total, words)
+
+
+def measure(text: str, total: int, size: int | None, times: int) -> dict[str, float]:
+    """Return milliseconds of CPU for each way, on texts that nobody has seen before."""
+    messages = built(text, total, size)
+    gc.collect()
+    found = {}
+    for name, work in works(messages, made if times > 1 else passed).items():
+        if name != "orjson":
+            work()
+        began = time.process_time()
+        for _ in range(times):
+            work()
+        found[name] = (time.process_time() - began) / times * 1e3
+    return found
+
+
+def bodies(total: int, times: int) -> dict[str, dict[str, Any]]:
+    """Return what is measured of each body, by its name."""
+    found: dict[str, dict[str, Any]] = {}
+    for text in ("", ", not ASCII"):
+        for size in (100, 2048):
+            name = f"{total // MIB} MiB in messages of {size} B{text}"
+            found[name] = {"text": text, "total": total, "size": size, "times": 1}
+        half = total // 2
+        name = f"one text of {half // MIB} MiB{text}" if half >= MIB else f"one text{text}"
+        found[name] = {"text": text, "total": half, "size": None, "times": 1}
+    for text in ("", ", not ASCII"):
+        for count in (1, 4, 20, 100):
+            more = {"text": text, "total": 100 * count, "size": 100, "times": times}
+            found[f"{count} x 100 B{text}"] = more
     return found
 
 
@@ -110,28 +132,22 @@ def main() -> None:
     chosen = options(__doc__)
     total, times = (MIB, 20) if chosen.smoke else (64 * MIB, 2000)
     report = Report("encoding", __doc__ or "")
-    if not chosen.smoke:
-        note_own_versions(report, "msgspec", "orjson")
+    peers = present({"encoding": "penstock"}, chosen, report)
+    for peer in peers:
+        has = versions(peer.python)
+        report.versions |= {name: has[name] for name in ("msgspec", "orjson") if name in has}
     print(f"buffer 64 KiB. {setting()}")
+    for name, body in bodies(total, times).items():
 
-    def add(name: str, build: Callable[[], Messages], make: Any, times: int) -> None:
-        found = measure(build, make, times, chosen.rounds)
-        report.add(Case(name, "ms CPU", "compact", found))
+        def once(peer: Peer, body: dict[str, Any] = body) -> dict[str, float]:
+            found: dict[str, float] = fresh(
+                "benchmarks.encoding", "measure", python=peer.python, **body
+            )
+            return found
 
-    for script, text in (("", ASCII), (", not ASCII", OTHER)):
-        for size in (100, 2048):
-            name = f"{total // MIB} MiB in messages of {size} B{script}"
-            add(name, partial(small, size, total, text), passed, 1)
-        add(
-            f"one text of {total // 2 // MIB} MiB{script}",
-            partial(one, total // 2, text),
-            passed,
-            1,
-        )
-    for script, text in (("", ASCII), (", not ASCII", OTHER)):
-        for count in (1, 4, 20, 100):
-            name = f"{count} x 100 B{script}"
-            add(name, partial(small, 100, 100 * count, text), made, times)
+        rounds = paired(peers, chosen.rounds, once, report).get("encoding", [])
+        ways = {way: [each[way] for each in rounds] for way in (rounds[0] if rounds else ())}
+        report.add(Case(name, "ms CPU", "compact", ways))
     report.finish(chosen.keep)
 
 
