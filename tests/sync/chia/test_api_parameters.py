@@ -24,6 +24,8 @@ from penstock.sync.shared import shared_portal
 
 COMPATIBLE = [name for name in APIS if name not in ("BedrockLLM", "VertexGeminiLLM")]
 GENERIC = "VertexGenericLLM"
+LIMITS = {"OpenAILLM": "max_completion_tokens"}
+"""The name on the wire of who no longer takes the old one."""
 PRESETS = [name for name in COMPATIBLE if name not in ("OpenAICompatLLM", GENERIC)]
 
 
@@ -48,7 +50,10 @@ EFFECTS = [
     Effect("VertexGeminiLLM", "location", "us-east5", path(5), "global", "us-east5"),
     Effect("VertexGeminiLLM", "max_tokens", 9, sent("generationConfig.maxOutputTokens"), 16000, 9),
     *(Effect(name, "model", "text", sent("model"), "echo", "text") for name in COMPATIBLE),
-    *(Effect(name, "max_tokens", 9, sent("max_tokens"), 16000, 9) for name in COMPATIBLE),
+    *(
+        Effect(name, "max_tokens", 9, sent(LIMITS.get(name, "max_tokens")), 16000, 9)
+        for name in COMPATIBLE
+    ),
     Effect("OpenAICompatLLM", "api_key", "k", header("authorization"), None, "Bearer k"),
     Effect(
         *("OpenAICompatLLM", "token_provider", token, header("authorization")),
