@@ -27,9 +27,9 @@ _PARTS = {
 _SAVED = {
     "streams": (3, 120),
     "requests": (3, 125),
-    "concurrency": (3, 160),
+    "concurrency": (3, 330),
     "open_streams": (3, 20),
-    "call_memory": (3, 60),
+    "call_memory": (3, 90),
     "import_time": (3, 90),
     "body_memory": (3, 40),
     "encoding": (3, 60),
