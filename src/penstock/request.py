@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypedDict, T
 from msgspec import Struct
 
 from penstock.chunks import Chunk
+from penstock.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from penstock.limits import Timeouts
@@ -92,6 +93,23 @@ class CachePoints(Struct, frozen=True, kw_only=True):
     """Behind so many of the last turns, 0 to 2."""
     ttl: str | None = None
     """``"5m"`` or ``"1h"``; None is the provider's own, five minutes."""
+
+    def __post_init__(self) -> None:
+        """Look whether there can be such points.
+
+        Raises:
+            ConfigurationError: There cannot.
+        """
+        if self.turns not in (0, 1, 2):
+            raise ConfigurationError(
+                f"CachePoints(turns={self.turns!r}): 0, 1 or 2, as a prompt has four points at most"
+                " and two are behind the tools and the system's messages",
+                param="turns",
+            )
+        if self.ttl not in (None, "5m", "1h"):
+            raise ConfigurationError(
+                f'CachePoints(ttl={self.ttl!r}): "5m", "1h" or None', param="ttl"
+            )
 
 
 class Request(Struct, Generic[ItemT], frozen=True, kw_only=True):

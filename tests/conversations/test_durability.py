@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 import subprocess
 import sys
 import threading
@@ -12,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from penstock.conversations import SyncConversation
+from penstock.conversations.sqlite import SQLiteStore
 from penstock.errors import ConfigurationError, ConversationError
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="platform: no fork, no limits of size")
@@ -441,3 +444,44 @@ def test_lines_that_another_program_adds_to_an_open_file_are_not_written_over(
         assert 2 == kept.append(say(2))
 
         assert [say(0), say(1), say(2)] == list(kept)
+
+
+@posix
+@pytest.mark.parametrize("fsync", [True, False])
+def test_a_durable_append_waits_for_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fsync: bool
+) -> None:
+    """The file's bytes, and once the name of a new one; SQLite is told to."""
+    waited: list[bool] = []
+
+    def noted(descriptor: int) -> None:
+        waited.append(stat.S_ISDIR(os.fstat(descriptor).st_mode))
+
+    monkeypatch.setattr(os, "fsync", noted)
+    with SyncConversation.open(tmp_path / "chat.jsonl", fsync=fsync) as kept:
+        kept.append(say(0))
+        kept.append(say(1))
+        assert ([False, True, False] if fsync else []) == waited
+    with SyncConversation.open(tmp_path / "chat.db", fsync=fsync) as kept:
+        assert isinstance(kept.store, SQLiteStore)
+        (synchronous,) = kept.store._database.execute("PRAGMA synchronous").fetchone()
+        assert (2 if fsync else 1) == synchronous  # FULL, NORMAL
+
+
+@posix
+def test_closing_on_a_full_disk_is_no_error(tmp_path: Path) -> None:
+    """What is noted then only spares checking the lines again."""
+    import resource
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    kept = SyncConversation.open(tmp_path / "chat.jsonl")
+    kept.append(say(0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
+    try:
+        kept.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    with SyncConversation.open(tmp_path / "chat.jsonl") as again:
+        assert [say(0)] == list(again)
+    assert ["chat.jsonl"] == [path.name for path in tmp_path.iterdir() if path.suffix != ".meta"]

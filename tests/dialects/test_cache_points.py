@@ -12,7 +12,7 @@ import pytest
 import penstock as ps
 from penstock.dialects import dialect
 from penstock.encoders import Body, Raw
-from penstock.errors import UnsupportedFeatureError, UsageError
+from penstock.errors import ConfigurationError, UnsupportedFeatureError, UsageError
 from penstock.interfaces import Target
 from penstock.providers.catalogue import ProviderRow, find_row
 from penstock.request import CachePoints, ChatRequest
@@ -213,3 +213,10 @@ async def test_it_is_an_argument_of_a_call() -> None:
         assert ("hi", ["cache_points"]) == (reply.text, reply.dropped)
         with pytest.raises(UsageError, match="CachePoints"):
             await client.chat("sim/echo", "hi", cache_points=True)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wrong", [{"turns": 3}, {"turns": -1}, {"turns": "1"}, {"ttl": "2h"}])
+def test_points_that_there_cannot_be_are_refused(wrong: dict[str, Any]) -> None:
+    """When they are made: a provider would refuse the fifth, or the time."""
+    with pytest.raises(ConfigurationError, match=next(iter(wrong))):
+        CachePoints(**wrong)

@@ -59,7 +59,7 @@ _BATCH = 512
 _REDACTED = "[redacted]"
 
 
-def open_store(path: str | PathLike[str] | None, name: str, *, sync: bool) -> Store:
+def open_store(path: str | PathLike[str] | None, name: str, *, fsync: bool) -> Store:
     """Return the store that a path's suffix stands for; None is memory.
 
     Raises:
@@ -70,11 +70,11 @@ def open_store(path: str | PathLike[str] | None, name: str, *, sync: bool) -> St
         return MemoryStore()
     where = Path(fspath(path))
     if where.suffix in SQLITE:
-        return SQLiteStore(where, name, sync=sync)
+        return SQLiteStore(where, name, sync=fsync)
     if name:
         raise ConfigurationError(f"{where.name} holds one conversation: name= is for SQLite files")
     if where.suffix == ".jsonl":
-        return JSONLStore(where, sync=sync)
+        return JSONLStore(where, sync=fsync)
     raise ConfigurationError(
         f"a conversation is kept in a .jsonl, .db or .sqlite file, not in {where.name!r}"
     )
@@ -93,10 +93,10 @@ class SyncConversation:
 
     @classmethod
     def open(
-        cls, path: str | PathLike[str] | None = None, *, name: str = "", sync: bool = False
+        cls, path: str | PathLike[str] | None = None, *, name: str = "", fsync: bool = False
     ) -> Self:
         """Open or make a conversation; see `penstock.Conversation.open`."""
-        return cls(open_store(path, name, sync=sync))
+        return cls(open_store(path, name, fsync=fsync))
 
     @staticmethod
     def names(path: str | PathLike[str]) -> list[str]:

@@ -54,7 +54,7 @@ class Conversation:
 
     @classmethod
     def open(
-        cls, path: str | PathLike[str] | None = None, *, name: str = "", sync: bool = False
+        cls, path: str | PathLike[str] | None = None, *, name: str = "", fsync: bool = False
     ) -> Self:
         """Open or make a conversation.
 
@@ -63,14 +63,14 @@ class Conversation:
                 ``.db`` or ``.sqlite`` for an SQLite file, which has many conversations and writers;
                 None for memory.
             name: Which of an SQLite file's conversations.
-            sync: Whether an append waits for the disk, so that it outlives a power cut, and not
+            fsync: Whether an append waits for the disk, so that it outlives a power cut, and not
                 only the process.
 
         Raises:
             ConfigurationError: The suffix is none of those.
             ConversationError: There is something else there.
         """
-        return cls(SyncConversation(open_store(path, name, sync=sync)))
+        return cls(SyncConversation(open_store(path, name, fsync=fsync)))
 
     @staticmethod
     async def names(path: str | PathLike[str]) -> list[str]:

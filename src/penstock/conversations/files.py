@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -42,6 +43,7 @@ class MessageFile:
         self.handle = Handle(-1, path.name)
         """The open file; closed where there is none yet."""
         self._process = os.getpid()
+        self._is_new = False
         self._seen = (0, 0, 0)
         self._open()
         if self.torn:
@@ -139,7 +141,7 @@ class MessageFile:
                     offset = self._put(pending, offset)
             offset = self._put(pending, offset)
             if sync:
-                os.fsync(self.handle.number)
+                self._sync()
         except BaseException as error:
             with suppress(OSError):  # what stays is torn then, and is set aside by the next writer
                 os.ftruncate(self.handle.number, start)
@@ -180,6 +182,7 @@ class MessageFile:
             with suppress(OSError):
                 fresh.unlink(missing_ok=True)
             raise failed(f"cannot rewrite {self.path.name}", error) from error
+        self._is_new = True
         self.handle = Handle(descriptor, self.path.name)  # who reads the old one keeps it open
         self._find_end()
         return self.end
@@ -222,7 +225,19 @@ class MessageFile:
             number = os.open(self.path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o600)
         except OSError as error:
             raise failed(f"cannot make {self.path.name}", error) from error
+        self._is_new = True
         self.handle = Handle(number, self.path.name)
+
+    def _sync(self) -> None:
+        """Wait for the disk; of a file that is new, for its name in the folder as well."""
+        os.fsync(self.handle.number)
+        if self._is_new and sys.platform != "win32":  # which opens no folders
+            folder = os.open(self.path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        self._is_new = False
 
     def _find_end(self) -> None:
         found = os.fstat(self.handle.number)

@@ -246,7 +246,8 @@ class JSONLStore:
             self._closed = True
             try:
                 if self._dirty and not self._file.is_copied:
-                    self._side.write(self._file.path, sync=self._sync)
+                    with suppress(ConversationError):  # the lines are only checked again then
+                        self._side.write(self._file.path, sync=self._sync)
             finally:
                 for file in (self._file, *self._others):
                     file.close()
