@@ -240,6 +240,34 @@ async def test_codex_says_every_option(standin: StandIn) -> None:
 
 
 @pytest.mark.asyncio
+async def test_no_key_of_a_server_of_codex_is_an_argument(standin: StandIn) -> None:
+    """Every user can read those; but a variable that is taken has to be one, as Codex has no other
+    place for it."""
+    standin.plays("codex/codex-exec-success.jsonl")
+    headers = {"x-api-key": "key-of-web", "Authorization": "Basic dXNlcjpw"}
+    web = Server(name="web", url="http://127.0.0.1:1/mcp", headers=headers)
+    keys = {"ACME_TOKEN": "token-1", "OPENAI_API_KEY": "key-1", "DEBUG": "1"}
+    first = Server(name="first", command=("serve",), environment=keys)
+    second = Server(name="second", command=("serve",), environment={"ACME_TOKEN": "token-2"})
+    async with made(standin, "codex", servers=(web, first, second)) as agent:
+        await agent.run("Hi")
+    config = dict(each.split("=", 1) for each in after(argv_of(standin), "-c"))
+    seen = standin.notes[0]["environment"]
+
+    named = {"x-api-key": "PENSTOCK_MCP_KEY_0_0", "Authorization": "PENSTOCK_MCP_KEY_0_1"}
+    assert headers == {header: seen[variable] for header, variable in named.items()}
+    assert {
+        "mcp_servers.web.env_http_headers": '{"x-api-key" = "PENSTOCK_MCP_KEY_0_0", '
+        '"Authorization" = "PENSTOCK_MCP_KEY_0_1"}',
+        "mcp_servers.first.env_vars": '["ACME_TOKEN"]',
+        "mcp_servers.first.env": '{"OPENAI_API_KEY" = "key-1", "DEBUG" = "1"}',
+        "mcp_servers.second.env": '{"ACME_TOKEN" = "token-2"}',
+    }.items() <= config.items()
+    assert "token-1" == seen["ACME_TOKEN"]
+    assert "OPENAI_API_KEY" not in seen
+
+
+@pytest.mark.asyncio
 async def test_opencode_says_every_option(standin: StandIn) -> None:
     """Each option has its place: most of them in the configuration, which is a variable."""
     standin.plays("opencode/opencode-run-success.jsonl")

@@ -14,6 +14,7 @@ from penstock.agents.cli.backend import Command
 from penstock.agents.cli.live import talking
 from penstock.agents.cli.options import AgentOptions
 from penstock.agents.cli.session import read_files, write_files
+from penstock.agents.cli.surroundings import names_secret
 from penstock.dialects.agents.codex import CodexAnswer
 from penstock.dialects.agents.codex_server import CodexServerAnswer
 from penstock.dialects.agents.codex_talk import CodexTalk
@@ -214,33 +215,59 @@ class Codex:
                 yield f"{within}.request_max_retries", 0
                 yield f"{within}.stream_max_retries", 0
         for number, server in enumerate(self.options.servers):
-            yield from _server(server, number, environment)
+            yield from _server(server, number, environment, given=self.options.environment)
         yield from self.config.items()
 
 
-def _server(server: Server, number: int, environment: dict[str, str]) -> Iterator[tuple[str, Any]]:
+def _server(
+    server: Server, number: int, environment: dict[str, str], *, given: Mapping[str, str]
+) -> Iterator[tuple[str, Any]]:
+    """What is said of a server; what nobody may read goes into `environment`, not an argument."""
     within = f"mcp_servers.{server.name}"
     if server.url:
         yield f"{within}.url", server.url
-        headers = dict(server.headers)
-        for name in [name for name in headers if name.lower() == "authorization"]:
-            kind, _, token = headers[name].partition(" ")
-            if kind.lower() == "bearer":  # arguments are visible to all
-                del headers[name]
-                environment[f"PENSTOCK_MCP_TOKEN_{number}"] = token
-                yield f"{within}.bearer_token_env_var", f"PENSTOCK_MCP_TOKEN_{number}"
-        if headers:
-            yield f"{within}.http_headers", headers
+        named: dict[str, str] = {}
+        for at, (name, value) in enumerate(server.headers.items()):
+            kind, _, token = value.partition(" ")
+            bearer = (name.lower(), kind.lower()) == ("authorization", "bearer")
+            variable = (
+                f"PENSTOCK_MCP_TOKEN_{number}" if bearer else f"PENSTOCK_MCP_KEY_{number}_{at}"
+            )
+            environment[variable] = token if bearer else value
+            if bearer:
+                yield f"{within}.bearer_token_env_var", variable
+            else:
+                named[name] = variable
+        if named:
+            yield f"{within}.env_http_headers", named
     else:
         yield f"{within}.command", server.command[0]
         yield f"{within}.args", list(server.command[1:])
-        if server.environment:
-            yield f"{within}.env", dict(server.environment)
+        hidden = _hidden(server, {**environment, **given})
+        environment |= hidden
+        if hidden:
+            yield f"{within}.env_vars", list(hidden)
+        if shown := {n: v for n, v in server.environment.items() if n not in hidden}:
+            yield f"{within}.env", shown
     if server.allow:
         # Without it every call fails, and the run ends "successfully" (0.169.0).
         yield f"{within}.default_tools_approval_mode", "approve"
     if server.required:
         yield f"{within}.required", True
+
+
+def _hidden(server: Server, taken: Mapping[str, str]) -> dict[str, str]:
+    """The variables that a server gets by way of Codex' own: keys.
+
+    But for those that Codex would take for its own, or that have another value there.
+    """
+    return {
+        name: value
+        for name, value in server.environment.items()
+        if names_secret(name)
+        and not name.upper().startswith(("CODEX_", "OPENAI_"))
+        and taken.get(name, value) == value
+    }
 
 
 def _toml(value: Any) -> str:  # Any: what TOML can say

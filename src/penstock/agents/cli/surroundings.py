@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import mkdtemp
 
-__all__ = ["ALLOWED", "Scratch", "child_environment", "secrets_in"]
+__all__ = ["ALLOWED", "Scratch", "child_environment", "names_secret", "secrets_in"]
 
 ALLOWED = frozenset(
     {
@@ -55,10 +55,13 @@ def child_environment(
 def secrets_in(environment: Mapping[str, str]) -> tuple[str, ...]:
     """Return the values that may appear in no error: those of keys and tokens."""
     return tuple(
-        value
-        for name, value in environment.items()
-        if len(value) > 7 and any(word in name.upper() for word in _SECRET)
+        value for name, value in environment.items() if len(value) > 7 and names_secret(name)
     )
+
+
+def names_secret(variable: str) -> bool:
+    """Return whether a variable of that name has a key, a token or a password."""
+    return any(word in variable.upper() for word in _SECRET)
 
 
 class Scratch:
