@@ -85,7 +85,8 @@ def test_headers_are_those_of_the_service_model() -> None:
     for ours in ("contentType", "accept"):
         headers.pop(ours)
 
-    assert headers == _HEADERS
+    newer = {"projectIdentifier"} - headers.keys()  # botocore 1.44.8; aiobotocore takes less
+    assert headers == {name: wire for name, wire in _HEADERS.items() if name not in newer}
 
 
 def test_other_members_of_the_input_are_headers() -> None:

@@ -29,6 +29,7 @@ _HEADERS = {
     "performanceConfigLatency": "x-amzn-bedrock-performanceconfig-latency",
     "serviceTier": "x-amzn-bedrock-service-tier",
     "requestMetadata": "x-amzn-bedrock-request-metadata",
+    "projectIdentifier": "x-amzn-bedrock-projectidentifier",  # botocore 1.44.8
 }
 """Members of InvokeModel's input that are headers, by their names in boto3: in ``extra_body``."""
 
