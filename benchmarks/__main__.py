@@ -30,6 +30,7 @@ _SAVED = {
     "concurrency": (3, 330),
     "open_streams": (3, 20),
     "call_memory": (3, 90),
+    "conversations": (5, 60),
     "import_time": (3, 90),
     "body_memory": (3, 40),
     "encoding": (3, 60),

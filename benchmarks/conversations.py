@@ -1,31 +1,30 @@
-"""What does a conversation on disk cost to send, and to append to?
+"""What does a conversation on disk cost to send, and to append to? CPU and memory.
 
-Run as ``python -m benchmarks.conversations [--smoke] [--large]``. Conversations of messages of
-2 KiB and of 100 B are written to a JSONL and an SQLite file; each case is then a fresh process that
-sends one, whole, with a buffer of 16 KiB, and takes the body's pieces as a transport would:
+Conversations of 64 MiB and 1 GiB, in messages of 2 KiB or 100 B, are written to JSONL and SQLite
+files. Each figure is of a fresh process that sends one, whole, with a buffer of 16 KiB, and takes
+the body's pieces as a transport would; *copied* is through ``openai_chat``, which needs no other
+shape. *Counted* and *hashed* bodies are gone over once more first, for ``Content-Length`` or for
+AWS's signature; *code* are messages with quotes and brackets in them.
 
-- traced: the peak of `tracemalloc`, in a run of its own, above the imported library that has sent a
-  small conversation before;
-- resident: the growth of the process's high-water mark (``VmHWM``), in a run without tracing;
-- CPU: of the process, worker threads and the reading of files included, the median of `ROUNDS`;
-  beside it the ratio to ``json.dumps`` of the same messages from memory, and to the same store
-  through ``openai_chat``, which copies: medians of the ratios within each round.
+- CPU is of the process, worker threads and the reading of files included. Each ratio is of two
+  processes of one round: to ``json.dumps`` of the same messages from memory, to copying the same
+  file, or to the one pass that a body takes which is not gone over first.
+- Traced is the peak of `tracemalloc`; resident the growth of the process's high-water mark
+  (``VmHWM``) in a run without it, above the imported library that has sent a small one before.
 
-``signed`` takes the body's SHA-256 before it is sent, as SigV4 does, and ``counted`` its length.
 Each pass over a JSONL file that is sent is compared with the checksum of what was appended, the one
 that others are compared to as well: a quarter of it is that.
-``code`` are messages with code in them, whose quotes and brackets look like JSON's.
 
-What the numbers do not show: the kernel's page cache, where the files are after they were written
-(from a cold disk the CPU is the same and the clock is not), the sockets' buffers and the
-transport's own, which nobody has here; resident memory counts what the allocator keeps of freed
-blocks.
+Not shown: resident memory hides the kernel's page cache, in which the files are after they were
+written (from a cold disk the CPU is the same and the clock is not; it is given up when memory is
+short), and the buffers of sockets, up to some MiB each way, which are the kernel's too. It is a
+growth: what the small conversation left free in the allocator is used again, so that it may be
+nothing. SQLite's pages, 256 KiB at most, are in resident alone. The transport's own buffers are in
+neither figure, as nobody has one here.
 """
 
 from __future__ import annotations
 
-import argparse
-import asyncio
 import gc
 import json
 import resource
@@ -36,27 +35,43 @@ import tracemalloc
 from collections.abc import AsyncIterable, Callable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
 from benchmarks.fresh import fresh, median, setting
+from benchmarks.rounds import Case, Peer, Report, options, paired
 
 __all__ = ["main"]
 
 KIB, MIB, GIB = 1024, 1024 * 1024, 1024 * 1024 * 1024
 BUFFER = 16 * KIB
-DIALECTS = ("openai_chat", "anthropic_messages", "gemini", "bedrock_converse")
 TEXT = "The quick brown fox said that it jumps over the lazy dog. "
 CODE = 'def a_name(self):\n    return self._kept["key"][0], {"a": [1]}  # it says "so"\n'
-IMAGE = 24 * MIB
-ROUNDS = 5
+OTHERS = ("anthropic_messages", "gemini", "bedrock_converse")
+COPIED = "copied"
+DUMPS = "json.dumps"
+WAYS = {
+    COPIED: ("openai_chat", "sent"),
+    **{dialect: (dialect, "sent") for dialect in OTHERS},
+    "copied, counted": ("openai_chat", "counted"),
+    "copied, hashed": ("openai_chat", "signed"),
+    "bedrock_converse, counted": ("bedrock_converse", "counted"),
+    "bedrock_converse, hashed": ("bedrock_converse", "signed"),
+}
+"""A dialect, and what is done before the body is sent, by what it is called in the tables."""
+_SIGNED = [OTHERS[-1], f"{OTHERS[-1]}, hashed"]
+_HERE = "benchmarks.conversations"
 
-Case: TypeAlias = tuple[str, str]
-CASES: list[Case] = [
-    *((dialect, "sent") for dialect in DIALECTS),
-    ("openai_chat", "counted"),
-    ("openai_chat", "signed"),
-]
-"""Dialects, and what is done before the body is sent; the first is what others are compared to."""
+
+class Stored(NamedTuple):
+    """A conversation that is measured."""
+
+    name: str
+    """What it is called in the tables."""
+    suffix: str
+    size: int
+    """Bytes of a message."""
+    total: int
+    said: str = TEXT
 
 
 def messages(size: int, total: int, said: str = TEXT) -> Iterator[dict[str, str]]:
@@ -192,127 +207,163 @@ def appended(path: str, count: int) -> float:
 
 
 class Bench:
-    """One run, in a folder of its own."""
+    """One run.
 
-    def __init__(self, folder: Path, total: int) -> None:
-        self.folder = folder
-        self.total = total
+    Args:
+        folder: Where the files are.
+        report: What is found.
+        rounds: How often each thing is measured; memory, which hardly varies, three times at most.
+        ways: Which of `WAYS`.
+    """
 
-    def measured(self, what: Path, dialect: str, way: str, kind: str) -> tuple[float, float]:
-        """Return the size that is sent, and a figure, measured in a process of its own."""
-        size, value = fresh(
-            "benchmarks.conversations",
-            "measure",
-            what=str(what),
-            dialect=dialect,
-            way=way,
-            kind=kind,
+    def __init__(self, folder: Path, report: Report, rounds: int, ways: list[str]) -> None:
+        self._folder = folder
+        self._report = report
+        self._rounds = rounds
+        self._ways = ways
+        self._cpu: dict[str, list[float]] = {}
+        self._ratios: dict[str, dict[str, list[float]]] = {DUMPS: {}, "copying": {}, "one pass": {}}
+        self._memory: dict[str, dict[str, list[float]]] = {"traced": {}, "resident": {}}
+
+    def cpu(self, what: Stored) -> None:
+        """Measure every way to send a conversation, and ``json.dumps`` of the same messages."""
+        path = self._file(what)
+        told: dict[str, Any] = {"size": what.size, "total": what.total, "said": what.said}
+        found = self._each(
+            [DUMPS, *self._ways],
+            lambda way: (
+                fresh(_HERE, "dumped", **told) if way == DUMPS else self._measured(path, way, "cpu")
+            ),
         )
-        return size, value
-
-    def compare(self, what: Path, cases: list[Case], dumps: dict[str, Any] | None = None) -> None:
-        """Print the figures of `cases`, of which the first is the one that copies.
-
-        Args:
-            what: The file that is sent.
-            cases: The ways in which it is.
-            dumps: What `dumped` is told, to be compared with that, too.
-        """
-        rounds: list[list[float]] = []
-        for _ in range(ROUNDS):
-            found = [fresh("benchmarks.conversations", "dumped", **dumps) if dumps else 0.0]
-            rounds.append([*found, *(self.measured(what, *case, "cpu")[1] for case in cases)])
-        for place, case in enumerate(cases, 1):
-            size, traced = self.measured(what, *case, "traced")
-            _, resident = self.measured(what, *case, "resident")
-            cpu = median([each[place] for each in rounds])[0]
-            line = f"{what.name} {' '.join(case).removesuffix(' sent'):34} {size / MIB:7.1f} MiB"
-            line += f" {traced / KIB:5.0f} KiB traced {resident / KIB:5.0f} resident {cpu:7.3f} s"
-            if dumps:
-                line += f" {median([each[place] / each[0] for each in rounds])[0]:6.2f} of dumps"
-            if len(cases) > 1:
-                line += f" {median([each[place] / each[1] for each in rounds])[0]:6.2f} of copying"
-            print(line, flush=True)
-
-    def store(self, suffix: str, size: int, total: int, said: str = TEXT) -> Path:
-        """Return a file of messages of `size` bytes, written where it is not there yet."""
-        name = "code" if said is CODE else str(size)
-        path = self.folder / f"{name}-{total // MIB}{suffix}"
-        if not path.exists():
-            told: dict[str, Any] = {"path": str(path), "size": size, "total": total, "said": said}
-            fresh("benchmarks.conversations", "write", **told)
-        return path
-
-    def sending(self, suffix: str, size: int, said: str = TEXT) -> None:
-        """Compare dialects, and ways, with copying and with ``json.dumps``."""
-        path = self.store(suffix, size, self.total, said)
-        self.compare(path, CASES, {"size": size, "total": self.total, "said": said})
-
-    def large(self, suffix: str) -> None:
-        """Send 1 GiB."""
-        self.compare(self.store(suffix, 2 * KIB, GIB), CASES[:1])
+        for way in self._ways:
+            name = f"{what.name}, {way}"
+            self._cpu[name] = found[way]
+            if "," in way:
+                self._ratio("one pass", name, found[way], found[way.partition(",")[0]])
+            elif way != COPIED:
+                self._ratio("copying", name, found[way], found[COPIED])
+            if way == COPIED:
+                self._ratio(DUMPS, name, found[way], found[DUMPS])
 
     def image(self, size: int) -> None:
-        """Send an image that is read meanwhile."""
-        path = self.folder / "image.png"
+        """Measure an image that is read meanwhile."""
+        path = self._folder / "image.png"
         path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * (size // 256))
-        self.compare(path, CASES)
+        name = f"image of {size // MIB} MiB"
+        ways = [way for way in self._ways if way not in OTHERS[:-1]]
+        found = self._each(ways, lambda way: self._measured(path, way, "cpu"))
+        for way in ways:
+            self._cpu[f"{name}, {way}"] = found[way]
+            if "," in way:
+                one = found[way.partition(",")[0]]
+                self._ratio("one pass", f"{name}, {way}", found[way], one)
+        self._remember(path, name, ways)
 
-    def appending(self, suffix: str, total: int, count: int) -> None:
+    def memory(self, what: Stored, ways: list[str] | None = None) -> None:
+        """Measure what sending a conversation takes above the library, in all `ways` or some."""
+        self._remember(self._file(what), what.name, ways or self._ways)
+
+    def appending(self, what: Stored, count: int) -> None:
         """Compare an append to a large conversation with one to an empty one."""
-        large = self.store(suffix, 2 * KIB, total)
-        both: dict[Path, float] = {}
-        for path in (self.folder / f"empty{suffix}", large):
-            both[path] = fresh("benchmarks.conversations", "appended", path=str(path), count=count)
-        empty, full = both.values()
-        print(
-            f"append to {suffix[1:]:6} empty {empty * 1e6:6.0f} us,"
-            f" {total // MIB} MiB {full * 1e6:6.0f} us {full / empty:6.2f} of empty",
-            flush=True,
-        )
+        empty = (self._folder / f"{number}{what.suffix}" for number in range(self._rounds))
+        large, alone = f"to {_size(what.total)}", "to an empty one"
+
+        def once(which: str) -> float:
+            path = self._file(what) if which == large else next(empty)
+            return 1e6 * float(fresh(_HERE, "appended", path=str(path), count=count))
+
+        found = self._each([alone, large], once)
+        store = what.name.partition(",")[0]
+        self._report.add(Case(f"Appending to {store}", "µs an append", alone, found))
+
+    def finish(self) -> None:
+        """Report what was found."""
+        self._report.add(Case("CPU to send it", "s of CPU", "", self._cpu))
+        for to, found in self._ratios.items():
+            self._report.add(Case(f"CPU, beside {to}", f"times {to}", "", found))
+        for kind, found in self._memory.items():
+            self._report.add(Case(f"Memory, {kind}", f"KiB {kind}", "", found))
+
+    def _each(
+        self, names: list[str], once: Callable[[str], float], most: int = 1000
+    ) -> dict[str, list[float]]:
+        peers = [Peer(name, "penstock") for name in names]
+        rounds = min(self._rounds, most)
+        found = paired(peers, rounds, lambda peer: once(peer.name), self._report)
+        if len(found) < len(names):
+            raise RuntimeError(f"not measured: {self._report.missing}")
+        return found
+
+    def _remember(self, path: Path, name: str, ways: list[str]) -> None:
+        for kind, kept in self._memory.items():
+
+            def once(way: str, kind: str = kind) -> float:
+                return self._measured(path, way, kind) / KIB
+
+            found = self._each(ways, once, 3)
+            kept |= {f"{name}, {way}": values for way, values in found.items()}
+
+    def _ratio(self, to: str, name: str, values: list[float], others: list[float]) -> None:
+        both = zip(values, others, strict=True)
+        self._ratios[to][name] = [value / other for value, other in both]
+
+    def _measured(self, path: Path, way: str, kind: str) -> float:
+        """Return a figure, measured in a process of its own."""
+        dialect, first = WAYS[way]
+        told: dict[str, Any] = {"what": str(path), "dialect": dialect, "way": first, "kind": kind}
+        _, value = fresh(_HERE, "measure", **told)
+        return float(value)
+
+    def _file(self, what: Stored) -> Path:
+        """Return a conversation's file, written where it is not there yet."""
+        path = self._folder / f"{what.name.replace(', ', '-')}{what.suffix}"
+        if not path.exists():
+            told: dict[str, Any] = {"path": str(path), "size": what.size, "said": what.said}
+            fresh(_HERE, "write", total=what.total, **told)
+        return path
+
+
+def _size(total: int) -> str:
+    return f"{total // GIB} GiB" if total >= GIB else f"{total // MIB} MiB"
 
 
 def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--smoke", action="store_true", help="a small, quick run")
-    parser.add_argument("--large", action="store_true", help="also with 1 GiB")
-    options = parser.parse_args()
-    print(f"{setting()}; buffer {BUFFER // KIB} KiB")
+    """Measure every conversation, and print what was found."""
+    chosen = options(__doc__)
+    report = Report("conversations", __doc__ or "")
+    report.seconds = chosen.seconds
+    print(f"Buffer {BUFFER // KIB} KiB, {chosen.rounds} rounds. {setting()}")
     with tempfile.TemporaryDirectory() as name:
-        if options.smoke:
-            _smoke(Path(name))
-            return
-        bench = Bench(Path(name), 64 * MIB)
-        room = shutil.disk_usage(name).free > 4 * GIB
-        for suffix in (".jsonl", ".db"):
-            for size in (2 * KIB, 100):
-                bench.sending(suffix, size)
-            bench.sending(suffix, 2 * KIB, CODE)
-            if options.large and room:
-                bench.large(suffix)
-        bench.image(IMAGE)
-        for suffix in (".jsonl", ".db"):
-            bench.appending(suffix, GIB if options.large and room else 64 * MIB, 500)
+        folder = Path(name)
+        if chosen.smoke:
+            _smoke(Bench(folder, report, 1, [COPIED, *_SIGNED]))
+        else:
+            great = GIB if shutil.disk_usage(folder).free > 4 * GIB else 64 * MIB
+            _measure(Bench(folder, report, chosen.rounds, list(WAYS)), great)
+    report.finish(chosen.keep)
 
 
-def _smoke(folder: Path) -> None:
-    """Go through every measurement once, in this process: it proves that they run."""
-    path = str(folder / "a.jsonl")
-    image = folder / "a.png"
-    image.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100 * KIB))
-    kinds: list[Callable[[], object]] = [
-        lambda: write(path, 2 * KIB, 128 * KIB),
-        lambda: dumped(2 * KIB, 128 * KIB),
-        lambda: appended(path, 5),
-    ]
-    for call in kinds:
-        call()
-    with asyncio.Runner() as runner:
-        for what in (path, str(image)):
-            for kind in ("resident", "cpu", "traced"):
-                size, value = runner.run(measure(what, "anthropic_messages", "signed", kind))
-                print(f"{Path(what).name} {kind}: {size:.0f} bytes, {value:.3g}")
+def _measure(bench: Bench, great: int) -> None:
+    for store, suffix in (("JSONL", ".jsonl"), ("SQLite", ".db")):
+        for name, size in (("2 KiB", 2 * KIB), ("100 B", 100)):
+            what = Stored(f"{store}, {name}", suffix, size, 64 * MIB)
+            bench.cpu(what)
+            bench.memory(what)
+        bench.cpu(Stored(f"{store}, code", suffix, 2 * KIB, 64 * MIB, CODE))
+        large = Stored(f"{store}, {_size(great)}", suffix, 2 * KIB, great)
+        bench.memory(large, [COPIED, *_SIGNED])
+        bench.appending(large, 500)
+    bench.image(24 * MIB)
+    bench.finish()
+
+
+def _smoke(bench: Bench) -> None:
+    what = Stored("JSONL, 100 B", ".jsonl", 100, MIB)
+    bench.cpu(what)
+    bench.memory(what)
+    bench.appending(what, 5)
+    bench.image(MIB)
+    bench.finish()
 
 
 if __name__ == "__main__":

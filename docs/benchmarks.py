@@ -25,6 +25,7 @@ ORDER = [
     "requests",
     "open_streams",
     "call_memory",
+    "conversations",
     "import_time",
     "body_memory",
     "encoding",
