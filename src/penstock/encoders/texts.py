@@ -142,8 +142,9 @@ class Texts:
         before, self._output.vouched = self._output.vouched, self._output.vouched or value.vouches
         say = self._said if isinstance(value, Text) else self._base64
         decoder = getincrementaldecoder("utf-8")()
-        for offset in range(0, value.size, _READ):
-            size = min(_READ, value.size - offset)
+        most = 2 * _READ if self._output.at_once else _READ  # no pieces are held
+        for offset in range(0, value.size, most):
+            size = min(most, value.size - offset)
             reading = FileRead(value, offset, size)
             yield reading
             data = reading.take()
@@ -151,7 +152,7 @@ class Texts:
             if len(data) != size:
                 why = f"{value.size} bytes were there, and {offset + len(data)} are"
                 raise refused(self._path, why)
-            step = max(self._buffer // 8 * 3, 3)  # three bytes are four characters
+            step = max(self._buffer, self._output.at_once, 8) // 8 * 3  # 3 bytes: 4 characters
             view = memoryview(data)
             for start in range(0, size, step):
                 yield from say(view[start : start + step], decoder)
