@@ -82,7 +82,8 @@ def attempted(attempt: Attempt, step: str) -> None:
 
 def opened(record: CallRecord, request: ChatRequest) -> None:
     """Note that an answer has begun, and once what its request could not say."""
-    _say_dropped(record.deployment, record.dropped)
+    if record.dropped:
+        _say_dropped(record.deployment, record.dropped)
     if request.params.get("store") and request.metadata and _first(("", "metadata")):
         _log.warning(
             "metadata= is never sent, also not with store=True: OpenAI's goes in "

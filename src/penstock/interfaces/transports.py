@@ -70,8 +70,8 @@ class Watch(Protocol):
         """Note that `size` of the received bytes say nothing: comments, unknown fields."""
         ...
 
-    def content(self) -> None:
-        """Note that content has come."""
+    def content(self) -> float:
+        """Note that content has come, and return the seconds since the call began."""
         ...
 
     def asking(self) -> None:

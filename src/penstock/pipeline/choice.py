@@ -65,12 +65,13 @@ class ChoiceFold:
         self.calls: dict[int, CallFold] = {}
         self.finish: tuple[str | None, str | None] = (None, None)
         self.extra: dict[str, Json] = {}
-        self._reasoning = Pieces()
+        # What few answers have is made with the first of it.
+        self._reasoning: Pieces | None = None
         self._spelling: str | None = None
-        self._details = Details()
+        self._details: Details | None = None
         self._audio: AudioDelta | None = None
-        self._audio_data = Pieces()
-        self._audio_transcript = Pieces()
+        self._audio_data: Pieces | None = None
+        self._audio_transcript: Pieces | None = None
         self._images: dict[ImageDelta, None] = {}
         self._citations: list[Json] = []
         self._logprobs: list[Json] | None = None
@@ -86,10 +87,14 @@ class ChoiceFold:
     def reason(self, chunk: ReasoningDelta) -> None:
         """Add to the thinking; the first spelling that carried text is the one to give back."""
         if chunk.reasoning:
+            if self._reasoning is None:
+                self._reasoning = Pieces()
             self._reasoning.add(chunk.reasoning)
             if self._spelling is None:
                 self._spelling = chunk.spelling
         for item in chunk.details:
+            if self._details is None:
+                self._details = Details()
             self._details.add(item)
 
     def remember(self, chunk: State) -> None:
@@ -110,8 +115,10 @@ class ChoiceFold:
             id=before.id or chunk.id, expires_at=chunk.expires_at or before.expires_at
         )
         if chunk.data:
+            self._audio_data = self._audio_data or Pieces()
             self._audio_data.add(chunk.data)
         if chunk.transcript:
+            self._audio_transcript = self._audio_transcript or Pieces()
             self._audio_transcript.add(chunk.transcript)
 
     def show(self, chunk: ImageDelta) -> None:
@@ -134,27 +141,28 @@ class ChoiceFold:
         return Choice(
             index=self.index,
             text=self.text.join(),
-            reasoning=self._reasoning.join(),
+            reasoning=_joined(self._reasoning),
             refusal=None if self.refusal is None else self.refusal.join(),
-            tool_calls=[self.calls[index].result() for index in sorted(self.calls)],
-            audio=self._sound(),
-            images=[image.url for image in self._images],
-            citations=list(self._citations),
+            tool_calls=self._tool_calls() if self.calls else [],
+            audio=None if self._audio is None else self._sound(self._audio),
+            images=[image.url for image in self._images] if self._images else [],
+            citations=self._citations[:],
             logprobs=self._probabilities(),
             finish_reason=self.finish[0],
             finish_raw=self.finish[1],
             state=self._given_back(dialect, origin),
-            extra=dict(self.extra),
+            extra=self.extra.copy(),
         )
 
-    def _sound(self) -> Audio | None:
-        if self._audio is None:
-            return None
+    def _tool_calls(self) -> list[ToolCall]:
+        return [self.calls[index].result() for index in sorted(self.calls)]
+
+    def _sound(self, audio: AudioDelta) -> Audio:
         return Audio(
-            data=_one_base64(self._audio_data.join()),
-            transcript=self._audio_transcript.join(),
-            id=self._audio.id,
-            expires_at=self._audio.expires_at,
+            data=_one_base64(_joined(self._audio_data)),
+            transcript=_joined(self._audio_transcript),
+            id=audio.id,
+            expires_at=audio.expires_at,
         )
 
     def _probabilities(self) -> Json:
@@ -167,17 +175,23 @@ class ChoiceFold:
 
     def _given_back(self, dialect: str, origin: str) -> dict[str, Json]:
         """What the next turn gives back, and to whom; nothing where that is not known."""
+        if not (self._state or self._spelling or self._details):
+            return {}
         state = {
             name: list(value) if isinstance(value, list) else value
             for name, value in self._state.items()
         }
         if self._spelling not in (None, "", "reasoning_details"):
-            state[str(self._spelling)] = self._reasoning.join()
+            state[str(self._spelling)] = _joined(self._reasoning)
         if self._details:
             state["reasoning_details"] = self._details.join()
         if not (state and dialect and origin):
             return {}
         return {"dialect": dialect, "origin": origin, **state}
+
+
+def _joined(pieces: Pieces | None) -> str:
+    return "" if pieces is None else pieces.join()
 
 
 def _one_base64(data: str) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from copy import copy
 from typing import Any, TypeAlias
 
 from msgspec.json import encode
+from msgspec.structs import replace
 
 from penstock.chunks import (
     AudioDelta,
@@ -114,7 +114,7 @@ class Fold:
             headers=dict(record.headers),
             rate_limit=record.rate_limit,
             attempts=tuple(record.attempts),
-            timings=copy(record.timings),
+            timings=replace(record.timings),
             dropped=list(record.dropped),
             metadata=dict(record.metadata),
             command=record.command,
@@ -195,9 +195,17 @@ class Fold:
         self._choice(chunk.choice).finish = chunk.reason, chunk.raw
 
     def _take_meta(self, chunk: Meta) -> None:
-        for name in ("id", "model", "created", "system_fingerprint", "service_tier"):
-            if value := getattr(chunk, name):
-                self._meta[name] = value
+        meta = self._meta
+        if chunk.id:
+            meta["id"] = chunk.id
+        if chunk.model:
+            meta["model"] = chunk.model
+        if chunk.created:
+            meta["created"] = chunk.created
+        if chunk.system_fingerprint:
+            meta["system_fingerprint"] = chunk.system_fingerprint
+        if chunk.service_tier:
+            meta["service_tier"] = chunk.service_tier
         if chunk.role:
             self._choice(chunk.choice)
 

@@ -157,9 +157,9 @@ class HttpSource:
         finally:
             for chunk in chunks:
                 if chunk.content:
-                    self._watch.content()
+                    elapsed = self._watch.content()
                     if self._timings.ttft is None:
-                        self._timings.ttft = self._watch.elapsed()
+                        self._timings.ttft = elapsed
                     break
 
     def _note_noise(self) -> None:

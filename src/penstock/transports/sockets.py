@@ -5,8 +5,13 @@ from __future__ import annotations
 import select
 import socket
 import sys
+from functools import partial
+from typing import TYPE_CHECKING
 
-__all__ = ["is_readable", "keepalive_options"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["is_readable", "keepalive_options", "readable"]
 
 # Seconds: quiet time before the first probe, between probes; and probes that fail before the kernel
 # gives up. Cut-off peers are found within a minute and a half (row 5 of the fault matrix).
@@ -25,10 +30,16 @@ def keepalive_options() -> list[tuple[int, int, int]]:
 
 def is_readable(sock: socket.socket | None) -> bool:
     """Whether `sock` has bytes or an end to read: for an idle connection, that the peer closed."""
-    if sock is None or (number := sock.fileno()) < 0:
-        return True
+    return sock is None or bool(readable(sock)())
+
+
+def readable(sock: socket.socket) -> Callable[[], object]:
+    """Return what says, time and again, whether `sock` has bytes or an end to read."""
+    number = sock.fileno()
+    if number < 0:
+        return lambda: True
     if not hasattr(select, "poll"):
-        return bool(select.select([number], [], [], 0)[0])
+        return lambda: select.select([number], [], [], 0)[0]
     poll = select.poll()
     poll.register(number, select.POLLIN)
-    return bool(poll.poll(0))
+    return partial(poll.poll, 0)

@@ -224,9 +224,12 @@ class Watchdog:
     def stop(self) -> None:
         """Stop every clock, and forget whom to tell: nothing of the call is kept alive."""
         self._callback = None
-        self._armed.clear()
         self._quiet_from = self._progress_from = self._rate_from = inf
-        self._disarm()
+        if self._armed:
+            self._armed.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer, self._timer_at = None, inf
 
     def asking(self) -> None:
         """Note that the consumer waits for bytes; ``idle`` and ``progress`` run."""
@@ -260,12 +263,13 @@ class Watchdog:
         if size and "write" in self._armed:
             self.begin("write")
 
-    def content(self) -> None:
+    def content(self) -> float:
         """Note content: the first one ends ``ttft``, each one starts ``progress`` again."""
         now = self._last_content = self._time()
         self._progress_from = now if self._asking else self._answered_at
         self._ignored = 0
         self._armed.pop("ttft", None)
+        return now - self.started
 
     def ignored(self, size: int) -> None:
         """Note `size` received bytes that say nothing: comments, unknown fields.
@@ -292,11 +296,6 @@ class Watchdog:
         if self._callback is not None:
             self._timer_at = when
             self._timer = self._timers.call_at(when, self._tick)
-
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer, self._timer_at = None, inf
 
     def _tick(self) -> None:
         """Tell of the clock that ran out first; if none has, wait for the nearest."""

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Protocol, cast
 from penstock.errors import ConnectError, PenstockError, TransportError
 from penstock.transports.direct.dial import dial
 from penstock.transports.direct.tls import Tls
-from penstock.transports.sockets import is_readable
+from penstock.transports.sockets import readable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from socket import socket
 
     from penstock.transports.direct.address import Origin
@@ -80,6 +81,7 @@ class Connection(asyncio.BufferedProtocol):
         "_established",
         "_home",
         "_paused",
+        "_readable",
         "_sampler",
         "_shaken",
         "_tls",
@@ -107,6 +109,8 @@ class Connection(asyncio.BufferedProtocol):
             # A proactor holds on to the buffer until the bytes are there.
             self._buffer = memoryview(bytearray(READ))
         self._transport: asyncio.Transport | None = None
+        # Says whether the peer has said anything; kept, as each call asks.
+        self._readable: Callable[[], object] | None = None
         self._paused = self._blocked = self._ended = self._established = False
         self._unsent = 0
         self._sampler: asyncio.TimerHandle | None = None
@@ -141,8 +145,11 @@ class Connection(asyncio.BufferedProtocol):
 
     def is_quiet(self) -> bool:
         """Whether the peer has said nothing since the last answer, not even goodbye."""
-        transport = self._transport
-        return transport is not None and not is_readable(transport.get_extra_info("socket"))
+        if self._transport is None:
+            return False
+        if self._readable is None:
+            self._readable = readable(self._transport.get_extra_info("socket"))
+        return not self._readable()
 
     def pause(self) -> None:
         """Leave what comes in the kernel."""
