@@ -471,6 +471,7 @@ SERVED = {
     "openai/gpt-5.4": "/v1/chat/completions",
     "openai/gpt-6.1-sol": "/v1/responses",
     "github_copilot/gpt-6-luna": "/responses",
+    "jp.anthropic.claude-opus-5-5": "/model/jp.anthropic.claude-opus-5-5/converse-stream",
 }
 
 
