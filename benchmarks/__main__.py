@@ -41,9 +41,9 @@ _SAVED = {
     "models": (3, 40),
     "endings": (1, 60),
     "wires": (3, 90),
-    "sync": (3, 150),
+    "sync": (3, 90),
     "shims": (3, 60),
-    "agents": (2, 120),
+    "agents": (2, 60),
 }
 _LONGEST = 900.0
 
