@@ -111,6 +111,9 @@ class Unread(Sequence[FrameT]):
         if self._frames is None:
             self._taken()
 
+    def __bool__(self) -> bool:
+        return True  # without a look
+
     def __len__(self) -> int:
         return len(self.frames)
 

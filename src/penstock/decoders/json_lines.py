@@ -6,8 +6,14 @@ characters of a JSON string (fault matrix, row 34).
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from penstock.decoders._faults import BOUNDS, STEP, Fault, Fuse, exceeded, is_json, torn
+from penstock.decoders.alike import FEWEST, Unread
 from penstock.errors import LimitExceededError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["JSONLinesDecoder"]
 
@@ -22,28 +28,38 @@ class JSONLinesDecoder:
         max_line: Bytes of one line, its end not counted.
     """
 
-    __slots__ = ("_buffer", "_fuse", "_max_line", "ignored")
+    __slots__ = ("_buffer", "_fuse", "_ignored", "_max_line", "_unread")
 
     def __init__(self, *, max_line: int = BOUNDS.max_line) -> None:
         self._max_line = max_line
         self._fuse = Fuse()
         # The torn line: it has no LF.
         self._buffer = bytearray()
-        self.ignored = 0
+        self._ignored = 0
+        # The last read, where nobody has looked at it yet.
+        self._unread: Unread[bytes] | None = None
+
+    @property
+    def ignored(self) -> int:
         """Bytes since the last line that was not blank."""
+        self._settle()
+        return self._ignored
 
     @property
     def buffered(self) -> int:
         """Bytes that wait for the rest of their frame."""
         return len(self._buffer)
 
-    def decode(self, data: bytes) -> list[bytes]:
+    def decode(self, data: bytes) -> Sequence[bytes]:
         """Return the lines that `data` completes, often none.
 
         Raises:
             LimitExceededError: A line passes ``max_line``.
         """
+        self._settle()
         self._fuse.check()
+        if (unread := self._leave_unread(data)) is not None:
+            return unread
         lines: list[bytes] = []
         try:
             for start in range(0, len(data), STEP):
@@ -62,6 +78,7 @@ class JSONLinesDecoder:
         Raises:
             DecodeError: The stream ended inside a line.
         """
+        self._settle()
         self._fuse.check()
         line = bytes(self._buffer).removesuffix(b"\r")
         self._buffer.clear()
@@ -72,6 +89,35 @@ class JSONLinesDecoder:
         fault = torn("a line")
         self._spend(fault, [])
         raise fault
+
+    def _leave_unread(self, data: bytes) -> Unread[bytes] | None:
+        """Return many lines as they came; None for few, and where a bound may be passed."""
+        size = len(self._buffer) + len(data)
+        end = data.rfind(b"\n") + 1
+        if size > min(self._max_line, 2 * STEP) or end < FEWEST * (data.find(b"\n") + 1) or not end:
+            return None
+        block = data[:end]
+        if self._buffer:
+            block = b"".join((self._buffer, block))
+            self._buffer.clear()
+        self._buffer += data[end:]
+        self._unread = Unread(block, b"", b"\n", read=self._read_unread, taken=self._taken)
+        return self._unread
+
+    def _read_unread(self, block: bytes) -> list[bytes]:
+        self._unread = None
+        lines: list[bytes] = []
+        self._read(block, lines)
+        return lines
+
+    def _taken(self) -> None:
+        self._unread = None
+        self._ignored = 0
+
+    def _settle(self) -> None:
+        """Read what nobody has looked at, before anything else changes."""
+        if self._unread is not None:
+            _ = self._unread.frames
 
     def _spend(self, fault: Fault, lines: list[bytes]) -> None:
         self._buffer = bytearray()
@@ -98,16 +144,16 @@ class JSONLinesDecoder:
         usual = b"\r" not in block and block.count(b"}\n") == len(pieces)
         if usual and max(map(len, pieces)) <= self._max_line:
             lines += pieces
-            self.ignored = 0
+            self._ignored = 0
             return
         for piece in pieces:
             line = piece.removesuffix(b"\r")
             self._check(len(line))
             if line.strip(_SPACE):
                 lines.append(line)
-                self.ignored = 0
+                self._ignored = 0
             else:
-                self.ignored += len(piece) + 1
+                self._ignored += len(piece) + 1
 
     def _check(self, size: int) -> None:
         if size > self._max_line:

@@ -11,40 +11,46 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final, Literal
-
-import msgspec
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
 
 from penstock.dialects.reading import UNREADABLE
+from penstock.dialects.shape_arrays import array_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-__all__ = ["FEWEST", "GROUP", "Shape", "data_of", "lines_of", "shape_of"]
+__all__ = ["Shape", "data_of", "last_of", "lines_of", "shape_of"]
 
-FEWEST: Final = 4
-"""Events from which on this is cheaper than a typed decode of each."""
-GROUP: Final = 32
-"""Events that are read together where not all of a read are alike: one may have a quote in it."""
+# CPython's search (Objects/stringlib/fastsearch.h) passes over bytes that a needle has none of: one
+# of five bytes, among them line ends or quotes, costs a fifth of the whole that it is part of.
+_NEEDLE = 5
 
-_MOST_BETWEEN = 99
-"""CPython's search for longer needles takes ten times as long (Objects/stringlib/fastsearch.h)."""
-
-_texts = msgspec.json.Decoder(list[str]).decode
-_pairs = msgspec.json.Decoder(list[str | None]).decode
 _NUMBER = re.compile(rb"(?:0|[1-9][0-9]{0,17})(?=[,}\]])")
 
 
 def lines_of(frames: Sequence[Any]) -> Sequence[Any]:  # Any: a decoder's frames, or bytes
     """Return the JSON of `frames` where it is at hand for all of them, else the frames."""
-    lines: Sequence[Any] = getattr(frames, "lines", frames)
+    cut: Sequence[Any] = getattr(frames, "frames", frames)
+    lines: Sequence[Any] = getattr(cut, "lines", cut)
     return lines
 
 
 def data_of(frames: Sequence[Any]) -> Sequence[bytes]:  # Any: a decoder's frames, or bytes
     """Return the data of each of `frames`, of which there is one at least."""
     lines = lines_of(frames)
-    return lines if type(lines[0]) is bytes else [frame.data for frame in frames]
+    return lines if type(lines[0]) is bytes else [frame.data for frame in lines]
+
+
+def last_of(frames: Sequence[Any]) -> bytes:  # Any: a decoder's frames, or bytes
+    """Return the data of the last of `frames`, which have been read together."""
+    block = getattr(frames, "block", None)
+    if block is None:
+        return data_of(frames)[-1]
+    unread: Any = frames  # Any: as `penstock.decoders.alike.Unread` has it
+    seam = unread.end + unread.head
+    last: bytes = block[block.rfind(seam) + len(seam) : -len(unread.end)]
+    return last
 
 
 class Shape:
@@ -60,14 +66,13 @@ class Shape:
 
     __slots__ = (
         "_after",
+        "_array",
         "_before",
         "_begin",
-        "_between",
-        "_decode",
         "_end",
         "_inner",
+        "_known",
         "_next",
-        "_text",
     )
 
     def __init__(
@@ -81,80 +86,131 @@ class Shape:
     ) -> None:
         self._before = before
         self._after = after
-        self._between = after + b"\n" + before
-        self._text = 2 * text if len(kinds) > 2 else text
-        self._decode = _decoder_of(kinds)
+        self._known = _Seam(before, after, b"", b"\n")
+        self._array = array = array_of(kinds, text)
         marks = [b"" if kind is int else b'"' for kind in kinds]
-        flat = self._decode in (_texts, _pairs)
-        opening, closing = (b"", b"") if flat else (b"[", b"]")
+        opening, closing = (b"[", b"]") if array.nested else (b"", b"")
         self._begin, self._end = b"[" + opening + marks[0], marks[-1] + closing + b"]"
-        middle = b",null," if self._decode is _pairs else b","
-        self._next = marks[-1] + closing + middle + opening + marks[0]
-        # Two strings have a null behind them. In an array of arrays each event has one of its own:
-        # of a value for each of its places, and between more than two the number of what stood
-        # there, lest any change theirs.
-        puts = (b",", b",") if len(kinds) < 3 else tuple(b",%d," % at for at in range(len(inner)))
+        self._next = marks[-1] + closing + array.between + opening + marks[0]
         self._inner = [
             (piece, one + put + two)
-            for piece, put, (one, two) in zip(inner, puts, pairwise(marks), strict=False)
+            for piece, put, (one, two) in zip(inner, array.inside, pairwise(marks), strict=False)
         ]
 
-    def texts(self, events: Sequence[bytes]) -> list[Any] | None:  # Any: str, or bytes
-        """Return the text of each of `events`; None where one of them is not of this shape.
+    def texts(self, frames: Sequence[Any]) -> list[Any] | None:  # Any: frames, bytes; str, or bytes
+        """Return the text of each of `frames`; None where one of them is not of this shape.
 
         None also for what needs a closer look: backslashes in a text, control characters, halves of
         surrogate pairs.
+
+        Args:
+            frames: A decoder's, or the JSON of each. They count as read if the texts are returned.
         """
-        first, last = len(self._before), -len(self._after)
-        pieces = [event[first:last] for event in events]
-        # One comparison for all: a split at what is between two texts searches a long needle.
-        if b"".join((self._before, self._between.join(pieces), self._after)) != b"\n".join(events):
+        block = getattr(frames, "block", None)
+        if block is None:
+            pieces = self._pieces_of(data_of(frames))
+            return None if pieces is None else self._read(pieces)
+        unread: Any = frames  # Any: as `penstock.decoders.alike.Unread` has it
+        pieces = self._pieces_in(block, unread.head, unread.end)
+        found = None if pieces is None else self._read(pieces)
+        if found is not None:
+            unread.take()
+        return found
+
+    def _pieces_of(self, events: Sequence[bytes]) -> list[bytes] | None:
+        """Return what stands between what all `events` begin and end with."""
+        if not events[-1].endswith(self._after):  # as the last ones of an answer do
             return None
+        pieces = [*map(itemgetter(slice(len(self._before), -len(self._after))), events)]
+        # One comparison for all: a split at what is between two texts searches a long needle.
+        between = self._after + b"\n" + self._before
+        same = b"".join((self._before, between.join(pieces), self._after)) == b"\n".join(events)
+        return pieces if same else None
+
+    def _pieces_in(self, block: bytes, head: bytes, end: bytes) -> list[bytes] | None:
+        """Return the same of events that are not cut yet."""
+        seam = self._known
+        if seam.head != head or seam.end != end:
+            seam = self._known = _Seam(self._before, self._after, head, end)
+        return seam.pieces_in(block)
+
+    def _read(self, pieces: list[bytes]) -> list[Any] | None:
+        """Return the texts in `pieces`, one in each."""
         array = self._next.join(pieces)
-        for piece, put in self._inner:
-            size = len(array)
-            array = array.replace(piece, put)
-            if size - len(array) != len(events) * (len(piece) - len(put)):
+        for inner, put in self._inner:
+            swapped = _swapped(array, inner, put, len(pieces))
+            if swapped is None:
                 return None
+            array = swapped
         array = b"".join((self._begin, array, self._end))
         # With no backslash before a quote of ours every piece is the inside of strings of its own:
         # it makes one value at least, and as many values as events are one each.
         if b"\\" in array and (b"\\\\" in array or b'\\",' in array or b'\\"]' in array):
             return None
         try:
-            found: list[Any] = self._decode(array)
+            return self._array.texts(array, len(pieces))
         except UNREADABLE:
             return None
-        return self._texts_in(found, len(events))
 
-    def _texts_in(self, found: list[Any], count: int) -> list[Any] | None:
-        """Return the texts of `count` events in what was decoded, None where it is not theirs."""
-        text = self._text
-        if self._decode is _pairs:
-            # All nulls are ours, and two strings are before each and behind the last: no event has
-            # more than one place between two strings, nor could another have none.
-            nulls = found[2::3].count(None)
-            right = len(found) == 3 * count - 1 and found.count(None) == nulls == count - 1
-            return found[text::3] if right else None
-        if len(found) != count:
+
+class _Seam:
+    """What stands between the pieces of two events that are not cut yet.
+
+    Args:
+        before: What each has before its piece.
+        after: What each has behind it.
+        head: What stands before each of them.
+        end: What stands behind each of them.
+    """
+
+    __slots__ = (
+        "_begin",
+        "_between",
+        "_finish",
+        "_first",
+        "_last",
+        "_needle",
+        "_slice",
+        "end",
+        "head",
+    )
+
+    def __init__(self, before: bytes, after: bytes, head: bytes, end: bytes) -> None:
+        self.head = head
+        self.end = end
+        self._begin, self._finish = head + before, after + end
+        self._between = after + end + head + before
+        self._needle = (end + head)[:_NEEDLE]
+        # Events are cut at the needle; so that all are cut alike, the first lacks as much of its
+        # head as the needle has.
+        self._first, self._last = max(0, len(self._needle) - len(end)), -len(end)
+        begin = len(end + head) - len(self._needle) + len(before)
+        self._slice = itemgetter(slice(begin, -len(after)))
+
+    def pieces_in(self, block: bytes) -> list[bytes] | None:
+        """Return the piece of each event in `block`; None where one of them has something else."""
+        around = len(self._begin) + len(self._finish)
+        if len(block) < around or not (
+            block.startswith(self._begin) and block.endswith(self._finish)
+        ):
             return None
-        return found if self._decode is _texts else [each[text] for each in found]
+        events = block[self._first : self._last].split(self._needle)
+        pieces = [*map(self._slice, events)]
+        same = self._between.join(pieces) == block[len(self._begin) : -len(self._finish)]
+        return pieces if same else None
 
 
-def _decoder_of(kinds: Sequence[type]) -> Callable[[bytes], list[Any]]:
-    if all(kind is str for kind in kinds) and len(kinds) < 3:
-        return _texts if len(kinds) == 1 else _pairs
-    return _tuples(kinds)
-
-
-def _tuples(kinds: Sequence[type]) -> Callable[[bytes], list[Any]]:
-    values: list[Any] = [*kinds]
-    if len(kinds) > 2:
-        values = [*kinds[:1]]
-        for at, kind in enumerate(kinds[1:]):
-            values += [Literal[at], kind]
-    several: Any = tuple.__class_getitem__(tuple(values))  # Any: a type that is made here
-    return msgspec.json.Decoder(list[several]).decode
+def _swapped(array: bytes, inner: bytes, put: bytes, count: int) -> bytes | None:
+    """Return `array` with `inner` replaced by `put`; None where it is not in it `count` times."""
+    short = inner[:_NEEDLE]
+    first, *others = array.split(short)
+    if len(others) == count:
+        rests = [first, *map(itemgetter(slice(len(inner) - len(short), None)), others)]
+        if inner.join(rests) == array:
+            return put.join(rests)
+    # The needle is somewhere else, too: five times as dear.
+    swapped = array.replace(inner, put)
+    return swapped if len(array) - len(swapped) == count * (len(inner) - len(put)) else None
 
 
 def shape_of(
@@ -177,8 +233,6 @@ def shape_of(
     others = [each for other in free if (each := _place(event, other)) is not None]
     places = sorted([place, *others], key=lambda each: each[0])
     inner = [event[one[1] : two[0]] for one, two in pairwise(places)]
-    if any(len(piece) > _MOST_BETWEEN for piece in inner):
-        return None
     return Shape(
         event[: places[0][0]],
         event[places[-1][1] :],

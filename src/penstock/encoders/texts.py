@@ -19,8 +19,9 @@ from penstock.fields import Base64, Streamed, Text
 
 __all__ = ["Texts"]
 
-_READ = 36 * 1024
-"""Bytes of a file that are read at once: a visit to a thread costs as much as their base64."""
+_READ, _MOST_READ = 36 * 1024, 60 * 1024
+"""Bytes of a file that are read at once, with pieces in memory and without: a visit to a thread
+costs as much as the base64 of the former. Both are multiples of three."""
 _NO_TEXT = "the file is no text in UTF-8"
 _FOREIGN = 8
 """Slices of a piece, of a text that is not all ASCII."""
@@ -142,7 +143,9 @@ class Texts:
         before, self._output.vouched = self._output.vouched, self._output.vouched or value.vouches
         say = self._said if isinstance(value, Text) else self._base64
         decoder = getincrementaldecoder("utf-8")()
-        most = 2 * _READ if self._output.at_once else _READ  # no pieces are held
+        most, step = _READ, self._buffer // 8 * 3  # three bytes are four characters
+        if self._output.at_once:  # no pieces are held
+            most, step = _MOST_READ, 2 * step
         for offset in range(0, value.size, most):
             size = min(most, value.size - offset)
             reading = FileRead(value, offset, size)
@@ -152,10 +155,9 @@ class Texts:
             if len(data) != size:
                 why = f"{value.size} bytes were there, and {offset + len(data)} are"
                 raise refused(self._path, why)
-            step = max(self._buffer, self._output.at_once, 8) // 8 * 3  # 3 bytes: 4 characters
             view = memoryview(data)
-            for start in range(0, size, step):
-                yield from say(view[start : start + step], decoder)
+            for start in range(0, size, step or 3):
+                yield from say(view[start : start + (step or 3)], decoder)
             del data, view  # they are not held while the next is read
         if decoder.getstate()[0]:
             raise refused(self._path, _NO_TEXT)

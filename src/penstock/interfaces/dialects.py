@@ -112,8 +112,10 @@ as stages do not import each other."""
 class Decoder(Protocol[FrameT_co]):
     """Bytes to frames, for any cut of the bytes."""
 
-    ignored: int
-    """Bytes since the last frame that will never be part of one: comments, unknown fields."""
+    @property
+    def ignored(self) -> int:
+        """Bytes since the last frame that will never be part of one: comments, unknown fields."""
+        ...
 
     @property
     def buffered(self) -> int:
@@ -124,7 +126,8 @@ class Decoder(Protocol[FrameT_co]):
         """Return the frames that `data` completes, often none.
 
         Where they differ in their JSON alone, the sequence may have it as ``lines``, a list of
-        bytes: who reads that is spared the frames.
+        bytes: who reads that is spared the frames. Where they seem to, it may have them uncut
+        (`penstock.decoders.alike.Unread`).
         """
         ...
 

@@ -24,7 +24,8 @@ from penstock.dialects.anthropic_messages.record import EXPLAINED
 from penstock.dialects.anthropic_messages.usage import finish, usage
 from penstock.dialects.anthropic_messages.wire import PlainJson, PlainText, PlainThinking, plain
 from penstock.dialects.reading import UNREADABLE, excerpt, parse
-from penstock.dialects.shape import FEWEST, GROUP, Shape, data_of, shape_of
+from penstock.dialects.shape import Shape, shape_of
+from penstock.dialects.together import feed
 from penstock.errors import ProtocolError, TruncatedError
 
 if TYPE_CHECKING:
@@ -128,15 +129,10 @@ class MessagesAnswer:
         Raises:
             PenstockError: The answer says that it failed, or breaks the dialect.
         """
-        if self.complete or self._feed_alike(frames, into):
-            return
-        if len(frames) <= GROUP:
-            self._feed_each(frames, into)
-            return
-        for start in range(0, len(frames), GROUP):
-            self.feed(frames[start : start + GROUP], into)
+        feed(self, frames, into)
 
-    def _feed_each(self, frames: Sequence[Frame], into: list[Chunk]) -> None:
+    def read_each(self, frames: Sequence[Frame], into: list[Chunk]) -> None:
+        """Read frames of any shape, until one is the terminal event."""
         blocks = self._blocks
         opened = blocks.open
         data, last = b"", None
@@ -170,17 +166,16 @@ class MessagesAnswer:
 
     def _learn(self, data: bytes | str, last: tuple[Block, str] | None) -> None:
         """Note what the `last` text, of the event in `data`, has around it."""
-        if self._alike is None and last is not None and type(data) is bytes:
+        if last is not None and type(data) is bytes:
             shape = shape_of(data, b"text", last[1])
             self._alike = None if shape is None else (shape, last[0])
 
-    def _feed_alike(self, frames: Sequence[Frame], into: list[Chunk]) -> bool:
+    def read_alike(self, frames: Sequence[Frame], into: list[Chunk]) -> bool:
         """Read frames that all are like an earlier one but for their text; False for others."""
-        if len(frames) < FEWEST or self._alike is None:
+        if self._alike is None:
             return False
         shape, block = self._alike
-        lines = data_of(frames)
-        texts = shape.texts(lines)
+        texts = shape.texts(frames)
         if texts is None:
             return False
         block.size += sum(map(len, texts))

@@ -14,7 +14,8 @@ from penstock.dialects.bedrock_converse.errors import frame_error
 from penstock.dialects.bedrock_converse.usage import finish, usage
 from penstock.dialects.bedrock_converse.wire import PADDING, plain
 from penstock.dialects.reading import UNREADABLE, excerpt, parse
-from penstock.dialects.shape import GROUP, Shape, lines_of, shape_of
+from penstock.dialects.shape import Shape, lines_of, shape_of
+from penstock.dialects.together import feed
 from penstock.errors import ProtocolError, TruncatedError
 
 if TYPE_CHECKING:
@@ -111,9 +112,8 @@ class ConverseAnswer:
         if lines is frames or self._stopped or frames[0].headers.get(_EVENT) != _DELTA:
             self._alike = None
             self._feed_each(frames, into)
-        elif not self._feed_alike(lines, into):
-            for start in range(0, len(frames), GROUP):
-                self._feed_deltas(frames[start : start + GROUP], into)
+        else:
+            feed(self, frames, into)
 
     def _feed_each(self, frames: Sequence[Frame], into: list[Chunk]) -> None:
         for frame in frames:
@@ -130,18 +130,16 @@ class ConverseAnswer:
             if self.complete:
                 return
 
-    def _feed_deltas(self, frames: Sequence[Frame], into: list[Chunk]) -> None:
+    def read_each(self, frames: Sequence[Frame], into: list[Chunk]) -> None:
         """Read deltas whose frames nobody needs, unless they say something more."""
         lines = lines_of(frames)
-        if self._feed_alike(lines, into):
-            return
         plain_one = False
         for place, payload in enumerate(lines):
             plain_one = self._take_plain(payload, into)
             if not plain_one:
                 self._alike = None
                 self._take(frames[place], into)
-        if plain_one and self._alike is None:
+        if plain_one:
             self._learn(lines[-1], into)
 
     def _learn(self, payload: bytes, into: list[Chunk]) -> None:
@@ -152,12 +150,12 @@ class ConverseAnswer:
         shape = shape_of(payload, b"text", into[-1].text, free=(PADDING.encode(),))
         self._alike = None if shape is None else (shape, block)
 
-    def _feed_alike(self, payloads: Sequence[bytes], into: list[Chunk]) -> bool:
+    def read_alike(self, frames: Sequence[Frame], into: list[Chunk]) -> bool:
         """Read deltas that all are like an earlier one but for their text; False for others."""
         if self._alike is None:
             return False
         shape, block = self._alike
-        texts = shape.texts(payloads)
+        texts = shape.texts(frames)
         if texts is None:
             return False
         block.size += sum(map(len, texts))

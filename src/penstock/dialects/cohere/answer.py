@@ -11,6 +11,8 @@ from penstock.dialects.cohere.wire import PlainEvent, plain
 from penstock.dialects.errors import event_error
 from penstock.dialects.openai_chat.answer import framing
 from penstock.dialects.reading import UNREADABLE, excerpt, parse
+from penstock.dialects.shape import Shape, shape_of
+from penstock.dialects.together import feed
 from penstock.errors import ProtocolError, TruncatedError
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ _DONE = b"[DONE]"
 class CohereAnswer:
     """One answer to a chat; it is complete with ``message-end``, or as one whole object."""
 
-    __slots__ = ("_events", "_max_depth", "_whole", "complete")
+    __slots__ = ("_events", "_max_depth", "_shape", "_whole", "complete")
 
     def __init__(self, framed: Framing, limits: Limits) -> None:
         self.complete = False
@@ -36,6 +38,8 @@ class CohereAnswer:
         self._events = Events(limits)
         self._max_depth = limits.max_json_depth
         self._whole = framed == "json"
+        # What plain pieces of the text that is open look like.
+        self._shape: Shape | None = None
 
     @property
     def settled(self) -> bool:
@@ -48,10 +52,23 @@ class CohereAnswer:
         Raises:
             PenstockError: The answer says that it failed, or breaks the dialect.
         """
-        if self.complete:
-            return
+        feed(self, frames, into)
+
+    def read_alike(self, frames: Sequence[Frame], into: list[Chunk]) -> bool:
+        """Read frames that all are like an earlier one but for their text; False for others."""
+        texts = None if self._shape is None else self._shape.texts(frames)
+        if texts is None:
+            return False
+        self._events.blocks.size += sum(map(len, texts))
+        into += map(TextDelta, filter(None, texts))
+        return True
+
+    def read_each(self, frames: Sequence[Frame], into: list[Chunk]) -> None:
+        """Read frames of any shape, until one is the terminal event."""
         events = self._events
         blocks = events.blocks
+        data: bytes | str = b""
+        text = ""
         for frame in frames:
             data = frame if type(frame) is bytes else frame.data
             try:
@@ -69,15 +86,20 @@ class CohereAnswer:
                     and blocks.kind == "text"
                     and event.type == "content-delta"
                 ):
-                    blocks.size += len(content.text)
-                    into.append(TextDelta(content.text))
+                    text = content.text
+                    blocks.size += len(text)
+                    into.append(TextDelta(text))
                     continue
+                text, self._shape = "", None
                 if self._read_plain(event, into):
                     continue
+            text, self._shape = "", None
             self._read(frame, data, into)
             if events.done:
                 self.complete = True
                 return
+        if text and type(data) is bytes:
+            self._shape = shape_of(data, b"text", text)
 
     def finish(self, ending: Ending, into: list[Chunk]) -> None:
         """Judge an answer whose bytes have ended.

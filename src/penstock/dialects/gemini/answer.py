@@ -11,7 +11,8 @@ from penstock.dialects.gemini.events import Events
 from penstock.dialects.gemini.parameters import CONFIG
 from penstock.dialects.gemini.wire import plain
 from penstock.dialects.reading import UNREADABLE, excerpt, parse
-from penstock.dialects.shape import FEWEST, GROUP, Shape, data_of, shape_of
+from penstock.dialects.shape import Shape, last_of, shape_of
+from penstock.dialects.together import feed
 from penstock.errors import ProtocolError, TruncatedError
 
 if TYPE_CHECKING:
@@ -101,15 +102,10 @@ class GeminiAnswer:
             PenstockError: The answer says that it failed, that a filter refused it, or breaks the
                 dialect.
         """
-        if self.complete or self._feed_alike(frames, into):
-            return
-        if len(frames) <= GROUP:
-            self._feed_each(frames, into)
-            return
-        for start in range(0, len(frames), GROUP):
-            self.feed(frames[start : start + GROUP], into)
+        feed(self, frames, into)
 
-    def _feed_each(self, frames: Sequence[Frame], into: list[Chunk]) -> None:
+    def read_each(self, frames: Sequence[Frame], into: list[Chunk]) -> None:
+        """Read frames of any shape."""
         data: bytes | str = b""
         said = ""
         id, model = self._last
@@ -142,18 +138,15 @@ class GeminiAnswer:
             said, self._shape = "", None
             self._read(frame, data, into)
             id, model = self._last
-        if self._shape is None and said and type(data) is bytes:
+        if said and type(data) is bytes:
             self._shape = shape_of(data, b"text", said, free=_FREE)
 
-    def _feed_alike(self, frames: Sequence[Frame], into: list[Chunk]) -> bool:
+    def read_alike(self, frames: Sequence[Frame], into: list[Chunk]) -> bool:
         """Read events that are like an earlier one but for text and counts; False for others."""
-        if len(frames) < FEWEST or self._shape is None:
-            return False
-        lines = data_of(frames)
-        texts = self._shape.texts(lines)
+        texts = None if self._shape is None else self._shape.texts(frames)
         if texts is None:
             return False
-        last = plain(lines[-1])
+        last = plain(last_of(frames))
         self._events.usage = last.usageMetadata
         index = last.candidates[0].index
         choice = self._events.choices[index]
@@ -161,7 +154,10 @@ class GeminiAnswer:
         choice.said = choice.said or bool(text)
         choice.record.text(len(text))
         choice.ascii = choice.ascii and text.isascii()
-        into += [TextDelta(each, index) for each in texts if each]
+        if index:
+            into += [TextDelta(each, index) for each in texts if each]
+        else:
+            into += map(TextDelta, filter(None, texts))
         return True
 
     def finish(self, ending: Ending, into: list[Chunk]) -> None:

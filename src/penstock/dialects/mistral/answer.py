@@ -68,8 +68,12 @@ class MistralAnswer:
         """
         self._counted = len(into)
         start = 0
-        lines = lines_of(frames)
         try:
+            block = getattr(frames, "block", None)
+            if block is not None and _THINKING not in block:
+                self._inner.feed(frames, into)
+                return
+            lines = lines_of(frames)
             if lines is not frames and _THINKING not in b"\n".join(lines):
                 self._inner.feed(frames, into)
                 return

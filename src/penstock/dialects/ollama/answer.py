@@ -9,7 +9,8 @@ from penstock.chunks import Chunk, ReasoningDelta, TextDelta
 from penstock.dialects.ollama.lines import Lines
 from penstock.dialects.ollama.wire import plain
 from penstock.dialects.reading import UNREADABLE, excerpt, parse
-from penstock.dialects.shape import FEWEST, GROUP, Shape, shape_of
+from penstock.dialects.shape import Shape, shape_of
+from penstock.dialects.together import feed
 from penstock.errors import ProtocolError, TruncatedError
 
 if TYPE_CHECKING:
@@ -75,15 +76,10 @@ class OllamaAnswer:
         Raises:
             PenstockError: The answer says that it failed, or breaks the dialect.
         """
-        if self.complete or self._feed_alike(frames, into):
-            return
-        if len(frames) <= GROUP:
-            self._feed_each(frames, into)
-            return
-        for start in range(0, len(frames), GROUP):
-            self.feed(frames[start : start + GROUP], into)
+        feed(self, frames, into)
 
-    def _feed_each(self, frames: Sequence[Frame], into: list[Chunk]) -> None:
+    def read_each(self, frames: Sequence[Frame], into: list[Chunk]) -> None:
+        """Read lines of any shape, until one is the terminal line."""
         lines = self._lines
         data: bytes | str = b""
         text = ""
@@ -112,14 +108,12 @@ class OllamaAnswer:
             if lines.done:
                 self.complete = True
                 return
-        if self._shape is None and text and type(data) is bytes:
+        if text and type(data) is bytes:
             self._shape = shape_of(data, b"content", text, free=_FREE)
 
-    def _feed_alike(self, frames: Sequence[Frame], into: list[Chunk]) -> bool:
+    def read_alike(self, frames: Sequence[Frame], into: list[Chunk]) -> bool:
         """Read lines that all are like an earlier one but for their text; False for others."""
-        if len(frames) < FEWEST or self._shape is None or type(frames[0]) is not bytes:
-            return False
-        texts = self._shape.texts(frames)
+        texts = None if self._shape is None else self._shape.texts(frames)
         if texts is None:
             return False
         into += map(TextDelta, filter(None, texts))

@@ -12,7 +12,8 @@ from penstock.dialects.openai_chat.events import Events
 from penstock.dialects.openai_chat.request import choices_asked, usage_asked
 from penstock.dialects.openai_chat.wire import PlainChoice, PlainDelta, plain, usual
 from penstock.dialects.reading import UNREADABLE, excerpt, parse
-from penstock.dialects.shape import FEWEST, GROUP, Shape, data_of, shape_of
+from penstock.dialects.shape import Shape, shape_of
+from penstock.dialects.together import feed
 from penstock.errors import ProtocolError, TruncatedError
 
 if TYPE_CHECKING:
@@ -128,15 +129,10 @@ class ChatAnswer:
         Raises:
             PenstockError: The answer says that it failed, or breaks the dialect.
         """
-        if self.complete or self._feed_alike(frames, into):
-            return
-        if len(frames) <= GROUP:
-            self._feed_each(frames, into)
-            return
-        for start in range(0, len(frames), GROUP):
-            self.feed(frames[start : start + GROUP], into)
+        feed(self, frames, into)
 
-    def _feed_each(self, frames: Sequence[Frame], into: list[Chunk]) -> None:
+    def read_each(self, frames: Sequence[Frame], into: list[Chunk]) -> None:
+        """Read frames of any shape, until one is the terminal event."""
         id, model, fingerprint, tier, provider, dated = self._last
         seen = self._events.seen
         data = b""
@@ -179,16 +175,13 @@ class ChatAnswer:
             if self.complete:
                 return
             id, model, fingerprint, tier, provider, dated = self._last
-        if self._shape is None and delta is not None and delta.content and type(data) is bytes:
+        if delta is not None and delta.content and type(data) is bytes:
             self._shape = shape_of(data, b"content", delta.content, free=_FREE)
             self._shaped = into[-1].choice
 
-    def _feed_alike(self, frames: Sequence[Frame], into: list[Chunk]) -> bool:
-        """Read frames that all are like the last one but for their text; False for others."""
-        if len(frames) < FEWEST or self._shape is None:
-            return False
-        lines = data_of(frames)
-        texts = self._shape.texts(lines)
+    def read_alike(self, frames: Sequence[Frame], into: list[Chunk]) -> bool:
+        """Read frames that all are like an earlier one but for their text; False for others."""
+        texts = None if self._shape is None else self._shape.texts(frames)
         if texts is None:
             return False
         choice = self._shaped

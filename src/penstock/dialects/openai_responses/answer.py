@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from penstock.chunks import Chunk, ProviderEvent, TextDelta, ToolCallDelta
 from penstock.dialects.openai_chat.answer import framing
 from penstock.dialects.openai_responses.events import Events
-from penstock.dialects.openai_responses.output import CALLS
+from penstock.dialects.openai_responses.output import CALLS, Part
 from penstock.dialects.openai_responses.wire import (
     Plain,
     PlainArguments,
@@ -18,6 +18,8 @@ from penstock.dialects.openai_responses.wire import (
     plain,
 )
 from penstock.dialects.reading import UNREADABLE, excerpt, parse
+from penstock.dialects.shape import Shape, shape_of
+from penstock.dialects.together import feed
 from penstock.errors import ProtocolError, TruncatedError
 from penstock.request import RecallRequest
 
@@ -34,6 +36,8 @@ Frame: TypeAlias = Any
 Json: TypeAlias = Any
 
 _DONE = b"[DONE]"
+# What each event has of its own beside its text: `plain` reads it and nothing is made of it.
+_FREE = (b"sequence_number", b"obfuscation")
 
 
 class ResponsesAnswer:
@@ -43,13 +47,15 @@ class ResponsesAnswer:
     behind it. A ``[DONE]``, which some others send, ends nothing.
     """
 
-    __slots__ = ("_events", "_max_depth", "_read_any", "_whole", "complete")
+    __slots__ = ("_alike", "_events", "_max_depth", "_read_any", "_whole", "complete")
 
     def __init__(self, request: ChatRequest, framed: Framing, limits: Limits) -> None:
         self.complete = False
         """Whether the terminal event has been seen."""
         recall = request if isinstance(request, RecallRequest) else None
         self._events = Events(limits, recall)
+        # What plain pieces of text look like, and of which part they are.
+        self._alike: tuple[Shape, Part] | None = None
         self._max_depth = limits.max_json_depth
         self._whole = framed == "json"
         self._read_any = False
@@ -65,12 +71,30 @@ class ResponsesAnswer:
         Raises:
             PenstockError: The answer says that it failed, or breaks the dialect.
         """
-        if self.complete:
-            return
+        feed(self, frames, into)
+
+    def read_alike(self, frames: Sequence[Frame], into: list[Chunk]) -> bool:
+        """Read frames that all are like an earlier one but for their text; False for others."""
+        if self._alike is None:
+            return False
+        shape, part = self._alike
+        texts = shape.texts(frames)
+        if texts is None:
+            return False
+        size = sum(map(len, texts))
+        part.size += size
+        self._events.output.said["text"] += size
+        into += map(TextDelta, filter(None, texts))
+        return True
+
+    def read_each(self, frames: Sequence[Frame], into: list[Chunk]) -> None:
+        """Read frames of any shape, until one is the terminal event."""
         output, told = self._events.output, self._events.told
         texts, said = output.texts, output.said
+        data: Any = b""  # Any: bytes or str, as the frame has it
+        last: tuple[Part, str] | None = None
         for frame in frames:
-            data: Any = getattr(frame, "data", frame)  # Any: bytes or str, as the frame has it
+            data = getattr(frame, "data", frame)
             try:
                 event = None if told.background else plain(data)
             except UNREADABLE:
@@ -82,8 +106,10 @@ class ResponsesAnswer:
                     part.size += size
                     said["text"] += size
                     into.append(TextDelta(event.delta))
+                    last = part, event.delta
                     continue
-            elif event is not None and self._read_plain(event, into):
+            last = self._alike = None
+            if event is not None and self._read_plain(event, into):
                 continue
             before = self._events.number
             self._read(frame, data, into)
@@ -92,6 +118,9 @@ class ResponsesAnswer:
             if told.background and self._events.number != before:
                 # Behind this event the stream can be taken up again.
                 into.append(ProviderEvent("sequence", {"sequence_number": self._events.number}))
+        if last is not None and type(data) is bytes:
+            shape = shape_of(data, b"delta", last[1], free=_FREE)
+            self._alike = None if shape is None else (shape, last[0])
 
     def finish(self, ending: Ending, into: list[Chunk]) -> None:
         """Judge an answer whose bytes have ended.

@@ -1,0 +1,62 @@
+"""An answer's frames as they come in one read: together where they are alike, else one by one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from penstock.chunks import Chunk
+
+__all__ = ["FEWEST", "Together", "feed"]
+
+FEWEST: Final = 4
+"""Frames from which on reading them together is cheaper than a typed decode of each."""
+_GROUP: Final = 32
+"""Frames that are read together where not all of a read are alike: one may have a quote in it."""
+
+
+class Together(Protocol):
+    """An answer that knows two ways."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the terminal event has been seen."""
+        ...
+
+    def read_alike(self, frames: Sequence[Any], into: list[Chunk]) -> bool:
+        """Append the chunks of `frames` if all are like an earlier one but for their text."""
+        ...
+
+    def read_each(self, frames: Sequence[Any], into: list[Chunk]) -> None:
+        """Append the chunks of `frames`, of any shape, until one is the terminal event."""
+        ...
+
+
+def feed(answer: Together, frames: Sequence[Any], into: list[Chunk]) -> None:
+    """Append the chunks of `frames`; frames after the terminal event are not read."""
+    if answer.complete or (_are_many(frames) and answer.read_alike(frames, into)):
+        return
+    if len(frames) <= 3 * FEWEST:
+        answer.read_each(frames, into)
+        return
+    # Of an answer's first and last reads a few frames alone are of other kinds.
+    answer.read_each(frames[:FEWEST], into)
+    middle = frames[FEWEST:-FEWEST]
+    for part in (middle, frames[-FEWEST:]):
+        _feed_part(answer, part, into)
+
+
+def _feed_part(answer: Together, frames: Sequence[Any], into: list[Chunk]) -> None:
+    if answer.complete or (_are_many(frames) and answer.read_alike(frames, into)):
+        return
+    if len(frames) <= _GROUP:
+        answer.read_each(frames, into)
+        return
+    for start in range(0, len(frames), _GROUP):
+        _feed_part(answer, frames[start : start + _GROUP], into)
+
+
+def _are_many(frames: Sequence[Any]) -> bool:
+    return hasattr(frames, "block") or len(frames) >= FEWEST
