@@ -68,14 +68,20 @@ class Body:
         self._buffer = buffer_size
         self._max_depth = max_depth
         self._backend = backend or default_backend()
-        self._small, files = None, False
+        files = False
+        self.small: bytes | None = None
+        """The whole body, where it fits in one buffer; else None.
+
+        Where a conversation comes from an iterator, a function or an async source, this is known
+        after `prepare`.
+        """
         try:
-            self._small = made_at_once(
+            self.small = made_at_once(
                 fields, buffer_size=buffer_size, max_depth=max_depth, backend=self._backend
             )
         except MustWaitError:
             files = True
-        if self._small is not None:
+        if self.small is not None:
             return
         self._prepared = False
         self._settled = settle(fields.values())
@@ -92,15 +98,6 @@ class Body:
         self._once = any(map(one_shot, sources))
         self._vouched = False
 
-    @property
-    def small(self) -> bytes | None:
-        """The whole body, where it fits in one buffer; else None.
-
-        Where a conversation comes from an iterator, a function or an async source, this is known
-        after `prepare`.
-        """
-        return self._small
-
     async def prepare(self) -> None:
         """Check what is in memory, and read the first buffer of what is not, to know `small`.
 
@@ -111,7 +108,7 @@ class Body:
             EncodeError: A field has no JSON form.
             UsageError: A source cannot be iterated, or not again.
         """
-        if self._small is not None or self._prepared:
+        if self.small is not None or self._prepared:
             return
         check = Pass(self._walk(check=True), self._fields)
         try:
@@ -135,7 +132,7 @@ class Body:
             await begun.aclose()
             raise
         if size <= self._buffer:
-            self._small = b"".join(head)
+            self.small = b"".join(head)
             await begun.aclose()
         elif self._spool:
             begun.head = head
@@ -163,8 +160,8 @@ class Body:
         So that what goes around a piece costs no copy of it.
         """
         await self.prepare()
-        if self._small is not None:
-            yield frame((self._small,))
+        if self.small is not None:
+            yield frame((self.small,))
             return
         pieces = self._pieces(frame) if self._seal is None else self._held_back(self._seal, frame)
         try:
@@ -199,8 +196,8 @@ class Body:
             UsageError: A one-shot source was used before.
         """
         await self.prepare()
-        if self._small is not None:
-            return len(self._small)
+        if self.small is not None:
+            return len(self.small)
         if self._seal is None:
             self._seal = await self._told(None)
         return self._seal.length
@@ -215,8 +212,8 @@ class Body:
         from hashlib import sha256  # OpenSSL's digests: 0.7 MiB resident, which few calls need
 
         await self.prepare()
-        if self._small is not None:
-            return sha256(self._small).hexdigest()
+        if self.small is not None:
+            return sha256(self.small).hexdigest()
         if self._digest is None:
             digest = sha256()
             self._seal = await self._told(digest.update)
@@ -240,7 +237,7 @@ class Body:
 
     async def aclose(self) -> None:
         """Let go of a pass that was begun, and of the temporary file; idempotent."""
-        if self._small is not None:
+        if self.small is not None:
             return
         begun, self._begun = self._begun, None
         if begun is not None:

@@ -9,7 +9,6 @@ import logging
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
-from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -41,7 +40,7 @@ from penstock.providers.ready import ReadyBody
 from penstock.providers.source import HttpSource, decoder_for
 from penstock.request import ChatRequest, RecallRequest
 from penstock.transports.dates import retry_after
-from penstock.transports.watchdog import Watchdog, running_clock
+from penstock.transports.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -304,14 +303,9 @@ class HttpProvider:
         return home if self._locate is None else replace(home, base_url=await self._locate())
 
     def _watchdog(self, request: ChatRequest) -> Watchdog:
-        clock = running_clock()
-        gone = 0.0 if request.started is None else monotonic() - request.started
-        return Watchdog(
-            self._timeouts.override(request.timeouts),
-            limits=self._limits,
-            started=clock.time() - gone,
-            clock=clock,
-        )
+        own = request.timeouts
+        timeouts = self._timeouts if own is None else self._timeouts.override(own)
+        return Watchdog(timeouts, limits=self._limits, began=request.started)
 
     async def _exchange(
         self,
@@ -460,7 +454,10 @@ def _note(record: CallRecord, wire: Wire) -> None:
     told = told_by(headers)
     record.status = wire.status
     record.headers = {name: headers[name] for name in told.kept}
-    record.request_id = next((headers[name] for name in told.ids if headers[name]), None)
+    for name in told.ids:
+        if found := headers[name]:
+            record.request_id = found
+            break
     if told.limited:
         record.rate_limit = rate_limit(headers)
 

@@ -83,7 +83,7 @@ class HttpSource:
         self._blame = blame
         self._keep = keep
         self._ignored = 0
-        self._complete = self._ended = False
+        self._complete = self._ended = self._gone = False
 
     async def read(self) -> list[Chunk]:
         """Return the next chunks; empty at the end.
@@ -182,7 +182,9 @@ class HttpSource:
         """Let go of the wire; after a whole answer its connection is used again."""
         self._stop()
         self._ended = True
-        await self._wire.aclose(reuse=reuse or self._complete)
+        if not self._gone:
+            await self._wire.aclose(reuse=reuse or self._complete)
+            self._gone = True
 
     def _stop(self) -> None:
         if self._timings.total is None:

@@ -76,6 +76,7 @@ class Watchdog:
         timeouts: The limits in seconds.
         limits: ``max_silence``: bytes without content that count as a sign of life.
         started: When the call began, on `clock`; default now. Timings and ``total`` count from it.
+        began: The same on `time.monotonic`, in place of `started`.
         clock: Where the time comes from; default the running loop.
     """
 
@@ -112,6 +113,7 @@ class Watchdog:
         *,
         limits: Limits,
         started: float | None = None,
+        began: float | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._clock = clock or running_clock()
@@ -121,6 +123,9 @@ class Watchdog:
         self._time = monotonic if time is asyncio.BaseEventLoop.time else self._clock.time
         self._timeouts = timeouts
         self._max_silence = limits.max_silence
+        if began is not None:
+            same = self._time is monotonic
+            started = began if same else self._time() - (monotonic() - began)
         self.started = self._time() if started is None else started
         """When the call began, on the loop's clock."""
         self._callback: Callable[[DeadlineError], None] | None = None
@@ -129,8 +134,8 @@ class Watchdog:
         # Of the first kind: name -> (when it runs out, since when it runs).
         self._armed: dict[str, tuple[float, float]] = {}
         # Of the second kind: a limit, and from when it counts; infinity is "off".
-        self._quiet = _or_never(timeouts.idle)
-        self._progress = _or_never(timeouts.progress)
+        self._quiet = inf if timeouts.idle is None else timeouts.idle
+        self._progress = inf if timeouts.progress is None else timeouts.progress
         self._rate = timeouts.min_rate
         self._rate_window = (timeouts.progress or _RATE_WINDOW) if self._rate else inf
         self._quiet_from = self._progress_from = self._rate_from = inf
@@ -354,7 +359,3 @@ class Watchdog:
             content = f"the last content {now - self._last_content:.1f} s ago"
         life = f"the last {now - self._last_byte:.1f} s ago"
         return f"{self._bytes} bytes had arrived, {life}, {content}"
-
-
-def _or_never(limit: float | None) -> float:
-    return inf if limit is None else limit

@@ -33,7 +33,6 @@ _MOST_NOTED = 64
 """Names of fields whose last value is kept, so that a peer cannot make it grow."""
 
 _META = ("id", "model", "system_fingerprint", "service_tier")
-_SAID = (*_META, "created")
 _CHUNK = frozenset({*_META, *NOISE, "created", "choices", "usage", "error"})
 _CHOICE = frozenset({"index", "delta", "message", "finish_reason", "logprobs", "usage", "error"})
 _SAME = frozenset({"native_finish_reason", "stop_reason", "content_filter_results"})
@@ -123,7 +122,15 @@ class Events:
             into: Takes its chunks.
             same: Whether it says of the answer what the last one did.
         """
-        said = {} if same else {name: getattr(event, name) for name in _SAID}
+        said: dict[str, Json] = {}
+        if not same:
+            said = {
+                "id": event.id,
+                "model": event.model,
+                "system_fingerprint": event.system_fingerprint,
+                "service_tier": event.service_tier,
+                "created": event.created,
+            }
         for place, choice in enumerate(event.choices):
             delta, word = choice.delta, choice.finish_reason
             index = self._index(choice.index, place)

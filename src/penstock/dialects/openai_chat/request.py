@@ -53,10 +53,10 @@ def encode(request: ChatRequest, target: Target, dialect: str, dropped: list[str
         (target.extra_body, ConfigurationError),
         (request.extra_body, UsageError),
     ):
-        for name in _OURS:
+        for name in _OURS if extra else ():
             if name in extra:
                 raise source(f"extra_body must not have {name!r}: it is penstock's", param=name)
-        fields.update(extra)
+        fields |= extra
     fields["messages"] = conversation(
         request.messages,
         dialect=dialect,

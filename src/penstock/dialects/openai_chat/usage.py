@@ -51,8 +51,6 @@ def usage(raw: dict[str, Json]) -> Usage:
     ``reasoning_tokens`` at the top (Perplexity), ``input_tokens`` and ``output_tokens`` (gateways
     that pass on the names of Anthropic and of OpenAI's own Responses).
     """
-    prompt = _details(raw, "prompt_tokens_details", "input_tokens_details")
-    completion = _details(raw, "completion_tokens_details", "output_tokens_details")
     taken = _first(raw, "prompt_tokens", "input_tokens") or 0
     given = _first(raw, "completion_tokens", "output_tokens") or 0
     total = _first(raw, "total_tokens")
@@ -60,6 +58,8 @@ def usage(raw: dict[str, Json]) -> Usage:
         total = taken + given
     if raw.keys() <= _TOTALS:  # nothing else to look for: the usual small answer
         return Usage(taken, given, total, raw=raw)
+    prompt = _details(raw, "prompt_tokens_details", "input_tokens_details")
+    completion = _details(raw, "completion_tokens_details", "output_tokens_details")
     return Usage(
         input_tokens=taken,
         output_tokens=given,

@@ -163,9 +163,12 @@ class Exchange:
         self._chunks.clear()
         self._inflating = None
         self._size = 0
-        self.release(keep=False)
-        self.cut_job()
-        self.wake()
+        if not self.released:
+            self.release(keep=False)
+        if self.job is not None:
+            self.cut_job()
+        if self._waiter is not None:
+            self.wake()
 
     async def aclose(self, *, reuse: bool = False) -> None:
         """Let go of the connection; with `reuse`, read the rest within ``Limits.drain`` first."""
@@ -358,7 +361,8 @@ class Exchange:
         if not (self.sent or self._job_is_through()):
             # An early answer: the rest of the body is not sent.
             parser.reusable = False
-        self.body_sent()
+        if not self.sent:
+            self.body_sent()
         self.status, self.headers = parser.status, parser.headers
         self.opened = True
         self.call.timings.opened = self._watch.opened()
