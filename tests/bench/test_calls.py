@@ -11,6 +11,7 @@ from penstock import Client, Deployment
 from penstock.bench import Ask, RequestRecord
 from penstock.bench.calls import Caller, Place
 from penstock.bench.metrics import Measurement
+from penstock.bench.prices import Prices
 from penstock.errors import ConnectError
 from penstock.testing import ScriptedAnswer, ScriptedTransport
 
@@ -107,6 +108,26 @@ async def test_what_is_not_said_is_none(usage: dict[str, Any] | None) -> None:
         record.error,
         record.good,
     }
+
+
+@pytest.mark.parametrize(
+    ("usage", "cost", "priced"),
+    [
+        (USAGE, 0.002, False),
+        (USAGE | {"cost": None}, 0.000127, True),
+        ({"prompt_tokens": 0, "completion_tokens": 0}, None, False),
+        (None, None, False),
+    ],
+)
+async def test_the_given_price_is_for_who_names_none(
+    usage: dict[str, Any] | None, cost: float | None, priced: bool
+) -> None:
+    """20 fresh and 80 cached tokens, and 9 out; where nobody counts nothing is known."""
+    tail = [event(usage=usage)] if usage else []
+    answer = ScriptedAnswer([event(content="a"), event(), *tail, b"data: [DONE]\n\n"])
+    record, _ = await sent(answer, prices=Prices.parse("1,10,0.2125"))
+
+    assert (cost, priced) == (record.cost and round(record.cost, 9), record.priced)
 
 
 async def test_a_cut_answer_keeps_what_came_before() -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from penstock import __version__
 from penstock.bench.calls import Caller
 from penstock.bench.health import HealthWatch
+from penstock.bench.prices import Prices
 from penstock.bench.results import Point, Result
 from penstock.bench.run import Run
 from penstock.bench.sweep import knee, next_load
@@ -53,6 +54,8 @@ class Bench:
     ) -> None:
         self.settings = settings
         """What is run."""
+        price = settings.price
+        self._prices = None if price is None else Prices.parse(price, option="Settings.price")
         self.points: list[Point] = []
         """The loads that have ended."""
         self.run_now: Run | None = None
@@ -141,6 +144,7 @@ class Bench:
             self.settings.model,
             options=self._options,
             bounds=self.settings.goodput,
+            prices=self._prices,
             point=place,
         )
         run = self.run_now = Run(

@@ -14,6 +14,7 @@ from penstock.errors import PenstockError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from penstock.bench.prices import Prices
     from penstock.bench.workload import Ask, Message
     from penstock.client import Client
     from penstock.errors import Attempt
@@ -50,6 +51,8 @@ class Caller:
     """More arguments of `penstock.Client.stream`."""
     bounds: Mapping[str, float] = field(default_factory=dict)
     """The bounds of a good request, seconds."""
+    prices: Prices | None = None
+    """What tokens cost where the provider names no cost."""
     point: int = 0
     """The load's place among the run's."""
     origin: float = 0.0
@@ -130,6 +133,9 @@ class Caller:
                 "cache_write_tokens": usage.cache_write_tokens,
                 "cost": usage.cost,
             }
+            counted = usage.input_tokens or usage.output_tokens
+            if usage.cost is None and self.prices is not None and counted:
+                fields |= {"cost": self.prices.of(usage), "priced": True}
         return fields
 
 

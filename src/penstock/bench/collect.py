@@ -75,7 +75,8 @@ class Collector:
         self._sums: Counter[str] = Counter()
         self._reported: Counter[str] = Counter()
         self._cache = [0, 0]
-        self._cost, self._priced = 0.0, 0
+        self._cost = 0.0
+        self._costing: Counter[bool] = Counter()
         self._deployments: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
         self._begin, self._end = float("inf"), 0.0
@@ -187,7 +188,7 @@ class Collector:
             self._cache[1] += record.input_tokens
         if record.cost is not None:
             self._cost += record.cost
-            self._priced += 1
+            self._costing[record.priced] += 1
 
     def _metrics(self) -> dict[str, Metric]:
         found: dict[str, Metric | None] = {}
@@ -223,6 +224,11 @@ class Collector:
         return self._paces[name].interval(self._begin, self._end)
 
     def _costs(self) -> Cost | None:
-        if not self._priced:
+        if not self._costing:
             return None
-        return Cost(total=self._cost, reported=self._priced, per_request=self._cost / self._priced)
+        return Cost(
+            total=self._cost,
+            reported=self._costing[False],
+            priced=self._costing[True],
+            per_request=self._cost / self._costing.total(),
+        )

@@ -133,6 +133,8 @@ class Settings(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What prompts, lengths, gaps and resampling are drawn from."""
     goodput: dict[str, float] = field(default_factory=dict)
     """The bounds that a good request keeps, seconds by the names of `Summary.metrics`."""
+    price: str | None = None
+    """US dollars for a million tokens, as `penstock.bench.prices.Prices.parse` reads them."""
     max_retries: int = 0
     """Tries after the first, in place."""
     fallbacks: tuple[str, ...] = ()
@@ -194,7 +196,9 @@ class RequestRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     asked_output_tokens: int | None = None
     """The limit on the answer."""
     cost: float | None = None
-    """The provider's own figure, US dollars."""
+    """The provider's own figure, else by `Settings.price`; US dollars."""
+    priced: bool = False
+    """Whether the cost is by `Settings.price`."""
     finish_reason: str | None = None
     """Why the first choice ended."""
     deployment: str = ""
@@ -260,14 +264,16 @@ class Goodput(Struct, frozen=True, kw_only=True):
 
 
 class Cost(Struct, frozen=True, kw_only=True):
-    """What providers say it cost."""
+    """What it cost: as providers say, and by `Settings.price` where they do not."""
 
     total: float
     """US dollars."""
     reported: int
-    """Answers with a figure."""
+    """Answers with a figure of the provider's."""
+    priced: int = 0
+    """Answers whose figure is by `Settings.price`."""
     per_request: float
-    """US dollars, of those."""
+    """US dollars, of both."""
 
 
 class Tick(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from penstock.bench.results import (
+        Cost,
         Health,
         Interval,
         Load,
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
         Summary,
     )
 
-__all__ = ["described", "lines", "milliseconds"]
+__all__ = ["cost_source", "described", "lines", "milliseconds"]
 
 _MIB = 1024 * 1024
 _NAMES = {
@@ -152,9 +153,19 @@ def _figures(summary: Summary) -> Iterator[str]:
         yield (f"retries: {summary.retries}; requests that went to a fallback: {summary.fallbacks}")
     if summary.cost is not None:
         yield (
-            f"cost: ${summary.cost.total:.6f} as reported for {summary.cost.reported} answers, "
+            f"cost: ${summary.cost.total:.6f} {cost_source(summary.cost)}, "
             f"${summary.cost.per_request:.6f} each"
         )
+
+
+def cost_source(cost: Cost) -> str:
+    """Return whose figures a cost is made of."""
+    parts = [
+        f"{words} for {answers} answers"
+        for words, answers in (("as reported", cost.reported), ("by the given price", cost.priced))
+        if answers
+    ]
+    return ", ".join(parts)
 
 
 def _rate(value: float, interval: Interval | None) -> str:

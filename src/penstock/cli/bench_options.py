@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from penstock.bench import Lengths, Load, Settings, Workload
 from penstock.bench.collect import BOUNDS
+from penstock.bench.prices import Prices
 from penstock.bench.results import LoadKind
 from penstock.cli.exits import EPILOG
 from penstock.errors import UsageError
@@ -56,6 +57,8 @@ def settings_of(options: argparse.Namespace, model: str) -> Settings:
         UsageError: They contradict each other.
     """
     loads = tuple(_loads(options))
+    if options.price is not None:
+        Prices.parse(options.price, option="--price")
     requests, duration = options.requests, options.duration
     if requests is None and duration is None and not options.trace:
         requests, duration = (None, _SWEEP_SECONDS) if options.sweep else (_REQUESTS, None)
@@ -72,6 +75,7 @@ def settings_of(options: argparse.Namespace, model: str) -> Settings:
         warmup=options.warmup,
         seed=options.seed,
         goodput=_bounds(options.goodput),
+        price=options.price,
         max_retries=options.max_retries,
         fallbacks=tuple(options.fallback),
         extra_body=_object(options.extra_body),
@@ -346,6 +350,11 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         default=[],
         metavar="NAME:MS",
         help=(f"bounds of a good request: {', '.join(BOUNDS)}, in milliseconds"),
+    )
+    add(
+        "--price",
+        metavar="IN,OUT[,CACHED]",
+        help="US dollars for a million tokens, where the provider names no cost",
     )
     add("--json", metavar="FILE", help="write the figures; '-' prints them instead of the text")
     add("--html", metavar="FILE", help="write a report with plots, one page that loads nothing")

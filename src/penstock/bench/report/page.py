@@ -10,7 +10,7 @@ import msgspec
 from penstock.bench.report.axes import number, seconds
 from penstock.bench.report.plots import distribution, timeline, tradeoff
 from penstock.bench.report.style import STYLE
-from penstock.bench.text import described
+from penstock.bench.text import cost_source, described
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -188,9 +188,7 @@ def _counts(summary: Summary) -> str:
     if tokens.uncounted:
         rows.append(["answers without reported tokens", number(tokens.uncounted)])
     if summary.cost is not None:
-        rows.append(
-            ["cost, as reported", f"${summary.cost.total:.6g} for {summary.cost.reported} answers"]
-        )
+        rows.append(["cost", f"${summary.cost.total:.6g} {cost_source(summary.cost)}"])
     if summary.goodput is not None:
         bounds = ", ".join(f"{k} {seconds(v)}" for k, v in summary.goodput.bounds.items())
         pace = summary.goodput.request_throughput, summary.goodput.request_throughput_ci
