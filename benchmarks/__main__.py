@@ -31,6 +31,7 @@ _SAVED = {
     "open_streams": (3, 20),
     "call_memory": (3, 90),
     "conversations": (5, 60),
+    "prompt": (3, 60),
     "import_time": (3, 90),
     "body_memory": (3, 40),
     "encoding": (3, 60),

@@ -1,15 +1,22 @@
 """What does a long prompt cost? CPU of the client above sending bytes that are ready.
 
-A prompt of 16 MiB goes to a server that only counts it and answers with a few tokens. `ready bytes`
-is asyncio, a head and the body as one `bytes`, made beforehand, which is written in pieces of the
-size of penstock's buffer: what the interpreter and the kernel take to send it at all. `json.dumps`
-does the same with bytes that it makes for each call, whole. penstock encodes the caller's messages
-as it sends them, through ``Client.chat`` over its own connections.
+A prompt of 16 MiB goes to a server in another process, which only counts it and answers with a few
+tokens. Bytes that are ready are sent in three ways: by asyncio's stream, with a length, in pieces
+of 64 KiB, which is penstock's buffer (`ready bytes`), or in `one write`; and by ``Client.chat`` as
+``body=``, in chunks and with the loop given back after each: the `same transport`.
 
-`resident` is what the process grows by while it sends, above the caller's messages: its high-water
-mark (``VmHWM``), reset before.
+What an encoder in C and its refusals have to cost is measured beside it. `least` has one call to
+orjson for each chunk and nothing else: nothing is refused, and the loop is not given back; `least,
+refusing` first looks through the messages with the fewest built-ins that find what JSON cannot say.
+Both are above 1.7 times ready bytes, but for one text, and so penstock is: it encodes the caller's
+messages as it sends them, with orjson (the extra ``speed``) and without. `json.dumps` makes the
+body whole for each call.
 
-Not shown: TLS, which costs both of them the same for each byte.
+`resident` is what the first such prompt makes the process grow by, above the caller's messages: its
+high-water mark (``VmHWM``), reset before, once what is imported for it is there.
+
+Not shown: TLS, which costs both of them the same for each byte; the receiving half of loopback, of
+which the kernel does a part in the sender's time, for all of them alike.
 """
 
 from __future__ import annotations
@@ -20,29 +27,41 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from operator import itemgetter
 from pathlib import Path
+from statistics import median
+from typing import Any
 from urllib.parse import urlsplit
 
+from benchmarks.body_memory import OTHER, one
 from benchmarks.call_memory import conversation
-from benchmarks.fresh import fresh, setting
-from benchmarks.rounds import Case, Peer, Report, options, paired
+from benchmarks.fresh import fresh, installed, setting
+from benchmarks.rounds import Case, Peer, Report, note_own_versions, options, paired
 
-__all__ = ["main", "ready"]
+__all__ = ["least", "main", "penstock", "ready"]
+
+# A conversation, and JSON of any shape.
+Json = Any
 
 KIB, MIB = 1024, 1024 * 1024
 BUFFER = 64 * KIB
 """What `penstock.Limits` has by default."""
-SHAPES = {"100": "messages of 100 B", "2048": "messages of 2 KiB", "string": "one text"}
+SHAPES = {
+    "string": "one text",
+    "other": "one text, not ASCII",
+    "2048": "messages of 2 KiB",
+    "100": "messages of 100 B",
+}
 _EVENT = b'data: {"choices":[{"index":0,"delta":{"content":"ok"},"finish_reason":"stop"}]}\n\n'
 _BODY = _EVENT + b"data: [DONE]\n\n"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n%b" % (
     len(_BODY),
     _BODY,
 )
-_REPEATS = 5
-"""Calls that are measured in a process, after one that is not."""
+_REPEATS = 9
+"""Calls that are measured in a process, after two that are not."""
 
 
 class Server(asyncio.BufferedProtocol):
@@ -110,60 +129,157 @@ def _reset() -> int:
     return _high_water()
 
 
+def messages_of(shape: str, size: int) -> list[dict[str, Json]]:
+    """Return about `size` bytes of messages."""
+    return one(size, OTHER) if shape == "other" else conversation(shape, size)
+
+
 async def _measured(call: Callable[[], Awaitable[object]]) -> tuple[float, float]:
-    """Return milliseconds of CPU for each call, and the KiB that the first one takes."""
+    """Return milliseconds of CPU for a call, and the KiB that the first one takes."""
     gc.collect()
     before = _reset()
     await call()
     grown = (_high_water() - before) / KIB
-    began = time.process_time()
+    found = []
     for _ in range(_REPEATS):
+        began = time.process_time()
         await call()
-    return (time.process_time() - began) / _REPEATS * 1000, grown
+        found.append((time.process_time() - began) * 1000)
+    return median(found), grown
 
 
-async def penstock(url: str, shape: str, size: int) -> tuple[float, float]:
-    """Measure penstock, as users call it."""
+async def penstock(
+    url: str, shape: str, size: int, orjson: bool = True, made: bool = False
+) -> tuple[float, float]:
+    """Measure penstock, as users call it.
+
+    Without `orjson` it is as without the extra ``speed``; what is `made` is bytes that are ready.
+    """
+    from anyio import move_on_after
+
     import penstock as ps
+    from penstock.encoders import backends
 
-    messages = conversation(shape, size)
-    some = conversation(shape, MIB)
+    if not orjson:
+        backends._BEST = backends.msgspec_backend()
+    messages = messages_of(shape, size)
+    body = _compact({"model": "m", "messages": messages}) if made else b""
+    pieces = [body[at : at + BUFFER] for at in range(0, len(body), BUFFER)]
+
+    async def source() -> AsyncIterator[bytes]:
+        for piece in pieces:
+            yield piece
+
     deployment = ps.Deployment(f"{url}/v1", "none", model="m")
     limits = ps.Limits(body_buffer=BUFFER)
     async with ps.Client(
         deployments={"d": deployment}, limits=limits, transport="direct"
     ) as client:
-        await client.chat("d", some)
+        with move_on_after(None):  # it loads what it needs on asyncio, as for a large body
+            await client.chat("d", "Hi")
+        if made:
+            return await _measured(lambda: client.chat("d", body=source))
         return await _measured(lambda: client.chat("d", messages))
 
 
-async def ready(url: str, shape: str, size: int, anew: bool = False) -> tuple[float, float]:
-    """Measure a stream of asyncio and bytes that are there, or are made `anew` for each call."""
-    request = {"model": "m", "messages": conversation(shape, size)}
-    made = json.dumps(request).encode()
-    where = urlsplit(url)
-    reader, writer = await asyncio.open_connection(where.hostname, where.port)
+class Sender:
+    """Writes requests to one connection, a piece at a time."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    @asynccontextmanager
+    async def to(cls, url: str) -> AsyncIterator[Sender]:
+        """Connect."""
+        where = urlsplit(url)
+        reader, writer = await asyncio.open_connection(where.hostname, where.port)
+        try:
+            yield cls(reader, writer)
+        finally:
+            writer.close()
+
+    async def send(self, framing: str, pieces: Iterable[bytes | memoryview]) -> None:
+        """Send one request, and read its answer."""
+        self._writer.write(f"POST / HTTP/1.1\r\nHost: x\r\n{framing}\r\n\r\n".encode())
+        for piece in pieces:
+            self._writer.write(piece)
+            if self._writer.transport.get_write_buffer_size():
+                await self._writer.drain()
+        await self._reader.readexactly(len(ANSWER))
+
+
+def _compact(request: Json) -> bytes:
+    return json.dumps(request, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+async def ready(
+    url: str, shape: str, size: int, anew: bool = False, at_once: bool = False
+) -> tuple[float, float]:
+    """Measure bytes that are there, or are made `anew` for each call."""
+    request = {"model": "m", "messages": messages_of(shape, size)}
+    made = _compact(request)
+    step = len(made) if at_once else BUFFER
 
     async def send() -> None:
-        body = json.dumps(request).encode() if anew else made
-        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body))
-        view = memoryview(body)
-        for at in range(0, len(body), BUFFER):
-            writer.write(view[at : at + BUFFER])
-            await writer.drain()
-        await reader.readexactly(len(ANSWER))
+        body = memoryview(_compact(request) if anew else made)
+        pieces = (body[at : at + step] for at in range(0, len(body), step))
+        await sender.send(f"Content-Length: {len(body)}", pieces)
 
-    try:
+    async with Sender.to(url) as sender:
         await send()
         return await _measured(send)
-    finally:
-        writer.close()
+
+
+async def least(url: str, shape: str, size: int, refusing: bool = False) -> tuple[float, float]:
+    """Measure one call of an encoder for each piece, and nothing but that and sending it."""
+    from orjson import dumps
+
+    messages = messages_of(shape, size)
+    whole: Json = messages[0]["content"] if len(messages) == 1 else messages
+    step = max(BUFFER * len(whole) // size, 1)
+
+    def pieces() -> Iterator[bytes]:
+        for at in range(0, len(whole), step):
+            inside = memoryview(dumps(whole[at : at + step]))[1:-1]
+            yield b"".join((b"%x\r\n" % len(inside), inside, b"\r\n"))
+        yield b"0\r\n\r\n"
+
+    ascii_text = type(whole) is str and whole.isascii()  # it knows
+
+    async def send() -> None:
+        if refusing and not ascii_text:
+            for at in range(0, len(whole), step):
+                look(whole[at : at + step])
+        await sender.send("Transfer-Encoding: chunked", pieces())
+
+    async with Sender.to(url) as sender:
+        await send()
+        return await _measured(send)
+
+
+def look(group: Json) -> None:
+    """Refuse what is no JSON in a text, or in messages of a role and a text, and find ASCII."""
+    if type(group) is str:
+        group.encode("utf-16")
+        return
+    assert {*map(type, group)} == {dict}
+    assert {*map(len, group)} == {2}
+    for key in ("role", "content"):
+        texts = [*map(itemgetter(key), group)]
+        assert "".join(texts).isascii() if len(group) > 100 else all(map(str.isascii, texts))
 
 
 _WAYS: dict[str, tuple[str, dict[str, bool]]] = {
     "ready bytes": ("ready", {}),
-    "json.dumps": ("ready", {"anew": True}),
+    "one write": ("ready", {"at_once": True}),
+    "same transport": ("penstock", {"made": True}),
+    "least": ("least", {}),
+    "least, refusing": ("least", {"refusing": True}),
     "penstock": ("penstock", {}),
+    "penstock, no orjson": ("penstock", {"orjson": False}),
+    "json.dumps": ("ready", {"anew": True}),
 }
 
 
@@ -174,24 +290,30 @@ def main() -> None:
         return
     chosen = options(__doc__, rounds=3)
     size = MIB if chosen.smoke else 16 * MIB
-    report = Report("prompt", __doc__ or "")
-    peers = [Peer(name, "penstock") for name in _WAYS]
+    report = Report("prompt", __doc__ or "", seconds=chosen.seconds)
+    if not chosen.smoke:
+        note_own_versions(report, "msgspec", "orjson")
+    lacking = () if installed("orjson") else ("least", "least, refusing", "penstock")
+    peers = [Peer(name, "penstock") for name in _WAYS if name not in lacking]
     print(f"A prompt of {size // MIB} MiB, buffer {BUFFER // KIB} KiB. {setting()}")
     with server() as url:
         for shape, words in SHAPES.items():
 
             def once(peer: Peer, shape: str = shape) -> list[float]:
                 function, more = _WAYS[peer.name]
-                found: list[float] = fresh(
-                    "benchmarks.prompt", function, url=url, shape=shape, size=size, **more
-                )
+                given: dict[str, Json] = {"url": url, "shape": shape, "size": size, **more}
+                found: list[float] = fresh("benchmarks.prompt", function, **given)
                 return found
 
             rows = paired(peers, chosen.rounds, once, report)
             cpu = {name: [values[0] for values in row] for name, row in rows.items()}
-            grown = {"penstock": [values[1] for values in rows["penstock"]]}
+            grown = {
+                name: [values[1] for values in row]
+                for name, row in rows.items()
+                if name.startswith("penstock")  # what they are measured by has no bound to hold
+            }
             report.add(Case(f"{size // MIB} MiB, {words}", "ms CPU", "ready bytes", cpu))
-            report.add(Case(f"{size // MIB} MiB, {words}, resident", "KiB", "", grown))
+            report.add(Case(f"{size // MIB} MiB, {words}, memory", "KiB resident", "", grown))
     report.finish(chosen.keep)
 
 

@@ -24,6 +24,7 @@ ORDER = [
     "concurrency",
     "requests",
     "open_streams",
+    "prompt",
     "call_memory",
     "conversations",
     "import_time",
