@@ -119,13 +119,15 @@ class Group:
 
     @property
     def ready(self) -> bool:
-        """Whether they are all fragments, and none of them is large."""
+        """Whether they are all fragments, and none of them is large but one that is alone."""
         return self._fragments == len(self.items)
 
     def add(self, item: Item) -> bool:
         """Take an item, and say whether that was enough."""
         self.items.append(item)
-        if isinstance(item, Raw) and len(item.data) <= _FRAGMENTS * self._most:
+        if isinstance(item, Raw) and (
+            len(self.items) == 1 or len(item.data) <= _FRAGMENTS * self._most
+        ):  # one alone is not even put together
             self._fragments += 1
             self._left -= len(item.data)
             self.odd = self._fragments < len(self.items)

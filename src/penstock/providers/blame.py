@@ -53,6 +53,7 @@ class Blame:
         error.request_id = error.request_id or record.request_id
         error.status = error.status or record.status
         error.metadata = error.metadata or dict(record.metadata) or None
+        error.dropped = error.dropped or tuple(record.dropped)
         # Only these two have the peer's own words in them.
         texts = list(self._said()) if isinstance(error, (ProtocolError, ResponseError)) else []
         error.message = conceal(redact(error.message, self._secrets), texts)
