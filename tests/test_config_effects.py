@@ -485,7 +485,7 @@ async def test_a_variable_names_the_one_file_or_none(
     monkeypatch.setenv("PENSTOCK_CONFIG", "")
     assert ([], {}) == (config_files(), client_arguments())
     monkeypatch.setenv("PENSTOCK_CONFIG", str(home / "none.toml"))
-    with pytest.raises(ConfigurationError, match=r"cannot read none\.toml"):
+    with pytest.raises(ConfigurationError, match=r"cannot read .*none\.toml"):
         load_config()
 
 
