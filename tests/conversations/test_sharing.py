@@ -108,6 +108,25 @@ def test_a_pass_over_messages_that_are_taken_out_is_an_error(tmp_path: Path, nam
         assert "changed" == caught.value.code
 
 
+@everywhere
+def test_a_pass_tells_that_messages_moved_under_it(tmp_path: Path, name: str | None) -> None:
+    """Where one is less, or others are in their place, what was read is not what was there."""
+    changes: list[Callable[[SyncConversation], object]] = [
+        lambda kept: kept.delete(0),
+        lambda kept: (kept.truncate(2000), kept.extend(say(n, 100) for n in range(5000, 7000))),
+    ]
+    for number, change in enumerate(changes):
+        with opened(tmp_path, name and f"{number}{name}") as kept:
+            kept.extend(say(number, 100) for number in range(3000))
+            messages = iter(kept)
+            next(messages)
+            change(kept)
+
+            with pytest.raises(ConversationError, match="while it was read") as caught:
+                list(messages)
+            assert "changed" == caught.value.code
+
+
 def test_who_waited_for_a_file_that_was_rewritten_writes_to_the_new_one(tmp_path: Path) -> None:
     """Not to the one that nobody else sees any more; and knows what was noted meanwhile."""
     with opened(tmp_path, "chat.jsonl") as second:

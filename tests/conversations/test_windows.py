@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import penstock as ps
 from penstock.conversations import SyncConversation
 from penstock.conversations.tokens import EstimatedTokens, tokens_of
 from penstock.conversations.windows import Window
-from penstock.errors import ConfigurationError
+from penstock.errors import ConfigurationError, ConversationError
 
 
 def say(role: str, content: str) -> dict[str, Any]:
@@ -174,6 +174,39 @@ def test_a_view_does_not_grow(kept: SyncConversation) -> None:
     kept.append(say("user", "more"))
 
     assert [0, 1, 8, 9] == numbers(window)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda kept: kept.delete(0),
+        lambda kept: kept.truncate(9),
+        lambda kept: (kept.truncate(8), kept.extend([say("user", "x"), say("user", "y")])),
+        lambda kept: [(kept.append(say("user", "x")), kept.truncate(10)) for _ in range(70)],
+    ],
+)
+def test_a_view_of_messages_that_are_gone_is_an_error(
+    kept: SyncConversation, change: Callable[[SyncConversation], object]
+) -> None:
+    """Other messages have their numbers now; what was decided before is not sent as if it were."""
+    view = kept.last(2)
+    change(kept)
+
+    with pytest.raises(ConversationError, match="decide another view") as caught:
+        list(view)
+    assert "changed" == caught.value.code
+    assert len(kept.last(2)) == len(list(kept.last(2)))
+
+
+def test_a_view_outlives_what_happens_behind_it(kept: SyncConversation) -> None:
+    """As a turn that is taken back, or another text for a message."""
+    view = kept.last(2)
+    kept.extend([say("user", "x"), say("user", "y")])
+    kept.delete(11)
+    kept.truncate(10)
+    kept.redact(9, "other")
+
+    assert ["s0", "s1", "a8", "other"] == [message["content"] for message in view]
 
 
 def test_an_estimate_goes_towards_what_is_reported() -> None:

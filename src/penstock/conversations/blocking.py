@@ -21,6 +21,7 @@ from penstock.conversations.numbered import (
     OURS,
     cut_at,
     ends_pin,
+    forked_at,
     pinned_in,
     pins,
     said_anew,
@@ -34,6 +35,7 @@ from penstock.conversations.sqlite import SQLiteStore, conversations_in
 from penstock.conversations.still import Still
 from penstock.conversations.stores import positions
 from penstock.conversations.tokens import EstimatedTokens
+from penstock.conversations.unmoved import Unmoved
 from penstock.encoders import encode_json
 from penstock.errors import ConfigurationError
 
@@ -190,7 +192,7 @@ class SyncConversation:
         if isinstance(index, slice):
             raise TypeError("a part of a conversation is read with messages(start, stop)")
         start = self._index(index)
-        return next(self.messages(start, start + 1))
+        return next(messages_of(self.store.blocks(start, start + 1), self.store.metadata))
 
     def messages(self, start: int = 0, stop: int | None = None) -> Iterator[Json]:
         """Return the messages from `start` to before `stop`, as a slice has them."""
@@ -209,8 +211,9 @@ class SyncConversation:
     def kept(self, start: int = 0, stop: int | None = None) -> Blocks:
         """Return the messages as they are kept, as many at once as fit a block."""
         if start == 0 and stop is None:
-            return self.store.whole()
-        return self.store.blocks(*positions(self.store.length(), start, stop))
+            return Unmoved(self.store, self.store.whole)
+        first, last = positions(self.store.length(), start, stop)
+        return Unmoved(self.store, lambda: self.store.blocks(first, last), stop=last)
 
     @property
     def size(self) -> int:
@@ -228,7 +231,7 @@ class SyncConversation:
                 (SQLite); by default one that is free.
         """
         _, stop = positions(self.store.length(), 0, at)
-        return SyncConversation(self.store.fork(stop, name, cut_at(stop)))
+        return SyncConversation(self.store.fork(stop, name, forked_at(stop)))
 
     def truncate(self, length: int) -> None:
         """Let go of the messages from number `length` on; negative ones count from the end.

@@ -50,20 +50,7 @@ class MemoryStore:
 
     def blocks(self, start: int, stop: int) -> Blocks:
         """Return the messages from `start` to before `stop`, as many at once as fit a block."""
-        return Ready(self._blocks(start, min(stop, len(self._lines))))
-
-    def _blocks(self, start: int, stop: int) -> Iterator[Lines]:
-        block: list[bytes] = []
-        room = BLOCK
-        for index in range(start, stop):
-            line = self._lines[index]
-            if block and len(line) > room:
-                yield Lines(b"".join(block)[:-1])
-                block, room = [], BLOCK
-            block.append(line)
-            room -= len(line)
-        if block:
-            yield Lines(b"".join(block)[:-1])
+        return Ready(_blocks(self._lines, start, min(stop, len(self._lines))))
 
     def mark(self) -> Mark:
         """Return how many messages there are."""
@@ -75,21 +62,23 @@ class MemoryStore:
 
     def backwards(self, stop: int) -> Iterator[bytes]:
         """Return the JSON of the messages before `stop`, the last first."""
-        return (self._lines[index][:-1] for index in range(stop - 1, -1, -1))
+        kept = self._lines
+        return (kept[index][:-1] for index in range(stop - 1, -1, -1))
 
     def replace(self, index: int, message: Message | None, change: Change) -> None:
         """Put `message` in the place of another, None takes it out; and note a change with it."""
         lines = [] if message is None else [b"".join([*message.pieces(), b"\n"])]
         with self._lock:
             self._size += sum(map(len, lines)) - len(self._lines[index])
-            self._lines[index : index + 1] = lines
+            # Another list: a pass goes on over the one that it began with.
+            self._lines = [*self._lines[:index], *lines, *self._lines[index + 1 :]]
             self._metadata = merged(self._metadata, change)
 
     def truncate(self, length: int, change: Change) -> None:
         """Let go of the messages from `length` on, and note a change with it."""
         with self._lock:
             self._size -= sum(map(len, self._lines[length:]))
-            del self._lines[length:]
+            self._lines = self._lines[:length]
             self._metadata = merged(self._metadata, change)
 
     def fork(self, at: int, name: str, change: Change) -> MemoryStore:
@@ -111,3 +100,17 @@ class MemoryStore:
 
     def close(self) -> None:
         """Do nothing: it lives as long as it is referred to."""
+
+
+def _blocks(lines: Sequence[bytes], start: int, stop: int) -> Iterator[Lines]:
+    block: list[bytes] = []
+    room = BLOCK
+    for index in range(start, stop):
+        line = lines[index]
+        if block and len(line) > room:
+            yield Lines(b"".join(block)[:-1])
+            block, room = [], BLOCK
+        block.append(line)
+        room -= len(line)
+    if block:
+        yield Lines(b"".join(block)[:-1])

@@ -16,6 +16,9 @@ __all__ = [
     "OURS",
     "cut_at",
     "ends_pin",
+    "forked_at",
+    "moved",
+    "moves_in",
     "pinned_in",
     "pins",
     "said_anew",
@@ -32,6 +35,9 @@ OURS = "penstock:"
 """Begins the names of the notes that are not the caller's."""
 _PINNED = OURS + "pinned"
 _SUMMARIES = OURS + "summaries"
+_MOVED = OURS + "moved"
+_MOST_MOVES = 64
+"""Moves whose places are noted; one that goes on over more of them takes itself for moved."""
 
 
 def users_own(metadata: Metadata) -> Metadata:
@@ -73,8 +79,30 @@ def sums_up(start: int, stop: int, message: Mapping[str, Json]) -> Change:
     return change
 
 
+def moves_in(metadata: Metadata) -> int:
+    """Return how often messages were taken out or cut off."""
+    count: int = metadata.get(_MOVED, (0,))[0]
+    return count
+
+
+def moved(metadata: Metadata, since: int, stop: int | None) -> bool:
+    """Return whether any before number `stop` were, after the first `since` times."""
+    count, *places = metadata.get(_MOVED, (0,))
+    left = count - since
+    return left > 0 and (stop is None or left > len(places) or min(places[-left:]) < stop)
+
+
 def cut_at(length: int) -> Change:
     """Return what is left when the messages from number `length` on are gone."""
+
+    def change(metadata: Metadata) -> Mapping[str, Json]:
+        return {**forked_at(length)(metadata), **_moving(metadata, length)}
+
+    return change
+
+
+def forked_at(length: int) -> Change:
+    """Return what is noted of the first `length` messages."""
 
     def change(metadata: Metadata) -> Mapping[str, Json]:
         return _noted(
@@ -97,14 +125,20 @@ def taken_out(index: int) -> Change:
     """Return what is left when message number `index` is gone, and later ones have moved up."""
 
     def change(metadata: Metadata) -> Mapping[str, Json]:
-        moved = [
+        summaries = [
             each | {"start": _up(each["start"], index), "stop": _up(each["stop"], index)}
             for each in _without(metadata, index)
         ]
         left = {*pinned_in(metadata)} - {index}
-        return _noted(pinned={_up(number, index) for number in left}, summaries=moved)
+        noted = _noted(pinned={_up(number, index) for number in left}, summaries=summaries)
+        return {**noted, **_moving(metadata, index)}
 
     return change
+
+
+def _moving(metadata: Metadata, index: int) -> Mapping[str, Json]:
+    count, *places = metadata.get(_MOVED, (0,))
+    return {_MOVED: [count + 1, *places[1 - _MOST_MOVES :], index]}
 
 
 def _without(metadata: Metadata, index: int) -> list[Json]:

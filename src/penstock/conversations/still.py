@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.conversations.sending import OffLoop, decoded, is_off_loop, sent
+from penstock.conversations.unmoved import Unmoved
 
 if TYPE_CHECKING:
     from penstock.conversations.stores import Blocks, Mark, Store
@@ -47,7 +48,12 @@ class Still:
         return self._end().checksum is not None
 
     def _kept(self) -> Blocks:
-        return self._store.whole(self._end(), compared=not is_off_loop())
+        end = self._end()
+
+        def blocks() -> Blocks:
+            return self._store.whole(end, compared=not is_off_loop())
+
+        return blocks() if end.checksum is not None else Unmoved(self._store, blocks)
 
     def _end(self) -> Mark:
         self._mark = self._mark or self._store.mark()

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from penstock.conversations.canonical import message_of
 from penstock.conversations.measuring import One, downwards, role_of, tokens_in
 from penstock.conversations.measuring import each as each_of
-from penstock.conversations.numbered import pinned_in, summaries_in
+from penstock.conversations.numbered import moves_in, pinned_in, summaries_in
 from penstock.conversations.sending import decoded, messages_of, off_loop, sent
 from penstock.conversations.stores import Chained, Ready
 from penstock.conversations.tokens import TokenCounter, tokens_of
+from penstock.conversations.unmoved import Unmoved
 from penstock.errors import ConfigurationError
 from penstock.fields import Lines
 
@@ -56,12 +57,18 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A part of a conversation, to be passed as ``messages=``; later appends do not change it."""
+    """A part of a conversation, to be passed as ``messages=``; later appends do not change it.
+
+    Once messages of it are taken out or cut off it is an error to read it (`ConversationError` with
+    code ``changed``): decide another.
+    """
 
     store: Store = field(repr=False)
     """Where the messages are."""
     ranges: tuple[Range, ...]
     """What is sent, in order."""
+    moves: int = 0
+    """How often messages had been taken out or cut off when it was decided."""
 
     def __iter__(self) -> Iterator[Json]:
         """Every message of the view."""
@@ -83,7 +90,12 @@ class Window:
 
     def kept(self) -> Blocks:
         """Return the blocks of the view, for a thread that may wait."""
-        return Chained(self._blocks(each) for each in self.ranges)
+        return Unmoved(
+            self.store,
+            lambda: Chained([self._blocks(each) for each in self.ranges]),
+            stop=max((each.stop for each in self.ranges), default=0),
+            since=self.moves,
+        )
 
     def _blocks(self, each: Range) -> Blocks:
         if each.message is None:
@@ -93,7 +105,8 @@ class Window:
 
 def summarised(store: Store) -> Window:
     """Return the whole conversation, with its summaries in the place of what they sum up."""
-    return Window(store, tuple(_summed(store, 0, store.length())))
+    moves = moves_in(store.metadata())
+    return Window(store, tuple(_summed(store, 0, store.length())), moves)
 
 
 def last(store: Store, count: int) -> Window:
@@ -102,8 +115,8 @@ def last(store: Store, count: int) -> Window:
     Where the first of those is a tool's result, the window begins with its call.
     """
     check_count("last", count)
-    length = store.length()
-    return _window(store, _grouped(store, max(length - count, 0)), length)
+    moves, length = moves_in(store.metadata()), store.length()
+    return _window(store, _grouped(store, max(length - count, 0)), length, moves)
 
 
 def within(store: Store, budget: int, counter: TokenCounter) -> Window:
@@ -115,7 +128,7 @@ def within(store: Store, budget: int, counter: TokenCounter) -> Window:
         ConfigurationError: What is always sent does not fit by itself.
     """
     check_count("within_tokens", budget)
-    length = store.length()
+    moves, length = moves_in(store.metadata()), store.length()
     always = _system(store), *_pinned_ranges(store, length)
     left = budget - sum(_tokens(store, each, counter) for each in always)
     if left < 0:
@@ -130,7 +143,7 @@ def within(store: Store, budget: int, counter: TokenCounter) -> Window:
             break
         if begins:
             start = number
-    return _window(store, start, length)
+    return _window(store, start, length, moves)
 
 
 def _backwards(
@@ -182,7 +195,7 @@ def stretches(store: Store, keep: int) -> list[Range]:
     return [each for each in found if each.start < each.stop]
 
 
-def _window(store: Store, start: int, length: int) -> Window:
+def _window(store: Store, start: int, length: int, moves: int) -> Window:
     system = _system(store)
     found = [system, *_pinned_ranges(store, start)]
     found += _summed(store, max(start, system.stop), length)
@@ -194,7 +207,7 @@ def _window(store: Store, start: int, length: int) -> Window:
             ranges[-1] = Range(ranges[-1].start, max(each.stop, ranges[-1].stop))
         else:
             ranges.append(each)
-    return Window(store, tuple(ranges))
+    return Window(store, tuple(ranges), moves)
 
 
 def _summed(store: Store, start: int, stop: int) -> Iterator[Range]:

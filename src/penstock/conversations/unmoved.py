@@ -1,0 +1,72 @@
+"""A pass over messages that ends with an error where some of them were taken out under it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from penstock.conversations.numbered import moved, moves_in
+from penstock.errors import ConversationError
+
+if TYPE_CHECKING:
+    from penstock.conversations.stores import Blocks, Large, Store
+    from penstock.fields import Lines
+
+__all__ = ["Unmoved"]
+
+
+class Unmoved:
+    """The blocks of a store; behind the last of them it is looked whether they are what was meant.
+
+    A store reads by numbers or places, at which other messages stand once earlier ones are gone.
+
+    Args:
+        store: The store.
+        blocks: Returns the blocks.
+        stop: The number behind the last of their messages; None where it is not known.
+        since: How often messages had moved when the numbers were right; None for now.
+
+    Raises:
+        ConversationError: They have moved by now.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        blocks: Callable[[], Blocks],
+        *,
+        stop: int | None = None,
+        since: int | None = None,
+    ) -> None:
+        self._store = store
+        self._since = moves_in(store.metadata()) if since is None else since
+        self._stop = stop
+        if since is not None:
+            self._check()
+        self._blocks = blocks()
+
+    def __iter__(self) -> Iterator[Lines | Large]:
+        return self
+
+    def __next__(self) -> Lines | Large:
+        """Return the next block.
+
+        Raises:
+            ConversationError: It is the end, and messages have moved.
+        """
+        for block in self._blocks:
+            return block
+        self._check()
+        raise StopIteration
+
+    def ready(self) -> bool:
+        """Whether the next block can be had without waiting for a disk."""
+        return self._blocks.ready()
+
+    def _check(self) -> None:
+        if moved(self._store.metadata(), self._since, self._stop):
+            raise ConversationError(
+                "messages of the conversation were taken out or cut off while it was read, or since"
+                " the view was decided: read it again, or decide another view",
+                code="changed",
+            )
