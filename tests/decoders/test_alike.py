@@ -46,7 +46,11 @@ def test_no_cut_changes_what_is_read_together(name: str) -> None:
         decoder = SSEDecoder(text=False)
         found: list[SSEFrame] = []
         for start, end in zip([0, *cuts], [*cuts, len(wire)], strict=True):
-            found += decoder.decode(wire[start:end])
+            frames = decoder.decode(wire[start:end])
+            if isinstance(frames, Unread) and chance.random() < 0.5:
+                found += [frame for part in frames.parts(chance.randrange(4)) for frame in part]
+            else:
+                found += frames
             assert 0 <= decoder.buffered <= len(wire)
         assert wanted == found + decoder.flush()
 
@@ -61,3 +65,15 @@ def test_frames_are_made_when_they_are_asked_for() -> None:
     assert [b'{"a": 1}'] * 9 == frames.lines
     assert SSEFrame("message", b'{"a": 1}') == frames[-1]
     assert [*frames][2:4] == frames[2:4]
+
+
+def test_what_nobody_looked_at_is_read_before_what_follows() -> None:
+    """Its id, its retry time and what it ignored hold for the frames behind it."""
+    looked, blind = SSEDecoder(text=False), SSEDecoder(text=False)
+    many = b"data: a\n\n" * 5 + b"id: 7\nretry: 5\n\n" + b": x\n"
+    [*looked.decode(many)]
+    frames = blind.decode(many)
+
+    assert looked.ignored == blind.ignored
+    assert [*looked.decode(b"data: b\n\n")] == [*blind.decode(b"data: b\n\n")]
+    assert [SSEFrame("message", b"a")] * 5 == [*frames]

@@ -53,6 +53,8 @@ def head_of(block: bytes, end: bytes, start: int = 0) -> Head | None:
 def cut(block: bytes, head: Head, end: bytes) -> list[bytes] | None:
     """Return the data of the events in `block`; None where not all are one line behind `head`."""
     begin = head.text
+    if not block.startswith(begin):
+        return None
     lines = repaired(block[len(begin) : -len(end)]).split(end + begin)
     return lines if _are_data(lines, begin) else None
 

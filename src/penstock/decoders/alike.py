@@ -8,9 +8,9 @@ one to see that they look like that, which is as much again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar, overload
+from typing import Protocol, TypeVar, overload
 
-__all__ = ["FEWEST", "Alike", "Unread"]
+__all__ = ["FEWEST", "Alike", "Source", "Unread"]
 
 FrameT = TypeVar("FrameT")
 
@@ -64,6 +64,26 @@ class Alike(Sequence[FrameT]):
     __hash__ = None  # type: ignore[assignment]  # as a list
 
 
+class Source(Protocol[FrameT]):
+    """Who has left frames unread."""
+
+    @property
+    def between(self) -> bool:
+        """Whether nothing of one frame is left for the next."""
+        ...
+
+    def read(self, unread: Unread[FrameT], *, last: bool) -> Sequence[FrameT]:
+        """Return the frames of `unread`, behind which is no other of one read if it is the `last`.
+
+        All that came before them has been read.
+        """
+        ...
+
+    def taken(self, *, last: bool) -> None:
+        """Note that they are read, and are what they seemed to be."""
+        ...
+
+
 class Unread(Sequence[FrameT]):
     """Frames that begin alike and are not cut yet: they are when somebody looks at them.
 
@@ -74,20 +94,14 @@ class Unread(Sequence[FrameT]):
         block: The frames as they came.
         head: What each of them begins with, as far as one can see.
         end: What each of them ends with.
-        read: Cuts them; called once at most.
-        taken: Called where nobody has to.
+        source: Cuts them.
+        last: Whether there are no others behind them, of the same read.
     """
 
-    __slots__ = ("_frames", "_read", "_taken", "block", "end", "head")
+    __slots__ = ("_frames", "_last", "_parts", "_source", "block", "end", "head")
 
     def __init__(
-        self,
-        block: bytes,
-        head: bytes,
-        end: bytes,
-        *,
-        read: Callable[[bytes], Sequence[FrameT]],
-        taken: Callable[[], None],
+        self, block: bytes, head: bytes, end: bytes, source: Source[FrameT], *, last: bool = True
     ) -> None:
         self.block = block
         """The frames as they came."""
@@ -96,20 +110,45 @@ class Unread(Sequence[FrameT]):
         self.end = end
         """What the last ends with, behind its JSON."""
         self._frames: Sequence[FrameT] | None = None
-        self._read = read
-        self._taken = taken
+        self._parts: list[Sequence[FrameT]] = []
+        self._source = source
+        self._last = last
 
     @property
     def frames(self) -> Sequence[FrameT]:
         """What they are."""
         if self._frames is None:
-            self._frames = self._read(self.block)
+            if self._parts:
+                self._frames = [frame for part in self._parts for frame in part]
+            else:
+                self._frames = self._source.read(self, last=self._last)
         return self._frames
 
     def take(self) -> None:
         """Note that they all are JSON between `head` and `end`, and have been read."""
         if self._frames is None:
-            self._taken()
+            self._source.taken(last=self._last)
+
+    def parts(self, count: int) -> list[Sequence[FrameT]]:
+        """Return the first frames, so many of them, those between, and the last; read in order.
+
+        An answer's begin and end are not like the rest of it, which stays unread.
+        """
+        block, end = self.block, self.end
+        first, last = 0, len(block)
+        for _ in range(count):
+            first = block.find(end, first) + len(end)
+            last = block.rfind(end, 0, last - len(end)) + len(end)
+            if first >= last or last < len(end):
+                return [self.frames]
+        begin = Unread(block[:first], self.head, end, self._source, last=False)
+        self._parts = [begin.frames]
+        if not self._source.between:
+            self._parts.append(Unread(block[first:], self.head, end, self._source).frames)
+            return self._parts
+        middle = Unread(block[first:last], self.head, end, self._source, last=False)
+        self._parts += [middle, Unread(block[last:], self.head, end, self._source)]
+        return self._parts
 
     def __bool__(self) -> bool:
         return True  # without a look

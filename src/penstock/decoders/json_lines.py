@@ -101,17 +101,24 @@ class JSONLinesDecoder:
             block = b"".join((self._buffer, block))
             self._buffer.clear()
         self._buffer += data[end:]
-        self._unread = Unread(block, b"", b"\n", read=self._read_unread, taken=self._taken)
+        self._unread = Unread(block, b"", b"\n", self)
         return self._unread
 
-    def _read_unread(self, block: bytes) -> list[bytes]:
-        self._unread = None
+    between = True
+    """Always: a line is a frame of its own."""
+
+    def read(self, unread: Unread[bytes], *, last: bool) -> list[bytes]:
+        """Return the lines that were left unread; see `penstock.decoders.alike.Source`."""
+        if last:
+            self._unread = None
         lines: list[bytes] = []
-        self._read(block, lines)
+        self._read(unread.block, lines)
         return lines
 
-    def _taken(self) -> None:
-        self._unread = None
+    def taken(self, *, last: bool) -> None:
+        """Note that they have been read; see `penstock.decoders.alike.Source`."""
+        if last:
+            self._unread = None
         self._ignored = 0
 
     def _settle(self) -> None:

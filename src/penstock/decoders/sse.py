@@ -217,17 +217,31 @@ class SSEDecoder:
                 fields.ignored = 0
                 return self._made(found.lines, found.name, found.ids)
         elif (head := head_of(block, end)) is not None:
-            read = partial(self._read_alike, head, end, fields.id)
             # Few are cheaper cut at once.
-            size = block.find(end) + len(end)
-            if self._text or len(block) < FEWEST * size:
-                return read(block)
-            self._unread = Unread(block, head.text, end, read=read, taken=self._taken)
+            if self._text or len(block) < FEWEST * (block.find(end) + len(end)):
+                return self._read_alike(block, head, end)
+            self._unread = Unread(block, head.text, end, self)
             return self._unread
         return self._read_unlike(block)
 
-    def _taken(self) -> None:
-        self._unread = None
+    @property
+    def between(self) -> bool:
+        """Whether nothing of one event is left for the next."""
+        return not self._fields.begun
+
+    def read(self, unread: Unread[SSEFrame], *, last: bool) -> Sequence[SSEFrame]:
+        """Return the events that were left unread; see `penstock.decoders.alike.Source`."""
+        if last:
+            self._unread = None
+        head = head_of(unread.block, unread.end)
+        if head is None:
+            return self._read_unlike(unread.block, last=last)
+        return self._read_alike(unread.block, head, unread.end, last=last)
+
+    def taken(self, *, last: bool) -> None:
+        """Note that they have been read; see `penstock.decoders.alike.Source`."""
+        if last:
+            self._unread = None
         self._fields.ignored = 0
 
     def _settle(self) -> None:
@@ -235,19 +249,20 @@ class SSEDecoder:
         if self._unread is not None:
             _ = self._unread.frames
 
-    def _read_alike(self, head: Head, end: bytes, last_id: str, block: bytes) -> Sequence[SSEFrame]:
+    def _read_alike(
+        self, block: bytes, head: Head, end: bytes, *, last: bool = True
+    ) -> Sequence[SSEFrame]:
         """Read events that probably have one line of data each behind the same `head`."""
-        self._unread = None
-        lines = cut(block, head, end)
+        lines = None if self._fields.begun else cut(block, head, end)
         if lines is None:
-            return self._read_unlike(block)
+            return self._read_unlike(block, last=last)
         self._fields.ignored = 0
-        return self._made(lines, head.name, last_id)
+        return self._made(lines, head.name, self._fields.id)
 
-    def _read_unlike(self, block: bytes) -> list[SSEFrame]:
+    def _read_unlike(self, block: bytes, *, last: bool = True) -> list[SSEFrame]:
         frames: list[SSEFrame] = []
         self._fields.read(_with_line_feeds(block), frames)
-        if not self._is_between():  # a retry time belongs to the next event
+        if last and self._fields.begun:  # a retry time belongs to the next event
             tail, self._held, self._between = self._held, b"", False
             self._take_all(tail, frames)
         return frames

@@ -48,8 +48,9 @@ def last_of(frames: Sequence[Any]) -> bytes:  # Any: a decoder's frames, or byte
     if block is None:
         return data_of(frames)[-1]
     unread: Any = frames  # Any: as `penstock.decoders.alike.Unread` has it
-    seam = unread.end + unread.head
-    last: bytes = block[block.rfind(seam) + len(seam) : -len(unread.end)]
+    seam: bytes = unread.end + unread.head
+    at = block.rfind(seam)
+    last: bytes = block[at + len(seam) if at >= 0 else len(unread.head) : -len(unread.end)]
     return last
 
 

@@ -38,13 +38,15 @@ def feed(answer: Together, frames: Sequence[Any], into: list[Chunk]) -> None:
     """Append the chunks of `frames`; frames after the terminal event are not read."""
     if answer.complete or (_are_many(frames) and answer.read_alike(frames, into)):
         return
-    if len(frames) <= 3 * FEWEST:
-        answer.read_each(frames, into)
-        return
     # Of an answer's first and last reads a few frames alone are of other kinds.
-    answer.read_each(frames[:FEWEST], into)
-    middle = frames[FEWEST:-FEWEST]
-    for part in (middle, frames[-FEWEST:]):
+    unread = getattr(frames, "parts", None)
+    if unread is not None:
+        parts = unread(FEWEST)
+    elif len(frames) <= 3 * FEWEST:
+        parts = [frames]
+    else:
+        parts = [frames[:FEWEST], frames[FEWEST:-FEWEST], frames[-FEWEST:]]
+    for part in parts:
         _feed_part(answer, part, into)
 
 
