@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import stat
 import subprocess
 import sys
 import threading
@@ -14,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from penstock.conversations import SyncConversation
-from penstock.conversations.sqlite import SQLiteStore
-from penstock.errors import ConfigurationError, ConversationError
+from penstock.errors import ConversationError
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="platform: no fork, no limits of size")
 SUFFIXES = [".jsonl", ".db"]
@@ -223,97 +220,6 @@ def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
         assert "io" == caught.value.code
 
 
-def test_a_fork_of_a_file_that_was_rewritten_says_so(tmp_path: Path) -> None:
-    """It is never read as something that it is not."""
-    path = tmp_path / "chat.jsonl"
-    with SyncConversation.open(path) as kept:
-        kept.extend(map(say, range(4)))
-        kept.fork(3, "other.jsonl").close()
-        kept.append(say(4))
-        with SyncConversation.open(tmp_path / "other.jsonl") as fork:
-            assert 3 == len(fork)
-        kept.redact(0)
-
-    with pytest.raises(
-        ConversationError, match=r"fork of chat\.jsonl, which was rewritten"
-    ) as error:
-        SyncConversation.open(tmp_path / "other.jsonl")
-    assert "changed" == error.value.code
-
-
-def test_a_fork_outlives_changes_behind_what_it_shares(tmp_path: Path) -> None:
-    """As a turn that is taken back; not one that reached into it, whatever came after."""
-    path = tmp_path / "chat.jsonl"
-    with SyncConversation.open(path) as kept:
-        kept.extend(map(say, range(6)))
-        kept.fork(3, "three.jsonl").close()
-        kept.truncate(5)
-        kept.fork(4, "four.jsonl").close()
-        kept.redact(3)
-        kept.extend(map(say, range(10, 14)))
-        kept.delete(6)
-
-    with SyncConversation.open(tmp_path / "three.jsonl") as fork:
-        assert [say(n) for n in range(3)] == list(fork)
-    with pytest.raises(ConversationError, match="was rewritten since"):
-        SyncConversation.open(tmp_path / "four.jsonl")
-
-
-@pytest.mark.parametrize("name", ["../other.jsonl", "other", "other.db", "a/b.jsonl"])
-def test_a_fork_is_a_file_that_can_be_opened_again(tmp_path: Path, name: str) -> None:
-    """In the same folder; it is there at once, and its name is taken then."""
-    with SyncConversation.open(tmp_path / "chat.jsonl") as kept:
-        kept.append(say(0))
-        with pytest.raises(ConfigurationError, match="in its folder, not"):
-            kept.fork(name=name)
-        kept.fork(name="fork.jsonl").close()
-        with pytest.raises(ConversationError, match="there is a file fork"):
-            kept.fork(name="fork.jsonl")
-
-    assert (tmp_path / "fork.jsonl").exists()
-
-
-@pytest.mark.parametrize(
-    "found",
-    ["", "[]", "{}", '{"version": 2, "checked": "x"}', '{"version": 2, "shared": [["a", "b"]]}'],
-)
-def test_a_damaged_sidecar_says_what_to_do(tmp_path: Path, found: str) -> None:
-    """The messages are all there without it."""
-    path = tmp_path / "chat.jsonl"
-    path.write_text(json.dumps(say(0)) + "\n")
-    beside = tmp_path / "chat.jsonl.meta"
-    beside.write_text(found)
-
-    with pytest.raises(ConversationError, match="move it away to go on") as caught:
-        SyncConversation.open(path)
-    beside.unlink()
-
-    assert "damaged" == caught.value.code
-    with SyncConversation.open(path) as kept:
-        assert [say(0)] == list(kept)
-
-
-@posix
-def test_what_cannot_be_rewritten_stays_as_it_was(tmp_path: Path) -> None:
-    """Its pins, its summaries and its forks with it."""
-    import resource
-
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    with SyncConversation.open(tmp_path / "chat.jsonl") as kept:
-        kept.extend(say(number, 1000) for number in range(100))
-        kept.pin(50)
-        kept.fork(60, "fork.jsonl").close()
-        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
-        try:
-            with pytest.raises(ConversationError, match="cannot rewrite"):
-                kept.delete(2)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        assert ([50], 100) == (kept.pinned(), len(kept))
-    with SyncConversation.open(tmp_path / "fork.jsonl") as fork:
-        assert (60, [50]) == (len(fork), fork.pinned())
-
-
 @pytest.mark.parametrize("content", [b"not a database, but long enough to look at" * 100])
 def test_what_is_no_store_is_refused(tmp_path: Path, content: bytes) -> None:
     """Another program's file is left alone."""
@@ -444,44 +350,3 @@ def test_lines_that_another_program_adds_to_an_open_file_are_not_written_over(
         assert 2 == kept.append(say(2))
 
         assert [say(0), say(1), say(2)] == list(kept)
-
-
-@posix
-@pytest.mark.parametrize("fsync", [True, False])
-def test_a_durable_append_waits_for_the_disk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fsync: bool
-) -> None:
-    """The file's bytes, and once the name of a new one; SQLite is told to."""
-    waited: list[bool] = []
-
-    def noted(descriptor: int) -> None:
-        waited.append(stat.S_ISDIR(os.fstat(descriptor).st_mode))
-
-    monkeypatch.setattr(os, "fsync", noted)
-    with SyncConversation.open(tmp_path / "chat.jsonl", fsync=fsync) as kept:
-        kept.append(say(0))
-        kept.append(say(1))
-        assert ([False, True, False] if fsync else []) == waited
-    with SyncConversation.open(tmp_path / "chat.db", fsync=fsync) as kept:
-        assert isinstance(kept.store, SQLiteStore)
-        (synchronous,) = kept.store._database.execute("PRAGMA synchronous").fetchone()
-        assert (2 if fsync else 1) == synchronous  # FULL, NORMAL
-
-
-@posix
-def test_closing_on_a_full_disk_is_no_error(tmp_path: Path) -> None:
-    """What is noted then only spares checking the lines again."""
-    import resource
-
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    kept = SyncConversation.open(tmp_path / "chat.jsonl")
-    kept.append(say(0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
-    try:
-        kept.close()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-
-    with SyncConversation.open(tmp_path / "chat.jsonl") as again:
-        assert [say(0)] == list(again)
-    assert ["chat.jsonl"] == [path.name for path in tmp_path.iterdir() if path.suffix != ".meta"]

@@ -44,6 +44,7 @@ class MessageFile:
         """The open file; closed where there is none yet."""
         self._process = os.getpid()
         self._is_new = False
+        self._reads_only = False
         self._seen = (0, 0, 0)
         self._open()
         if self.torn:
@@ -78,6 +79,11 @@ class MessageFile:
         """
         if self.writes:
             return
+        if self._reads_only:
+            raise ConversationError(
+                f"cannot write to {self.path.name}: it may be read, and not written, by this user",
+                code="io",
+            )
         while True:
             if self.handle.number < 0:
                 self._make()
@@ -209,15 +215,21 @@ class MessageFile:
         """Open the file, if it is there, and find its end."""
         self._check_there()
         try:
-            number = os.open(self.path, os.O_RDWR | _FLAGS)
+            number = self._opened()
         except FileNotFoundError:
             return
-        except PermissionError:
-            number = os.open(self.path, os.O_RDONLY | _FLAGS)
         except OSError as error:
             raise failed(f"cannot open {self.path.name}", error) from error
         self.handle = Handle(number, self.path.name)
         self._find_end()
+
+    def _opened(self) -> int:
+        self._reads_only = False
+        try:
+            return os.open(self.path, os.O_RDWR | _FLAGS)
+        except PermissionError:
+            self._reads_only = True
+            return os.open(self.path, os.O_RDONLY | _FLAGS)
 
     def _make(self) -> None:
         self._check_there()
