@@ -33,21 +33,6 @@ pytestmark = pytest.mark.asyncio
 # --- while nobody has it -------------------------------------------------------------------------
 
 
-async def test_idle_connections_are_closed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a burst opened is closed when it has been idle for long."""
-    # Longer than a burst takes on a busy machine.
-    monkeypatch.setattr("penstock.transports.direct.pool.KEEPALIVE", 2.0)
-    peer = await stage.peer(always(answer(b"ok")))
-    transport = own(stage)
-    wires = await asyncio.gather(*(transport.open(call_to(peer.url)) for _ in range(20)))
-    await asyncio.gather(*(wire.aclose(reuse=True) for wire in wires))
-    assert 20 == transport.stats().idle
-    await until(lambda: not peer.open)
-
-    assert (0, 0) == (transport.stats().connections, transport.stats().idle)
-    assert b"ok" == await read_all(await transport.open(call_to(peer.url)))
-
-
 async def test_a_peer_that_hangs_up_between_calls_is_noticed(stage: Stage) -> None:
     """An idle connection that ends leaves the pool by itself, and no call meets it."""
 

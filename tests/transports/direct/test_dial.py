@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.transports.direct.own import own
-from tests.transports.peers import Connection, Stage, always, answer, call_to, read_all, until
+from tests.transports.peers import Stage, always, answer, call_to, read_all, until
 
 from penstock.errors import ConnectError, DeadlineError
 from penstock.limits import Timeouts
@@ -118,21 +118,3 @@ async def test_a_name_that_is_looked_up_for_ever(
 
     assert "connect" == caught.value.phase
     assert (0, 0) == (transport.stats().calls, transport.stats().connections)
-
-
-async def test_tcp_keepalive_is_on(stage: Stage) -> None:
-    """Row 5: the kernel asks a silent peer whether it is still there."""
-    seen: list[Connection] = []
-
-    async def handle(connection: Connection) -> None:
-        seen.append(connection)
-        await always(answer(b""))(connection)
-
-    peer = await stage.peer(handle)
-    transport = own(stage)
-    await (await transport.open(call_to(peer.url))).aclose(reuse=True)
-    (home,) = transport._loops.values()
-    (connection,) = home.open
-
-    raw = connection._transport.get_extra_info("socket")
-    assert 1 == raw.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
