@@ -209,6 +209,20 @@ def test_a_view_outlives_what_happens_behind_it(kept: SyncConversation) -> None:
     assert ["s0", "s1", "a8", "other"] == [message["content"] for message in view]
 
 
+def test_a_models_name_is_an_estimate_and_what_cannot_count_is_refused() -> None:
+    """A text has a ``count`` of its own, which is of something else."""
+    kept = SyncConversation.open()
+    kept.append(say("user", "word " * 700))
+
+    assert (1004, 879) == (kept.tokens("anthropic/claude-sonnet-4-6"), kept.tokens("gpt-5.4"))
+    kept.pin(0)
+    with pytest.raises(ConfigurationError, match="the budget is 900"):
+        kept.within_tokens(900, "claude-sonnet-4-6")
+    for wrong in ([], b"gpt", len):
+        with pytest.raises(ConfigurationError, match=r"has count\(text\)"):
+            kept.within_tokens(900, wrong)  # type: ignore[arg-type]  # that is the point
+
+
 def test_an_estimate_goes_towards_what_is_reported() -> None:
     """Half of the way each time, and never to nonsense."""
     counter = EstimatedTokens("anthropic/claude-sonnet-4-6")
@@ -230,6 +244,7 @@ def test_an_estimate_goes_towards_what_is_reported() -> None:
 
     assert abs(counter.count(text) - 1400) <= 2
     counter.correct(0, 5)
+    counter.correct(5, None)
     counter.correct(1, 10**9)
     assert counter.bytes_per_token >= 0.5
     assert 0 == counter.count("")

@@ -34,7 +34,7 @@ from penstock.conversations.sqlite import SUFFIXES as SQLITE
 from penstock.conversations.sqlite import SQLiteStore, conversations_in
 from penstock.conversations.still import Still
 from penstock.conversations.stores import positions
-from penstock.conversations.tokens import EstimatedTokens
+from penstock.conversations.tokens import counter_of
 from penstock.conversations.unmoved import Unmoved
 from penstock.encoders import encode_json
 from penstock.errors import ConfigurationError
@@ -287,25 +287,26 @@ class SyncConversation:
         """
         return windows.last(self.store, count)
 
-    def within_tokens(self, budget: int, counter: TokenCounter | None = None) -> Window:
+    def within_tokens(self, budget: int, counter: TokenCounter | str | None = None) -> Window:
         """Return a view of the system's and pinned messages and as many of the last as fit.
 
         Args:
             budget: Tokens of all of them together.
-            counter: Counts them; by default an estimate (`EstimatedTokens`).
+            counter: Counts them, or a model's name, whose family they are estimated by
+                (`penstock.conversations.tokens`); by default an estimate for any.
 
         Raises:
-            ConfigurationError: What is always sent does not fit by itself.
+            ConfigurationError: What is always sent does not fit by itself; or `counter` is none.
         """
-        return windows.within(self.store, budget, counter or EstimatedTokens())
+        return windows.within(self.store, budget, counter_of(counter))
 
     def summarised(self) -> Window:
         """Return a view of everything, with summaries in the place of what `compact` summed up."""
         return windows.summarised(self.store)
 
-    def tokens(self, counter: TokenCounter | None = None) -> int:
+    def tokens(self, counter: TokenCounter | str | None = None) -> int:
         """Return about how many tokens all messages are."""
-        how = counter or EstimatedTokens()
+        how = counter_of(counter)
         return windows.tokens_between(self.store, 0, self.store.length(), how)
 
     def compact(
@@ -314,7 +315,7 @@ class SyncConversation:
         *,
         keep: int = 10,
         part_tokens: int = 8000,
-        counter: TokenCounter | None = None,
+        counter: TokenCounter | str | None = None,
     ) -> Window:
         """Sum up all but the system's, the pinned and the last `keep` messages; return the view.
 

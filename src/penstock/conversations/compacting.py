@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.conversations.numbered import summaries_in, sums_up
 from penstock.conversations.sending import messages_of
-from penstock.conversations.tokens import EstimatedTokens, TokenCounter, tokens_of
+from penstock.conversations.tokens import TokenCounter, counter_of, tokens_of
 from penstock.conversations.windows import check_count, stretches
 from penstock.errors import ConfigurationError, ConversationError
 
@@ -39,19 +39,24 @@ class Compaction:
         store: The conversation.
         keep: How many of the last messages are sent as they are.
         part_tokens: About how many tokens are summed up at once.
-        counter: Counts them; by default an estimate.
+        counter: Counts them, or a model's name; by default an estimate for any.
 
     Raises:
         ConfigurationError: `keep` or `part_tokens` is no such number.
     """
 
     def __init__(
-        self, store: Store, *, keep: int, part_tokens: int, counter: TokenCounter | None = None
+        self,
+        store: Store,
+        *,
+        keep: int,
+        part_tokens: int,
+        counter: TokenCounter | str | None = None,
     ) -> None:
         check_count("keep", keep)
         check_count("part_tokens", part_tokens)
         self._store = store
-        self._steps = self._going(keep, part_tokens, counter or EstimatedTokens())
+        self._steps = self._going(keep, part_tokens, counter_of(counter))
 
     def next(self, summary: object = None) -> tuple[str, list[Json]] | None:
         """Keep a summary, and return what is to be summed up next: the text so far, and messages.

@@ -203,19 +203,20 @@ class Conversation:
         """
         return await in_thread(self.sync.last, count)
 
-    async def within_tokens(self, budget: int, counter: TokenCounter | None = None) -> Window:
+    async def within_tokens(self, budget: int, counter: TokenCounter | str | None = None) -> Window:
         """Return a view of the system's and pinned messages and as many of the last as fit.
 
         Args:
             budget: Tokens of all of them together.
-            counter: Counts them; by default an estimate (`EstimatedTokens`).
+            counter: Counts them, or a model's name, whose family they are estimated by
+                (`penstock.conversations.tokens`); by default an estimate for any.
 
         Raises:
-            ConfigurationError: What is always sent does not fit by itself.
+            ConfigurationError: What is always sent does not fit by itself; or `counter` is none.
         """
         return await in_thread(self.sync.within_tokens, budget, counter)
 
-    async def tokens(self, counter: TokenCounter | None = None) -> int:
+    async def tokens(self, counter: TokenCounter | str | None = None) -> int:
         """Return about how many tokens all messages are."""
         return await in_thread(self.sync.tokens, counter)
 
@@ -229,7 +230,7 @@ class Conversation:
         *,
         keep: int = 10,
         part_tokens: int = 8000,
-        counter: TokenCounter | None = None,
+        counter: TokenCounter | str | None = None,
     ) -> Window:
         """Sum up all but the system's, the pinned and the last `keep` messages; return the view.
 
@@ -240,7 +241,7 @@ class Conversation:
                 model: ``so_far`` is the text until now, ``""`` at first.
             keep: How many of the last messages are sent as they are.
             part_tokens: About how many tokens of messages it is given at once.
-            counter: Counts them; by default an estimate.
+            counter: Counts them, or a model's name; by default an estimate for any.
 
         Raises:
             ConversationError: A summary is blank: its messages stay as they are.

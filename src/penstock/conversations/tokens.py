@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from math import ceil
 from os import PathLike, fspath
@@ -13,7 +13,7 @@ import msgspec
 
 from penstock.errors import ConfigurationError, MissingExtraError
 
-__all__ = ["EstimatedTokens", "TokenCounter", "TokenizerTokens", "tokens_of"]
+__all__ = ["EstimatedTokens", "TokenCounter", "TokenizerTokens", "counter_of", "tokens_of"]
 
 # A message of the OpenAI shape.
 Json: TypeAlias = Any
@@ -57,14 +57,32 @@ class EstimatedTokens:
         size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
         return ceil(size / self.bytes_per_token)
 
-    def correct(self, estimated: int, reported: int) -> None:
+    def correct(self, estimated: int, reported: int | None) -> None:
         """Take what a provider reported (`Usage.input_tokens`) for what was estimated.
 
-        Half of the difference is taken each time, so that one odd answer does not mislead.
+        Half of the difference is taken each time, so that one odd answer does not mislead; None, or
+        0, is no report.
         """
-        if estimated > 0 and reported > 0:
+        if estimated > 0 and reported is not None and reported > 0:
             right = self.bytes_per_token * estimated / reported
             self.bytes_per_token = min(max((self.bytes_per_token + right) / 2, 0.5), 16.0)
+
+
+def counter_of(counter: TokenCounter | str | None) -> TokenCounter:
+    """Return who counts: a counter itself, or an estimate by a model's name; None names none.
+
+    Raises:
+        ConfigurationError: It is none of these.
+    """
+    if counter is None or isinstance(counter, str):
+        return EstimatedTokens(counter or "")
+    if isinstance(counter, Sequence) or not callable(getattr(counter, "count", None)):
+        raise ConfigurationError(
+            "a counter is a model's name or has count(text), as penstock.conversations.tokens"
+            f".TokenizerTokens(path) has, not {type(counter).__name__}",
+            param="counter",
+        )
+    return counter
 
 
 class TokenizerTokens:
