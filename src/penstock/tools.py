@@ -21,7 +21,8 @@ def tool_schemas(tools: object) -> tuple[Mapping[str, Any], ...]:
     """Return `tools` in the OpenAI shape.
 
     Raises:
-        ConfigurationError: An item is neither a dict with a ``type`` nor a callable.
+        ConfigurationError: An item is neither a dict with a ``type``, nor one of a vendor that its
+            only member names, nor a callable.
     """
     if isinstance(tools, (str, Mapping)) or not hasattr(tools, "__iter__"):
         raise ConfigurationError("tools must be a list of dicts or callables")
@@ -35,7 +36,7 @@ def tool_schema(tool: object, at: int = 0) -> Mapping[str, Any]:
     of the annotations.
     """
     if isinstance(tool, Mapping):
-        if not isinstance(tool.get("type"), str):
+        if not isinstance(tool.get("type"), str) and not _is_named(tool):
             raise ConfigurationError(
                 f'tools[{at}] has no "type": a tool of the OpenAI shape is '
                 '{"type": "function", "function": {"name": ..., "parameters": ...}}'
@@ -46,6 +47,15 @@ def tool_schema(tool: object, at: int = 0) -> Mapping[str, Any]:
     raise ConfigurationError(
         f"tools[{at}] must be a dict of the OpenAI shape or a callable, not {type(tool).__name__}"
     )
+
+
+def _is_named(tool: Mapping[str, Any]) -> bool:
+    """Say whether its only member names it, as in Bedrock's and Gemini's APIs, which have no types.
+
+    Such as ``{"systemTool": {"name": "nova_grounding"}}`` and ``{"googleSearch": {}}``.
+    """
+    name, settings = next(iter(tool.items()), ("", None))
+    return len(tool) == 1 and isinstance(settings, Mapping) and name not in ("function", "custom")
 
 
 def parameters_model(tool: Callable[..., Any], at: int = 0) -> type[BaseModel]:

@@ -249,4 +249,5 @@ def find_surrogates(text: str) -> None:
     Raises:
         UnicodeEncodeError: There is one in `text`.
     """
-    text.encode("utf-16")
+    if text.__sizeof__() >= 2 * len(text):  # else it is in Latin-1, which has none
+        text.encode("utf-16")

@@ -23,8 +23,8 @@ _READ, _MOST_READ = 36 * 1024, 60 * 1024
 """Bytes of a file that are read at once, with pieces in memory and without: a visit to a thread
 costs as much as the base64 of the former. Both are multiples of three."""
 _NO_TEXT = "the file is no text in UTF-8"
-_FOREIGN = 8
-"""Slices of a piece, of a text that is not all ASCII."""
+_FOREIGN = 4
+"""Slices of a piece, of a text that is not all ASCII; and most bytes of a character in UTF-8."""
 _LESS = 64
 """A slice is less by so small a part of it, so that its UTF-8 is below a power of two."""
 _REST = 8
@@ -113,12 +113,13 @@ class Texts:
         long as what it returns is there: a slice is copied, unless it fills the piece.
         """
         output, encode = self._output, self._backend.text
-        most = self._buffer if value.isascii() else self._buffer // _FOREIGN
-        most = max(most - most // _LESS, 1)
-        denser = 1.0
+        most, denser = self._buffer, 1.0
+        if not value.isascii():
+            most, denser = most // _FOREIGN, float(_FOREIGN)
+        most -= most // _LESS
         while start < len(value):
             left = output.room()
-            part = value[start : start + (min(int(left / denser), most) or 1)]
+            part = value[start : start + (int(min(left, most) / denser) or 1)]
             encoded = encode(part)
             size = len(encoded) - 2
             if size != len(part):  # escapes, or other scripts

@@ -102,6 +102,9 @@ class Tools:
         return {"tools": tools} if tools else {}
 
     def _add(self, tool: Json, path: str) -> None:
+        if isinstance(tool, Mapping) and len(tool) == 1 and "type" not in tool:  # as its API has it
+            self._tools.append(tool)
+            return
         if not isinstance(tool, Mapping) or not isinstance(tool.get("type"), str):
             raise EncodeError(f"{path}: a tool is a mapping with a type", param=path)
         tool = unmarked(tool, path, self._losses)
