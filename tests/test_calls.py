@@ -72,6 +72,7 @@ def make(**options: Any) -> Any:
         ({"tags": "one"}, "list of names"),
         ({"tools": {"type": "function"}}, "must be a list"),
         ({"tools": [{"name": "f"}]}, 'has no "type"'),
+        ({"tools": [{"function": {"name": "f"}}]}, 'has no "type"'),
         ({"tools": [5]}, "callable, not int"),
         ({"tools": [lambda x: x]}, "has no name"),
         ({"response_format": 5}, "pydantic model"),
@@ -81,6 +82,12 @@ def test_a_wrong_argument_is_named(options: dict[str, Any], message: str) -> Non
     """What was wrong, and what to do, before anything is sent."""
     with pytest.raises(UsageError, match=message):
         make(**options)
+
+
+@pytest.mark.parametrize("name", ["systemTool", "googleSearch"])
+def test_a_tool_of_an_api_without_types_is_named_by_its_member(name: str) -> None:
+    """Bedrock's and Gemini's own, which their dialects pass on as they are."""
+    assert ({name: {"name": "search"}},) == make(tools=[{name: {"name": "search"}}]).tools
 
 
 def test_a_refused_header_is_not_shown() -> None:

@@ -13,3 +13,13 @@ def test_openais_search_is_googles(kind: str) -> None:
 
     assert [{"googleSearch": {}}] == said.body["tools"]
     assert ["tools[0].search_context_size"] == said.dropped
+
+
+def test_a_tool_as_geminis_api_has_it_goes_as_it_is() -> None:
+    """Its only member names it: there is no type."""
+    own = {"fileSearch": {"fileSearchStoreNames": ["fileSearchStores/a"]}}
+
+    said = say("gemini", tools=[own, {"googleMaps": {}}])
+
+    assert [own, {"googleMaps": {}}] == said.body["tools"]
+    assert [] == said.dropped

@@ -89,7 +89,7 @@ FATES: Fates = {
     "tools": Fate(
         "converted",
         note="Functions in one `functionDeclarations`; a tool of another type is Gemini's own of"
-        " that name; custom tools are dropped.",
+        " that name, and one without a type goes as it is; custom tools are dropped.",
     ),
     "functions": Fate("converted", "tools"),
     "web_search_options": Fate(
