@@ -23,8 +23,8 @@ END = b'"}'
 _NEWLINE = b"\n"
 _BETWEEN = {role: END + _NEWLINE + head for role, head in HEADS.items()}
 """What is between two texts, of which the second is a side's."""
-_TURN = b'"}]},'
-"""What ends a text's part and turn, before the next turn."""
+_TURN, _LAST = b'"}]},', b'"}]}'
+"""What ends a text's part and turn, before the next turn and behind the last."""
 _NEWLINES = repeat(_NEWLINE[0])
 """As a number, which is found in half the time."""
 
@@ -50,34 +50,46 @@ class Plain:
         object.__setattr__(self, "heads", heads)
 
 
-def said(lines: bytes, plain: Plain) -> tuple[int, bytes, bytes] | None:
+def said(held: list[bytes], plain: Plain) -> tuple[int, bytes, bytes] | None:
     """Return how many turns are whole, what a vendor has for them, and the line that stays.
 
-    None, unless each of `lines` is the other side's than the one before. The last of them stays, as
-    what comes behind it may be part of its turn.
+    None, unless each of the lines is the other side's than the one before. The last of them stays,
+    as what comes behind it may be part of its turn.
 
     Args:
-        lines: Whole lines, each known to be a role and a text (`penstock.fields.Lines`).
+        held: Whole lines, each known to be a role and a text (`penstock.fields.Lines`). They alone
+            are in it, and are taken out, so that no more than two forms of a text are in memory;
+            with None they are there again.
         plain: The vendor's way with them.
     """
+    lines = held.pop()
     first, other = SIDES if lines.startswith(HEADS["user"]) else SIDES[::-1]
     end = lines.rfind(_NEWLINE)
     if end < 0:
         return 0, b"", lines
-    pairs = lines[:end].split(_BETWEEN[first])
-    even = _NEWLINE in pairs[-1]  # both sides say as much
-    stays = lines[end + 1 :]
-    if not stays.startswith(HEADS[first if even else other]):
+    pairs = lines.split(_BETWEEN[first])
+    last, stays = pairs.pop(), lines[end + 1 :]
+    even = _NEWLINE not in last  # then the line that stays is all of it, and whole pairs are left
+    if not (
+        all(map(contains, pairs, _NEWLINES))  # else one side speaks twice
+        and (even or stays.startswith(HEADS[other]))
+    ):
+        held.append(lines)
         return None
-    if not all(map(contains, pairs[:-1], _NEWLINES)):
-        return None  # one side speaks twice
-    heads = plain.heads
-    pairs[0] = heads[first] + pairs[0][len(HEADS[first]) :]
-    count, whole = len(pairs), (_TURN + heads[first]).join(pairs)
-    del pairs  # of several forms of the same texts no more than two are in memory
+    del lines
+    if not even:
+        pairs.append(last[: last.rfind(_NEWLINE) - len(END)])
+    pairs[0] = pairs[0][len(HEADS[first]) :]
+    count, between = len(pairs), _TURN + plain.heads[first]
+    whole = between.join(pairs)
+    del pairs
     texts = whole.split(_BETWEEN[other])
     del whole
-    if len(texts) != count + even:
-        return None  # the other one does
-    texts[-1] += b"]}"
-    return count + len(texts) - 1, (_TURN + heads[other]).join(texts), stays
+    if len(texts) == count + even:
+        texts[0] = plain.heads[first] + texts[0]
+        texts[-1] += _LAST
+        return count + len(texts) - 1, (_TURN + plain.heads[other]).join(texts), stays
+    # The other one does. What stands between turns has bare quotes, and is in no text.
+    pairs = _BETWEEN[other].join(texts).split(between)
+    held.append(HEADS[first] + _BETWEEN[first].join(pairs) + END + _NEWLINE + stays)
+    return None

@@ -45,10 +45,8 @@ _first = itemgetter(0)
 _LOOKED_AT = 32
 _MOST = 12 * 1024
 """Bytes of a piece of a block whose lines are short: each becomes an object for a while."""
-_MOST_PLAIN = 16 * 1024
-"""The same where they are known to be plain: every second becomes one."""
 _MOST_LONG = 32 * 1024
-"""The same where lines are not short."""
+"""The same where lines are not short, or known to be plain."""
 _SHORT = 512
 """Bytes of a line, up to which what is done for each line counts."""
 
@@ -118,10 +116,12 @@ class Texts:
         The last turn stays: what comes behind it may be part of it.
         """
         if self._lines is not None:
-            found = said(self._lines, plain)
+            held, self._lines = [self._lines], None
+            found = said(held, plain)
             if found is not None:
                 count, data, self._lines = found
                 return count, Run(data) if count else None
+            self._lines = held.pop()
             self._part()
         start, stop = self._at, len(self._roles)
         last = self._roles[-1]
@@ -207,9 +207,8 @@ def _are_short(lines: bytes) -> bool:
 
 def _cut(block: Lines) -> list[bytes]:
     """Return whole lines, the last first, not too many at once: each becomes an object."""
-    data, most = block.data, _MOST_LONG
-    if _are_short(data):
-        most = _MOST_PLAIN if block.plain else _MOST
+    data = block.data
+    most = _MOST if _are_short(data) and not block.plain else _MOST_LONG
     found = []
     start = 0
     while len(data) - start > most:
