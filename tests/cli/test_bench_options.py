@@ -93,6 +93,7 @@ WRONG = {
     "--nonsense": "unrecognized",
     "--warm 3": "unrecognized",  # half a name is none
     "--warmup -1": "0 or more",
+    "--base-url http://x": "needs --model",
     "-r 1 --trace t": "two loads",
     "--dataset d --trace t": "two workloads",
     "--ramp-to 9 -d 60": "needs one --rate",

@@ -124,6 +124,7 @@ def _check(options: argparse.Namespace) -> None:
     """Refuse what would be ignored."""
     rate, cap = options.rate, options.concurrency
     wrong = {
+        "--base-url needs --model, the model's name there": options.base_url and not options.model,
         "--rate and --trace are two loads: choose one": rate and options.trace,
         "--dataset and --trace are two workloads: choose one": options.dataset and options.trace,
         "--ramp-to needs one --rate, at which it begins": options.ramp_to is not None
