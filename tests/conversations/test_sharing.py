@@ -118,10 +118,13 @@ def test_a_pass_tells_that_messages_moved_under_it(tmp_path: Path, name: str | N
     for number, change in enumerate(changes):
         with opened(tmp_path, name and f"{number}{name}") as kept:
             kept.extend(say(number, 100) for number in range(3000))
-            messages = iter(kept)
+            messages, backwards = iter(kept), reversed(kept)
             next(messages)
+            next(backwards)
             change(kept)
 
+            with pytest.raises(ConversationError, match="while it was read"):
+                list(backwards)
             with pytest.raises(ConversationError, match="while it was read") as caught:
                 list(messages)
             assert "changed" == caught.value.code

@@ -81,6 +81,21 @@ def test_the_last_messages_come_with_the_system_and_whole_calls(
     assert len(expected) == len(window)
 
 
+def test_a_function_of_old_is_not_parted_from_its_call() -> None:
+    """OpenAI's calls before there were tools; a redacted one is still a call."""
+    called = {"name": "f", "arguments": '{"x": "secret"}'}
+    kept = SyncConversation.open()
+    kept.append(say("user", "u0"))
+    kept.append({"role": "assistant", "content": None, "function_call": called})
+    kept.append({"role": "function", "name": "f", "content": "r2"})
+    kept.append(say("user", "u3"))
+    kept.redact(1)
+
+    assert [(1, 4)] == [(each.start, each.stop) for each in kept.last(2).ranges]
+    assert {"name": "f", "arguments": "{}"} == kept[1]["function_call"]
+    assert tokens_of(kept[1], Each()) == 4 + 10 + 14
+
+
 def test_pinned_messages_are_in_every_view(kept: SyncConversation) -> None:
     """A pinned result brings its call, a pinned call its results; unpinning ends it."""
     kept.pin(2)

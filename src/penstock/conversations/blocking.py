@@ -22,6 +22,7 @@ from penstock.conversations.numbered import (
     cut_at,
     ends_pin,
     forked_at,
+    moves_in,
     pinned_in,
     pins,
     said_anew,
@@ -35,7 +36,7 @@ from penstock.conversations.sqlite import SQLiteStore, conversations_in
 from penstock.conversations.still import Still
 from penstock.conversations.stores import positions
 from penstock.conversations.tokens import counter_of
-from penstock.conversations.unmoved import Unmoved
+from penstock.conversations.unmoved import Unmoved, check_unmoved
 from penstock.encoders import encode_json
 from penstock.errors import ConfigurationError
 
@@ -180,8 +181,10 @@ class SyncConversation:
 
     def __reversed__(self) -> Iterator[Json]:
         """Every message, from the last."""
-        for line in self.store.backwards(self.store.length()):
+        moves, length = moves_in(self.store.metadata()), self.store.length()
+        for line in self.store.backwards(length):
             yield message_in(line, self.store.metadata)
+        check_unmoved(self.store, moves, length)
 
     def __getitem__(self, index: int) -> Json:
         """The message number `index`; negative ones count from the end.
@@ -253,6 +256,8 @@ class SyncConversation:
         kept = {name: message[name] for name in ("role", "name", "tool_call_id") if name in message}
         if calls := message.get("tool_calls"):
             kept["tool_calls"] = [_without_arguments(call) for call in calls]
+        if isinstance(called := message.get("function_call"), Mapping):
+            kept["function_call"] = {"name": called.get("name", ""), "arguments": "{}"}
         said = message_of(kept | {"content": content})
         self.store.replace(index, said, said_anew(index))
 

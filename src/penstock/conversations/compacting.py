@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from penstock.conversations.measuring import RESULTS
 from penstock.conversations.numbered import summaries_in, sums_up
 from penstock.conversations.sending import messages_of
 from penstock.conversations.tokens import TokenCounter, counter_of, tokens_of
@@ -110,7 +111,7 @@ def _part(store: Store, start: int, stop: int, most: int, counter: TokenCounter)
     """Return messages from `start` on of about `most` tokens; results stay with their calls."""
     found: list[Json] = []
     for message in messages_of(store.blocks(start, stop), store.metadata):
-        if found and most <= 0 and message["role"] != "tool":
+        if found and most <= 0 and message["role"] not in RESULTS:
             break
         found.append(message)
         most -= tokens_of(message, counter)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from penstock.conversations.stores import Store
     from penstock.cuts import Cut
 
-__all__ = ["One", "downwards", "each", "role_of", "tokens_in"]
+__all__ = ["RESULTS", "One", "downwards", "each", "role_of", "tokens_in"]
 
 T = TypeVar("T")
 One: TypeAlias = "bytes | Large"
@@ -30,6 +30,8 @@ One: TypeAlias = "bytes | Large"
 
 _BEGINS = re.compile(rb'\{"role":"([a-z]+)"')
 """How nearly every message begins."""
+RESULTS = ("tool", "function")
+"""Who says what a call returned; "function" is of OpenAI's calls before there were tools."""
 _MOST = 256
 """Messages that are read at once towards a conversation's beginning; only what was seen is held."""
 

@@ -131,7 +131,8 @@ def tokens_of(message: Mapping[str, Json], counter: TokenCounter) -> int:
     elif isinstance(content, (list, tuple)):
         for part in content:
             total += _part(part, counter)
-    for call in message.get("tool_calls") or ():
+    called = message.get("function_call")
+    for call in (*(message.get("tool_calls") or ()), *([called] if called else ())):
         total += _AROUND + counter.count(msgspec.json.encode(call).decode())
     return total
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from penstock.conversations.stores import Blocks, Large, Store
     from penstock.fields import Lines
 
-__all__ = ["Unmoved"]
+__all__ = ["Unmoved", "check_unmoved"]
 
 
 class Unmoved:
@@ -64,9 +64,18 @@ class Unmoved:
         return self._blocks.ready()
 
     def _check(self) -> None:
-        if moved(self._store.metadata(), self._since, self._stop):
-            raise ConversationError(
-                "messages of the conversation were taken out or cut off while it was read, or since"
-                " the view was decided: read it again, or decide another view",
-                code="changed",
-            )
+        check_unmoved(self._store, self._since, self._stop)
+
+
+def check_unmoved(store: Store, since: int, stop: int | None) -> None:
+    """Look whether the messages before number `stop` have the numbers that they had.
+
+    Raises:
+        ConversationError: Some were taken out or cut off, after the first `since` times.
+    """
+    if moved(store.metadata(), since, stop):
+        raise ConversationError(
+            "messages of the conversation were taken out or cut off while it was read, or since"
+            " the view was decided: read it again, or decide another view",
+            code="changed",
+        )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.conversations.canonical import message_of
-from penstock.conversations.measuring import One, downwards, role_of, tokens_in
+from penstock.conversations.measuring import RESULTS, One, downwards, role_of, tokens_in
 from penstock.conversations.measuring import each as each_of
 from penstock.conversations.numbered import moves_in, pinned_in, summaries_in
 from penstock.conversations.sending import decoded, messages_of, off_loop, sent
@@ -69,6 +69,11 @@ class Window:
     """What is sent, in order."""
     moves: int = 0
     """How often messages had been taken out or cut off when it was decided."""
+
+    def __reduce__(self) -> str:
+        raise ConfigurationError(
+            "a view does not pickle: decide it where the conversation is open, or pass its messages"
+        )
 
     def __iter__(self) -> Iterator[Json]:
         """Every message of the view."""
@@ -166,7 +171,7 @@ def _backwards(
             continue
         for number, (role, tokens) in downwards(store, stop, see):
             stop = number
-            yield stop, 0 if stop in kept else tokens, role != "tool"
+            yield stop, 0 if stop in kept else tokens, role not in RESULTS
             if stop in summaries:
                 break
 
@@ -254,7 +259,7 @@ def _grouped(store: Store, start: int) -> int:
     if start >= store.length():
         return start
     for number, role in downwards(store, start + 1, role_of):
-        if role != "tool":
+        if role not in RESULTS:
             return number
     return start
 
@@ -262,7 +267,7 @@ def _grouped(store: Store, start: int) -> int:
 def _after_results(store: Store, number: int) -> int:
     """Return the number behind a message and, where it is a call or result, its results."""
     for role in _roles(store, number + 1):
-        if role != "tool":
+        if role not in RESULTS:
             break
         number += 1
     return number + 1
