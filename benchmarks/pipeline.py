@@ -284,7 +284,7 @@ ALONE: dict[str, Callable[[int], int]] = {
     for name, chunk in KINDS.items()
     for size in (40, 1)
 }
-ALONE |= {"PartialJSON": arguments, "PartialJSON 10 times as long": lambda n: arguments(10 * n)}
+ALONE |= {"PartialJSON": arguments, "PartialJSON, 10 x as long": lambda n: arguments(10 * n)}
 
 
 def measure(count: int) -> dict[str, dict[str, float]]:
