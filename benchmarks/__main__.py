@@ -42,6 +42,7 @@ _SAVED = {
     "models": (3, 40),
     "endings": (1, 60),
     "wires": (3, 90),
+    "loops": (3, 60),
     "sync": (3, 90),
     "shims": (3, 60),
     "agents": (2, 60),

@@ -31,6 +31,7 @@ ENVIRONMENTS: dict[str, tuple[tuple[str, ...], str]] = {
     "penstock-httpx2": (("penstock[httpx2]",), "httpx2"),
     "penstock-mcp": (("penstock[mcp]",), "mcp"),
     "penstock-streams": (("penstock[streams]",), "aiostream"),
+    "penstock-uvloop": (("penstock[speed]", "uvloop>=0.21"), "uvloop"),
     "aiohttp": (("aiohttp>=3.14",), "aiohttp"),
     "botocore": (("botocore>=1.43",), "botocore"),
     "httpx-sse": (("httpx-sse>=0.4.3", "httpx>=0.28.1"), "httpx_sse"),

@@ -36,6 +36,7 @@ ORDER = [
     "transport",
     "models",
     "endings",
+    "loops",
     "sync",
     "shims",
     "agents",
