@@ -217,8 +217,8 @@ class SSEDecoder:
                 fields.ignored = 0
                 return self._made(found.lines, found.name, found.ids)
         elif (head := head_of(block, end)) is not None:
-            # Few are cheaper cut at once.
-            if self._text or len(block) < FEWEST * (block.find(end) + len(end)):
+            # Few are cheaper cut at once: most of a short answer are its first and last.
+            if self._text or len(block) < 2 * FEWEST * (block.find(end) + len(end)):
                 return self._read_alike(block, head, end)
             self._unread = Unread(block, head.text, end, self)
             return self._unread

@@ -137,10 +137,13 @@ class ChatAnswer:
         seen = self._events.seen
         data = b""
         delta: PlainDelta | None = None
+        # What says who answers, and what comes behind the last reason, is none of the plain ones:
+        # to find that out for each of them takes as long as to read it.
+        special = not self._read_any or self.settled
         for frame in frames:
             data = frame if type(frame) is bytes else frame.data
             try:
-                event = plain(data)
+                event = None if special else plain(data)
             except UNREADABLE:
                 event = None
             if (
@@ -174,6 +177,7 @@ class ChatAnswer:
                 self._read(frame, data, into)
             if self.complete:
                 return
+            special = self.settled
             id, model, fingerprint, tier, provider, dated = self._last
         if delta is not None and delta.content and type(data) is bytes:
             self._shape = shape_of(data, b"content", delta.content, free=_FREE)
