@@ -233,6 +233,20 @@ def test_a_redacted_message_refers_to_nothing(tmp_path: Path, picture: Path) -> 
             kept.append(other[0])
 
 
+@everywhere
+def test_where_a_file_is_is_forgotten_with_the_last_message_that_refers_to_it(
+    tmp_path: Path, picture: Path, name: str | None
+) -> None:
+    """Redacted or deleted; an earlier one still finds it."""
+    with opened(tmp_path, name) as kept:
+        kept.extend([asking(picture), {"role": "user", "content": "hi"}, asking(picture)])
+        kept.redact(2)
+        assert str(picture) in str(kept.store.metadata())
+        assert 3 == kept.export(tmp_path / "out.jsonl")
+        kept.delete(0)
+        assert str(picture) not in str(kept.store.metadata())
+
+
 @pytest.mark.asyncio
 async def test_a_summary_is_told_of_the_part(tmp_path: Path, picture: Path) -> None:
     """As a typed part, which a model can be sent."""

@@ -18,6 +18,7 @@ windows      what is sent of a conversation
 measuring    who says a message, and how many tokens it is
 numbered     what is noted of messages by their numbers
 tokens       how many tokens a message is
+redacting    what is left of a message
 unmoved      passes that notice when messages are taken out under them
 compacting   summaries in the place of earlier messages
 ============ =====================================================================================

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from copy import deepcopy
 from itertools import islice
 from os import fspath
@@ -29,7 +29,8 @@ from penstock.conversations.numbered import (
     taken_out,
     users_own,
 )
-from penstock.conversations.references import message_in
+from penstock.conversations.redacting import redacted, referred_by
+from penstock.conversations.references import forgotten, message_in
 from penstock.conversations.sending import decoded, messages_of, off_loop, sent
 from penstock.conversations.sqlite import SUFFIXES as SQLITE
 from penstock.conversations.sqlite import SQLiteStore, conversations_in
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
     from penstock.conversations.canonical import Message as Kept
     from penstock.conversations.compacting import SummariseNow
-    from penstock.conversations.stores import Blocks, Metadata, Store
+    from penstock.conversations.stores import Blocks, Change, Metadata, Store
     from penstock.conversations.tokens import TokenCounter
     from penstock.conversations.windows import Window
     from penstock.fields import Lines, Streamed
@@ -252,19 +253,21 @@ class SyncConversation:
         has no trace of what it said once `vacuum` is through.
         """
         index = self._index(index)
-        message = self[index]
-        kept = {name: message[name] for name in ("role", "name", "tool_call_id") if name in message}
-        if calls := message.get("tool_calls"):
-            kept["tool_calls"] = [_without_arguments(call) for call in calls]
-        if isinstance(called := message.get("function_call"), Mapping):
-            kept["function_call"] = {"name": called.get("name", ""), "arguments": "{}"}
-        said = message_of(kept | {"content": content})
-        self.store.replace(index, said, said_anew(index))
+        said = message_of(redacted(self[index], content))
+        self._replace(index, said, said_anew(index))
 
     def delete(self, index: int) -> None:
         """Take a message out; those behind it move up, and pins and summaries with them."""
         index = self._index(index)
-        self.store.replace(index, None, taken_out(index))
+        self._replace(index, None, taken_out(index))
+
+    def _replace(self, index: int, message: Kept | None, change: Change) -> None:
+        """Replace a message, and forget where the files are to which it alone referred."""
+        gone = referred_by(self.store, index, index + 1)
+        self.store.replace(index, message, change)
+        if gone:
+            left = referred_by(self.store, 0, self.store.length())
+            self.store.note(forgotten(gone - left))
 
     def _index(self, index: int) -> int:
         length = self.store.length()
@@ -380,12 +383,3 @@ class SyncConversation:
     def close(self) -> None:
         """Let go of files and locks; idempotent."""
         self.store.close()
-
-
-def _without_arguments(call: Mapping[str, Json]) -> Json:
-    """Return a call that says which tool, and nothing of what it was told."""
-    said = {name: call[name] for name in ("id", "type") if name in call}
-    for kind, argument, empty in (("function", "arguments", "{}"), ("custom", "input", "")):
-        if isinstance(tool := call.get(kind), Mapping):
-            said[kind] = {"name": tool.get("name", ""), argument: empty}
-    return said

@@ -8,11 +8,11 @@ read when the message is sent; one that has changed since is an error.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from time import time_ns
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
@@ -21,7 +21,19 @@ from penstock.conversations.file_bytes import FileBytes
 from penstock.conversations.numbered import OURS
 from penstock.errors import ConversationError, EncodeError
 
-__all__ = ["KEY", "MARK", "Notes", "is_referring", "message_in", "referred"]
+if TYPE_CHECKING:
+    from penstock.conversations.stores import Change, Large
+
+__all__ = [
+    "KEY",
+    "MARK",
+    "Notes",
+    "digests_in",
+    "forgotten",
+    "is_referring",
+    "message_in",
+    "referred",
+]
 
 # A message of the OpenAI shape, or a part of one.
 Json: TypeAlias = Any
@@ -85,6 +97,20 @@ def message_in(line: bytes, notes: Notes) -> Json:
         where = ReferredBytes(said["sha256"], said["size"], **note)
         content[said["part"]] = KINDS[said["kind"]].of(where, said)
     return message
+
+
+def digests_in(message: bytes | Large) -> set[str]:
+    """Return the digests of the files that a message refers to."""
+    begun = message if isinstance(message, bytes) else next(message.pieces())
+    if not begun.startswith(MARK):
+        return set()
+    line = message if isinstance(message, bytes) else b"".join(message.pieces())
+    return {said["sha256"] for said in msgspec.json.decode(line).get(KEY, ())}
+
+
+def forgotten(digests: Iterable[str]) -> Change:
+    """Return what ends the notes of files to which no message refers any more."""
+    return lambda _: {_NOTE + digest: None for digest in digests}
 
 
 def _digested(part: Attachment) -> tuple[str, Json]:
