@@ -203,6 +203,8 @@ def test_an_address_is_a_part_of_each_kind() -> None:
     picture = ps.ImageFile.from_url("HTTPS://example.com/a.png?key=secret", detail="low")
     assert "low" == picture.to_openai()["image_url"]["detail"]
     assert "secret" not in repr(picture)
+    film = ps.VideoFile.from_url("s3://bucket/a.mp4")  # for Bedrock
+    assert {"type": "video_url", "video_url": {"url": film.url}} == film.to_openai()
     sound = ps.AudioFile.from_url("https://example.com/a.mp3")
     assert {"type": "audio_url", "audio_url": {"url": sound.url}} == sound.to_openai()
     inside = ps.AudioFile.from_url("data:audio/mpeg;base64,AAAA").to_openai()

@@ -36,7 +36,7 @@ Json: TypeAlias = Any  # Any: a content part of the OpenAI shape
 
 MAX_SIZE = 512 * 1024 * 1024
 """Bytes of an attachment: Gemini's largest, inline or uploaded, are smaller."""
-_SCHEMES = ("https://", "http://", "gs://", "data:")
+_SCHEMES = ("https://", "http://", "gs://", "s3://", "data:")
 
 
 class Attachment:
@@ -102,7 +102,8 @@ class Attachment:
         """Return an attachment that the provider fetches itself.
 
         Raises:
-            ConfigurationError: `url` is no address (``https:``, ``http:``, ``gs:``, ``data:``).
+            ConfigurationError: `url` is no address, with ``https:``, ``http:``, ``gs:``, ``s3:`` or
+                ``data:`` before it.
         """
         if not isinstance(url, str) or not url.lower().startswith(_SCHEMES):
             raise ConfigurationError(

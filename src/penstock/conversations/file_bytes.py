@@ -41,7 +41,7 @@ class FileBytes:
         try:
             self._stat = path.stat()
         except (OSError, ValueError) as error:  # ValueError: a NUL in it
-            address = str(path).startswith(("http:", "https:", "data:", "gs:", "file:"))
+            address = str(path).startswith(("http:", "https:", "data:", "gs:", "s3:"))
             raise ConfigurationError(
                 f"cannot read {self.name[:80]!r}: {getattr(error, 'strerror', error)}"
                 + ("; an address goes in from_url()" if address else ""),
