@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_urlsafe
+from shutil import which
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +40,18 @@ _QUIET = {
 }
 _SAFE = dict.fromkeys(("edit", "bash", "webfetch", "external_directory"), "deny")
 _PASSWORD = "OPENCODE_SERVER_PASSWORD"
+_LEASH = """
+exec 3<&0
+"$0" "$@" 3<&- </dev/null & server=$!
+trap 'kill "$server"' TERM
+(read -r _ <&3; kill "$server") >/dev/null 2>&1 & leash=$!
+wait "$server"; code=$?
+while kill -0 "$server" 2>/dev/null; do wait "$server"; code=$?; done
+kill "$leash" 2>/dev/null
+exit "$code"
+"""
+"""Ends the server when our end of its stdin closes, as it reads none and would outlive a program
+that was killed, or that forgot it; and ends no sooner than the server does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +165,8 @@ class OpenCode:
         argv = [self.options.program or self.program, "serve"]
         argv += ["--hostname", "127.0.0.1", "--port", "0", *self.options.extra_args]
         word = {_PASSWORD: token_urlsafe(24)}
+        if sys.platform != "win32" and which(argv[0], path=self._seen().get("PATH")):
+            argv = ["/bin/sh", "-c", _LEASH, *argv]
         return Command(tuple(argv), b"", self._environment(turn) | word)
 
     def _agent(self, turn: Turn) -> str | None:
@@ -158,11 +174,14 @@ class OpenCode:
 
     def _plugins(self, scratch: Scratch) -> list[str]:
         """The plugin that ends a turn which would be asked again."""
-        given, home = self.options.environment, self.options.home
-        seen = child_environment(self.credentials, {}, given, home=home)
-        if self.own_retries or not fetches_nothing(seen, self.options.directory):
+        if self.own_retries or not fetches_nothing(self._seen(), self.options.directory):
             return []
         return [Path(scratch.write("retries.js", RETRY_PLUGIN)).as_uri()]
+
+    def _seen(self) -> dict[str, str]:
+        """What a child sees of this machine."""
+        given, home = self.options.environment, self.options.home
+        return child_environment(self.credentials, {}, given, home=home)
 
     def _environment(self, turn: Turn, plugins: Sequence[str] = ()) -> dict[str, str]:
         config = json.dumps(self._config(turn, plugins))
