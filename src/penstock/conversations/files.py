@@ -43,6 +43,7 @@ class MessageFile:
         self.handle = Handle(-1, path.name)
         """The open file; closed where there is none yet."""
         self._process = os.getpid()
+        self._name = os.fspath(path)  # each append looks: a `Path` is made text each time
         self._is_new = False
         self._reads_only = False
         self._seen = (0, 0, 0)
@@ -62,7 +63,7 @@ class MessageFile:
 
         One that was replaced is opened anew, with another handle.
         """
-        found = _identity(self.path)
+        found = _identity(self._name)
         if self.writes or self._seen == found:
             return False
         if self._seen[0] == found[0]:
@@ -89,7 +90,7 @@ class MessageFile:
                 self._make()
             if not try_lock(self.handle.number):
                 break
-            if os.fstat(self.handle.number).st_ino == _identity(self.path)[0]:
+            if os.fstat(self.handle.number).st_ino == _identity(self._name)[0]:
                 self._find_end()
                 if self.torn:
                     self._set_aside()
@@ -121,7 +122,7 @@ class MessageFile:
                 " once it is closed there",
                 code="locked",
             )
-        inode, size, _ = _identity(self.path)
+        inode, size, _ = _identity(self._name)
         if inode == self._seen[0] and size >= end:
             self.writes = size == end
             return self.writes
@@ -292,10 +293,10 @@ class MessageFile:
         return offset + done
 
 
-def _identity(path: Path) -> tuple[int, int, int]:
+def _identity(path: str) -> tuple[int, int, int]:
     """Return which file is at `path`, its size and time; zeros where there is none."""
     try:
-        found = path.stat()
+        found = os.stat(path)
     except OSError:
         return 0, 0, 0
     return found.st_ino, found.st_size, found.st_mtime_ns
