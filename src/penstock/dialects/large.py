@@ -25,7 +25,7 @@ async def opened_large(message: Streamed) -> Json:
     cuts = Cuts()
     async for piece in message.open():
         cuts.feed(piece)
-    return _filled(msgspec.json.decode(bytes(cuts.skeleton)), cuts.found, message)
+    return _filled(msgspec.json.decode(cuts.skeleton), cuts.found, message)
 
 
 def _filled(value: Json, found: dict[str, Cut], message: Streamed) -> Json:
