@@ -27,6 +27,8 @@ _BOM = b"\xef\xbb\xbf"
 _TELLING = 6
 _SPACE = ord(" ")
 _BEGINS = (b"data:", b"event:", b"id:")
+# What ends most events.
+_LF, _CRLF = b"\n\n", b"\r\n\r\n"
 # Of how most events begin, less than all.
 _BEGUN = frozenset(name[:size] for name in _BEGINS for size in range(1, len(name)))
 # The one final event, of many vendors, that is whole without being JSON.
@@ -108,8 +110,8 @@ class SSEDecoder:
         self._between = False
         if self._held:
             data, self._held = self._held + data, b""
-        end = data.rfind(b"\n\n") + 2
-        end = end if end > 1 else len(data)
+        found = [at + len(end) for end in (_LF, _CRLF) if (at := data.rfind(end)) >= 0]
+        end = max(found, default=len(data))
         frames: list[SSEFrame] = []
         try:
             self._take_all(data[:end], frames)
@@ -132,12 +134,7 @@ class SSEDecoder:
 
     def _leave(self, tail: bytes, frames: list[SSEFrame]) -> None:
         """Hold the begin of an event for the next read, or read it as far as it goes."""
-        if (
-            self._between
-            and _may_be_held(tail)
-            and len(tail) <= self._fields.quick
-            and b"\r" not in tail
-        ):
+        if self._between and _may_be_held(tail) and len(tail) <= self._fields.quick:
             self._held = tail
         else:
             self._between = False
@@ -154,6 +151,7 @@ class SSEDecoder:
             DecodeError: The stream ended inside an event.
             LimitExceededError: The last line completes an event longer than ``max_event``.
         """
+        self._settle()
         self._fuse.check()
         frames: list[SSEFrame] = []
         held, self._held, self._between = self._held, b"", False
@@ -192,7 +190,7 @@ class SSEDecoder:
         if self._held:
             data = self._held + data
         line = data.find(b"\n")
-        ends = b"\r\n\r\n" if data[line - 1 : line] == b"\r" else b"\n\n"
+        ends = _CRLF if data[line - 1 : line] == b"\r" else _LF
         end = data.rfind(ends) + len(ends)
         tail = data[end:]
         if (
