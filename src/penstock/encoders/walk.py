@@ -344,19 +344,20 @@ class Walk:
 
     def _seen_of(self, group: Sequence[Json], each: Each | None) -> tuple[int, int]:
         """Return about how many items like these are best written in one call, and how."""
+        found = None
         if len(group) >= _FIRST_ITEMS and self._depth() > 0:
             found = columns(group, self._most, surrogates=self._check)
-            if found is not None and (each is None or leaves(each, found.keys)):
-                room = self._group if found.foreign else self._most
-                way = _SMALLER if found.size > room else found.way
-                return room * len(group) // found.size, way
-        if each is not None and not unchanged(each.translate, group):
+        left = each is None or (found is not None and leaves(each, found.keys))
+        if not left and each is not None and not unchanged(each.translate, group):
             # Some of them may be unchanged, and are worth finding.
             return len(group), _TRANSLATED if len(group) <= _FIRST_ITEMS else _SMALLER
-        size, way = self._seen(group)
-        if size > self._group and len(group) > 1:
+        if found is None:
+            room, (size, way) = self._group, self._seen(group)
+        else:
+            room, size, way = self._group if found.foreign else self._most, found.size, found.way
+        if size > room and len(group) > 1:
             way = _SMALLER
-        return self._group * len(group) // size, way
+        return room * len(group) // size, way
 
     def _seen(self, group: Json) -> tuple[int, int]:
         """Return about how many bytes `group` takes, and how to write it."""
