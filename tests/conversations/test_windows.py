@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import tracemalloc
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +191,40 @@ def test_a_view_does_not_grow(kept: SyncConversation) -> None:
     kept.append(say("user", "more"))
 
     assert [0, 1, 8, 9] == numbers(window)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_any_view_is_one_that_a_provider_takes(seed: int) -> None:
+    """Calls with all their results, what is always sent, each once, in order, within the budget."""
+    draw = random.Random(seed)
+    kept = SyncConversation.open()
+    kept.extend(say("system", "s") for _ in range(draw.randrange(3)))
+    while len(kept) < 12 + seed:
+        ids = [f"c{len(kept)}{number}" for number in range(draw.randrange(4))]
+        kept.append(call(*ids) if ids else say("user", "u" * draw.randrange(1, 9)))
+        kept.extend({"role": "tool", "tool_call_id": id, "content": "t"} for id in ids)
+    for change in draw.sample(["pin", "compact", "pin", "compact", "pin"], 4):
+        if change == "pin":
+            kept.pin(draw.randrange(len(kept)))
+        else:
+            kept.compact(lambda *_: "summary", keep=draw.randrange(9), part_tokens=9)
+    views = [kept.summarised(), *map(kept.last, range(len(kept) + 2))]
+    for budget in range(20, 400, 40):
+        with suppress(ConfigurationError):  # what is always sent is more
+            views.append(kept.within_tokens(budget, Each()))
+            assert sum(tokens_of(message, Each()) for message in views[-1]) <= budget
+
+    messages = list(kept)
+    system = [number for number, each in enumerate(messages) if each["role"] == "system"]
+    for view in views:
+        sent = list(view)
+        called = [id["id"] for each in sent for id in each.get("tool_calls", ())]
+        assert called == [each["tool_call_id"] for each in sent if each["role"] == "tool"]
+        plain = [each for each in view.ranges if each.message is None]
+        shown = [number for each in plain for number in range(each.start, each.stop)]
+        assert sorted({*shown}) == shown
+        assert {*system, *kept.pinned()} <= {*shown}
+        assert len(sent) == len(view)
 
 
 @pytest.mark.parametrize(
