@@ -6,6 +6,7 @@ import argparse
 import json
 import subprocess
 import sys
+import tomllib
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +20,7 @@ from benchmarks.plot import svg
 from benchmarks.rounds import Case, Peer, Report, by_case, paired, present, shown
 
 from benchmarks import __main__ as every
-from benchmarks import rounds
+from benchmarks import environments, rounds
 
 ROOT = Path(__file__).parents[2]
 ABOUT = """What does it cost? CPU.
@@ -193,6 +194,16 @@ def test_only_what_is_here_is_measured_here() -> None:
 def test_each_client_has_an_environment() -> None:
     """No peer waits for one that nobody makes."""
     assert set() == set(CLIENTS.values()) - set(ENVIRONMENTS)
+
+
+@pytest.mark.parametrize("name", [name for name in ENVIRONMENTS if name.startswith("penstock")])
+def test_penstocks_own_environments_have_what_it_asks_for(name: str) -> None:
+    """Its dependencies and the extra's, by their bounds; it is run from its sources itself."""
+    own = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    asked, *more = ENVIRONMENTS[name][0]
+    extra = own["optional-dependencies"][asked.removeprefix("penstock[").removesuffix("]")]
+
+    assert sorted([*extra, *own["dependencies"], *more]) == sorted(environments._requirements(name))
 
 
 def test_the_picture_is_one() -> None:
