@@ -264,8 +264,8 @@ class ConversationError(PenstockError):
 
     ``code`` says why: ``"locked"`` (another writer has it), ``"disk_full"``, ``"damaged"`` (what is
     there is no conversation), ``"changed"`` (what it refers to is not what it was), ``"shared"`` (a
-    message is a fork's as well), ``"closed"``, ``"summary"`` (what was to sum up said nothing),
-    ``"io"`` (the system's own words are in it).
+    message is a fork's as well), ``"exists"`` (a fork's name is taken), ``"summary"`` (what was to
+    sum up said nothing), ``"closed"``, ``"io"`` (the system's own words are in it).
     """
 
     kind = "conversation"

@@ -70,8 +70,9 @@ def test_a_fork_is_a_file_that_can_be_opened_again(tmp_path: Path, name: str) ->
         with pytest.raises(ConfigurationError, match="in its folder, not"):
             kept.fork(name=name)
         kept.fork(name="fork.jsonl").close()
-        with pytest.raises(ConversationError, match="there is a file fork"):
+        with pytest.raises(ConversationError, match="there is a file fork") as caught:
             kept.fork(name="fork.jsonl")
+        assert "exists" == caught.value.code
 
     assert (tmp_path / "fork.jsonl").exists()
 

@@ -434,7 +434,7 @@ class JSONLStore:
         try:
             os.close(private(os.fspath(path), os.O_CREAT | os.O_EXCL | os.O_WRONLY))
         except FileExistsError:
-            raise ConversationError(f"there is a file {name} already", code="io") from None
+            raise ConversationError(f"there is a file {name} already", code="exists") from None
         except OSError as error:
             raise failed(f"cannot make {name}", error) from error
         return path

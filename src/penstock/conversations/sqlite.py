@@ -184,7 +184,7 @@ class SQLiteStore:
                 (name, self._id, at, at, self._changed(change)),
             )
             if not made.rowcount:
-                raise ConversationError(f"there is a conversation {name!r} already", code="io")
+                raise ConversationError(f"there is a conversation {name!r} already", code="exists")
         return SQLiteStore(self._path, name, sync=self._sync)
 
     def metadata(self) -> Metadata:
