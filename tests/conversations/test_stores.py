@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -373,6 +374,17 @@ def test_another_suffix_is_refused(tmp_path: Path, name: str) -> None:
     """The error says which there are."""
     with pytest.raises(ConfigurationError, match="a conversation is kept in"):
         SyncConversation.open(tmp_path / name)
+
+
+def test_a_system_that_cannot_keep_one_in_lines_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Windows; SQLite works there."""
+    monkeypatch.delattr(os, "pread")
+    with pytest.raises(ConfigurationError, match=r"keep the conversation in SQLite \(\.db\)"):
+        SyncConversation.open(tmp_path / "chat.jsonl")
+    with SyncConversation.open(tmp_path / "chat.db") as kept:
+        assert 0 == kept.append(say(0))
 
 
 def test_only_sqlite_has_names(tmp_path: Path) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from copy import deepcopy
 from itertools import islice
-from os import fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
@@ -72,12 +72,17 @@ def open_store(path: str | PathLike[str] | None, name: str, *, fsync: bool) -> S
     """
     if path is None:
         return MemoryStore()
-    where = Path(fspath(path))
+    where = Path(path)
     if where.suffix in SQLITE:
         return SQLiteStore(where, name, sync=fsync)
     if name:
         raise ConfigurationError(f"{where.name} holds one conversation: name= is for SQLite files")
     if where.suffix == ".jsonl":
+        if not hasattr(os, "pread"):
+            raise ConfigurationError(
+                f"{where.name}: this system cannot read a file at two places at once (os.pread):"
+                " keep the conversation in SQLite (.db)"
+            )
         return JSONLStore(where, sync=fsync)
     raise ConfigurationError(
         f"a conversation is kept in a .jsonl, .db or .sqlite file, not in {where.name!r}"
