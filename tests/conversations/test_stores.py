@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -270,6 +271,24 @@ def test_nothing_of_what_a_call_was_told_is_left_when_it_is_redacted(reopen: Ope
         {"id": "b", "type": "custom", "custom": {"name": "g", "input": ""}},
     ] == kept[0]["tool_calls"]
     assert "secret" not in str(kept[0])
+
+
+@on_disk
+def test_a_large_message_is_taken_out_without_being_held(reopen: Open) -> None:
+    """Redacted, deleted or cut off; what stays of it stays."""
+    large = say(1, 3_000_000)
+    kept = reopen()
+    tracemalloc.start()
+    for take_out in (kept.redact, kept.delete, kept.truncate):
+        kept.extend([say(0), large | {"name": "n"}])
+        tracemalloc.reset_peak()
+        take_out(-1)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
+
+    assert {"role": "assistant", "name": "n", "content": "[redacted]"} == kept[1]
+    assert [say(0), say(0), say(0)] == [kept[0], kept[2], kept[3]]
+    assert 4 == len(kept)
 
 
 @everywhere

@@ -16,6 +16,7 @@ from penstock.conversations.canonical import message_of
 from penstock.conversations.compacting import Compaction
 from penstock.conversations.exports import exported, imported
 from penstock.conversations.jsonl import JSONLStore
+from penstock.conversations.measuring import each, outline
 from penstock.conversations.memory import MemoryStore
 from penstock.conversations.numbered import (
     OURS,
@@ -258,7 +259,8 @@ class SyncConversation:
         has no trace of what it said once `vacuum` is through.
         """
         index = self._index(index)
-        said = message_of(redacted(self[index], content))
+        (message,) = each(self.store.blocks(index, index + 1))
+        said = message_of(redacted(outline(message), content))
         self._replace(index, said, said_anew(index))
 
     def delete(self, index: int) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import msgspec
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from penstock.conversations.stores import Store
     from penstock.cuts import Cut
 
-__all__ = ["RESULTS", "One", "downwards", "each", "role_of", "tokens_in"]
+__all__ = ["RESULTS", "One", "downwards", "each", "outline", "role_of", "tokens_in"]
 
 T = TypeVar("T")
 One: TypeAlias = "bytes | Large"
@@ -77,6 +77,13 @@ def tokens_in(message: One, counter: TokenCounter, notes: Notes) -> int:
         return tokens_of(message_in(message, notes), counter)
     skeleton, found = _cut(message)
     return tokens_of(message_in(skeleton, notes), _Counter(counter, message, found))
+
+
+def outline(message: One) -> dict[str, Any]:  # Any: JSON
+    """Return a message, in which a name stands for each long text of one above a block."""
+    line = message if isinstance(message, bytes) else _cut(message)[0]
+    found: dict[str, Any] = msgspec.json.decode(line)
+    return found
 
 
 def _cut(message: Large) -> tuple[bytes, dict[str, Cut]]:

@@ -179,7 +179,7 @@ def tidy(database: sqlite3.Connection, conversation: int, loose: int, stop: int)
 
 def replace(database: sqlite3.Connection, conversation: int, index: int, message: Message) -> None:
     """Put `message` in the place of number `index`."""
-    run, lines = find(database, conversation, index)
+    run, lines = _of_several(database, conversation, index)
     at = index - run.first
     _delete(database, run)
     if at:
@@ -191,7 +191,7 @@ def replace(database: sqlite3.Connection, conversation: int, index: int, message
 
 def remove(database: sqlite3.Connection, conversation: int, index: int) -> None:
     """Take out number `index`; those behind it move up."""
-    run, lines = find(database, conversation, index)
+    run, lines = _of_several(database, conversation, index)
     _delete(database, run)
     del lines[index - run.first]
     if lines:
@@ -214,6 +214,14 @@ def cut(database: sqlite3.Connection, conversation: int, length: int) -> None:
     database.execute(
         "DELETE FROM runs WHERE conversation = ? AND first >= ?", (conversation, length)
     )
+
+
+def _of_several(
+    database: sqlite3.Connection, conversation: int, index: int
+) -> tuple[Run, list[bytes]]:
+    """Return what `find` does; of a large message, of which nothing is kept, not its line."""
+    run = next(runs_of(database, conversation, index, index + 1))
+    return (run, [b""]) if run.large else find(database, conversation, index)
 
 
 def _insert(
