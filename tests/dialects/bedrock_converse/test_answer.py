@@ -11,7 +11,7 @@ from tests.dialects.bedrock_converse.model import service
 from penstock.chunks import ReasoningDelta, TextDelta, ToolCallDelta
 from penstock.decoders import EventStreamDecoder
 from penstock.dialects import dialect
-from penstock.dialects.bedrock_converse.answer import ConverseAnswer
+from penstock.dialects.bedrock_converse.answer import READERS, ConverseAnswer
 from penstock.dialects.bedrock_converse.blocks import Blocks
 from penstock.dialects.bedrock_converse.errors import KINDS, STATUSES, error, frame_error
 from penstock.dialects.bedrock_converse.usage import REASONS
@@ -62,7 +62,7 @@ def test_every_event_of_the_service_model_is_read() -> None:
     events = {name for name, shape in members.items() if not shape.metadata.get("exception")}
     exceptions = {name.lower() for name in members if name not in events}
 
-    assert set(ConverseAnswer(Limits())._read) == events
+    assert READERS.keys() == events
     assert exceptions <= STATUSES.keys()
     stream = service().operation_model("InvokeModelWithResponseStream").output_shape
     more = set(stream.members["body"].members) - {"chunk"}

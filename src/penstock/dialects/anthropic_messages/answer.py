@@ -88,7 +88,6 @@ class MessagesAnswer:
         "_finished",
         "_max_depth",
         "_meta",
-        "_read",
         "_started",
         "_usage",
         "_whole",
@@ -107,16 +106,6 @@ class MessagesAnswer:
         self._finished = False
         self._meta: dict[str, Json] = {}
         self._usage: dict[str, Json] = {}
-        self._read: dict[str, Callable[[dict[str, Json], list[Chunk]], None]] = {
-            "message_start": self._begin,
-            "content_block_start": self._begin_block,
-            "content_block_delta": self._grow_block,
-            "content_block_stop": self._end_block,
-            "message_delta": self._change,
-            "message_stop": self._end,
-            "message": self._take_whole,
-            "ping": self._ignore,
-        }
 
     @property
     def settled(self) -> bool:
@@ -202,7 +191,7 @@ class MessagesAnswer:
         name = getattr(frame, "event", "message") or "message"
         if not data or data == _DONE:  # copies of the API that end as OpenAI's streams do
             return
-        if not data.startswith((b"{", b"[")) and name not in self._read:
+        if not data.startswith((b"{", b"[")) and name not in _READERS:
             if name == "error":
                 raise stream_error({"message": data.decode("utf-8", "replace")})
             into.append(ProviderEvent(name, data.decode("utf-8", "replace")))
@@ -214,7 +203,7 @@ class MessagesAnswer:
             )
         kind = event.get("type")
         kind = kind if isinstance(kind, str) else name
-        read = self._read.get(kind)
+        read = _READERS.get(kind)
         if kind == "message" and not isinstance(event.get("content"), list):
             read = None
         if "error" in (kind, name) or (read is None and event.get("error")):
@@ -222,7 +211,7 @@ class MessagesAnswer:
         if read is None:
             into.append(ProviderEvent(kind, event))
             return
-        read(event, into)
+        read(self, event, into)
 
     def _begin(self, event: dict[str, Json], into: list[Chunk]) -> None:
         message = event.get("message")
@@ -336,6 +325,19 @@ class MessagesAnswer:
     def _tell(self, name: str, rest: dict[str, Json], into: list[Chunk]) -> None:
         if rest:
             into.append(ProviderEvent(name, rest))
+
+
+# Functions, not an answer's own methods: that would know itself, and wait for the collector.
+_READERS: dict[str, Callable[[MessagesAnswer, dict[str, Json], list[Chunk]], None]] = {
+    "message_start": MessagesAnswer._begin,
+    "content_block_start": MessagesAnswer._begin_block,
+    "content_block_delta": MessagesAnswer._grow_block,
+    "content_block_stop": MessagesAnswer._end_block,
+    "message_delta": MessagesAnswer._change,
+    "message_stop": MessagesAnswer._end,
+    "message": MessagesAnswer._take_whole,
+    "ping": MessagesAnswer._ignore,
+}
 
 
 def _without(fields: dict[str, Json], known: frozenset[str]) -> dict[str, Json]:

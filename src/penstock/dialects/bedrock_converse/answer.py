@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from penstock.interfaces import Ending, Framing
     from penstock.limits import Limits
 
-__all__ = ["ConverseAnswer", "framing"]
+__all__ = ["READERS", "ConverseAnswer", "framing"]
 
 # A frame of an event stream, with `headers` and `payload`, or the bytes of one JSON value.
 Frame: TypeAlias = Any
@@ -72,7 +72,6 @@ class ConverseAnswer:
         "_blocks",
         "_max_depth",
         "_metered",
-        "_read",
         "_started",
         "_stopped",
         "complete",
@@ -86,14 +85,6 @@ class ConverseAnswer:
         self._alike: tuple[Shape, Block] | None = None
         self._max_depth = limits.max_json_depth
         self._started = self._stopped = self._metered = False
-        self._read: dict[str, Callable[[dict[str, Json], list[Chunk]], None]] = {
-            "messageStart": self._begin,
-            "contentBlockStart": self._begin_block,
-            "contentBlockDelta": self._grow_block,
-            "contentBlockStop": self._end_block,
-            "messageStop": self._stop,
-            "metadata": self._measure,
-        }
 
     @property
     def settled(self) -> bool:
@@ -216,11 +207,11 @@ class ConverseAnswer:
                 f"an event of the answer is no object: {excerpt(frame.payload)}", code="bad_event"
             )
         event.pop(PADDING, None)
-        read = self._read.get(name)
+        read = READERS.get(name)
         if read is None:
             into.append(ProviderEvent(name, event))
         else:
-            read(event, into)
+            read(self, event, into)
 
     def _begin(self, event: dict[str, Json], into: list[Chunk]) -> None:
         self._started = True
@@ -289,3 +280,15 @@ class ConverseAnswer:
         rest = {field: value for field, value in rest.items() if value is not None}
         if rest:
             into.append(ProviderEvent(name, rest))
+
+
+# Functions, not an answer's own methods: that would know itself, and wait for the collector.
+READERS: dict[str, Callable[[ConverseAnswer, dict[str, Json], list[Chunk]], None]] = {
+    "messageStart": ConverseAnswer._begin,
+    "contentBlockStart": ConverseAnswer._begin_block,
+    "contentBlockDelta": ConverseAnswer._grow_block,
+    "contentBlockStop": ConverseAnswer._end_block,
+    "messageStop": ConverseAnswer._stop,
+    "metadata": ConverseAnswer._measure,
+}
+"""What reads each event of the service's model, by its name."""

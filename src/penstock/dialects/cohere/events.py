@@ -52,19 +52,6 @@ class Events:
         """The bytes of each call's arguments."""
         self._places: dict[int, int] = {}
         """The wire's indexes of calls, and ours."""
-        self._readers: Mapping[str, Callable[[dict[str, Json], list[Chunk]], None]] = {
-            "message-start": self._read_start,
-            "content-start": self._read_content,
-            "content-delta": self._read_content,
-            "tool-plan-delta": self._read_delta,
-            "tool-call-start": self._read_delta,
-            "tool-call-delta": self._read_delta,
-            "citation-start": self._read_delta,
-            "content-end": self._read_end,
-            "tool-call-end": self._read_end,
-            "citation-end": self._read_end,
-            "message-end": self._read_last,
-        }
 
     def read(self, event: dict[str, Json], into: list[Chunk]) -> None:
         """Append the chunks of `event`.
@@ -73,10 +60,10 @@ class Events:
             PenstockError: It is an error, breaks the dialect, or exceeds a limit.
         """
         kind = event.get("type")
-        reader = self._readers.get(kind) if isinstance(kind, str) else None
+        reader = _READERS.get(kind) if isinstance(kind, str) else None
         if reader is not None:
             self.begun = True
-            reader({name: value for name, value in event.items() if value is not None}, into)
+            reader(self, {name: value for name, value in event.items() if value is not None}, into)
         elif isinstance(kind, str) and "message" not in event:
             self.begun = True
             rest = {name: value for name, value in event.items() if name != "type"}
@@ -280,6 +267,22 @@ class Events:
         into.append(finish(ended.get("finish_reason")))
         into.extend([counted] if counted else [])
         self.done = True
+
+
+# Functions, not an answer's own methods: that would know itself, and wait for the collector.
+_READERS: Mapping[str, Callable[[Events, dict[str, Json], list[Chunk]], None]] = {
+    "message-start": Events._read_start,
+    "content-start": Events._read_content,
+    "content-delta": Events._read_content,
+    "tool-plan-delta": Events._read_delta,
+    "tool-call-start": Events._read_delta,
+    "tool-call-delta": Events._read_delta,
+    "citation-start": Events._read_delta,
+    "content-end": Events._read_end,
+    "tool-call-end": Events._read_end,
+    "citation-end": Events._read_end,
+    "message-end": Events._read_last,
+}
 
 
 def _message(event: dict[str, Json]) -> dict[str, Json]:
