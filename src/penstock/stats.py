@@ -71,13 +71,15 @@ class OpenStreams:
         if self._refusing:
             raise StreamClosedError("the client is closed: make a new one")
         loop = _running_loop()
-        loops = self._loops
+        loops = self._by_loop if self._pid == os.getpid() else self._loops
         here = loops.get(loop)
         if here is None:
             for gone in [each for each in loops if each is not None and each.is_closed()]:
                 loops.pop(gone, None)
             here = loops[loop] = _Loop(loop)
-        here.add(stream)
+        here.streams.add(stream)
+        if here.timer is None:
+            here.watch()
         return here.streams
 
     def refuse(self) -> None:
@@ -128,26 +130,26 @@ class _Loop:
         self.lag: float | None = None
         """By how many seconds the last timer came late."""
         self._loop = loop
-        self._timer: TimerHandle | None = None
+        self.timer: TimerHandle | None = None
+        """What fires next; None while nobody watches."""
 
-    def add(self, stream: ChatStream) -> None:
-        """Note a stream, and watch the loop while there is any."""
-        self.streams.add(stream)
-        if self._timer is None and self._loop is not None:
+    def watch(self) -> None:
+        """Watch the loop while there is any stream."""
+        if self._loop is not None:
             self._wait(self._loop)
 
     def stop(self) -> None:
         """Watch the loop no more."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
 
     def _wait(self, loop: AbstractEventLoop) -> None:
         due = loop.time() + _SAMPLE
-        self._timer = loop.call_at(due, self._tick, loop, due)
+        self.timer = loop.call_at(due, self._tick, loop, due)
 
     def _tick(self, loop: AbstractEventLoop, due: float) -> None:
-        self._timer, self.lag = None, None
+        self.timer, self.lag = None, None
         if self.streams:
             self.lag = max(0.0, loop.time() - due)
             self._wait(loop)

@@ -160,7 +160,7 @@ class Watchdog:
         if total is not None:
             self._armed["total"] = (self.started + total, self.started)
         # What began before there was anybody to tell has no timer yet.
-        when = self._nearest_armed()
+        when = min(self._armed.values(), default=_NEVER)[0]
         if when < self._timer_at:
             self._arm(when)
 
@@ -283,9 +283,6 @@ class Watchdog:
         """
         self._ignored += size
 
-    def _nearest_armed(self) -> float:
-        return min(self._armed.values(), default=_NEVER)[0]
-
     def _nearest_asked(self) -> float:
         return min(
             self._quiet_from + self._quiet,
@@ -310,7 +307,7 @@ class Watchdog:
         now = max(now, expected)
         due = self._due(now)
         if due is None:
-            nearest = self._nearest_armed()
+            nearest = min(self._armed.values(), default=_NEVER)[0]
             if self._asking:
                 nearest = min(nearest, self._nearest_asked())
             if nearest < inf:

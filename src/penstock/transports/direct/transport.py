@@ -133,7 +133,8 @@ class DirectTransport:
             ProtocolError: The answer breaks HTTP.
             LimitExceededError: The answer's headers exceed a bound.
         """
-        self._check_open()
+        if self._closed:
+            self._check_open()
         road = self._roads.get(id(call.headers))
         if road is None or road.url != call.url or road.method != call.method:
             road = self._road(call)
