@@ -3,24 +3,27 @@
 The body is passed over three times: it is checked, hashed for the signature, and sent. Each case is
 a fresh process, ``traced`` is tracemalloc's peak over what the caller already held, as in
 ``benchmarks.call_memory``; the buffer is 16 KiB and the server the simulator in another process.
-boto3 is given the same conversation in its own shape; it holds the body as bytes to hash it.
+The seconds are of a second call, which is not traced. *JSONL* is the same conversation in a file.
+boto3 is given it in its own shape; it holds the body as bytes to hash it.
 
 Not shown: kernel socket buffers, and what boto3's model of the service costs once.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import gc
 import os
+import tempfile
 import time
 import tracemalloc
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 from benchmarks.call_memory import conversation
-from benchmarks.fresh import fresh, installed, setting, simulator
+from benchmarks.fresh import fresh, setting, simulator
+from benchmarks.rounds import Case, Peer, Report, options, paired, present
 
 __all__ = ["main"]
 
@@ -51,24 +54,39 @@ async def _measure(call: Callable[[], Awaitable[object]]) -> list[float]:
     return [float(traced), time.perf_counter() - start]
 
 
-async def penstock(url: str, shape: str, size: int, dialect: str) -> list[float]:
-    """Measure penstock, signing."""
+async def penstock(
+    url: str, shape: str, size: int, dialect: str = "bedrock_converse", suffix: str = ""
+) -> list[float]:
+    """Measure penstock, signing; with a suffix, from a file of that kind."""
     import penstock as ps
 
     _environment()
-    messages = conversation(shape, size)
+    messages: Any = conversation(shape, size)
     there = ps.Deployment(url, model=MODEL, dialect=dialect, auth="aws_sigv4")
     limits = ps.Limits(body_buffer=16 * KIB)
-    async with ps.Client(deployments={"d": there}, limits=limits) as client:
-        await client.chat("d", messages[:2000] if len(messages) > 1 else conversation(shape, MIB))
-        return await _measure(lambda: client.chat("d", messages))
+    with tempfile.TemporaryDirectory() as folder:
+        async with ps.Client(deployments={"d": there}, limits=limits) as client:
+            warm = messages[:2000] if len(messages) > 1 else conversation(shape, MIB)
+            await client.chat("d", await _kept(warm, Path(folder), suffix))
+            given = await _kept(messages, Path(folder), suffix)
+            return await _measure(lambda: client.chat("d", given))
 
 
-async def boto3(url: str, shape: str, size: int, dialect: str) -> list[float]:
+async def _kept(messages: Any, folder: Path, suffix: str) -> Any:
+    """Return `messages`, in a file where there is a suffix."""
+    import penstock as ps
+
+    if not suffix:
+        return messages
+    kept = ps.Conversation.open(folder / f"{len(messages)}{suffix}")
+    await kept.extend(messages)
+    return kept
+
+
+async def boto3(url: str, shape: str, size: int) -> list[float]:
     """Measure boto3's ``converse_stream``."""
     import boto3 as peer
 
-    del dialect
     _environment()
     said = [
         {"role": ("user", "assistant")[number % 2], "content": [{"text": message["content"]}]}
@@ -84,30 +102,50 @@ async def boto3(url: str, shape: str, size: int, dialect: str) -> list[float]:
     return await _measure(lambda: asyncio.to_thread(send, said))
 
 
+PEERS = {
+    "penstock": "penstock",
+    "penstock, invoke": "penstock",
+    "penstock, JSONL": "penstock",
+    "boto3": "boto3",
+}
+_MORE: dict[str, dict[str, Any]] = {
+    "penstock, invoke": {"dialect": "bedrock_invoke"},
+    "penstock, JSONL": {"suffix": ".jsonl"},
+}
+
+
 def main() -> None:
     """Measure every case."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--smoke", action="store_true", help="a small, quick run")
-    options = parser.parse_args()
-    big = 2 * MIB if options.smoke else 64 * MIB
-    cases = [("2048", MIB), ("2048", big), ("string", big)]
-    print(setting())
+    chosen = options(__doc__, rounds=3)
+    report = Report("bedrock_memory", __doc__ or "")
+    peers = present(PEERS, chosen, report)
+    big = 2 * MIB if chosen.smoke else 64 * MIB
+    print(f"Above the caller's messages, buffer 16 KiB. {setting()}")
     with simulator() as url:
-        for shape, size in cases:
-            for dialect in ("bedrock_converse", "bedrock_invoke"):
-                _tell("penstock", url, shape, size, dialect)
-            if installed("boto3"):
-                _tell("boto3", url, shape, size, "converse")
+        for shape, size in (("2048", MIB), ("2048", big), ("string", big)):
+            _compare(report, peers, (url, shape, size), chosen.rounds)
+    report.finish(chosen.keep)
 
 
-def _tell(peer: str, url: str, shape: str, size: int, dialect: str) -> None:
-    case = {"url": url, "shape": shape, "size": size, "dialect": dialect}
-    traced, seconds = fresh("benchmarks.bedrock_memory", peer, **case)
-    what = "one text" if shape == "string" else f"messages of {shape} B"
-    print(
-        f"{size // MIB:3} MiB, {what:18} {peer:9} {dialect:17}"
-        f" {traced / KIB:10.0f} KiB traced {seconds:7.2f} s"
-    )
+def _compare(report: Report, peers: list[Peer], what: tuple[str, str, int], rounds: int) -> None:
+    url, shape, size = what
+
+    def once(peer: Peer) -> list[float]:
+        function = peer.name.partition(",")[0]
+        more: dict[str, Any] = {"url": url, "shape": shape, "size": size}
+        more |= _MORE.get(peer.name, {})
+        found: list[float] = fresh(
+            "benchmarks.bedrock_memory", function, python=peer.python, **more
+        )
+        return found
+
+    rows = paired(peers, rounds, once, report)
+    name = f"{size // MIB} MiB, one string"
+    if shape.isdigit():
+        name = f"{size // MIB} MiB in messages of {shape} B"
+    for place, (unit, by) in enumerate((("KiB traced", KIB), ("s", 1))):
+        found = {peer: [each[place] / by for each in values] for peer, values in rows.items()}
+        report.add(Case(name, unit, "penstock", found))
 
 
 if __name__ == "__main__":

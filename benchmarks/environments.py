@@ -33,6 +33,7 @@ ENVIRONMENTS: dict[str, tuple[tuple[str, ...], str]] = {
     "penstock-streams": (("penstock[streams]",), "aiostream"),
     "penstock-uvloop": (("penstock[speed]", "uvloop>=0.21"), "uvloop"),
     "aiohttp": (("aiohttp>=3.14",), "aiohttp"),
+    "boto3": (("boto3>=1.43",), "boto3"),
     "botocore": (("botocore>=1.43",), "botocore"),
     "httpx-sse": (("httpx-sse>=0.4.3", "httpx>=0.28.1"), "httpx_sse"),
     "httpx2": (("httpx2>=2.16",), "httpx2"),

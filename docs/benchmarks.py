@@ -27,6 +27,7 @@ ORDER = [
     "prompt",
     "call_memory",
     "conversations",
+    "bedrock_memory",
     "import_time",
     "body_memory",
     "encoding",
