@@ -12,6 +12,7 @@ import asyncio
 import gc
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -20,6 +21,7 @@ from tests.road import Road
 
 import penstock
 from penstock.chunks import Chunk
+from penstock.errors import InvalidRequestError
 
 pytestmark = [
     pytest.mark.asyncio,
@@ -123,16 +125,21 @@ async def test_a_short_call_takes_few_calls(road: Road) -> None:
     assert await calls(once) < A_CALL * HEADROOM
 
 
-@pytest.mark.parametrize("way", ["chat", "stream"])
+@pytest.mark.parametrize("way", ["chat", "stream", "refused"])
 @pytest.mark.parametrize("dialect", FREED)
 async def test_a_call_leaves_the_collector_nothing(dialect: str, way: str, road: Road) -> None:
     """What it made is gone with its end: what waits for the collector costs a quarter of a call."""
-    place = road.deployment("text?tokens=3", dialect=dialect)
+    model = "text?fault=status&status=400" if way == "refused" else "text?tokens=3"
+    place = road.deployment(model, dialect=dialect)
     client = road.client(deployments={"d": place}, transport="direct")
 
     async def once() -> None:
         if way == "chat":
             await client.chat("d", "hi")
+            return
+        if way == "refused":
+            with suppress(InvalidRequestError):
+                await client.chat("d", "hi")
             return
         async with client.stream("d", "hi") as stream:
             async for _ in stream:

@@ -117,7 +117,10 @@ class ChatStream(AnswerFacts):
         self._let_go()
         failure = failure or StreamClosedError("the stream was closed")
         failure.metadata = failure.metadata or dict(self._record.metadata) or None
-        raise presented(failure) from failure.__cause__
+        try:
+            raise presented(failure) from failure.__cause__
+        finally:
+            del failure  # whose traceback has this frame in it: both would wait for the collector
 
     def __aexit__(
         self,
@@ -275,7 +278,10 @@ class ChatStream(AnswerFacts):
             # Also where it was too much to fold: what is complete is not lost with the error.
             for chunk in batch:
                 yield chunk
-        raise self._failed(failure) from failure.__cause__
+        try:
+            raise self._failed(failure) from failure.__cause__
+        finally:
+            del failure  # as above
 
     async def _drain(self) -> None:
         """Read all of a stream that nobody has begun to read, with nothing done item by item."""
@@ -291,7 +297,10 @@ class ChatStream(AnswerFacts):
         else:
             self._end(None)
             return
-        raise self._failed(failure) from failure.__cause__
+        try:
+            raise self._failed(failure) from failure.__cause__
+        finally:
+            del failure  # as above
 
     async def _by_item(self, chunks: AsyncGenerator[Chunk, None]) -> AsyncGenerator[Chunk, None]:
         """Yield the chunks that come out of asynchronous middleware."""
@@ -309,7 +318,10 @@ class ChatStream(AnswerFacts):
                 return
             self._read_on()
             yield chunk
-        raise self._failed(failure) from failure.__cause__
+        try:
+            raise self._failed(failure) from failure.__cause__
+        finally:
+            del failure  # as above
 
     def _take(self, batch: list[Chunk]) -> None:
         """Fold what is about to be handed out."""
