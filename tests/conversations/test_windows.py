@@ -123,7 +123,6 @@ class Each:
 @pytest.mark.parametrize(
     ("budget", "expected"),
     [
-        (28, [0, 1]),
         (42, [0, 1, 9]),
         (56, [0, 1, 8, 9]),
         # The results alone would fit, but not their call.
@@ -143,9 +142,17 @@ def test_a_budget_of_tokens_is_kept(
 
 
 def test_a_budget_that_the_system_exceeds_is_refused(kept: SyncConversation) -> None:
-    """With both figures."""
+    """With both figures; so is one in which nothing of what was said last fits beside it."""
     with pytest.raises(ConfigurationError, match="have 28 tokens: the budget is 27"):
         kept.within_tokens(27, Each())
+    for budget in (28, 41):
+        with pytest.raises(ConfigurationError, match=f"it has 42 tokens or more.* is {budget}"):
+            kept.within_tokens(budget, Each())
+    kept.truncate(8)  # a result alone fits, and not its call
+    with pytest.raises(ConfigurationError, match="the call that it is a result of"):
+        kept.within_tokens(70, Each())
+    kept.pin(7)
+    assert [0, 1, 5, 6, 7] == numbers(kept.within_tokens(28 + 28 + 28 + 4, Each()))
 
 
 @pytest.mark.parametrize("name", ["chat.jsonl", "chat.db"])

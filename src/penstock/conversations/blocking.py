@@ -311,7 +311,8 @@ class SyncConversation:
                 (`penstock.conversations.tokens`); by default an estimate for any.
 
         Raises:
-            ConfigurationError: What is always sent does not fit by itself; or `counter` is none.
+            ConfigurationError: What is always sent does not fit by itself, or the last message
+                beside it; or `counter` is none.
         """
         return windows.within(self.store, budget, counter_of(counter))
 

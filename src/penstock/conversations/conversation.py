@@ -212,7 +212,8 @@ class Conversation:
                 (`penstock.conversations.tokens`); by default an estimate for any.
 
         Raises:
-            ConfigurationError: What is always sent does not fit by itself; or `counter` is none.
+            ConfigurationError: What is always sent does not fit by itself, or the last message
+                beside it; or `counter` is none.
         """
         return await in_thread(self.sync.within_tokens, budget, counter)
 

@@ -130,7 +130,7 @@ def within(store: Store, budget: int, counter: TokenCounter) -> Window:
     A summary counts as the message that it is, and stands for its span or is left out with it.
 
     Raises:
-        ConfigurationError: What is always sent does not fit by itself.
+        ConfigurationError: What is always sent does not fit by itself, or nothing fits beside it.
     """
     check_count("within_tokens", budget)
     moves, length = moves_in(store.metadata()), store.length()
@@ -148,6 +148,11 @@ def within(store: Store, budget: int, counter: TokenCounter) -> Window:
             break
         if begins:
             start = number
+    if left < 0 and start == length and length - 1 not in kept:
+        raise ConfigurationError(
+            "the last message, with the call that it is a result of, does not fit: with what is"
+            f" always sent it has {budget - left} tokens or more, and the budget is {budget}"
+        )
     return _window(store, start, length, moves)
 
 
