@@ -103,9 +103,9 @@ async def boto3(url: str, shape: str, size: int) -> list[float]:
 
 
 PEERS = {
-    "penstock": "penstock",
-    "penstock, invoke": "penstock",
-    "penstock, JSONL": "penstock",
+    "penstock": "penstock-aws",
+    "penstock, invoke": "penstock-aws",
+    "penstock, JSONL": "penstock-aws",
     "boto3": "boto3",
 }
 _MORE: dict[str, dict[str, Any]] = {

@@ -27,6 +27,7 @@ _ROOT = Path(__file__).parents[1]
 
 ENVIRONMENTS: dict[str, tuple[tuple[str, ...], str]] = {
     "penstock": (("penstock[speed]",), "penstock"),
+    "penstock-aws": (("penstock[aws]",), "botocore"),
     "penstock-fast": (("penstock[fast]",), "aiohttp"),
     "penstock-httpx2": (("penstock[httpx2]",), "httpx2"),
     "penstock-mcp": (("penstock[mcp]",), "mcp"),

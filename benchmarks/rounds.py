@@ -203,6 +203,7 @@ def present(
 
 _SHOWN = {"any-llm": "any-llm-sdk", "pydantic-ai": "pydantic-ai-slim"}
 _SHOWN |= {"exoclaw": "exoclaw-provider-openai", "penstock-fast": "aiohttp"}
+_SHOWN |= {"penstock-aws": "botocore"}
 _SHOWN |= {"penstock-httpx2": "httpx2", "penstock-mcp": "mcp", "penstock-streams": "aiostream"}
 _SHOWN |= {"penstock-uvloop": "uvloop"}
 
