@@ -15,7 +15,7 @@ import penstock as ps
 from penstock.cli.chat import Options, _turn, converse
 from penstock.cli.conversation import compact, export, load, show
 from penstock.conversations import Conversation, SyncConversation
-from penstock.errors import ConfigurationError, EncodeError, UsageError
+from penstock.errors import ConfigurationError, ConversationError, EncodeError, UsageError
 
 ROOT = Path(__file__).parents[2]
 
@@ -157,6 +157,22 @@ async def test_looking_makes_no_conversation(tmp_path: Path) -> None:
 def _names_of_lines(tmp_path: Path) -> list[str]:
     (tmp_path / "chat.jsonl").touch()
     return SyncConversation.names(tmp_path / "chat.jsonl")
+
+
+@pytest.mark.asyncio
+async def test_a_model_that_says_nothing_sums_nothing_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error says why; the next run begins there."""
+    monkeypatch.chdir(tmp_path)  # no settings of ours
+    with SyncConversation.open(tmp_path / "chat.db") as kept:
+        kept.extend({"role": "user", "content": f"{number}"} for number in range(4))
+    with pytest.raises(ConversationError, match=r"without a summary \(stop\)") as caught:
+        await compact(str(tmp_path / "chat.db"), "", "sim/text?tokens=0", 2)
+
+    assert "summary" == caught.value.code
+    with SyncConversation.open(tmp_path / "chat.db") as kept:
+        assert 4 == len(kept.summarised())
 
 
 @pytest.mark.asyncio

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.cli.pick import announce, pick
 from penstock.cli.settings import configured
 from penstock.conversations import Conversation, SyncConversation
-from penstock.errors import UsageError
+from penstock.errors import ConversationError, UsageError
 
 if TYPE_CHECKING:
     from penstock.conversations.windows import Window
@@ -105,6 +105,13 @@ async def _compacted(kept: Conversation, model: str, keep: int) -> Window:
                 asked.append({"role": "user", "content": f"The summary so far:\n{so_far}"})
             asked.append({"role": "user", "content": "\n".join(map(_said, messages))})
             reply = await client.chat(None, asked)
+            if not reply.text.strip():
+                raise ConversationError(
+                    f"{reply.model} answered without a summary"
+                    f" ({reply.refusal or reply.finish_reason}): what was summed up before stays;"
+                    " try again, or another --model",
+                    code="summary",
+                )
             sys.stderr.write(f"penstock: summed up {len(messages)} messages\n")
             return reply.text
 
