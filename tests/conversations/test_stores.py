@@ -406,6 +406,17 @@ def test_a_system_that_cannot_keep_one_in_lines_says_so(
         assert 0 == kept.append(say(0))
 
 
+def test_what_is_no_name_or_number_is_refused(tmp_path: Path) -> None:
+    """A user's name that is not known is not the name of everybody's conversation."""
+    with pytest.raises(ConfigurationError, match="name= is text, not NoneType"):
+        SyncConversation.open(tmp_path / "chat.db", name=None)  # type: ignore[arg-type]
+    with SyncConversation.open() as kept:
+        kept.append(say(0))
+        with pytest.raises(TypeError, match="integer"):
+            kept.pin(0.5)  # type: ignore[arg-type]
+        assert [] == kept.pinned()
+
+
 def test_only_sqlite_has_names(tmp_path: Path) -> None:
     """A JSONL file is one conversation; an SQLite file has many."""
     with pytest.raises(ConfigurationError, match="name= is for SQLite"):

@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from copy import deepcopy
 from itertools import islice
+from operator import index as to_index
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
@@ -73,6 +74,8 @@ def open_store(path: str | PathLike[str] | None, name: str, *, fsync: bool) -> S
     """
     if path is None:
         return MemoryStore()
+    if not isinstance(name, str):  # such as a user's that is not known: not everybody's
+        raise ConfigurationError(f"name= is text, not {type(name).__name__}", param="name")
     where = Path(path)
     if where.suffix in SQLITE:
         return SQLiteStore(where, name, sync=fsync)
@@ -277,10 +280,10 @@ class SyncConversation:
             self.store.note(forgotten(gone - left))
 
     def _index(self, index: int) -> int:
-        length = self.store.length()
-        start = index + length if index < 0 else index
+        length, number = self.store.length(), to_index(index)
+        start = number + length if number < 0 else number
         if not 0 <= start < length:
-            raise IndexError(f"message {index} of {length}")
+            raise IndexError(f"message {number} of {length}")
         return start
 
     def pin(self, index: int) -> None:
