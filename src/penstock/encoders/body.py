@@ -167,6 +167,7 @@ class Body:
         try:
             async for piece in pieces:
                 yield piece
+                del piece  # not to be held while the next is made
         finally:
             await pieces.aclose()
 
@@ -279,6 +280,7 @@ async def _awaited(whole: Pass) -> AsyncGenerator[bytes, None]:
     try:
         while piece := await whole.next():
             yield piece
+            del piece
     finally:
         await whole.aclose()
 

@@ -23,8 +23,12 @@ _READ, _MOST_READ = 36 * 1024, 60 * 1024
 """Bytes of a file that are read at once, with pieces in memory and without: a visit to a thread
 costs as much as the base64 of the former. Both are multiples of three."""
 _NO_TEXT = "the file is no text in UTF-8"
-_FOREIGN = 4
-"""Slices of a piece, of a text that is not all ASCII; and most bytes of a character in UTF-8."""
+_FOREIGN = 8
+"""Slices of a piece, of a text that is not all ASCII: with 4, 100 KiB more are resident."""
+_WIDEST = 4
+"""Bytes of a character in UTF-8, as long as it is not known how many a text has."""
+_CHECKED = 8
+"""Slices of a buffer that are looked at one by one: as UTF-16 they are twice as large again."""
 _LESS = 64
 """A slice is less by so small a part of it, so that its UTF-8 is below a power of two."""
 _REST = 8
@@ -101,7 +105,7 @@ class Texts:
         """Look for halves of surrogate pairs, which no text in ASCII has."""
         if value.isascii():
             return
-        step = self._buffer // 2 or 1
+        step = self._buffer // _CHECKED or 1
         for at in range(start, len(value), step):
             find_surrogates(value[at : at + step])
             yield from WORKED
@@ -115,7 +119,7 @@ class Texts:
         output, encode = self._output, self._backend.text
         most, denser = self._buffer, 1.0
         if not value.isascii():
-            most, denser = most // _FOREIGN, float(_FOREIGN)
+            most, denser = most // _FOREIGN, float(_WIDEST)
         most -= most // _LESS
         while start < len(value):
             left = output.room()

@@ -40,6 +40,8 @@ __all__ = ["MAX_DEPTH", "Step", "Walk"]
 MAX_DEPTH = 256
 """Levels of arrays and objects (`fault-matrix.md`, bounds: what peers take, and no recursion)."""
 _FIRST_ITEMS = 16
+_TOGETHER = 8
+"""Items; fewer are looked at one by one."""
 _MOST_ITEMS = 1024
 _SINGLY, _TRANSLATED, _SMALLER = 4, 5, 6
 """Beside each `Way`: not in one call; not as they are; not so many of them."""
@@ -87,7 +89,6 @@ class Walk:
         self._backend = backend or default_backend()
         self._buffer = buffer_size
         self._group = buffer_size // 2  # its text, its bytes and a piece are in memory at once
-        self._most = buffer_size - buffer_size // 16  # no text: escapes and what is held fit too
         self._output = output or Output(buffer_size)
         self._check = check
         self._settled = settled or {}
@@ -124,6 +125,7 @@ class Walk:
                         frames.append(step)
                         break
                     yield step
+                    del step
                 else:
                     frames.pop()
         finally:
@@ -345,19 +347,16 @@ class Walk:
     def _seen_of(self, group: Sequence[Json], each: Each | None) -> tuple[int, int]:
         """Return about how many items like these are best written in one call, and how."""
         found = None
-        if len(group) >= _FIRST_ITEMS and self._depth() > 0:
-            found = columns(group, self._most, surrogates=self._check)
+        if len(group) >= _TOGETHER and self._depth() > 0:
+            found = columns(group, self._group, surrogates=self._check)
         left = each is None or (found is not None and leaves(each, found.keys))
         if not left and each is not None and not unchanged(each.translate, group):
             # Some of them may be unchanged, and are worth finding.
             return len(group), _TRANSLATED if len(group) <= _FIRST_ITEMS else _SMALLER
-        if found is None:
-            room, (size, way) = self._group, self._seen(group)
-        else:
-            room, size, way = self._group if found.foreign else self._most, found.size, found.way
-        if size > room and len(group) > 1:
+        size, way = self._seen(group) if found is None else (found.size, found.way)
+        if size > self._group and len(group) > 1:
             way = _SMALLER
-        return room * len(group) // size, way
+        return self._group * len(group) // size, way
 
     def _seen(self, group: Json) -> tuple[int, int]:
         """Return about how many bytes `group` takes, and how to write it."""

@@ -44,6 +44,7 @@ async def send_body(call: HttpCall, head: bytes, connection: Connection) -> None
             if size is not None and sent > size:
                 raise _changed(size, more=True)
             connection.write(piece)
+            del piece  # not to be held while the next is made
             if connection.blocked:
                 watch.begin("write")
                 await connection.drained()
