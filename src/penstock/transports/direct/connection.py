@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Buffers", "Connection", "Listener", "connect"]
 
-READ = 48 * 1024
+READ = 60 * 1024
 """Bytes of one read; with `penstock.transports.direct.exchange.AHEAD` of them unread, 64 KiB."""
 # Seconds after which a send that goes on is asked how much the peer has taken.
 _SAMPLE = 0.25

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["AHEAD", "Exchange"]
 
 _CLEAN = Ending(clean=True)
-AHEAD = 16 * 1024
-"""Bytes that nobody has asked for, after which the rest stays in the kernel."""
+AHEAD = 4 * 1024
+"""Bytes that nobody has asked for, after which the rest stays in the kernel. A reader that waits
+takes all of a read at once, so that large reads are worth more than room beside them."""
 _DRAIN = 0.1
 """Seconds in which the rest of an answer may come, so that its connection is used again."""
 

@@ -23,12 +23,13 @@ __all__ = ["Wait"]
 class Wait(asyncio.Future[None]):
     """What a task awaits, and nobody else: it is told once, `soon` or `now`."""
 
-    __slots__ = ("_reader",)
+    __slots__ = ("_context", "_go_on")
 
     def __init__(self, *, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop=loop)
         # What goes on with the task that waits, and in which context.
-        self._reader: tuple[Callable[[Wait], object], Context | None] | None = None
+        self._go_on: Callable[[Wait], object] | None = None
+        self._context: Context | None = None
 
     def add_done_callback(  # called once, by the task
         self,
@@ -38,7 +39,7 @@ class Wait(asyncio.Future[None]):
         context: Context | None = None,
     ) -> None:
         """Note whom to tell."""
-        self._reader = fn, context
+        self._go_on, self._context = fn, context
         if self.done():
             self._tell_soon()
 
@@ -50,14 +51,15 @@ class Wait(asyncio.Future[None]):
 
     def now(self) -> None:
         """End it, from a callback of the loop that has nothing more to do: the task goes on."""
-        if self._reader is None or asyncio.current_task() is not None:
+        go_on, context = self._go_on, self._context
+        if go_on is None or asyncio.current_task() is not None:
             # Nobody waits yet, or the loop is driven from within a task, which cannot be entered.
             self.soon()
             return
         if self.done():
             return
         self.set_result(None)
-        (go_on, context), self._reader = self._reader, None
+        self._go_on = None
         try:
             if context is None:
                 go_on(self)
@@ -75,9 +77,9 @@ class Wait(asyncio.Future[None]):
         return True
 
     def _tell_soon(self) -> None:
-        if self._reader is not None:
-            (go_on, context), self._reader = self._reader, None
-            self.get_loop().call_soon(go_on, self, context=context)
+        if self._go_on is not None:
+            go_on, self._go_on = self._go_on, None
+            self.get_loop().call_soon(go_on, self, context=self._context)
 
 
 def _raise(error: BaseException) -> None:
