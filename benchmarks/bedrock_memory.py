@@ -78,7 +78,7 @@ async def _kept(messages: Any, folder: Path, suffix: str) -> Any:
 
     if not suffix:
         return messages
-    kept = ps.Conversation.open(folder / f"{len(messages)}{suffix}")
+    kept = ps.Conversation.open(folder / f"{len(messages[0]['content'])}-{len(messages)}{suffix}")
     await kept.extend(messages)
     return kept
 

@@ -337,7 +337,7 @@ class JSONLStore:
         for block in self._lines.blocks(at, self._lines.end):
             whole = block.data if isinstance(block, Lines) else b"".join(block.pieces())
             for line in whole.split(b"\n"):
-                start, plain = at, is_plain_line(line)
+                start, plain = at, isinstance(block, Lines) and is_plain_line(line)
                 try:
                     _ = plain or _check(line)
                 except msgspec.MsgspecError as fault:
