@@ -139,8 +139,9 @@ class Base64:
     """Does the same without holding up an event loop."""
     vouches: bool = False
     """Whether reading fails where they are not what they were at first."""
-    identity: str = field(default="", repr=False)
-    """What tells them from others, as far as that is known without reading them."""
+    identity: Callable[[], str] | None = field(default=None, repr=False)
+    """Returns what tells them from others; of a file it reads nothing, of memory it takes a digest.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,7 +139,9 @@ def _spelled(value: Json) -> Json:
         return [_spelled(each) for each in value]
     if isinstance(value, Joined):
         return _spelled(value.parts)
-    return value.identity if isinstance(value, Base64) else value
+    if isinstance(value, Base64):
+        return value.identity() if value.identity else value.size
+    return value
 
 
 class _Sync(Watched):

@@ -79,7 +79,7 @@ class FileBytes:
 
     def base64(self) -> Base64:
         """Return the base64 of all of it, made while it is read."""
-        return Base64(self.size, self.read, self._wait, self._compares, self.identity())
+        return Base64(self.size, self.read, self._wait, self._compares, self.identity)
 
     def identity(self) -> str:
         """Return what tells the bytes from others: a file by its path, size and time."""
