@@ -53,8 +53,9 @@ def _table(case: Case) -> Iterator[str]:
         line = f"| {peer} | {shown(statistics.median(values))} |"
         if against:
             ratios = case.ratios(peer)
-            low, high = shown(min(ratios)), shown(max(ratios))
-            line += f" {shown(statistics.median(ratios))} ({low} to {high}) |"
+            spread = f"{shown(min(ratios))} to {shown(max(ratios))}"
+            spread = spread if len(values) == rounds else f"of {len(values)}"
+            line += f" {shown(statistics.median(ratios))} ({spread}) |"
         yield line
     yield ""
 

@@ -51,6 +51,8 @@ class Peer:
     """What it is installed in, a name of `ENVIRONMENTS`."""
     python: str = sys.executable
     """The interpreter to measure it with."""
+    rounds: int | None = None
+    """How many of the rounds it takes part in, the first ones, as it takes long; None is all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +66,8 @@ class Case:
     found: dict[str, list[float]]
 
     def ratios(self, peer: str) -> list[float]:
-        """Return the ratio of `peer` to the reference in each round."""
-        pairs = zip(self.found[peer], self.found[self.reference], strict=True)
+        """Return the ratio of `peer` to the reference in each round that it took part in."""
+        pairs = zip(self.found[peer], self.found[self.reference], strict=False)
         return [value / other if other else float("nan") for value, other in pairs]
 
     def lines(self) -> list[str]:
@@ -232,19 +234,21 @@ def paired(
     """
     found: dict[str, list[Any]] = {}
     left, failed = list(peers), set[str]()
-    begun, longest = time.monotonic(), 0.0
+    took: dict[str, float] = {}
+    end = None if report.seconds is None else time.monotonic() + report.seconds
     for at in range(rounds):
-        this = time.monotonic()
-        if at and report.seconds is not None and this - begun + longest > report.seconds:
+        these = [peer for peer in left if peer.rounds is None or at < peer.rounds]
+        if at and end is not None and time.monotonic() + sum(took[p.name] for p in these) > end:
             break
-        for peer in left if at % 2 == 0 else left[::-1]:
+        for peer in these if at % 2 == 0 else these[::-1]:
+            began = time.monotonic()
             try:
                 found.setdefault(peer.name, []).append(measure(peer))
             except (RuntimeError, subprocess.SubprocessError) as error:
                 failed.add(peer.name)
                 report.missing[peer.name] = str(error).strip().rpartition("\n")[2][:200]
+            took[peer.name] = max(took.get(peer.name, 0.0), time.monotonic() - began)
         left = [peer for peer in left if peer.name not in failed]
-        longest = max(longest, time.monotonic() - this)
     return {peer.name: found[peer.name] for peer in left}
 
 

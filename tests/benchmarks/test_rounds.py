@@ -63,6 +63,18 @@ def test_every_other_round_goes_backwards() -> None:
     assert {"a": [1, 6, 7], "b": [2, 5, 8], "c": [3, 4, 9]} == found
 
 
+def test_who_takes_long_takes_part_in_the_first_rounds_alone() -> None:
+    """One round of a slow peer is beside three of the others, and its ratio is of that round."""
+    values = iter([10.0, 60.0, 20.0, 40.0])
+    peers = [Peer("floor", "httpx"), Peer("slow", "httpx", rounds=1)]
+
+    found = paired(peers, 3, lambda _: next(values), Report("q", ABOUT))
+    case = Case("c", "µs", "floor", found)
+
+    assert {"floor": [10.0, 20.0, 40.0], "slow": [60.0]} == found
+    assert [6.0] == case.ratios("slow")
+
+
 def test_who_cannot_be_measured_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     """It has no figures, and the script fails."""
 
