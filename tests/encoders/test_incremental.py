@@ -318,7 +318,7 @@ TAGGED = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(items=TAGGED, times=st.integers(1, 8), buffer_size=BUFFERS | st.sampled_from([4096, 65536]))
 def test_what_a_translation_leaves_is_as_if_it_was_translated(
     items: list[dict[str, str]], times: int, buffer_size: int, backend: Backend
@@ -511,7 +511,7 @@ def test_a_huge_text_is_sliced(backend: Backend) -> None:
     assert len(pieces) <= 2 * len(compact(text)) // 1000 + 2
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(text=NASTY | TEXT, times=st.integers(1, 200), start=st.integers(0, 99), buffer_size=BUFFERS)
 def test_a_text_s_slices_are_the_text(
     text: str, times: int, start: int, buffer_size: int, backend: Backend
