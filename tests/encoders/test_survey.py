@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from penstock.encoders.survey import Look, Way, columns
+from penstock.encoders.survey import Look, Way, columns, find_surrogates
 
 MANY = 20
 
@@ -130,3 +130,25 @@ def test_columns_and_single_looks_agree(text: str) -> None:
     assert single == pytest.approx(found.size, rel=0.3)
     assert (not text.isascii()) == bool(found.foreign)
     assert (0 if text.isascii() else MANY * len(text)) == found.characters
+
+
+@pytest.mark.parametrize("length", [0, 1, 40, 56, 57, 72, 73, 74, 75, 80, 200, 5000])
+@pytest.mark.parametrize("half", ["\ud800", "\udfff"])
+def test_half_of_a_pair_is_found_in_a_text_of_any_length(length: int, half: str) -> None:
+    """A text in Latin-1 is not searched, and is told from others by how much it takes."""
+    find_surrogates("é" * length)
+    find_surrogates("日" * length)
+    for text in (half + "x" * length, "é" * length + half, "😀" * length + half):
+        with pytest.raises(UnicodeEncodeError):
+            find_surrogates(text)
+
+
+@pytest.mark.parametrize("text", ["x", "x" * 900])
+def test_half_of_a_pair_is_found_among_many(text: str) -> None:
+    """Whether the texts are read together or asked one by one."""
+    values = [{"role": "user", "content": text} for _ in range(MANY)]
+    values[-1]["content"] += "\udc00"
+
+    assert columns(values, 100_000, surrogates=True) is None
+    with pytest.raises(UnicodeEncodeError):
+        look(values, room=100_000)
