@@ -99,3 +99,38 @@ def test_opencode_says_so_by_our_plugin() -> None:
         failure.value.retry_after,
     )
     assert ProviderEvent("retrying", status) in chunks
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("You exceeded your current quota, please check your plan and billing details.", "billing"),
+        ("insufficient_quota", "billing"),
+        ("Free usage exceeded, add credits", "billing"),
+        ("Your credit balance is too low", "billing"),
+        ("Payment Required", "billing"),
+        (
+            "Rate limit reached on tokens per min. Please try again in 6s. You can increase it by"
+            " adding a payment method at https://platform.openai.com/account/billing.",
+            "rate_limit",
+        ),
+        (
+            "You exceeded your current quota, please check your plan and billing details."
+            " Please retry in 27.8s.",
+            "rate_limit",
+        ),
+        ("Rate limit exceeded: free-models-per-day. Add 10 credits to unlock more", "rate_limit"),
+        ("Resource has been exhausted (e.g. check quota).", "rate_limit"),
+        ("Provider is overloaded", "overloaded"),
+        ("The load balancer gave no answer", "server"),
+    ],
+)
+def test_opencode_tells_a_bill_from_a_pace(said: str, kind: str) -> None:
+    """Its retry has a provider's words only, and no limit of a pace is a bill that names one."""
+    answer = OpenCodeAnswer(now=lambda: NOW)
+    status = {"type": "retry", "attempt": 1, "message": said, "next": NOW * 1000}
+    answer.feed(lines({"type": "session.status", "sessionID": "ses_1", "status": status}), [])
+    with pytest.raises(PenstockError) as failure:
+        answer.finish(Ending(clean=True, exit_code=0), [])
+
+    assert (kind, kind != "billing") == (failure.value.kind, failure.value.retryable)

@@ -53,10 +53,17 @@ _NAMED: dict[str, type[PenstockError]] = {
     "MessageAbortedError": TruncatedError,
 }
 # What a provider says of a request that opencode would make again by itself: those it says nothing
-# else of are servers that failed.
-_RETRIED: tuple[tuple[Any, type[PenstockError]], ...] = (
-    (pattern(r"rate.?limit|too many requests|quota", IGNORECASE), RateLimitError),
-    (pattern(r"overloaded", IGNORECASE), OverloadedError),
+# else of are servers that failed. The limit of a pace may name the plan and its billing too, as
+# OpenAI's tokens a minute and Gemini's quotas do: it says when to ask again, and no bill does that.
+_RETRIED: tuple[tuple[Any, type[PenstockError]], ...] = tuple(
+    (pattern(words, IGNORECASE), kind)
+    for words, kind in (
+        (r"insufficient.?(quota|credits?|balance|funds)", BillingError),
+        (r"rate.?limit|too many requests|(retry|again) (in|after)\b", RateLimitError),
+        (r"\bbilling\b|\bcredits?\b|\bbalance is\b|payment required", BillingError),
+        (r"quota", RateLimitError),
+        (r"overloaded", OverloadedError),
+    )
 )
 
 
