@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 from anyio.to_thread import run_sync
 
 from penstock.agents.events import LoopEvent, ToolProgressEvent, ToolResultEvent
-from penstock.agents.tools import Allow, Deny, ToolError, ToolRequest, ToolResult
+from penstock.agents.tools import ToolError, ToolRequest, ToolResult, refusal
 from penstock.errors import PenstockError, ToolCrashedError
 
 if TYPE_CHECKING:
@@ -193,22 +192,15 @@ class Calls:
         """Ask whether a call may be made; return why not."""
         if self._approve is None:
             return None
-        decision = self._approve(
-            ToolRequest(
-                id=pending.call.id,
-                name=pending.call.name,
-                arguments=arguments,
-                server=tool.server,
-                hints=tool.hints,
-                resumed=pending.begun,
-            )
+        request = ToolRequest(
+            id=pending.call.id,
+            name=pending.call.name,
+            arguments=arguments,
+            server=tool.server,
+            hints=tool.hints,
+            resumed=pending.begun,
         )
-        if isawaitable(decision):
-            decision = await decision
-        if isinstance(decision, Deny):
-            return decision.reason
-        # Whatever is no clear yes is a no: None is what a hook without a return gives.
-        return None if decision is True or isinstance(decision, Allow) else Deny().reason
+        return await refusal(self._approve, request)
 
     async def _made(self, tool: BoundTool, call: ToolCall, arguments: Json) -> ToolResult:
         limit = self._limits.tool_timeout

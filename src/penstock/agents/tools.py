@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from inspect import isawaitable
 from typing import Any, Protocol, TypeAlias
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "ToolError",
     "ToolRequest",
     "ToolResult",
+    "refusal",
 ]
 
 # JSON: arguments of a call, parts of a result, a tool's schema.
@@ -79,6 +81,19 @@ Decision: TypeAlias = "Allow | Deny | bool"
 """What an approval hook answers; ``False`` is a `Deny` without words."""
 Approve: TypeAlias = Callable[[ToolRequest], "Decision | Awaitable[Decision]"]
 """Decides on a call. To ask somebody it returns an awaitable, and takes the time it needs."""
+
+
+async def refusal(approve: Approve, request: ToolRequest) -> str | None:
+    """Ask `approve` whether a call may be made; return why not, None where it may.
+
+    Whatever is no clear yes is a no: None is what a hook without a return gives.
+    """
+    decision: object = approve(request)
+    if isawaitable(decision):
+        decision = await decision
+    if isinstance(decision, Deny):
+        return decision.reason
+    return None if decision is True or isinstance(decision, Allow) else Deny().reason
 
 
 class BoundTool(Protocol):

@@ -286,7 +286,10 @@ async def test_a_stdin_that_is_never_read_meets_the_deadline(lasting: Lasting) -
         (Allow(), {"behavior": "allow", "updatedInput": {"command": "ls"}}),
         (True, {"behavior": "allow", "updatedInput": {"command": "ls"}}),
         (Deny("not today"), {"behavior": "deny", "message": "not today"}),
-        (False, {"behavior": "deny", "message": "the user did not allow this call"}),
+        *[
+            (unclear, {"behavior": "deny", "message": "the user did not allow this call"})
+            for unclear in (False, None, 0, 1, "no", "yes", [])
+        ],
     ],
 )
 async def test_approvals_go_up_while_the_answer_comes_down(

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from inspect import isawaitable
 from typing import TYPE_CHECKING, Protocol
 
-from penstock.agents.tools import Deny, ToolRequest
+from penstock.agents.tools import ToolRequest, refusal
 from penstock.errors import ToolCrashedError
 from penstock.limits import Timeouts
 from penstock.providers.source import decoder_for
@@ -90,12 +89,7 @@ async def verdict(options: AgentOptions, question: Question) -> str | None:
         arguments=question.arguments,
         server=question.server,
     )
-    decision = options.approve(request)
-    if isawaitable(decision):
-        decision = await decision
-    if isinstance(decision, Deny):
-        return decision.reason
-    return Deny().reason if decision is False else None
+    return await refusal(options.approve, request)
 
 
 class TalkingChild:
