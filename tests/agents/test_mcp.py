@@ -127,6 +127,19 @@ async def test_a_dead_child_is_started_again() -> None:
     assert ("2", False) == after
 
 
+async def test_a_death_counts_once_for_all_calls_under_way(tmp_path: Path) -> None:
+    """More calls than restarts end with one child, which is started again once."""
+    hanging = [("hang", {"path": str(tmp_path / str(at))}) for at in range(4)]
+    events = await ran(
+        stdio(restarts=1), calls(*hanging, ("die", {})), calls(("add", {"a": 1, "b": 1}))
+    )
+
+    *lost, after = results(events)
+    assert [True] * 5 == [failed for _, failed in lost]
+    assert all("may or may not have taken effect" in str(content) for content, _ in lost)
+    assert ("2", False) == after
+
+
 async def test_a_child_that_died_between_calls_is_started_again() -> None:
     """It did not hear the next call, which is made, and not said to have run perhaps."""
     client = ScriptedClient(calls(("pid", {})), calls(("add", {"a": 1, "b": 1})), says("done"))

@@ -87,10 +87,11 @@ class Connection:
             LimitExceededError: They are too many, or their schemas too large.
         """
         while True:
+            owner = await self._ready()
             try:
-                return await self._all_tools(await self._ready())
+                return await self._all_tools(owner)
             except LostError:
-                self._failures += 1
+                self._count(owner)
 
     async def settle(self) -> None:
         """Hear what the server said before its last answer: that its tools are others, if it did.
@@ -141,8 +142,7 @@ class Connection:
             try:
                 answer = await self._answered(owner, name, arguments, progress)
             except LostError as lost:
-                self._failures += 1
-                self.stale = True
+                self._count(owner)
                 await self._ready()
                 if repeatable or lost.unheard:
                     continue
@@ -177,8 +177,7 @@ class Connection:
             try:
                 return await self._answered(owner, name, arguments, progress, listed=listed)
             except LostError as lost:
-                self.stale = True
-                self._failures += 1
+                self._count(owner)
                 if not lost.unheard:
                     raise TransportError(
                         self._words("it ended before it answered"), code=self.server.name
@@ -236,6 +235,12 @@ class Connection:
         await owner.open()
         return owner
 
+    def _count(self, owner: Owner) -> None:
+        """Count a run that failed: once, however many calls it took with it."""
+        self.stale = True
+        self._failures += not owner.failed
+        owner.failed = True
+
     def _heard(self, message: SDK) -> None:
         if isinstance(message, Exception) and self.on_garbled is not None:
             self.on_garbled(message)
@@ -256,7 +261,7 @@ class Connection:
             if _is_closed(error):
                 await self._drop(owner)
                 raise LostError(unheard=True) from None
-            self._failures += 1
+            self._count(owner)
             raise self._crash(f"it does not list its tools: {said(error)}") from error
 
     async def _answered(

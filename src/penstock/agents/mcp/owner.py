@@ -64,6 +64,8 @@ class Owner:
         """The SDK's client, once the server has been reached."""
         self.forgotten = False
         """Whether the server knows no such session: what it was asked, it did not hear."""
+        self.failed = False
+        """Whether it has been counted as one that failed."""
         self._server, self._limits = server, limits
         self._on_heard, self._on_gone = heard, gone
         self._stop = asyncio.Event()
