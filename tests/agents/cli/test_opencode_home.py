@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from tests.agents.cli.conftest import StandIn
 
 from penstock.agents.cli import opencode
 from penstock.agents.cli.opencode_home import fetches_nothing, settle
+from penstock.errors import ConfigurationError
 
 OURS = ".config/opencode"
 
@@ -36,6 +39,54 @@ def test_a_new_home_has_nothing_to_fetch(tmp_path: Path) -> None:
 
     assert fetches_nothing({"HOME": str(tmp_path)}, str(tmp_path))
     assert [] == list((tmp_path / "other" / OURS).iterdir())
+
+
+def test_a_new_home_may_be_made_by_many_at_once(tmp_path: Path) -> None:
+    """One of them makes it, whole; what the others began is gone."""
+    begin = Barrier(8)
+
+    def first_turn(home: str) -> bool:
+        begin.wait()
+        settle(home)
+        return fetches_nothing({"HOME": home}, home)
+
+    with ThreadPoolExecutor(8) as pool:
+        for number in range(10):
+            homes = [str(tmp_path / str(number))] * 8
+
+            assert [True] * 8 == list(pool.map(first_turn, homes))
+            assert [Path(homes[0], OURS)] == list(Path(homes[0], ".config").iterdir())
+
+
+def test_a_home_that_is_a_file_is_named(tmp_path: Path) -> None:
+    """Before anything is started there."""
+    home = tmp_path / "home"
+    home.write_text("")
+    with pytest.raises(ConfigurationError, match=r"home=.*home' cannot be used") as failure:
+        settle(str(home))
+
+    assert "home" == failure.value.param
+
+
+@pytest.mark.parametrize(
+    ("git", "project", "nothing"),
+    [(None, True, False), ("folder", True, True), ("file", True, False), (None, False, True)],
+)
+def test_only_folders_that_it_reads_count(
+    tmp_path: Path, git: str | None, project: bool, nothing: bool
+) -> None:
+    """Not above the worktree, whose place a file ``.git`` does not say; or none at all."""
+    settle(str(tmp_path / "home"))
+    lay(tmp_path / "top" / ".opencode", modules=False)
+    below = tmp_path / "top" / "repository" / "below"
+    below.mkdir(parents=True)
+    if git == "folder":
+        (below.parent / ".git").mkdir()
+    elif git == "file":
+        (below.parent / ".git").write_text("gitdir: elsewhere")
+
+    seen = {"HOME": str(tmp_path / "home")}
+    assert nothing == fetches_nothing(seen, str(below), project=project)
 
 
 @pytest.mark.parametrize(

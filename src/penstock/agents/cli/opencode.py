@@ -174,7 +174,8 @@ class OpenCode:
 
     def _plugins(self, scratch: Scratch) -> list[str]:
         """The plugin that ends a turn which would be asked again."""
-        if self.own_retries or not fetches_nothing(self._seen(), self.options.directory):
+        seen, directory = self._seen(), self.options.directory
+        if self.own_retries or not fetches_nothing(seen, directory, project=self.project_config):
             return []
         return [Path(scratch.write("retries.js", RETRY_PLUGIN)).as_uri()]
 

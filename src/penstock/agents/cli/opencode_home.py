@@ -10,8 +10,12 @@ offline would wait a minute for each, so that ours is there only where none is t
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from tempfile import mkdtemp
+
+from penstock.agents.cli.surroundings import in_home
 
 __all__ = ["RETRY_PLUGIN", "fetches_nothing", "settle"]
 
@@ -35,33 +39,70 @@ ends it; a turn of a sub-agent's is a tool of the turn's, and goes on."""
 
 
 def settle(home: str) -> None:
-    """Make the folder of a home that is new, such that nothing is to be fetched for it."""
+    """Make the folder of a home that is new, such that nothing is to be fetched for it.
+
+    Others see all of it or nothing, and may make it at the same time.
+
+    Raises:
+        ConfigurationError: The home can take no folder.
+    """
     folder = _configuration({"HOME": home})
-    if folder.exists():  # with what is in it, which may need the package
-        return
-    (folder / "node_modules").mkdir(parents=True)
+    with in_home(home):
+        if folder.exists():  # with what is in it, which may need the package
+            return
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(mkdtemp(prefix=".opencode-", dir=folder.parent))
+        try:
+            _lay_out(part)
+            part.replace(folder)
+        except OSError:
+            if not folder.exists():
+                raise
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def _lay_out(folder: Path) -> None:
+    (folder / "node_modules").mkdir()
     lock = {"packages": {"": {"dependencies": {_PACKAGE: "*"}}}}
     (folder / _LOCK).write_text(json.dumps(lock), "utf-8")
 
 
-def fetches_nothing(environment: Mapping[str, str], directory: str | None) -> bool:
+def fetches_nothing(
+    environment: Mapping[str, str], directory: str | None, *, project: bool = True
+) -> bool:
     """Return whether every folder that it reads has its package already, or there is none.
 
     Args:
         environment: The child's.
         directory: Where it works; None is our own directory.
+        project: Whether it reads the project's folders.
     """
-    return all(_has_package(folder) for folder in _folders(environment, directory))
+    return all(_has_package(each) for each in _folders(environment, directory, project=project))
 
 
-def _folders(environment: Mapping[str, str], directory: str | None) -> Iterator[Path]:
+def _folders(
+    environment: Mapping[str, str], directory: str | None, *, project: bool
+) -> Iterator[Path]:
     """The folders of its configuration: it makes the first where that is not there."""
     yield _configuration(environment)
-    work = Path(directory or ".").absolute()
-    home = Path(environment.get("HOME") or Path.home())
+    others = [Path(environment.get("HOME") or Path.home())]
+    if project:
+        others += _up_to_the_worktree(Path(directory or ".").resolve())
     named = environment.get("OPENCODE_CONFIG_DIR")
-    others = [each / ".opencode" for each in (home, work, *work.parents)]
-    yield from filter(Path.is_dir, [*others, *([Path(named)] if named else [])])
+    below = [each / ".opencode" for each in others]
+    yield from filter(Path.is_dir, [*below, *([Path(named)] if named else [])])
+
+
+def _up_to_the_worktree(work: Path) -> Iterator[Path]:
+    """A folder and those above it, up to the repository's own; without one, all of them.
+
+    Where ``.git`` is a file its worktree may be elsewhere, which is no folder above: all of them.
+    """
+    for each in (work, *work.parents):
+        yield each
+        if (each / ".git").is_dir():
+            return
 
 
 def _configuration(environment: Mapping[str, str]) -> Path:

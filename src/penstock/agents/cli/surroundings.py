@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
 
-__all__ = ["ALLOWED", "Scratch", "child_environment", "names_secret", "secrets_in"]
+from penstock.errors import ConfigurationError
+
+__all__ = ["ALLOWED", "Scratch", "child_environment", "in_home", "names_secret", "secrets_in"]
 
 ALLOWED = frozenset(
     {
@@ -62,6 +65,22 @@ def secrets_in(environment: Mapping[str, str]) -> tuple[str, ...]:
 def names_secret(variable: str) -> bool:
     """Return whether a variable of that name has a key, a token or a password."""
     return any(word in variable.upper() for word in _SECRET)
+
+
+@contextmanager
+def in_home(home: str) -> Iterator[None]:
+    """Say which home it is that can take no files.
+
+    Raises:
+        ConfigurationError: What is done here fails: the home is a file, or another user's.
+    """
+    try:
+        yield
+    except OSError as exc:
+        raise ConfigurationError(
+            f"home={home!r} cannot be used ({exc.strerror}): name a folder that is yours",
+            param="home",
+        ) from exc
 
 
 class Scratch:
