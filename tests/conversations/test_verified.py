@@ -14,6 +14,7 @@ from penstock.conversations import Conversation, SyncConversation
 from penstock.dialects import dialect as named
 from penstock.encoders import Body
 from penstock.errors import ConversationError, PenstockError
+from penstock.fields import Streamed
 from penstock.interfaces import Target
 from penstock.request import ChatRequest
 
@@ -103,6 +104,46 @@ async def test_bytes_that_change_once_a_length_is_told_are_not_sent_whole(
             await read(body)
 
     assert isinstance(refused.value, ConversationError)
+
+
+async def test_messages_that_moved_between_two_passes_of_a_call_are_not_sent(
+    tmp_path: Path,
+) -> None:
+    """Where the mark is in the middle of a longer message that was appended since."""
+    with SyncConversation.open(tmp_path / "chat.jsonl") as kept:
+        kept.extend(SHORT[:3])
+        still = kept.still()
+        first = await read(body_of(still))
+        kept.delete(0)
+        kept.append(SHORT[3] | {"content": "longer than what was deleted" * 9})
+        sent = bytearray()
+        with pytest.raises(ConversationError) as refused:
+            await read(body_of(still), sent)
+
+    assert SHORT[:3] == json.loads(first)["messages"]
+    assert "changed" == refused.value.code
+    assert b"longer" not in sent
+
+
+async def test_a_large_message_that_changes_once_it_was_looked_at_is_not_sent(
+    tmp_path: Path,
+) -> None:
+    """Each time that it is read it is to be what it was the first time, and the next call goes."""
+    path = tmp_path / "chat.jsonl"
+    written(path, [LARGE, *SHORT[:3]])
+    with SyncConversation.open(path) as kept:
+        async for block in kept.still().blocks():
+            assert isinstance(block, Streamed)
+            same = [b"".join([piece async for piece in block.open()]) for _ in range(2)]
+            change(path, 60_000)
+            with pytest.raises(ConversationError) as refused:
+                [piece async for piece in block.open()]
+            break
+        again = await read(body_of(kept.still()))
+
+    assert [json.dumps(LARGE, separators=(",", ":")).encode()] * 2 == same
+    assert "changed" == refused.value.code
+    assert 4 == len(json.loads(again)["messages"])
 
 
 async def test_what_is_no_json_any_more_is_found_by_the_next_call(tmp_path: Path) -> None:

@@ -364,6 +364,7 @@ class JSONLStore:
     def _doubt(self) -> ConversationError:
         """Check all lines anew with the next call; return the error of this one."""
         with self._lock:
+            self._look()  # else the next call does, and takes the word of what is beside the file
             self._forget()
             self._dirty = self._file.writes
         return ConversationError(

@@ -52,11 +52,11 @@ class Verified:
         self._end_large()
         block = next(self._blocks)
         if not isinstance(block, Lines):
-            self._left -= block.size + len(_NEWLINE)
-            self._large = _Pieces(block, self._seen, self._checked)
+            self._past(block.size)
+            self._large = _Pieces(block, self._seen, self)
             return Large(block.size, self._large)
-        self._left -= len(block.data) + len(_NEWLINE)
-        self._seen = self._checked(crc32(block.data, self._seen))
+        self._past(len(block.data))
+        self._seen = self.checked(crc32(block.data, self._seen))
         return block
 
     def ready(self) -> bool:
@@ -75,14 +75,30 @@ class Verified:
                 pass
         self._seen = large.checksum or 0
 
-    def _checked(self, checksum: int) -> int:
-        """Return the checksum once a newline is behind it, compared if nothing is left.
+    def _past(self, size: int) -> None:
+        """Go past a block.
+
+        Raises:
+            ConversationError: The mark is inside of it: what was before the mark has moved.
+        """
+        self._left -= size + len(_NEWLINE)
+        if self._left < 0:
+            raise self._doubted()
+
+    def checked(self, checksum: int, before: int | None = None) -> int:
+        """Return the checksum once a newline is behind it.
+
+        Args:
+            checksum: That of all up to a block's last byte.
+            before: What was returned when that block was read before; where it was not, the
+                checksum is compared with the mark's if nothing is left.
 
         Raises:
             ConversationError: It is not what it was.
         """
         checksum = crc32(_NEWLINE, checksum)
-        if not self._left and checksum != self._expected:
+        expected = self._expected if before is None and not self._left else before
+        if expected is not None and checksum != expected:
             raise self._doubted()
         return checksum
 
@@ -93,13 +109,13 @@ class _Pieces:
     Args:
         block: The message.
         before: The checksum of what is before it.
-        checked: Returns, and compares, the checksum of it and its newline.
+        whole: Compares the checksum of all up to its end.
     """
 
-    def __init__(self, block: Large, before: int, checked: Callable[[int], int]) -> None:
+    def __init__(self, block: Large, before: int, whole: Verified) -> None:
         self._block = block
         self._before = before
-        self._checked = checked
+        self._whole = whole
         self.checksum: int | None = None
         """That of all so far, once the last piece was read."""
 
@@ -109,5 +125,5 @@ class _Pieces:
             seen = crc32(piece, seen)
             left -= len(piece)
             if not left:
-                self.checksum = self._checked(seen)
+                self.checksum = self._whole.checked(seen, self.checksum)
             yield piece
