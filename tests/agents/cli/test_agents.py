@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import pickle
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -219,9 +220,8 @@ async def test_codex_says_every_option(standin: StandIn) -> None:
         "mcp_servers.echo.default_tools_approval_mode": '"approve"',
         "mcp_servers.echo.required": "true",
         "mcp_servers.echo.bearer_token_env_var": '"PENSTOCK_MCP_TOKEN_0"',
-        "mcp_servers.local.command": '"serve"',
-        "mcp_servers.local.args": '["--x"]',
-        "mcp_servers.local.env": '{"A" = "1"}',
+        "mcp_servers.local.command": '"/bin/sh"',
+        "mcp_servers.local.env_vars": '["PENSTOCK_MCP_KEY_1_0"]',
         "a.b": "true",
         "analytics.enabled": "false",
         "otel.metrics_exporter": '"none"',
@@ -240,31 +240,76 @@ async def test_codex_says_every_option(standin: StandIn) -> None:
 
 
 @pytest.mark.asyncio
-async def test_no_key_of_a_server_of_codex_is_an_argument(standin: StandIn) -> None:
-    """Every user can read those; but a variable that is taken has to be one, as Codex has no other
-    place for it."""
+async def test_no_value_of_a_server_of_codex_is_an_argument(standin: StandIn) -> None:
+    """Every user can read those, so variables carry them, also where two servers have one name
+    with two values, or Codex would take it as its own; each server gets them by its names."""
     standin.plays("codex/codex-exec-success.jsonl")
     headers = {"x-api-key": "key-of-web", "Authorization": "Basic dXNlcjpw"}
     web = Server(name="web", url="http://127.0.0.1:1/mcp", headers=headers)
-    keys = {"ACME_TOKEN": "token-1", "OPENAI_API_KEY": "key-1", "DEBUG": "1"}
-    first = Server(name="first", command=("serve",), environment=keys)
-    second = Server(name="second", command=("serve",), environment={"ACME_TOKEN": "token-2"})
-    async with made(standin, "codex", servers=(web, first, second)) as agent:
+    keys = {"ACME_TOKEN": "token-1", "OPENAI_API_KEY": "key-1", "GITHUB_PAT": 'it\'s "$HOME"\n`'}
+    show = ("-IS", "-c", "import json, os, sys; print(json.dumps([dict(os.environ), *sys.argv]))")
+    first = Server(name="first", command=(sys.executable, *show, "a b"), environment=keys)
+    second = Server(
+        name="second", command=(sys.executable, *show), environment={"ACME_TOKEN": "token-2"}
+    )
+    plain = Server(name="plain", command=("serve", "-v"))
+    async with made(standin, "codex", servers=(web, first, second, plain)) as agent:
         await agent.run("Hi")
-    config = dict(each.split("=", 1) for each in after(argv_of(standin), "-c"))
+    argv = argv_of(standin)
+    config = dict(each.split("=", 1) for each in after(argv, "-c"))
     seen = standin.notes[0]["environment"]
+
+    def runs(server: str) -> Any:
+        """What a server of that name sees, started as Codex 0.169.0 does."""
+        told = {n: json.loads(config[f"mcp_servers.{server}.{n}"]) for n in ("args", "env_vars")}
+        program = json.loads(config[f"mcp_servers.{server}.command"])
+        environment = {name: seen[name] for name in told["env_vars"]}
+        return json.loads(subprocess.check_output([program, *told["args"]], env=environment))
 
     named = {"x-api-key": "PENSTOCK_MCP_KEY_0_0", "Authorization": "PENSTOCK_MCP_KEY_0_1"}
     assert headers == {header: seen[variable] for header, variable in named.items()}
-    assert {
-        "mcp_servers.web.env_http_headers": '{"x-api-key" = "PENSTOCK_MCP_KEY_0_0", '
-        '"Authorization" = "PENSTOCK_MCP_KEY_0_1"}',
-        "mcp_servers.first.env_vars": '["ACME_TOKEN"]',
-        "mcp_servers.first.env": '{"OPENAI_API_KEY" = "key-1", "DEBUG" = "1"}',
-        "mcp_servers.second.env": '{"ACME_TOKEN" = "token-2"}',
-    }.items() <= config.items()
-    assert "token-1" == seen["ACME_TOKEN"]
-    assert "OPENAI_API_KEY" not in seen
+    assert (
+        '{"x-api-key" = "PENSTOCK_MCP_KEY_0_0", "Authorization" = "PENSTOCK_MCP_KEY_0_1"}'
+        == config["mcp_servers.web.env_http_headers"]
+    )
+    values = [*headers.values(), *keys.values(), "token-2"]
+    assert [] == [value for value in values if any(value in each for each in argv)]
+    assert not {*keys} & {*seen}
+    found, *arguments = runs("first")
+    assert keys == {name: found[name] for name in keys}
+    assert ["-c", "a b"] == arguments
+    assert not [name for name in found if name.startswith("PENSTOCK")]
+    assert "token-2" == runs("second")[0]["ACME_TOKEN"]
+    assert ('"serve"', '["-v"]') == tuple(
+        config[f"mcp_servers.plain.{name}"] for name in ("command", "args")
+    )
+    assert "mcp_servers.plain.env_vars" not in config
+
+
+@pytest.mark.asyncio
+async def test_a_variable_that_no_shell_takes_is_an_error(standin: StandIn) -> None:
+    """Nothing is started."""
+    server = Server(name="odd", command=("serve",), environment={"a.b; true": "1"})
+    async with made(standin, "codex", servers=(server,)) as agent:
+        with pytest.raises(ConfigurationError, match=r"a variable called 'a\.b; true'"):
+            await agent.run("Hi")
+    assert not (standin.folder / "notes.jsonl").exists()
+
+
+@pytest.mark.asyncio
+async def test_what_codex_is_configured_with_is_in_no_repr(standin: StandIn) -> None:
+    """It may hold keys; and the model's commands see none, unless it says so."""
+    standin.plays("codex/codex-exec-success.jsonl")
+    hidden = "shell_environment_policy.ignore_default_excludes"
+    for more in ({"a.token": "sk-literal"}, {hidden: True}):
+        async with made(standin, "codex", config=more) as agent:
+            assert "sk-literal" not in repr(agent.backend)
+            await agent.run("Hi")
+    told = [
+        dict(each.split("=", 1) for each in after(note["argv"], "-c")) for note in standin.notes
+    ]
+
+    assert ["false", "true"] == [each[hidden] for each in told]
 
 
 @pytest.mark.asyncio

@@ -11,10 +11,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from penstock.agents.cli.backend import Command
+from penstock.agents.cli.codex_servers import server_config
 from penstock.agents.cli.live import talking
 from penstock.agents.cli.options import AgentOptions
 from penstock.agents.cli.session import read_files, write_files
-from penstock.agents.cli.surroundings import names_secret
 from penstock.dialects.agents.codex import CodexAnswer
 from penstock.dialects.agents.codex_server import CodexServerAnswer
 from penstock.dialects.agents.codex_talk import CodexTalk
@@ -23,7 +23,6 @@ from penstock.errors import ConfigurationError
 if TYPE_CHECKING:
     from penstock.agents.cli.backend import Start, Turn
     from penstock.agents.cli.live import Live
-    from penstock.agents.cli.options import Server
     from penstock.agents.cli.session import Session
     from penstock.agents.cli.surroundings import Scratch
     from penstock.dialects.agents.answer import AgentAnswer
@@ -34,14 +33,18 @@ MAX_PROMPT = 1_048_576
 """Characters of a prompt (0.169.0: ``input_too_large``)."""
 _PROVIDER = "penstock"
 # What else 0.169.0 asks the internet for at its start: counts, feature flags, releases, plugins.
+# And keys, which it hides from the model's commands only where it is told to.
 _QUIET: Mapping[str, Any] = MappingProxyType(  # Any: TOML values
     {
         "analytics.enabled": False,
         "otel.metrics_exporter": "none",
         "check_for_update_on_startup": False,
         "features.plugins": False,
+        "shell_environment_policy.ignore_default_excludes": False,
     }
 )
+_HIDDEN = ("KEY", "SECRET", "TOKEN")
+"""What the names of variables have in them that Codex takes for keys (0.169.0)."""
 _SANDBOXES = ("read-only", "workspace-write", "danger-full-access")
 
 
@@ -81,9 +84,12 @@ class Codex:
     which no option lowers; else the first time that it would is the turn's error."""
     auto_compact_token_limit: int | None = None
     """Tokens of a thread from which on it is compacted."""
-    config: Mapping[str, Any] = field(default_factory=dict)  # Any: TOML values
-    """More of ``-c``: dotted names and their values, stronger than ours. Plugins are off unless
-    ``features.plugins`` is true here: Codex looks for theirs on the internet."""
+    config: Mapping[str, Any] = field(default_factory=dict, repr=False)  # Any: TOML values
+    """More of ``-c``: dotted names and their values, stronger than ours. They are arguments, which
+    every user can read, so no place for keys. Plugins are off unless ``features.plugins`` is true
+    here: Codex looks for theirs on the internet. The model's commands see no variable that has
+    KEY, SECRET or TOKEN in its name, unless ``shell_environment_policy.ignore_default_excludes``
+    is true."""
 
     name: str = field(default="codex", init=False)
     program: str = field(default="codex", init=False)
@@ -211,63 +217,14 @@ class Codex:
             yield f"{within}.base_url", self.endpoint
             yield f"{within}.env_key", self.endpoint_key
             yield f"{within}.wire_api", "responses"
+            if not any(word in self.endpoint_key.upper() for word in _HIDDEN):
+                yield "shell_environment_policy.exclude", [self.endpoint_key]
             if not self.own_retries:  # they must not multiply with ours
                 yield f"{within}.request_max_retries", 0
                 yield f"{within}.stream_max_retries", 0
         for number, server in enumerate(self.options.servers):
-            yield from _server(server, number, environment, given=self.options.environment)
+            yield from server_config(server, number, environment)
         yield from self.config.items()
-
-
-def _server(
-    server: Server, number: int, environment: dict[str, str], *, given: Mapping[str, str]
-) -> Iterator[tuple[str, Any]]:
-    """What is said of a server; what nobody may read goes into `environment`, not an argument."""
-    within = f"mcp_servers.{server.name}"
-    if server.url:
-        yield f"{within}.url", server.url
-        named: dict[str, str] = {}
-        for at, (name, value) in enumerate(server.headers.items()):
-            kind, _, token = value.partition(" ")
-            bearer = (name.lower(), kind.lower()) == ("authorization", "bearer")
-            variable = (
-                f"PENSTOCK_MCP_TOKEN_{number}" if bearer else f"PENSTOCK_MCP_KEY_{number}_{at}"
-            )
-            environment[variable] = token if bearer else value
-            if bearer:
-                yield f"{within}.bearer_token_env_var", variable
-            else:
-                named[name] = variable
-        if named:
-            yield f"{within}.env_http_headers", named
-    else:
-        yield f"{within}.command", server.command[0]
-        yield f"{within}.args", list(server.command[1:])
-        hidden = _hidden(server, {**environment, **given})
-        environment |= hidden
-        if hidden:
-            yield f"{within}.env_vars", list(hidden)
-        if shown := {n: v for n, v in server.environment.items() if n not in hidden}:
-            yield f"{within}.env", shown
-    if server.allow:
-        # Without it every call fails, and the run ends "successfully" (0.169.0).
-        yield f"{within}.default_tools_approval_mode", "approve"
-    if server.required:
-        yield f"{within}.required", True
-
-
-def _hidden(server: Server, taken: Mapping[str, str]) -> dict[str, str]:
-    """The variables that a server gets by way of Codex' own: keys.
-
-    But for those that Codex would take for its own, or that have another value there.
-    """
-    return {
-        name: value
-        for name, value in server.environment.items()
-        if names_secret(name)
-        and not name.upper().startswith(("CODEX_", "OPENAI_"))
-        and taken.get(name, value) == value
-    }
 
 
 def _toml(value: Any) -> str:  # Any: what TOML can say
