@@ -196,6 +196,30 @@ def test_a_blank_summary_stands_for_nothing(summary: Any, error: str) -> None:
     assert list("0123") == said(kept.summarised())
 
 
+@pytest.mark.parametrize("name", ["", "chat.jsonl", "chat.db"])
+@pytest.mark.parametrize("meddle", ["delete", "truncate", "redact"])
+def test_a_summary_of_messages_that_are_others_by_now_is_not_kept(
+    tmp_path: Path, name: str, meddle: str
+) -> None:
+    """It would stand for one that it does not sum up, or repeat what was redacted."""
+    with SyncConversation.open(tmp_path / name if name else None) as kept:
+        kept.extend(say("user", f"{number}") for number in range(11))
+        kept.redact(1)  # an earlier one does not matter
+
+        def summarise(so_far: str, messages: Sequence[Any]) -> str:
+            getattr(kept, meddle)(3 if so_far else 9)  # nor does what is not summed up
+            return joined(so_far, messages)
+
+        with pytest.raises(ConversationError, match="compact again") as caught:
+            kept.compact(summarise, keep=4, part_tokens=1)
+
+        assert "changed" == caught.value.code
+        assert ["0", "[redacted]"] == said(kept.summarised())[:2]
+        kept.compact(joined, keep=1)
+        left = said(kept)
+        assert ["".join(left[:-1]), left[-1]] == said(kept.summarised())
+
+
 @pytest.mark.asyncio
 async def test_each_face_takes_its_own_kind_of_summarise() -> None:
     """And says which it wants of the other."""

@@ -6,19 +6,18 @@ part is noted before the next is asked for, so that an interrupted compaction go
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.conversations.measuring import RESULTS
-from penstock.conversations.numbered import summaries_in, sums_up
+from penstock.conversations.numbered import Seen, check_seen, seen_in, summaries_in, sums_up
 from penstock.conversations.sending import messages_of
 from penstock.conversations.tokens import TokenCounter, counter_of, tokens_of
-from penstock.conversations.windows import check_count, stretches
+from penstock.conversations.windows import Range, check_count, stretches
 from penstock.errors import ConfigurationError, ConversationError
 
 if TYPE_CHECKING:
-    from penstock.conversations.stores import Store
-    from penstock.conversations.windows import Range
+    from penstock.conversations.stores import Change, Metadata, Store
 
 __all__ = ["Compaction", "Summarise", "SummariseNow"]
 
@@ -65,7 +64,8 @@ class Compaction:
         None is the end. It may wait for a disk.
 
         Raises:
-            ConversationError: `summary` is no text, or a blank one: nothing is kept of it.
+            ConversationError: `summary` is no text, or a blank one, or messages were taken out or
+                redacted meanwhile: nothing is kept of it.
         """
         try:
             return self._steps.send(summary)
@@ -76,14 +76,28 @@ class Compaction:
         self, keep: int, part_tokens: int, counter: TokenCounter
     ) -> Generator[tuple[str, list[Json]], object, None]:
         store = self._store
-        for stretch in stretches(store, keep):
+        seen = seen_in(store.metadata())  # before anything is read
+        found = stretches(store, keep)
+        for stretch in found:
             start, text = _so_far(store, stretch)
             while start < stretch.stop:
                 messages = _part(store, start, stretch.stop, part_tokens, counter)
+                check_seen(store.metadata(), seen, found[-1].stop)
                 text = _text((yield text, messages), len(messages))
                 start += len(messages)
-                message = {"role": "user", "content": _HEAD + text}
-                store.note(sums_up(stretch.start, start, message))
+                summary = Range(stretch.start, start, {"role": "user", "content": _HEAD + text})
+                store.note(_unless_changed(summary, seen, found[-1].stop))
+
+
+def _unless_changed(summary: Range, seen: Seen, stop: int) -> Change:
+    """Return what notes a summary, unless messages before `stop` are not those that were seen."""
+
+    def change(metadata: Metadata) -> Mapping[str, Json]:
+        check_seen(metadata, seen, stop)
+        assert summary.message is not None
+        return sums_up(summary.start, summary.stop, summary.message)(metadata)
+
+    return change
 
 
 def _text(summary: object, count: int) -> str:

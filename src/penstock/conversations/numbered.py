@@ -7,13 +7,17 @@ means another message than it did.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from penstock.errors import ConversationError
 
 if TYPE_CHECKING:
     from penstock.conversations.stores import Change, Metadata
 
 __all__ = [
     "OURS",
+    "Seen",
+    "check_seen",
     "cut_at",
     "ends_pin",
     "forked_at",
@@ -22,6 +26,7 @@ __all__ = [
     "pinned_in",
     "pins",
     "said_anew",
+    "seen_in",
     "summaries_in",
     "sums_up",
     "taken_out",
@@ -36,8 +41,23 @@ OURS = "penstock:"
 _PINNED = OURS + "pinned"
 _SUMMARIES = OURS + "summaries"
 _MOVED = OURS + "moved"
+_ANEW = OURS + "anew"
 _MOST_MOVES = 64
 """Moves whose places are noted; one that goes on over more of them takes itself for moved."""
+
+
+class Seen(NamedTuple):
+    """How a conversation was when messages of it were read."""
+
+    moves: int
+    """How often messages had been taken out or cut off."""
+    anew: int
+    """How often one had been put in another's place."""
+
+
+def seen_in(metadata: Metadata) -> Seen:
+    """Return how the conversation is."""
+    return Seen(_count(metadata, _MOVED), _count(metadata, _ANEW))
 
 
 def users_own(metadata: Metadata) -> Metadata:
@@ -65,6 +85,20 @@ def ends_pin(index: int) -> Change:
     return lambda metadata: _noted(pinned={*pinned_in(metadata)} - {index})
 
 
+def check_seen(metadata: Metadata, seen: Seen, stop: int) -> None:
+    """Look whether the messages before number `stop` are those that were seen.
+
+    Raises:
+        ConversationError: Some were taken out, cut off or redacted since.
+    """
+    if moved(metadata, seen.moves, stop) or _since(metadata, _ANEW, seen.anew, stop):
+        raise ConversationError(
+            "messages were taken out, cut off or redacted while they were summed up, so that this"
+            " summary is not kept: compact again, which goes on behind the last one kept",
+            code="changed",
+        )
+
+
 def sums_up(start: int, stop: int, message: Mapping[str, Json]) -> Change:
     """Return what puts `message` in the place of a span; summaries that it covers are let go of."""
 
@@ -81,22 +115,19 @@ def sums_up(start: int, stop: int, message: Mapping[str, Json]) -> Change:
 
 def moves_in(metadata: Metadata) -> int:
     """Return how often messages were taken out or cut off."""
-    count: int = metadata.get(_MOVED, (0,))[0]
-    return count
+    return _count(metadata, _MOVED)
 
 
 def moved(metadata: Metadata, since: int, stop: int | None) -> bool:
     """Return whether any before number `stop` were, after the first `since` times."""
-    count, *places = metadata.get(_MOVED, (0,))
-    left = count - since
-    return left > 0 and (stop is None or left > len(places) or min(places[-left:]) < stop)
+    return _since(metadata, _MOVED, since, stop)
 
 
 def cut_at(length: int) -> Change:
     """Return what is left when the messages from number `length` on are gone."""
 
     def change(metadata: Metadata) -> Mapping[str, Json]:
-        return {**forked_at(length)(metadata), **_moving(metadata, length)}
+        return {**forked_at(length)(metadata), **_one_more(metadata, _MOVED, length)}
 
     return change
 
@@ -118,7 +149,12 @@ def said_anew(index: int) -> Change:
 
     A summary that it went into may repeat what it said, and goes with it.
     """
-    return lambda metadata: _noted(summaries=_without(metadata, index))
+
+    def change(metadata: Metadata) -> Mapping[str, Json]:
+        noted = _noted(summaries=_without(metadata, index))
+        return {**noted, **_one_more(metadata, _ANEW, index)}
+
+    return change
 
 
 def taken_out(index: int) -> Change:
@@ -131,14 +167,26 @@ def taken_out(index: int) -> Change:
         ]
         left = {*pinned_in(metadata)} - {index}
         noted = _noted(pinned={_up(number, index) for number in left}, summaries=summaries)
-        return {**noted, **_moving(metadata, index)}
+        return {**noted, **_one_more(metadata, _MOVED, index)}
 
     return change
 
 
-def _moving(metadata: Metadata, index: int) -> Mapping[str, Json]:
-    count, *places = metadata.get(_MOVED, (0,))
-    return {_MOVED: [count + 1, *places[1 - _MOST_MOVES :], index]}
+def _count(metadata: Metadata, name: str) -> int:
+    count: int = metadata.get(name, (0,))[0]
+    return count
+
+
+def _since(metadata: Metadata, name: str, since: int, stop: int | None) -> bool:
+    """Return whether something befell messages before number `stop` after the first times."""
+    count, *places = metadata.get(name, (0,))
+    left = count - since
+    return left > 0 and (stop is None or left > len(places) or min(places[-left:]) < stop)
+
+
+def _one_more(metadata: Metadata, name: str, index: int) -> Mapping[str, Json]:
+    count, *places = metadata.get(name, (0,))
+    return {name: [count + 1, *places[1 - _MOST_MOVES :], index]}
 
 
 def _without(metadata: Metadata, index: int) -> list[Json]:
