@@ -8,6 +8,7 @@ from datetime import UTC
 import pytest
 from tests.dialects.agents.captures import NOW, Capture, Json, captures, play
 
+from penstock.agents.cli import Retries
 from penstock.chunks import ProviderEvent
 from penstock.dialects.agents.codex import CodexAnswer
 from penstock.dialects.agents.codex_server import CodexServerAnswer
@@ -99,6 +100,18 @@ def test_opencode_says_so_by_our_plugin() -> None:
         failure.value.retry_after,
     )
     assert ProviderEvent("retrying", status) in chunks
+
+
+@pytest.mark.parametrize("name", ["rate-limit-429", "server-error-500"])
+def test_opencode_that_has_asked_again_is_not_asked_again(name: str) -> None:
+    """Where our plugin is not there: six tries of its own times ours would be too many."""
+    (capture,) = (each for each in captures("opencode") if each.name == name)
+    error = play(capture, [capture.wire]).error
+
+    assert error is not None
+    assert not error.retryable
+    assert error.elsewhere
+    assert Retries(retries=3).delay(error, tried=1, now=NOW) is None
 
 
 @pytest.mark.parametrize(

@@ -59,9 +59,9 @@ class OpenCode:
     """``opencode run --format json``.
 
     Its tools that write, run commands or leave the folder are denied unless `permission` allows
-    them. It has no option that lowers its own retries (76 s for a 429): a plugin of ours, or its
-    server's events, end a turn that it would ask again. A session resumes in the directory that it
-    was restored for, and in no other.
+    them. It has no option that lowers its own retries: a plugin of ours, or its server's events,
+    end a turn that it would ask again. A session resumes in the directory that it was restored
+    for, and in no other.
 
     Raises:
         ConfigurationError: The server of `keep_alive` has no such option.
@@ -76,9 +76,10 @@ class OpenCode:
     thinking: bool = True
     """Whether its thinking is shown."""
     own_retries: bool = False
-    """Whether it may ask a failing provider again by itself, five times in about 75 s; else the
+    """Whether it may ask a failing provider again by itself, five times in about 72 s; else the
     first time that it would is the turn's error. With a child a turn that needs a plugin of ours,
-    which is left out where opencode has packages to fetch at its start, or a ``--pure``."""
+    which is left out where opencode has packages to fetch at its start, or a ``--pure``: what it
+    failed of then is not ``retryable``."""
     agent: str | None = None
     """An agent of the user's configuration; with a system prompt it is one of ours."""
     config: Mapping[str, Any] = field(default_factory=dict)  # Any: opencode's configuration

@@ -25,7 +25,8 @@ class Retries:
 
     A rate limit, a wrong key, a bill, a blocked prompt and an invalid request are errors at once;
     a failing server, a dead child, a deadline and what no one can name are asked again with longer
-    and longer waits; an answer that was cut at the output limit is asked for once more.
+    and longer waits, unless the agent has done that; an answer that was cut at the output limit is
+    asked for once more.
     """
 
     retries: int = 0
@@ -49,6 +50,8 @@ class Retries:
             return None
         if isinstance(error, OutputTruncatedError):
             return 0.0 if tried == 1 else None
+        if type(error).retryable and not error.retryable:  # the agent has asked again by itself
+            return None
         again = isinstance(error, (ServerError, TransportError)) or type(error) is ResponseError
         return min(_LONGEST, self.backoff * 2.0 ** (tried - 1)) if again else None
 

@@ -42,7 +42,7 @@ class OpenCodeEventsAnswer:
     Args:
         limits: Has ``max_json_depth``.
         now: The present, Unix time in seconds.
-        retries: Whether it may ask a failing provider again by itself, for 72 s or more.
+        retries: Whether it may ask a failing provider again by itself.
     """
 
     settled = False

@@ -173,6 +173,8 @@ def _api_error(data: dict[str, Json], said: str, now: float) -> PenstockError:
     if isinstance(told, (BillingError, ContextLengthError, ContentBlockedError)):
         kind = type(told)
     fields: dict[str, Json] = {"status": status, "code": told.code, "param": told.param}
+    if data.get("isRetryable") is True:  # it has asked again, five times: ours would multiply that
+        fields["retryable"] = False
     if kind is RateLimitError:
         wait = _seconds(headers.get("retry-after"))
         wait = told.retry_after if wait is None else wait
