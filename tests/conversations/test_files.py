@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import stat
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,93 @@ def test_a_fork_outlives_changes_behind_what_it_shares(tmp_path: Path) -> None:
         assert [say(n) for n in range(3)] == list(fork)
     with pytest.raises(ConversationError, match="was rewritten since"):
         SyncConversation.open(tmp_path / "four.jsonl")
+
+
+def test_an_open_fork_is_not_read_once_what_it_shares_is_rewritten(tmp_path: Path) -> None:
+    """Nor is a pass through it ended as if it were whole, nor anything appended."""
+    with (
+        SyncConversation.open(tmp_path / "chat.jsonl") as kept,
+        SyncConversation.open(tmp_path / "other.jsonl") as other,
+    ):
+        kept.extend(say(number, 20_000) for number in range(6))
+        fork = kept.fork(5, "fork.jsonl")
+        other.extend(map(say, range(2)))
+        messages = iter(fork)
+        kept.truncate(5)
+        assert 5 == len(fork)
+        kept.truncate(2)
+        kept.extend(say(number, 20_000) for number in range(10, 14))
+
+        reads: list[Callable[[], object]] = [
+            lambda: list(messages),
+            lambda: list(fork),
+            lambda: fork[-1],
+            lambda: fork.append(say(7)),
+        ]
+        for read in reads:
+            with pytest.raises(ConversationError, match="which was rewritten") as caught:
+                read()
+            assert "changed" == caught.value.code
+        fork.close()
+
+
+def test_what_a_reader_forks_outlives_the_writer(tmp_path: Path) -> None:
+    """Who closes the file first writes beside it."""
+    path = tmp_path / "chat.jsonl"
+    with SyncConversation.open(path) as kept, SyncConversation.open(path) as reader:
+        kept.append(say(0))
+        reader.fork(name="fork.jsonl").close()
+        kept.append(say(1))
+
+    with SyncConversation.open(tmp_path / "fork.jsonl") as fork:
+        assert [say(0)] == list(fork)
+
+
+def _state(path: Path) -> Any:
+    with SyncConversation.open(path) as kept:
+        return list(kept), kept.pinned(), list(kept.summarised())
+
+
+@pytest.mark.parametrize("change", ["delete", "redact", "truncate"])
+def test_a_change_that_was_killed_is_done_or_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """At each step pins and summaries are where they were, or where they are to be.
+
+    The folder is copied before and after each: that is what a killed process leaves.
+    """
+    path = tmp_path / "chat" / "chat.jsonl"
+    path.parent.mkdir()
+    copies: list[Path] = []
+
+    def copied(real: Callable[..., Any]) -> Callable[..., Any]:
+        def step(*arguments: Any) -> Any:
+            for call in (lambda: None, lambda: real(*arguments)):
+                found = call()
+                copies.append(tmp_path / str(len(copies)))
+                shutil.copytree(path.parent, copies[-1])
+            return found
+
+        return step
+
+    with SyncConversation.open(path) as kept:
+        kept.extend(say(number, 15) for number in range(9))
+        kept.pin(5)
+        kept.compact(lambda _, messages: f"{len(messages)} messages", keep=3)
+    before = _state(path)
+    monkeypatch.setattr(Path, "replace", copied(Path.replace))
+    monkeypatch.setattr(os, "ftruncate", copied(os.ftruncate))
+    with SyncConversation.open(path) as kept:
+        getattr(kept, change)(3)
+        monkeypatch.undo()
+    after = _state(path)
+
+    assert [before] * 3 + [after] * 3 == [_state(copy / path.name) for copy in copies]
+    for copy in copies:
+        messages, pinned, sent = _state(copy / path.name)
+        with SyncConversation.open(copy / path.name) as kept:
+            kept.append(say(9))
+        assert ([*messages, say(9)], pinned, [*sent, say(9)]) == _state(copy / path.name)
 
 
 @pytest.mark.parametrize("name", ["../other.jsonl", "other", "other.db", "a/b.jsonl"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sqlite3
 import tracemalloc
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from tests.dialects.saying import target_at
 
 import penstock as ps
 from penstock.conversations import Conversation, SyncConversation, schema
+from penstock.conversations.handles import Handle
+from penstock.conversations.lines import LineFile
 from penstock.conversations.sidecar import VERSION
 from penstock.dialects import dialect
 from penstock.encoders import Body
@@ -54,6 +57,36 @@ def test_a_reader_sees_what_another_has_appended(tmp_path: Path, name: str) -> N
         assert "[redacted]" == reader[0]["content"]
         writer.truncate(1)
         assert ["[redacted]"] == [message["content"] for message in reader]
+
+
+@on_disk
+def test_a_reader_sees_a_file_anew_that_was_cut_and_is_no_shorter_now(
+    tmp_path: Path, name: str
+) -> None:
+    """What it knew of places is not true any more, whatever it looked at in between."""
+    with opened(tmp_path, name) as writer, opened(tmp_path, name) as reader:
+        writer.extend(map(say, range(600)))
+        assert say(599) == reader[-1]
+        writer.truncate(100)
+        writer.extend([say(600, 20_000), say(601)])
+        assert {} == reader.metadata()
+
+        assert 102 == len(reader)
+        assert [say(601), say(600, 20_000), say(99)] == [reader[n] for n in (-1, 100, 99)]
+        assert 102 == len([*reversed(reader)])
+
+
+def test_a_place_behind_the_last_line_is_an_error_and_not_looked_for_without_end(
+    tmp_path: Path,
+) -> None:
+    """Another program may have made fewer lines of a file."""
+    path = tmp_path / "lines"
+    path.write_bytes(b"{}\n" * 3)
+    lines = LineFile(Handle(os.open(path, os.O_RDONLY), path.name), 9, count=5)
+
+    with pytest.raises(ConversationError, match="was truncated") as caught:
+        lines.offset(5)
+    assert "changed" == caught.value.code
 
 
 @on_disk

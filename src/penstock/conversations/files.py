@@ -15,7 +15,7 @@ from penstock.conversations.locks import try_lock
 from penstock.conversations.stores import failed
 from penstock.errors import ConversationError
 
-__all__ = ["MessageFile"]
+__all__ = ["MessageFile", "identity"]
 
 _log = logging.getLogger("penstock.conversations")
 _FLAGS = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -63,7 +63,7 @@ class MessageFile:
 
         One that was replaced is opened anew, with another handle.
         """
-        found = _identity(self._name)
+        found = identity(self._name)
         if self.writes or self._seen == found:
             return False
         if self._seen[0] == found[0]:
@@ -90,7 +90,7 @@ class MessageFile:
                 self._make()
             if not try_lock(self.handle.number):
                 break
-            if os.fstat(self.handle.number).st_ino == _identity(self._name)[0]:
+            if os.fstat(self.handle.number).st_ino == identity(self._name)[0]:
                 self._find_end()
                 if self.torn:
                     self._set_aside()
@@ -122,7 +122,7 @@ class MessageFile:
                 " once it is closed there",
                 code="locked",
             )
-        inode, size, _ = _identity(self._name)
+        inode, size, _ = identity(self._name)
         if inode == self._seen[0] and size >= end:
             self.writes = size == end
             return self.writes
@@ -293,7 +293,7 @@ class MessageFile:
         return offset + done
 
 
-def _identity(path: str) -> tuple[int, int, int]:
+def identity(path: str) -> tuple[int, int, int]:
     """Return which file is at `path`, its size and time; zeros where there is none."""
     try:
         found = os.stat(path)

@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING
+from uuid import uuid4
 from zlib import crc32
 
 import msgspec
@@ -27,6 +28,7 @@ from penstock.conversations.files import MessageFile
 from penstock.conversations.handles import private
 from penstock.conversations.lines import LineFile
 from penstock.conversations.plain import extend, is_plain_line, without
+from penstock.conversations.shared import Shared
 from penstock.conversations.sidecar import Sidecar
 from penstock.conversations.stores import Mark, failed, merged
 from penstock.conversations.verified import Verified
@@ -70,14 +72,18 @@ class JSONLStore:
         self._dirty = False
         self._side = Sidecar.of(path)
         self._file = MessageFile(path)
-        self._others: list[MessageFile] = []
+        self._side = self._side.settled(self._file.end)
+        self._shared: list[Shared] = []
         try:
-            shared = [self._opened(*each) for each in self._side.shared]
+            for name, generation, size in self._side.shared:
+                where = path.with_name(name)
+                self._shared.append(Shared(where, generation, size, fork=path.name))
         except BaseException:
             self.close()
             raise
         self._lines = self._own_lines(self._file.end)
-        self._chain = Chain([*shared, self._lines])
+        self._generation = self._side.generation  # of what is known of the lines
+        self._chain = Chain([*(shared.lines for shared in self._shared), self._lines])
 
     @property
     def torn(self) -> int:
@@ -174,7 +180,8 @@ class JSONLStore:
                     put(piece)
                 self._copy(stop, end, put)
 
-            with self._rewriting(start, change):
+            size = end - stop + start + (0 if message is None else message.size + 1)
+            with self._rewriting(start, size, change):
                 renewed = self._file.rewrite(write)
             plain = without(self._side.plain, start, stop, moved=renewed - end)
             self._renew(renewed, plain if known else None)
@@ -191,7 +198,7 @@ class JSONLStore:
             own = self._own(length)
             self._begin_writing()
             end, stop, known = self._lines.offset(own), self._lines.end, self._is_as_known()
-            with self._rewriting(end, change):
+            with self._rewriting(end, end, change):
                 self._file.truncate(end)
             self._renew(end, without(self._side.plain, end, stop) if known else None)
 
@@ -206,9 +213,10 @@ class JSONLStore:
             ConversationError: There is a file of that name.
         """
         with self._lock:
+            self._check_open()
+            self._side.found_or_written(self._file.path)
             self._vouch()
             path = self._made(name or self._free_name())
-            self._side.found_or_written(self._file.path)
             whose = [*self._side.shared, (self._file.path.name, self._side.generation, 0)]
             pieces = zip(whose, self._chain.until(at), strict=False)
             shared = [(file, generation, size) for (file, generation, _), (_, size) in pieces]
@@ -223,8 +231,10 @@ class JSONLStore:
     def metadata(self) -> Metadata:
         """Return what is noted of the conversation."""
         with self._lock:
-            if not self._file.writes and not self._closed:
-                self._look_beside()
+            if not self._closed:
+                self._look_at_shared()
+                if not self._file.writes:
+                    self._look_beside()
             return dict(self._side.metadata)
 
     def note(self, change: Change) -> None:
@@ -249,28 +259,23 @@ class JSONLStore:
                     with suppress(ConversationError):  # the lines are only checked again then
                         self._side.write(self._file.path, sync=self._sync)
             finally:
-                for file in (self._file, *self._others):
-                    file.close()
+                self._file.close()
+                for shared in self._shared:
+                    shared.close()
 
-    def _opened(self, name: str, generation: str, size: int) -> LineFile:
-        """Return the beginning of another file that this one shares."""
-        path = self._file.path.with_name(name)
-        file = MessageFile(path)
-        self._others.append(file)
-        if size > min(Sidecar.of(path).unchanged(generation, file.end), file.end):
-            raise ConversationError(
-                f"{self._file.path.name} is a fork of {name}, which was rewritten since",
-                code="changed",
-            )
-        return LineFile(file.handle, size)
+    def _look_at_shared(self) -> None:
+        for shared in self._shared:
+            shared.check()
 
     def _begin_writing(self) -> None:
         self._check_open()
-        if self._file.still_writes(self._lines.end):
-            return
-        self._file.begin_writing()
-        self._look_beside()  # another may have written until now
-        self._set_lines(self._file.end)
+        self._look_at_shared()
+        if not self._file.still_writes(self._lines.end):
+            self._file.begin_writing()
+            if self._look_beside():  # a writer was killed while it rewrote
+                self._side = replace(self._side, generation=uuid4().hex)
+                self._side.write(self._file.path, sync=self._sync)
+            self._set_lines(self._file.end)
 
     def _check_open(self) -> None:
         if self._closed:
@@ -278,6 +283,7 @@ class JSONLStore:
 
     def _set_lines(self, end: int) -> None:
         self._lines = self._chain.files[-1] = self._own_lines(end)
+        self._generation = self._side.generation
 
     def _own_lines(self, end: int) -> LineFile:
         known = self._side.count if self._side.checked == end else None
@@ -286,21 +292,26 @@ class JSONLStore:
     def _look(self) -> None:
         """Take note of what another process has written since."""
         self._check_open()
+        self._look_at_shared()
         before = self._file.handle
         if not self._file.renewed():
             return
         self._look_beside()
-        if self._file.handle is before and self._file.end >= self._lines.end:
+        is_same = self._file.handle is before and self._side.generation == self._generation
+        if is_same and self._file.end >= self._lines.end:
             self._lines.grown(self._file.end)
         else:
             self._set_lines(self._file.end)
 
-    def _look_beside(self) -> None:
-        side, known = Sidecar.of(self._file.path), self._side
-        if side.generation == known.generation and side.checked < known.checked:
+    def _look_beside(self) -> bool:
+        """Take note of what another has noted; return whether it was not done with rewriting."""
+        found, known = Sidecar.of(self._file.path), self._side
+        side = found.settled(self._file.end)
+        if side is found and side.generation == known.generation and side.checked < known.checked:
             side.know(known.checked, known.count, known.checksum)
             side.plain = known.plain
         self._side = side
+        return side is not found
 
     def _vouch(self) -> None:
         """Check lines that nobody vouches for: another program may have written them.
@@ -380,19 +391,22 @@ class JSONLStore:
             start += len(data)
 
     @contextmanager
-    def _rewriting(self, unchanged: int, change: Change) -> Iterator[None]:
-        """Say beforehand that what is behind a place is not what it was, and note a change.
+    def _rewriting(self, unchanged: int, size: int, change: Change) -> Iterator[None]:
+        """Say beforehand what becomes of the file: how large it is then, and what is noted.
 
-        A process that is killed in between leaves a fork unreadable, or a summary let go of: never
-        a fork that reads other messages than it was made of, or a summary that covers more.
+        After a process that was killed in between, the file's size says which notes are true; where
+        it stays the same, a summary may be let go of. It may leave a fork unreadable: never one
+        that reads other messages than it was made of.
         """
         before = self._side
         side = before.turned(unchanged)
-        side.metadata = merged(before.metadata, change)
+        side.after = (size, merged(before.metadata, change))
         side.write(self._file.path, sync=self._sync)
         self._side = side
         try:
             yield
+            # Anew: who has looked in between may have seen the one or the other.
+            self._side = replace(side.turned(unchanged), metadata=side.after[1], after=None)
         except BaseException:
             self._side = before
             with suppress(ConversationError):
@@ -412,7 +426,11 @@ class JSONLStore:
         if plain is not None:
             self._side.know(end, self._lines.count(), self._summed() if plain else None)
             self._side.plain = plain
-        self._side.write(self._file.path, sync=self._sync)
+        try:
+            self._side.write(self._file.path, sync=self._sync)
+        except BaseException:
+            self._file.writes = False  # nothing is appended before it is written
+            raise
 
     def _own(self, index: int) -> int:
         """Return the number of a message among this file's own."""

@@ -75,12 +75,18 @@ class LineFile:
         self._total = None
 
     def offset(self, index: int) -> int:
-        """Return where line number `index` begins, which may be the end."""
+        """Return where line number `index` begins, which may be the end.
+
+        Raises:
+            ConversationError: There are fewer lines by now: another program changed the file.
+        """
         self._scan(index)
         at = min(index // self._step, len(self._marks) - 1)
         offset, left = self._marks[at], index - at * self._step
         while left > 0:
             data = self.read(offset, min(BLOCK, self.end - offset))
+            if not data:
+                raise self._truncated()
             found = data.count(b"\n")
             if found < left:
                 left -= found
@@ -134,9 +140,7 @@ class LineFile:
         """
         data = self._handle.read(offset, size)
         if len(data) < size:
-            raise ConversationError(
-                f"{self._handle.name} was truncated while it was read", code="changed"
-            )
+            raise self._truncated()
         return data
 
     def fill(self, offset: int, buffer: memoryview) -> bool:
@@ -168,6 +172,11 @@ class LineFile:
             if end or not data:
                 return offset + end
             offset += len(data)
+
+    def _truncated(self) -> ConversationError:
+        return ConversationError(
+            f"{self._handle.name} was truncated while it was read", code="changed"
+        )
 
     def _scan(self, index: int | None) -> None:
         """Count lines up to number `index`, or all of them."""

@@ -20,7 +20,7 @@ from penstock.conversations.plain import Spans
 from penstock.conversations.stores import Metadata, failed
 from penstock.errors import ConversationError
 
-__all__ = ["VERSION", "Sidecar"]
+__all__ = ["VERSION", "Sidecar", "beside"]
 
 VERSION = 2
 """Of the form of these files; a later one is refused, an earlier one is written anew."""
@@ -42,8 +42,9 @@ class Sidecar:
     """CRC-32 of those bytes; None where it is not known."""
     plain: Spans = field(default_factory=list)
     """Where in those bytes each message is only a role and a text."""
-    generation: str = field(default_factory=lambda: uuid4().hex)
-    """Changes whenever messages are rewritten or cut: a fork knows its parent by it."""
+    generation: str = ""
+    """Changes whenever messages are rewritten or cut: a fork knows its parent by it. It is empty
+    until anything is beside the messages."""
     past: dict[str, int] = field(default_factory=dict)
     """Earlier generations, and how many bytes of theirs are still what they were."""
     shared: list[tuple[str, str, int]] = field(default_factory=list)
@@ -51,6 +52,9 @@ class Sidecar:
     many of its bytes."""
     metadata: Metadata = field(default_factory=dict)
     """The caller's own notes."""
+    after: tuple[int, Metadata] | None = None
+    """While messages are rewritten or cut: how many bytes there are once they are, and what is
+    noted then."""
 
     @classmethod
     def of(cls, messages: Path) -> Sidecar:
@@ -60,11 +64,11 @@ class Sidecar:
             ConversationError: The sidecar is of a later version, or is none.
         """
         try:
-            found: Any = json.loads(_path(messages).read_text("utf-8"))
+            found: Any = json.loads(beside(messages).read_text("utf-8"))
         except FileNotFoundError:
             return cls()
         except OSError as error:
-            raise failed(f"cannot read {_path(messages).name}", error) from error
+            raise failed(f"cannot read {beside(messages).name}", error) from error
         except ValueError as error:
             raise _damaged(messages, str(error)) from None
         if not isinstance(found, dict) or not isinstance(found.get("version"), int):
@@ -85,8 +89,19 @@ class Sidecar:
     def turned(self, unchanged: int) -> Sidecar:
         """Return what is known once the bytes behind the first `unchanged` are rewritten."""
         past = {**self.past, self.generation: unchanged}
-        left = [(each, min(size, unchanged)) for each, size in past.items() if size]
+        left = [(each, min(size, unchanged)) for each, size in past.items() if each and size]
         return replace(self, generation=uuid4().hex, past=dict(left[-_MOST_PAST:]))
+
+    def settled(self, size: int) -> Sidecar:
+        """Return what is known where `size` bytes are there: it says whether they are rewritten."""
+        if self.after is None:
+            return self
+        done, metadata = self.after
+        if size != done:
+            return replace(self, after=None)
+        settled = replace(self, metadata=metadata, after=None)
+        settled.know(0, 0, 0)
+        return settled
 
     def unchanged(self, generation: str, size: int) -> int:
         """Return how many of the bytes of a generation are what they were, of `size` at most."""
@@ -95,7 +110,7 @@ class Sidecar:
     @staticmethod
     def is_beside(messages: Path) -> bool:
         """Whether anything is known of the file `messages`."""
-        return _path(messages).exists()
+        return beside(messages).exists()
 
     def know(self, checked: int, count: int, checksum: int | None) -> None:
         """Vouch for the first `checked` bytes; where those are none, nothing of them is plain."""
@@ -105,11 +120,14 @@ class Sidecar:
     def found_or_written(self, messages: Path) -> None:
         """Keep it beside the file `messages`, unless there is one: its writer's is newer.
 
+        Its generation is that one's then, where it has none of its own.
+
         Raises:
             ConversationError: It cannot be written.
         """
         if not self.is_beside(messages):
             self.write(messages)
+        self.generation = self.generation or self.of(messages).generation
 
     def write(self, messages: Path, *, sync: bool = False) -> None:
         """Keep it beside the file `messages`.
@@ -121,8 +139,10 @@ class Sidecar:
         Raises:
             ConversationError: It cannot be written.
         """
-        path = _path(messages)
+        path = beside(messages)
         fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
+        # One that a reader made for a fork is gone on with.
+        self.generation = self.generation or self.of(messages).generation or uuid4().hex
         try:
             with open(fresh, "w", encoding="utf-8", opener=private) as file:
                 json.dump(asdict(self), file, ensure_ascii=False, allow_nan=False)
@@ -135,13 +155,14 @@ class Sidecar:
             raise failed(f"cannot write {path.name}", error) from error
 
 
-def _path(messages: Path) -> Path:
+def beside(messages: Path) -> Path:
+    """Return where what is known of the file `messages` is."""
     return messages.with_name(messages.name + ".meta")
 
 
 def _damaged(messages: Path, why: str) -> ConversationError:
     return ConversationError(
-        f"{_path(messages).name} is damaged: {why}; move it away to go on with the messages alone:"
+        f"{beside(messages).name} is damaged: {why}; move it away to go on with the messages alone:"
         " what was noted is lost then, and where a fork begins",
         code="damaged",
     )
