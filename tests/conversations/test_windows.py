@@ -83,6 +83,34 @@ def test_the_last_messages_come_with_the_system_and_whole_calls(
     assert len(expected) == len(window)
 
 
+def test_the_system_is_in_every_view_wherever_it_speaks(kept: SyncConversation) -> None:
+    """Later rules count as much as the first ones; a call is not parted from its results by one."""
+    kept.truncate(7)
+    kept.extend([say("developer", "d7"), LOG[7], say("assistant", "a system"), say("user", "u10")])
+    kept.append(say("system", "x" * 50_000))
+
+    def said(window: Window) -> list[str]:
+        return [str(message["content"])[:8] for message in window]
+
+    rules = ["s0", "s1", "d7", "x" * 8]
+    assert [rules, rules] == [said(kept.last(0)), said(kept.last(1))]
+    assert ["s0", "s1", "d7", "u10", "x" * 8] == said(kept.last(2))
+    assert ["s0", "s1", "None", "t6", "d7", "t7", *said(kept)[9:]] == said(kept.last(4))
+    assert ["s0", "s1", "d7", "u10", "x" * 8] == said(kept.within_tokens(70, Each()))
+    with pytest.raises(ConfigurationError, match="messages have 56 tokens: the budget is 55"):
+        kept.within_tokens(55, Each())
+    kept.compact(lambda *_: "summary", keep=2)
+    assert ["s0", "s1", "Summary ", "d7", "Summary ", "u10", "x" * 8] == said(kept.summarised())
+
+
+def test_a_role_may_be_written_in_escapes(tmp_path: Path) -> None:
+    """Another program may have written the file, and JSON has more than one form of a text."""
+    lines = ['{"content": "d0", "role": "develop\\u0065r"}', '{"role": "user", "content": "u1"}']
+    (tmp_path / "chat.jsonl").write_text("\n".join([*lines, ""]))
+    with SyncConversation.open(tmp_path / "chat.jsonl") as kept:
+        assert ["d0"] == [message["content"] for message in kept.last(0)]
+
+
 def test_a_function_of_old_is_not_parted_from_its_call() -> None:
     """OpenAI's calls before there were tools; a redacted one is still a call."""
     called = {"name": "f", "arguments": '{"x": "secret"}'}
@@ -207,6 +235,8 @@ def test_any_view_is_one_that_a_provider_takes(seed: int) -> None:
     kept = SyncConversation.open()
     kept.extend(say("system", "s") for _ in range(draw.randrange(3)))
     while len(kept) < 12 + seed:
+        kept.extend(say("system", "later") for _ in range(draw.randrange(5) // 4))
+        kept.extend(say("system", "later") for _ in range(draw.randrange(5) // 4))
         ids = [f"c{len(kept)}{number}" for number in range(draw.randrange(4))]
         kept.append(call(*ids) if ids else say("user", "u" * draw.randrange(1, 9)))
         kept.extend({"role": "tool", "tool_call_id": id, "content": "t"} for id in ids)

@@ -7,7 +7,7 @@ a result whose call it does not see.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Container, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -41,6 +41,8 @@ __all__ = [
 Json: TypeAlias = Any
 
 _SYSTEM = ("system", "developer")
+_MARKS = (*(role.encode() for role in _SYSTEM), b"\\u")
+"""One of them is in every message of the system."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,18 +112,20 @@ class Window:
 
 def summarised(store: Store) -> Window:
     """Return the whole conversation, with its summaries in the place of what they sum up."""
-    moves = moves_in(store.metadata())
-    return Window(store, tuple(_summed(store, 0, store.length())), moves)
+    moves, length = moves_in(store.metadata()), store.length()
+    always = _always(store, length) if summaries_in(store.metadata()) else []
+    return Window(store, tuple(_summed(store, 0, length, always)), moves)
 
 
 def last(store: Store, count: int) -> Window:
-    """Return the system's messages, the pinned ones, and the last `count`.
+    """Return the system's messages, wherever they stand, the pinned ones, and the last `count`.
 
     Where the first of those is a tool's result, the window begins with its call.
     """
     check_count("last", count)
     moves, length = moves_in(store.metadata()), store.length()
-    return _window(store, _grouped(store, max(length - count, 0)), length, moves)
+    start = _grouped(store, max(length - count, 0))
+    return Window(store, _parts(store, start, length, _always(store, length)), moves)
 
 
 def within(store: Store, budget: int, counter: TokenCounter) -> Window:
@@ -134,7 +138,7 @@ def within(store: Store, budget: int, counter: TokenCounter) -> Window:
     """
     check_count("within_tokens", budget)
     moves, length = moves_in(store.metadata()), store.length()
-    always = _system(store), *_pinned_ranges(store, length)
+    always = _always(store, length)
     left = budget - sum(_tokens(store, each, counter) for each in always)
     if left < 0:
         raise ConfigurationError(
@@ -153,7 +157,7 @@ def within(store: Store, budget: int, counter: TokenCounter) -> Window:
             "the last message, with the call that it is a result of, does not fit: with what is"
             f" always sent it has {budget - left} tokens or more, and the budget is {budget}"
         )
-    return _window(store, start, length, moves)
+    return Window(store, _parts(store, start, length, always), moves)
 
 
 def _backwards(
@@ -176,7 +180,7 @@ def _backwards(
             continue
         for number, (role, tokens) in downwards(store, stop, see):
             stop = number
-            yield stop, 0 if stop in kept else tokens, role not in RESULTS
+            yield stop, 0 if stop in kept else tokens, role not in (*RESULTS, *_SYSTEM)
             if stop in summaries:
                 break
 
@@ -196,19 +200,19 @@ def stretches(store: Store, keep: int) -> list[Range]:
     check_count("keep", keep)
     length = store.length()
     stop = _grouped(store, max(length - keep, 0))
-    at = _system(store).stop
+    at = 0
     found = []
-    for each in _pinned_ranges(store, stop):
+    for each in _always(store, stop):
         found.append(Range(at, each.start))
         at = each.stop
     found.append(Range(at, stop))
     return [each for each in found if each.start < each.stop]
 
 
-def _window(store: Store, start: int, length: int, moves: int) -> Window:
-    system = _system(store)
-    found = [system, *_pinned_ranges(store, start)]
-    found += _summed(store, max(start, system.stop), length)
+def _parts(store: Store, start: int, length: int, always: Sequence[Range]) -> tuple[Range, ...]:
+    """Return what is sent: of what is before `start` only what always is."""
+    found = [each for each in always if each.start < start]
+    found += _summed(store, max(start, found[-1].stop if found else 0), length, always)
     ranges: list[Range] = []
     for each in found:
         if each.start >= each.stop:
@@ -217,46 +221,63 @@ def _window(store: Store, start: int, length: int, moves: int) -> Window:
             ranges[-1] = Range(ranges[-1].start, max(each.stop, ranges[-1].stop))
         else:
             ranges.append(each)
-    return Window(store, tuple(ranges), moves)
+    return tuple(ranges)
 
 
-def _summed(store: Store, start: int, stop: int) -> Iterator[Range]:
+def _summed(store: Store, start: int, stop: int, always: Sequence[Range]) -> Iterator[Range]:
     """Yield what is sent between two numbers; a summary of which a part is outside is left out.
 
     What was pinned once it was summed up comes behind the summary.
     """
-    pinned = [*_pinned_ranges(store, stop)]
     for each in summaries_in(store.metadata()):
         if start <= each["start"] and each["stop"] <= stop:
             if start < each["start"]:
                 yield Range(start, each["start"])
             yield Range(each["start"], each["stop"], each["message"])
-            for pin in pinned:
-                if each["start"] <= pin.start < each["stop"]:
-                    yield pin
+            for one in always:
+                if each["start"] <= one.start < each["stop"]:
+                    yield one
             start = each["stop"]
     if start < stop:
         yield Range(start, stop)
 
 
-def _system(store: Store) -> Range:
-    """Return the range of the leading system messages."""
-    count = 0
-    for role in _roles(store, 0):
-        if role not in _SYSTEM:
-            break
-        count += 1
-    return Range(0, count)
+def _always(store: Store, stop: int) -> list[Range]:
+    """Return the system's and the pinned messages before `stop`, a call with its results."""
+    found: list[Range] = []
+    done = 0
+    pinned = {number for number in pinned_in(store.metadata()) if number < stop}
+    for number in sorted(pinned.union(_systems(store, stop))):
+        if number < done:
+            continue
+        start = _grouped(store, number) if number in pinned else number
+        done = _after_results(store, number) if number in pinned else number + 1
+        found.append(Range(start, done))
+    return found
 
 
-def _pinned_ranges(store: Store, stop: int) -> Iterator[Range]:
-    """Yield the pinned messages before `stop`; a tool's call and its results stay together."""
-    done = _system(store).stop
-    for number in pinned_in(store.metadata()):
-        if done <= number < stop:
-            start = _grouped(store, number)
-            done = _after_results(store, number)
-            yield Range(start, done)
+def _systems(store: Store, stop: int) -> Iterator[int]:
+    """Yield the numbers of the system's messages; most blocks are not opened, only looked through.
+
+    A role may be written in escapes by another program, whose ``\\u`` is looked for as well.
+    """
+    number = 0
+    for block in store.blocks(0, stop):
+        lines = [block] if not isinstance(block, Lines) else _split(block.data)
+        for line in lines:
+            if isinstance(line, int):
+                number += line
+                continue
+            if role_of(line) in _SYSTEM:
+                yield number
+            number += 1
+
+
+def _split(data: bytes) -> list[bytes | int]:
+    """Return the lines of a block in which a system's message may be; else how many there are."""
+    if not any(mark in data for mark in _MARKS):
+        return [data.count(b"\n") + 1]
+    return [line if any(mark in line for mark in _MARKS) else 1 for line in data.split(b"\n")]
 
 
 def _grouped(store: Store, start: int) -> int:
@@ -264,18 +285,20 @@ def _grouped(store: Store, start: int) -> int:
     if start >= store.length():
         return start
     for number, role in downwards(store, start + 1, role_of):
-        if role not in RESULTS:
+        if role not in RESULTS and (number == start or role not in _SYSTEM):
             return number
     return start
 
 
 def _after_results(store: Store, number: int) -> int:
     """Return the number behind a message and, where it is a call or result, its results."""
-    for role in _roles(store, number + 1):
-        if role not in RESULTS:
+    end = number + 1
+    for at, role in enumerate(_roles(store, end), end):
+        if role in RESULTS:
+            end = at + 1
+        elif role not in _SYSTEM:
             break
-        number += 1
-    return number + 1
+    return end
 
 
 def _tokens(store: Store, each: Range, counter: TokenCounter) -> int:
