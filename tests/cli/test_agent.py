@@ -344,6 +344,36 @@ async def test_a_coding_agents_servers_are_asked_for(
     assert "serve's tools are refused: --allow" in Seen(capsys).err
 
 
+def there(path: str) -> bool:
+    """Whether there is such a folder."""
+    return Path(path).exists()
+
+
+@pytest.mark.asyncio
+async def test_agy_has_a_home_of_its_own_for_its_servers(standin: StandIn, tmp_path: Path) -> None:
+    """It reads them from nowhere else; what else it writes goes to the user's."""
+    user = f"{standin.home}/.gemini"
+    os.makedirs(f"{user}/antigravity-cli")
+    result = {"status": "SUCCESS", "response": "Hi", "conversation_id": "c-1", "usage": {}}
+    wire = tmp_path / "wire"
+    wire.write_text(json.dumps({"event": "result", "result": result}) + "\n")
+    kept = ".gemini/antigravity-cli/conversations/c-1.db"
+    standin.plays(str(wire), files={kept: "talk"})
+    path = tmp_path / "task.json"
+    assert 0 == await act(
+        AgentOptions(
+            prompt="Hi", backend="antigravity", mcp=("serve --x",), allow=True, session=str(path)
+        )
+    )
+    home = standin.notes[0]["environment"]["HOME"]
+
+    assert standin.home != home
+    assert not there(home)
+    assert ["antigravity-cli"] == os.listdir(user)
+    assert "talk" == standin.kept(kept)
+    assert {"conversations/c-1.db": b"talk"} == Session.from_json(path.read_bytes()).files
+
+
 @pytest.mark.asyncio
 async def test_a_coding_agents_session_is_a_file(
     standin: StandIn, capsys: pytest.CaptureFixture[str], tmp_path: Path

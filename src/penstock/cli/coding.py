@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -24,6 +25,7 @@ from penstock.agents.cli import (
     codex,
     opencode,
 )
+from penstock.agents.cli.antigravity_home import linked_home
 from penstock.agents.events import (
     FinalEvent,
     LoopResult,
@@ -84,7 +86,12 @@ class Coding:
 
 async def work(task: Coding, progress: Progress) -> None:
     """Run the turn, and keep its session however it ends."""
-    agent = CODING[task.name](**await _options(task))
+    options = await _options(task)
+    with _home(task) as home:
+        await _ask(CODING[task.name](**options, **home), task, progress)
+
+
+async def _ask(agent: Agent, task: Coding, progress: Progress) -> None:
     talk = agent.converse(_kept(task.session))
     heard = _Heard(progress.show)
     timeouts = None if task.timeout is None else Timeouts(total=task.timeout)
@@ -94,6 +101,16 @@ async def work(task: Coding, progress: Progress) -> None:
         finally:
             await _leave(agent, talk, task)
     progress.show(heard.final(result))
+
+
+@contextmanager
+def _home(task: Coding) -> Iterator[dict[str, str]]:
+    """Have a home of this turn's own for ``agy``, which takes its servers from nowhere else."""
+    if task.name == "antigravity" and task.servers:
+        with linked_home() as home:
+            yield {"home": home}
+    else:
+        yield {}
 
 
 async def _leave(agent: Agent, talk: Conversation, task: Coding) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from penstock.agents.cli.antigravity_home import configure
 from penstock.agents.cli.backend import Command
 from penstock.agents.cli.options import AgentOptions
 from penstock.agents.cli.session import read_files, write_files
@@ -87,7 +87,7 @@ class Antigravity:
             argv.append("--dangerously-skip-permissions")
         argv += self.options.extra_args
         if self.options.servers and self.options.home is not None:
-            _configure(Path(self.options.home), self._servers())
+            configure(self.options.home, self._servers())
         prompt = turn.prompt if not turn.system else f"{turn.system}\n\n{turn.prompt}"
         quiet = {"AGY_CLI_DISABLE_AUTO_UPDATE": "1"}
         return Command(tuple(argv), prompt.encode("utf-8", "replace"), quiet)
@@ -128,12 +128,6 @@ class Antigravity:
                 told[each.name] = {"command": program, "args": arguments}
                 told[each.name]["env"] = dict(each.environment)
         return {"mcpServers": told}
-
-
-def _configure(home: Path, servers: dict[str, Any]) -> None:
-    path = home / ".gemini" / "config" / "mcp_config.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(servers), "utf-8")
 
 
 def _root(environment: Mapping[str, str]) -> Path:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, ClassVar
 
 from penstock import errors
 from penstock.agents.cli import Antigravity, Server
+from penstock.agents.cli.antigravity_home import linked_home
 from penstock.sync.chia._calls import (
     ChiaFunction,
     ChiaTool,
@@ -72,10 +68,6 @@ class MaxOutputTokensError(AntigravityError, errors.OutputTruncatedError):
 
 class UnknownAntigravityError(AntigravityError):
     """What nothing classifies."""
-
-
-_SERVERS = Path("config", "mcp_config.json")
-"""Where ``agy`` reads its MCP servers, below its folder; it has no option for them."""
 
 
 @dataclass(eq=False)
@@ -164,27 +156,8 @@ class _Turn:
         if not self._alone:
             await self._inner.run(tell)
             return
-        with _home(self._shim.gemini_dir) as self._home:
+        with linked_home(self._shim.gemini_dir) as self._home:
             await self._inner.run(tell)
 
     async def _agent(self, servers: tuple[Server, ...]) -> Antigravity:
         return self._shim._agent(servers, self._home)
-
-
-@contextmanager
-def _home(folder: str | None) -> Iterator[str]:
-    """Make a home whose ``.gemini`` is `folder`, but for the list of MCP servers."""
-    source = Path.home() / ".gemini" if folder is None else Path(folder)
-    with TemporaryDirectory(prefix="penstock-") as home:
-        target = Path(home) / ".gemini"
-        target.mkdir()
-        _link(source, target, without=_SERVERS.parts[0])
-        (target / _SERVERS.parts[0]).mkdir()
-        _link(source / _SERVERS.parts[0], target / _SERVERS.parts[0], without=_SERVERS.name)
-        yield home
-
-
-def _link(source: Path, target: Path, *, without: str) -> None:
-    for entry in source.iterdir() if source.is_dir() else ():
-        if entry.name != without:
-            os.symlink(entry.absolute(), target / entry.name)
