@@ -200,6 +200,23 @@ async def test_turns_and_resume_in_another_home(which: str, made: Any) -> None:
     assert (which.endswith("kept"), which.endswith("kept")) == (sent[0] < sent[1], children == 1)
 
 
+@pytest.mark.parametrize(
+    "which", ["claude_code-turn", "codex-turn", "claude_code-kept", "codex-kept"]
+)
+async def test_another_system_prompt_on_resume(
+    which: str, made: Any, simulator: SimulatorThread
+) -> None:
+    """The model is sent it, as the only one by Claude Code and after the first one by Codex."""
+    session, first, last = None, b"Be brief, system.", b"Be merry, system."
+    for system in (first, last):
+        async with made(which, system=system.decode()) as agent:
+            session = (await agent.run("Hello?", session=session)).session
+    body = [each.body for each in simulator.requests if each.method == "POST"][-1]
+
+    assert (which.startswith("codex"), 1) == (first in body, body.count(last))
+    assert body.rfind(first) < body.find(last)
+
+
 @pytest.mark.parametrize("which", EVERY)
 async def test_an_mcp_servers_tool_is_called_without_a_bypass(which: str, made: Any) -> None:
     """The model asks for a tool of a real server, the agent calls it, and the call is seen."""

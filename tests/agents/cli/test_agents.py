@@ -287,6 +287,24 @@ async def test_no_value_of_a_server_of_codex_is_an_argument(standin: StandIn) ->
 
 
 @pytest.mark.asyncio
+async def test_another_system_prompt_of_codex_is_told_in_the_prompt(standin: StandIn) -> None:
+    """``exec resume`` sends the one that its record has, whatever it is told."""
+    wire = "codex/codex-exec-session-first-turn.jsonl"
+    id = json.loads((VECTORS / wire).read_text().splitlines()[0])["thread_id"]
+    begun = {"role": "developer", "content": [{"type": "input_text", "text": "Be brief."}]}
+    name = f".codex/sessions/2026/11/28/rollout-2026-11-28T11-05-33-{id}.jsonl"
+    standin.plays(wire, files={name: json.dumps({"payload": begun}) + "\n"})
+    session = None
+    for system in ("Be brief.", "Be brief.", "Be merry."):
+        async with made(standin, "codex", system=system) as agent:
+            session = (await agent.run("Hi", session=session)).session
+    told = [note["stdin"] for note in standin.notes]
+
+    assert ["Hi", "Hi"] == told[:2]
+    assert told[2].endswith("<system_prompt>\nBe merry.\n</system_prompt>\n\nHi")
+
+
+@pytest.mark.asyncio
 async def test_a_variable_that_no_shell_takes_is_an_error(standin: StandIn) -> None:
     """Nothing is started."""
     server = Server(name="odd", command=("serve",), environment={"a.b; true": "1"})

@@ -213,7 +213,7 @@ async def test_closing_ends_the_whole_group(lasting: Lasting) -> None:
 
 async def test_another_model_or_system_prompt_needs_another_child(lasting: Lasting) -> None:
     """What a child was started with is its own; the session goes on in the next one."""
-    async with lasting.agent() as agent:
+    async with lasting.agent(system="Be brief.") as agent:
         first = await agent.open(ChatRequest(model="claude-code/m1", messages="one"))
         while await first.read():
             pass
@@ -227,18 +227,26 @@ async def test_another_model_or_system_prompt_needs_another_child(lasting: Lasti
             {"role": "assistant", "content": "x", "provider_state": state},
             {"role": "user", "content": "three"},
         ]
-        for model in ("claude-code", "claude-code/m2"):
-            stream = await agent.open(ChatRequest(model=model, messages=messages))
+        merry = [{"role": "system", "content": "Be merry."}, *messages]
+        for model, said in [("", messages), ("/m2", messages), ("/m2", merry), ("/m2", merry)]:
+            stream = await agent.open(ChatRequest(model=f"claude-code{model}", messages=said))
             while await stream.read():
                 pass
             await stream.aclose()
     pids = lasting.pids()
 
-    assert pids[1] == pids[2] != pids[3]
-    assert [session.id] == [argv[-1] for argv in lasting.starts() if "--resume" in argv]
-    assert ["m1", "m2"] == [
-        argv[argv.index("--model") + 1] for argv in lasting.starts() if "--model" in argv
-    ]
+    def told(name: str) -> list[str]:
+        """What that option was, at each start that had it."""
+        return [argv[argv.index(name) + 1] for argv in lasting.starts() if name in argv]
+
+    assert pids[1] == pids[2]
+    assert 4 == len({*pids})
+    assert pids[4] == pids[5]
+    assert [session.id] * 2 == told("--resume")
+    assert ["m1", "m2", "m2"] == told("--model")
+    assert ["Be brief."] * 3 + ["Be merry."] == told("--system-prompt")
+    # Claude Code sends the first one, else: tests/sdk/test_cli_agents.py.
+    assert ["off"] * 2 == told("--system-prompt-snapshot")
 
 
 @pytest.mark.parametrize("most", [0, 2])

@@ -51,8 +51,9 @@ def test_codex_is_told_what_the_recorded_client_told_it(name: str) -> None:
 
 
 def test_a_codex_thread_goes_on() -> None:
-    """A second turn is one line; another child's thread is resumed before its first."""
-    talk = CodexTalk()
+    """A second turn is one line; another child's thread is resumed, and told what is new in it,
+    before its first."""
+    talk = CodexTalk(preface="Be merry.")
     told = [*talk.ask(Asked(prompt="one", session_id="t-9"))]
     told += talk.hear(b'{"id":0,"result":{}}').replies
     told += talk.hear(b'{"id":1,"result":{"thread":{"id":"t-9"}}}').replies
@@ -64,7 +65,9 @@ def test_a_codex_thread_goes_on() -> None:
         *("initialize", "initialized", "thread/resume", "turn/start", "turn/start"),
     ] == [json.loads(line)["method"] for line in told]
     assert "t-9" == json.loads(told[2])["params"]["threadId"]
-    assert "two" == json.loads(told[4])["params"]["input"][0]["text"]
+    assert [["Be merry.", "one"], ["two"]] == [
+        [item["text"] for item in json.loads(line)["params"]["input"]] for line in told[3:]
+    ]
     assert ended.over
 
 

@@ -96,7 +96,7 @@ class ClaudeCode:
             argv.append("--include-partial-messages")
         if turn.model:
             argv += ["--model", turn.model]
-        argv += self._system(turn.system, scratch)
+        argv += self._system(turn, scratch)
         argv += self._permissions()
         argv += self._bounds(turn)
         if self.options.servers:
@@ -144,13 +144,16 @@ class ClaudeCode:
         moved = environment.get("CLAUDE_CONFIG_DIR")
         return Path(moved) if moved else Path(environment.get("HOME") or Path.home()) / ".claude"
 
-    def _system(self, system: str | None, scratch: Scratch) -> list[str]:
+    def _system(self, turn: Turn, scratch: Scratch) -> list[str]:
+        system = turn.system
         if not system:
             return []
+        # Else 2.1.329 sends the one that the session began with, whatever it is told now.
+        argv = ["--system-prompt-snapshot", "off"] if turn.session_id else []
         flag = "--append-system-prompt" if self.append_system else "--system-prompt"
         if len(system) > _LONG:
-            return [f"{flag}-file", scratch.write("system.txt", system)]
-        return [flag, system]
+            return [*argv, f"{flag}-file", scratch.write("system.txt", system)]
+        return [*argv, flag, system]
 
     def _permissions(self) -> list[str]:
         allowed = [f"mcp__{each.name}" for each in self.options.servers if each.allow]

@@ -11,10 +11,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from penstock.agents.cli.backend import Command
+from penstock.agents.cli.codex_rollout import PATTERN, preface
 from penstock.agents.cli.codex_servers import server_config
 from penstock.agents.cli.live import talking
 from penstock.agents.cli.options import AgentOptions
 from penstock.agents.cli.session import read_files, write_files
+from penstock.agents.cli.surroundings import child_environment
 from penstock.dialects.agents.codex import CodexAnswer
 from penstock.dialects.agents.codex_server import CodexServerAnswer
 from penstock.dialects.agents.codex_talk import CodexTalk
@@ -117,12 +119,12 @@ class Codex:
         Raises:
             ConfigurationError: The prompt is longer than Codex takes.
         """
-        if len(turn.prompt) > MAX_PROMPT:
-            raise ConfigurationError(
-                f"Codex takes prompts of {MAX_PROMPT} characters; this one has {len(turn.prompt)}"
-            )
         if self.options.keep_alive:
+            _check(turn.prompt)
             return self._server(turn)
+        environment = dict(self._moved())
+        prompt = self._preface(turn, environment) + turn.prompt
+        _check(prompt)
         argv = [self.options.program or self.program, "exec"]
         if turn.session_id:
             argv.append("resume")
@@ -131,14 +133,13 @@ class Codex:
         if turn.model:
             argv += ["-m", turn.model]
         argv += self._sandboxed(resumed=turn.session_id is not None)
-        environment = dict(self._moved())
         for name, value in self._config(turn, environment):
             argv += ["-c", f"{name}={_toml(value)}"]
         argv += self.options.extra_args
         if turn.session_id:
             argv.append(turn.session_id)
         argv.append("-")
-        return Command(tuple(argv), turn.prompt.encode("utf-8", "replace"), environment)
+        return Command(tuple(argv), prompt.encode("utf-8", "replace"), environment)
 
     def answer(self, totals: Mapping[str, float]) -> AgentAnswer:
         """Return the state of one answer."""
@@ -154,7 +155,8 @@ class Codex:
         if self.bypass_approvals_and_sandbox:
             sandbox, policy = "danger-full-access", "never"
         settings = {"sandbox": sandbox, "approvalPolicy": policy, "ephemeral": self.ephemeral}
-        return await talking(start, CodexTalk(settings), self.options)
+        before = await asyncio.to_thread(self._preface, start.turn, start.environment)
+        return await talking(start, CodexTalk(settings, preface=before), self.options)
 
     async def capture(self, id: str, environment: Mapping[str, str]) -> dict[str, bytes]:
         """Return the rollout: the one file that is enough to resume.
@@ -163,13 +165,20 @@ class Codex:
         """
         if not id.replace("-", "").isalnum():
             return {}
-        pattern = f"sessions/*/*/*/rollout-*-{id}.jsonl"
-        return await asyncio.to_thread(read_files, _root(environment), pattern)
+        return await asyncio.to_thread(read_files, _root(environment), PATTERN.format(id=id))
 
     async def restore(self, session: Session, environment: Mapping[str, str]) -> str | None:
         """Put the rollout where it was, below this home."""
         await asyncio.to_thread(write_files, _root(environment), session.files)
         return None
+
+    def _preface(self, turn: Turn, ours: Mapping[str, str]) -> str:
+        """What a resumed session has to be told before its prompt: another system prompt."""
+        if not turn.session_id:
+            return ""
+        given = self.options.environment
+        seen = child_environment(self.credentials, ours, given, home=self.options.home)
+        return preface(_root(seen), turn.session_id, turn.system)
 
     def _moved(self) -> Iterator[tuple[str, str]]:
         if self.options.home is not None:
@@ -225,6 +234,13 @@ class Codex:
         for number, server in enumerate(self.options.servers):
             yield from server_config(server, number, environment)
         yield from self.config.items()
+
+
+def _check(prompt: str) -> None:
+    if len(prompt) > MAX_PROMPT:
+        raise ConfigurationError(
+            f"Codex takes prompts of {MAX_PROMPT} characters; this one has {len(prompt)}"
+        )
 
 
 def _toml(value: Any) -> str:  # Any: what TOML can say

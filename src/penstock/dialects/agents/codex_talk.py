@@ -38,10 +38,12 @@ class CodexTalk:
 
     Args:
         settings: Of the thread: sandbox, approvalPolicy, ...
+        preface: What the thread is told before its first prompt.
     """
 
-    def __init__(self, settings: Mapping[str, Json] | None = None) -> None:
+    def __init__(self, settings: Mapping[str, Json] | None = None, *, preface: str = "") -> None:
         self.session_id: str | None = None
+        self._preface = preface
         self._settings = dict(settings or {})
         self._last_id = -1
         self._awaited: dict[int, str] = {}
@@ -96,7 +98,8 @@ class CodexTalk:
 
     def _start(self, turn: Asked, thread: str) -> bytes:
         params: dict[str, Json] = {"threadId": thread}
-        params["input"] = [{"type": "text", "text": turn.prompt}]
+        texts, self._preface = (self._preface, turn.prompt), ""
+        params["input"] = [{"type": "text", "text": text} for text in texts if text]
         return self._request("turn/start", params)
 
     def _answered(self, event: _Line) -> Heard:

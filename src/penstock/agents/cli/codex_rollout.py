@@ -1,0 +1,67 @@
+"""What Codex' record of a session, its rollout, says of the system prompt in force.
+
+A session keeps the one that it began with: ``exec resume`` and ``thread/resume`` of 0.169.0 take
+another and send the first. So another is told in the prompt, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import msgspec
+
+__all__ = ["PATTERN", "preface"]
+
+PATTERN = "sessions/*/*/*/rollout-*-{id}.jsonl"
+"""Where a session's rollout is, below Codex' home."""
+_OPEN = "From here on this is the system prompt, and none before it:\n<system_prompt>\n"
+_CLOSE = "\n</system_prompt>\n\n"
+
+# A line of a rollout.
+Json: TypeAlias = Any
+
+
+def preface(root: Path, id: str, system: str | None) -> str:
+    """Return what stands before the prompt that resumes a session: nothing, or its new system.
+
+    Args:
+        root: Codex' home.
+        id: The session's.
+        system: The system prompt that it is to have; None leaves it the one that it has.
+    """
+    told = f"{_OPEN}{system}{_CLOSE}"
+    paths = [*root.glob(PATTERN.format(id=id))] if system and _plain(id) else []
+    if not system or not paths:
+        return ""
+    in_force = False
+    for role, texts in _messages(paths[-1]):
+        if role == "developer" and system.strip() in (text.strip() for text in texts):
+            in_force = True
+        elif role == "user" and any(text.startswith(_OPEN) for text in texts):
+            in_force = any(text.startswith(told) for text in texts)
+    return "" if in_force else told
+
+
+def _plain(id: str) -> bool:
+    return id.replace("-", "").isalnum()
+
+
+def _messages(path: Path) -> Iterator[tuple[str, list[str]]]:
+    """The messages, with their texts; of the other lines, which may be long, none is decoded."""
+    with path.open("rb") as file:
+        for line in file:
+            if b'"developer"' in line or b"<system_prompt>" in line:
+                yield from _in(line)
+
+
+def _in(line: bytes) -> Iterator[tuple[str, list[str]]]:
+    try:
+        payload: Json = msgspec.json.decode(line).get("payload") or {}
+        # Of a compacted thread the messages that are left stand in one line.
+        for item in (payload, *(payload.get("replacement_history") or ())):
+            if isinstance(item, Mapping) and isinstance(item.get("content"), list):
+                yield str(item.get("role")), [str(part.get("text")) for part in item["content"]]
+    except (msgspec.DecodeError, AttributeError):  # cut off as it was written, or none of ours
+        return
