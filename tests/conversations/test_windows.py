@@ -236,7 +236,6 @@ def test_any_view_is_one_that_a_provider_takes(seed: int) -> None:
     kept.extend(say("system", "s") for _ in range(draw.randrange(3)))
     while len(kept) < 12 + seed:
         kept.extend(say("system", "later") for _ in range(draw.randrange(5) // 4))
-        kept.extend(say("system", "later") for _ in range(draw.randrange(5) // 4))
         ids = [f"c{len(kept)}{number}" for number in range(draw.randrange(4))]
         kept.append(call(*ids) if ids else say("user", "u" * draw.randrange(1, 9)))
         kept.extend({"role": "tool", "tool_call_id": id, "content": "t"} for id in ids)
