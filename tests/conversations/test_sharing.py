@@ -163,6 +163,72 @@ def test_a_pass_tells_that_messages_moved_under_it(tmp_path: Path, name: str | N
             assert "changed" == caught.value.code
 
 
+@everywhere
+@pytest.mark.parametrize("change", ["redact", "delete", "pin"])
+def test_nothing_befalls_another_message_than_was_meant(
+    tmp_path: Path, name: str | None, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where another takes out an earlier message meanwhile, the number is that of another."""
+    index_of = SyncConversation._index
+    with opened(tmp_path, name) as kept:
+        other = opened(tmp_path, name) if name == "chat.db" else kept
+        kept.extend(map(say, range(4)))
+
+        def moved(self: SyncConversation, index: int) -> int:
+            monkeypatch.undo()
+            found = index_of(self, index)
+            other.delete(0)
+            return found
+
+        monkeypatch.setattr(SyncConversation, "_index", moved)
+        with pytest.raises(ConversationError, match="message 1 was taken out") as caught:
+            getattr(kept, change)(1)
+
+        assert "changed" == caught.value.code
+        assert ([say(1), say(2), say(3)], []) == (list(kept), kept.pinned())
+        other.close()
+
+
+@on_disk
+def test_it_stays_the_same_file_when_the_program_changes_its_folder(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever has that name in the other folder."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder, number in ((here, 0), (there, 100)):
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        with SyncConversation.open(name) as kept:
+            kept.extend([say(number), say(number + 1)])
+    monkeypatch.chdir(here)
+    with SyncConversation.open(name) as kept:
+        monkeypatch.chdir(there)
+        assert 2 == kept.append(say(2))
+        kept.redact(1)
+        with kept.fork() as fork:
+            assert 3 == len(fork)
+
+    found = []
+    for folder in (here, there):
+        with SyncConversation.open(folder / name) as kept:
+            found.append([message["content"] for message in kept])
+    assert [say(0)["content"], "[redacted]", say(2)["content"]] == found[0]
+    assert [say(100)["content"], say(101)["content"]] == found[1]
+
+
+@everywhere
+def test_a_pass_goes_on_where_a_truncation_lets_go_of_nothing(
+    tmp_path: Path, name: str | None
+) -> None:
+    """Nothing has moved."""
+    with opened(tmp_path, name) as kept:
+        kept.extend(map(say, range(3)))
+        messages = iter(kept)
+        kept.truncate(3)
+
+        assert [say(n) for n in range(3)] == list(messages)
+
+
 def test_who_waited_for_a_file_that_was_rewritten_writes_to_the_new_one(tmp_path: Path) -> None:
     """Not to the one that nobody else sees any more; and knows what was noted meanwhile."""
     with opened(tmp_path, "chat.jsonl") as second:

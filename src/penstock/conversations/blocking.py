@@ -39,7 +39,7 @@ from penstock.conversations.sqlite import SQLiteStore, conversations_in
 from penstock.conversations.still import Still
 from penstock.conversations.stores import positions
 from penstock.conversations.tokens import counter_of
-from penstock.conversations.unmoved import Unmoved, check_unmoved
+from penstock.conversations.unmoved import Unmoved, check_unmoved, if_unmoved
 from penstock.encoders import encode_json
 from penstock.errors import ConfigurationError
 
@@ -55,12 +55,12 @@ if TYPE_CHECKING:
     from penstock.fields import Lines, Streamed
     from penstock.messages import Message
 
-__all__ = ["SyncConversation", "open_store"]
+__all__ = ["BATCH", "SyncConversation", "open_store"]
 
 # A message of the OpenAI shape.
 Json: TypeAlias = Any
 
-_BATCH = 512
+BATCH = 512
 """Messages that `extend` keeps together."""
 _REDACTED = "[redacted]"
 
@@ -76,7 +76,7 @@ def open_store(path: str | PathLike[str] | None, name: str, *, fsync: bool) -> S
         return MemoryStore()
     if not isinstance(name, str):  # such as a user's that is not known: not everybody's
         raise ConfigurationError(f"name= is text, not {type(name).__name__}", param="name")
-    where = Path(path)
+    where = Path(path).absolute()  # it stays the same file when the program changes its folder
     if where.suffix in SQLITE:
         return SQLiteStore(where, name, sync=fsync)
     if name:
@@ -164,7 +164,7 @@ class SyncConversation:
         """
         count = 0
         source = iter(messages)
-        while batch := [message_of(message) for message in islice(source, _BATCH)]:
+        while batch := [message_of(message) for message in islice(source, BATCH)]:
             self._keep(batch)
             count += len(batch)
         return count
@@ -191,7 +191,7 @@ class SyncConversation:
 
     def __reversed__(self) -> Iterator[Json]:
         """Every message, from the last."""
-        moves, length = moves_in(self.store.metadata()), self.store.length()
+        moves, length = self._moves(), self.store.length()
         for line in self.store.backwards(length):
             yield message_in(line, self.store.metadata)
         check_unmoved(self.store, moves, length)
@@ -260,16 +260,21 @@ class SyncConversation:
 
         A summary that the message went into may repeat it, and is let go of with it. An SQLite file
         has no trace of what it said once `vacuum` is through.
+
+        Raises:
+            ConversationError: Another took out an earlier message meanwhile, or it is shared.
         """
+        moves = self._moves()
         index = self._index(index)
         (message,) = each(self.store.blocks(index, index + 1))
         said = message_of(redacted(outline(message), content))
-        self._replace(index, said, said_anew(index))
+        self._replace(index, said, if_unmoved(said_anew(index), moves, index))
 
     def delete(self, index: int) -> None:
         """Take a message out; those behind it move up, and pins and summaries with them."""
+        moves = self._moves()
         index = self._index(index)
-        self._replace(index, None, taken_out(index))
+        self._replace(index, None, if_unmoved(taken_out(index), moves, index))
 
     def _replace(self, index: int, message: Kept | None, change: Change) -> None:
         """Replace a message, and forget where the files are to which it alone referred."""
@@ -278,6 +283,9 @@ class SyncConversation:
         if gone:
             left = referred_by(self.store, 0, self.store.length())
             self.store.note(forgotten(gone - left))
+
+    def _moves(self) -> int:
+        return moves_in(self.store.metadata())
 
     def _index(self, index: int) -> int:
         length, number = self.store.length(), to_index(index)
@@ -288,7 +296,9 @@ class SyncConversation:
 
     def pin(self, index: int) -> None:
         """Have every view include message number `index`; a call brings its results along."""
-        self.store.note(pins(self._index(index)))
+        moves = self._moves()
+        index = self._index(index)
+        self.store.note(if_unmoved(pins(index), moves, index))
 
     def unpin(self, index: int) -> None:
         """End what `pin` began; idempotent."""

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterab
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
-from penstock.conversations.blocking import SyncConversation, open_store
+from penstock.conversations.blocking import BATCH, SyncConversation, open_store
 from penstock.conversations.compacting import Compaction
 from penstock.conversations.sending import decoded, in_thread, off_loop
 from penstock.conversations.still import Still
@@ -27,9 +27,6 @@ __all__ = ["Conversation"]
 
 # A message of the OpenAI shape.
 Json: TypeAlias = Any
-
-_BATCH = 512
-"""Messages that `extend` keeps together."""
 
 
 class Conversation:
@@ -115,7 +112,7 @@ class Conversation:
         batch: list[Message] = []
         async for message in messages:
             batch.append(message)
-            if len(batch) == _BATCH:
+            if len(batch) == BATCH:
                 count += await in_thread(self.sync.extend, batch)
                 batch = []
         return count + await in_thread(self.sync.extend, batch)

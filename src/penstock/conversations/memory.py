@@ -69,17 +69,19 @@ class MemoryStore:
         """Put `message` in the place of another, None takes it out; and note a change with it."""
         lines = [] if message is None else [b"".join([*message.pieces(), b"\n"])]
         with self._lock:
+            self._metadata = merged(self._metadata, change)
             self._size += sum(map(len, lines)) - len(self._lines[index])
             # Another list: a pass goes on over the one that it began with.
             self._lines = [*self._lines[:index], *lines, *self._lines[index + 1 :]]
-            self._metadata = merged(self._metadata, change)
 
     def truncate(self, length: int, change: Change) -> None:
         """Let go of the messages from `length` on, and note a change with it."""
         with self._lock:
+            if length >= len(self._lines):
+                return
+            self._metadata = merged(self._metadata, change)
             self._size -= sum(map(len, self._lines[length:]))
             self._lines = self._lines[:length]
-            self._metadata = merged(self._metadata, change)
 
     def fork(self, at: int, name: str, change: Change) -> MemoryStore:
         """Return a conversation that shares the JSON of the first `at` messages."""

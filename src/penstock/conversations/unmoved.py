@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from penstock.conversations.numbered import moved, moves_in
 from penstock.errors import ConversationError
 
 if TYPE_CHECKING:
-    from penstock.conversations.stores import Blocks, Large, Store
+    from penstock.conversations.stores import Blocks, Change, Large, Metadata, Store
     from penstock.fields import Lines
 
-__all__ = ["Unmoved", "check_unmoved"]
+__all__ = ["Unmoved", "check_unmoved", "if_unmoved"]
 
 
 class Unmoved:
@@ -79,3 +79,26 @@ def check_unmoved(store: Store, since: int, stop: int | None) -> None:
             " the view was decided: read it again, or decide another view",
             code="changed",
         )
+
+
+def if_unmoved(change: Change, since: int, index: int) -> Change:
+    """Return a change that is refused once message number `index` is another.
+
+    A store applies it before anything is done, and nobody comes between.
+
+    Args:
+        change: The change.
+        since: How often messages had moved when the number was right.
+        index: The number.
+    """
+
+    def checked(metadata: Metadata) -> Mapping[str, Any]:  # Any: JSON
+        if moved(metadata, since, index + 1):
+            raise ConversationError(
+                f"message {index} was taken out, cut off or moved up meanwhile: nothing was"
+                " changed; look again for its number",
+                code="changed",
+            )
+        return change(metadata)
+
+    return checked
