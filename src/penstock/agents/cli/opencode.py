@@ -82,8 +82,9 @@ class OpenCode:
     failed of then is not ``retryable``."""
     agent: str | None = None
     """An agent of the user's configuration; with a system prompt it is one of ours."""
-    config: Mapping[str, Any] = field(default_factory=dict)  # Any: opencode's configuration
-    """More of its configuration: providers, small_model, ..."""
+    config: Mapping[str, Any] = field(default_factory=dict, repr=False)  # Any: its configuration
+    """More of its configuration: providers, small_model, ... A pickle has it as it is: a key is
+    ``{env:NAME}``, with that name among `credentials`."""
     project_config: bool = True
     """Whether the folder's own configuration is read."""
     credentials: frozenset[str] = frozenset()
