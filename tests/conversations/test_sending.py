@@ -18,7 +18,7 @@ from penstock.conversations import Conversation, runs
 from penstock.conversations.numbered import sums_up
 from penstock.dialects.openai_chat import OpenAIChat
 from penstock.encoders import Body
-from penstock.errors import UsageError
+from penstock.errors import ConversationError, UsageError
 from penstock.interfaces import Target
 from penstock.request import ChatRequest
 
@@ -142,6 +142,25 @@ async def test_a_call_sends_what_was_there_when_it_began(kept: Conversation) -> 
     assert length == len(sent)
     assert 3000 == len(json.loads(sent)["messages"])
     assert 3000 == len([message async for message in kept.still()]) - 1
+
+
+async def test_a_retry_sends_what_the_call_sent_or_fails(kept: Conversation) -> None:
+    """A turn that comes and is taken back is not part of it; a message that is taken out is."""
+    await kept.extend(map(say, range(5)))
+    call = kept.still()
+    first = [message async for message in call]
+    await kept.append(say(5))
+    again = aiter(call)
+    assert say(0) == await anext(again)
+    await kept.truncate(5)
+    assert first[1:] == [message async for message in again]
+    assert first == [message async for message in call]
+    await kept.delete(0)
+    await kept.extend(map(say, range(5, 8)))
+
+    with pytest.raises(ConversationError) as caught:
+        [message async for message in call]
+    assert "changed" == caught.value.code
 
 
 async def test_what_is_changed_between_passes_is_noticed(kept: Conversation) -> None:

@@ -27,6 +27,7 @@ from penstock.conversations.chain import Chain
 from penstock.conversations.files import MessageFile
 from penstock.conversations.handles import private
 from penstock.conversations.lines import LineFile
+from penstock.conversations.numbered import moves_in
 from penstock.conversations.plain import extend, is_plain_line, without
 from penstock.conversations.shared import Shared
 from penstock.conversations.sidecar import Sidecar
@@ -139,7 +140,7 @@ class JSONLStore:
         with self._lock:
             self._vouch()
             if self._side.shared:  # nobody has a checksum of a part of another file
-                return Mark(self._lines.end)
+                return Mark(self._lines.end, moves=moves_in(self._side.metadata))
             if self._side.checksum is None:
                 self._side.checksum = self._summed()
             return Mark(self._lines.end, self._side.checksum)

@@ -7,6 +7,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from penstock.conversations.canonical import BLOCK
+from penstock.conversations.numbered import moves_in
 from penstock.conversations.stores import Mark, Ready, merged
 from penstock.fields import Lines
 
@@ -54,11 +55,13 @@ class MemoryStore:
 
     def mark(self) -> Mark:
         """Return how many messages there are."""
-        return Mark(len(self._lines))
+        with self._lock:
+            length = len(self._lines)
+            return Mark(length, messages=length, moves=moves_in(self._metadata))
 
     def whole(self, mark: Mark | None = None, *, compared: bool = False) -> Blocks:
         """Return all messages, or those that there were at a mark."""
-        return self.blocks(0, (mark or self.mark()).at)
+        return self.blocks(0, self.length() if mark is None else mark.at)
 
     def backwards(self, stop: int) -> Iterator[bytes]:
         """Return the JSON of the messages before `stop`, the last first."""

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.conversations import runs
 from penstock.conversations.canonical import BLOCK
 from penstock.conversations.handles import private
+from penstock.conversations.numbered import moves_in
 from penstock.conversations.runblocks import RunBlocks
 from penstock.conversations.schema import names_in, prepare
 from penstock.conversations.stores import Chained, Mark, merged
@@ -124,11 +125,13 @@ class SQLiteStore:
 
     def mark(self) -> Mark:
         """Return how many messages there are."""
-        return Mark(self.length())
+        with self._lock, self._reported("read"):
+            length, noted = self._row("length, metadata")
+        return Mark(length, messages=length, moves=moves_in(json.loads(noted)))
 
     def whole(self, mark: Mark | None = None, *, compared: bool = False) -> Chained:
         """Return all messages, or those that there were at a mark."""
-        return self.blocks(0, (mark or self.mark()).at)
+        return self.blocks(0, self.length() if mark is None else mark.at)
 
     def backwards(self, stop: int) -> Iterator[bytes]:
         """Return the JSON of the messages before `stop`, the last first."""
@@ -224,13 +227,13 @@ class SQLiteStore:
         made: int = row[0]
         return made
 
-    def _row(self, column: str) -> Any:  # a column's own type
+    def _row(self, columns: str) -> Any:  # a column's own type; of several a tuple
         found = self._database.execute(
-            f"SELECT {column} FROM conversations WHERE id = ?", (self._id,)
+            f"SELECT {columns} FROM conversations WHERE id = ?", (self._id,)
         ).fetchone()
         if found is None:
             raise ConversationError(f"{self._path.name}: {self._name!r} is gone", code="changed")
-        return found[0]
+        return found if len(found) > 1 else found[0]
 
     def _length(self) -> int:
         length: int = self._row("length")

@@ -53,7 +53,9 @@ class Still:
         def blocks() -> Blocks:
             return self._store.whole(end, compared=not is_off_loop())
 
-        return blocks() if end.checksum is not None else Unmoved(self._store, blocks)
+        if end.checksum is not None:
+            return blocks()
+        return Unmoved(self._store, blocks, stop=end.messages, since=end.moves)
 
     def _end(self) -> Mark:
         self._mark = self._mark or self._store.mark()

@@ -56,6 +56,10 @@ class Mark(NamedTuple):
     """The place."""
     checksum: int | None = None
     """CRC-32 of the bytes before it, each message's newline included; None where none is kept."""
+    messages: int | None = None
+    """How many messages are before it, where that is known without counting them."""
+    moves: int = 0
+    """How often messages had been taken out or cut off then."""
 
 
 class Blocks(Protocol):
