@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import anyio
 import mcp  # noqa: F401  # without it these tests are left out
 import pytest
+from anyio.abc import Process
 from tests.agents.conftest import ScriptedClient, calls, says, serving, stdio
 
 from penstock.agents import (
@@ -24,9 +26,16 @@ from penstock.agents import (
     ToolProgressEvent,
     ToolResultEvent,
 )
-from penstock.errors import ConfigurationError, LimitExceededError, ToolCrashedError
+from penstock.errors import (
+    ConfigurationError,
+    LimitExceededError,
+    StreamClosedError,
+    ToolCrashedError,
+)
 
 pytestmark = pytest.mark.asyncio
+
+RAW = Path(__file__).with_name("raw_server.py")
 
 TRANSPORTS = ["stdio", "http", "http, 2025"]
 """The last speaks the protocol with a handshake and a session."""
@@ -234,6 +243,54 @@ async def test_children_end_with_their_children(how: str, alive: Callable[[int],
             break
         await asyncio.sleep(0.02)
     assert [] == [pid for pid in pids if alive(pid)]
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Process]:
+    """The processes that servers are started as."""
+    begun: list[Process] = []
+    begin = anyio.open_process
+
+    async def noted(*given: Any, **options: Any) -> Process:
+        begun.append(await begin(*given, **options))
+        return begun[-1]
+
+    monkeypatch.setattr(anyio, "open_process", noted)
+    return begun
+
+
+@pytest.mark.parametrize(
+    ("event", "called"), [("tool_progress", ("stuck", {})), ("tool_result", ("environment", {}))]
+)
+async def test_a_loop_that_is_closed_in_its_run_starts_no_server(
+    event: str, called: tuple[str, Any], started: list[Process]
+) -> None:
+    """In a call or behind one: a clear error, and no process is left."""
+    client = ScriptedClient(calls(called), says("done"))
+    loop = await ToolLoop(client, tools=[stdio()]).__aenter__()  # type: ignore[arg-type]
+
+    async def run() -> None:
+        async for each in loop.run("go"):
+            if each.type == event:
+                await loop.aclose()
+
+    with pytest.raises(StreamClosedError, match="was closed before"):
+        await run()
+    assert [True] == [process.returncode is not None for process in started]
+
+
+async def test_a_loop_may_be_closed_while_its_server_starts(started: list[Process]) -> None:
+    """The start is given up at once, which the run is told, and no process is left."""
+    server = MCPServer(command=[sys.executable, str(RAW), "mute"])
+    loop = await ToolLoop(ScriptedClient(says("done")), tools=[server]).__aenter__()  # type: ignore[arg-type]
+    run = asyncio.create_task(loop.collect("go"))
+    while not started:  # noqa: ASYNC110  # a start has no event
+        await asyncio.sleep(0.005)
+    await loop.aclose()
+
+    with pytest.raises(StreamClosedError, match="was closed before"):
+        await run
+    assert [True] == [process.returncode is not None for process in started]
 
 
 async def test_two_servers_may_have_one_tool() -> None:

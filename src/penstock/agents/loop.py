@@ -149,15 +149,21 @@ class ToolLoop:
         return await run.collect()
 
     async def aclose(self) -> None:
-        """End the servers, remove spilled results; idempotent."""
+        """End the servers, remove spilled results; idempotent.
+
+        A run that is under way ends with `penstock.errors.StreamClosedError` when it needs a server
+        or another step; what it has is in its conversation.
+        """
         box, self._box = self._box, None
         left = set(self._leaving)
         for task in left:
             task.cancel()
-        if left:
-            await asyncio.wait(left, timeout=_END)
-        if box is not None:
-            await box.aclose()
+        try:
+            if left:
+                await asyncio.wait(left, timeout=_END)
+        finally:
+            if box is not None:
+                await box.aclose()
 
     def _toolbox(self) -> Toolbox:
         functions, servers, hosted = self._sorted

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from penstock.agents.functions import FunctionTool
 from penstock.agents.mcp.server import has_server, server_of
 from penstock.agents.spill import Spill
-from penstock.errors import ConfigurationError
+from penstock.errors import ConfigurationError, StreamClosedError
 
 if TYPE_CHECKING:
     from penstock.agents.limits import LoopLimits
@@ -89,6 +89,7 @@ class Toolbox:
         self._tools: list[dict[str, BoundTool]] = []
         self._names: dict[tuple[int, str], str] = {}
         self._lock = asyncio.Lock()
+        self._closed = False
 
     @property
     def schemas(self) -> list[Json]:
@@ -111,10 +112,13 @@ class Toolbox:
             LimitExceededError: It has too many tools.
             MissingCredentialsError: A pickle left out how to get in.
             MissingExtraError: There are servers, and no ``mcp`` package.
+            StreamClosedError: The loop was closed.
         """
+        self._refuse_closed()
         if not self._servers:
             return
         async with self._lock:
+            self._refuse_closed()
             if not self._connections:
                 from penstock.agents.mcp.connection import Connection
 
@@ -130,13 +134,18 @@ class Toolbox:
                     self._tools[at] = self._named(at, found)
 
     async def aclose(self) -> None:
-        """End the servers and remove the files; idempotent."""
+        """End the servers and remove the files, for good; idempotent."""
+        self._closed = True
+        for each in self._connections:
+            each.shut()  # all of them, also where waiting for their ends is cancelled
         try:
-            connections, self._connections, self._tools = self._connections, [], []
-            if connections:
-                await asyncio.gather(*(each.aclose() for each in connections))
+            await asyncio.gather(*(each.aclose() for each in self._connections))
         finally:
             self.spill.close()
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise StreamClosedError("the tool loop was closed before this run had its answer")
 
     def _all(self) -> dict[str, BoundTool]:
         every = dict(self._functions)

@@ -17,6 +17,7 @@ from penstock.agents.tools import OnProgress, ToolError, ToolResult
 from penstock.errors import (
     LimitExceededError,
     PenstockError,
+    StreamClosedError,
     ToolCrashedError,
     TransportError,
 )
@@ -70,6 +71,8 @@ class Connection:
         self._limits = limits
         self._owner: Owner | None = None
         self._last: Owner | None = None
+        self._runs: set[Owner] = set()
+        self._closed = False
         self._lock = asyncio.Lock()
         self._failures = 0
         self._called = False
@@ -85,6 +88,7 @@ class Connection:
         Raises:
             ToolCrashedError: It cannot be reached, or says what it may not.
             LimitExceededError: They are too many, or their schemas too large.
+            StreamClosedError: The connection was closed.
         """
         while True:
             owner = await self._ready()
@@ -135,6 +139,7 @@ class Connection:
         Raises:
             ToolError: The server answers with an error, or died and is back.
             ToolCrashedError: It is gone, or what it says is no answer.
+            StreamClosedError: The connection was closed.
         """
         self._called = True
         while True:
@@ -170,6 +175,7 @@ class Connection:
             UnansweredError: The server says that it has no result.
             TransportError: It ended before it answered.
             ToolCrashedError: It cannot be reached, or what it says is no answer.
+            StreamClosedError: The connection was closed.
         """
         self._failures = 0  # every call has its own starts
         while True:
@@ -197,17 +203,30 @@ class Connection:
             if _is_closed(error):
                 await self._drop(owner)
 
+    def shut(self) -> None:
+        """Begin nothing any more, and let what runs end; idempotent."""
+        self._closed = True
+        self._owner = None
+        for owner in self._runs:
+            owner.stop()
+
     async def aclose(self) -> None:
-        """End the connection, and a child with all that it started; idempotent."""
+        """End the connection for good, and a child with all that it started; idempotent."""
+        self.shut()
+        await asyncio.gather(*(owner.aclose() for owner in self._runs))
+
+    async def _end(self) -> None:
+        """End the server's run, if there is one: another may follow."""
         owner, self._owner = self._owner, None
         if owner is not None:
             await owner.aclose()
+            self._runs.discard(owner)
 
     async def _drop(self, owner: Owner) -> None:
         """End a connection that is of no use any more, unless that has been done."""
         async with self._lock:
             if self._owner is owner:
-                await self.aclose()
+                await self._end()
 
     async def _ready(self) -> Owner:
         """Return the server's run, which is begun if there is none."""
@@ -215,12 +234,14 @@ class Connection:
             if self._owner is not None and self._owner.live:
                 return self._owner
             while True:
-                await self.aclose()
+                await self._end()
                 try:
                     return await self._start()
                 except PenstockError:
                     raise
                 except Exception as error:
+                    if self._closed:
+                        continue  # which is what ended it
                     # At the very first a server that does not start is a mistake, not bad luck.
                     self._failures += 1
                     if self._failures == 1 or self._failures > self.server.restarts:
@@ -228,10 +249,15 @@ class Connection:
                 await asyncio.sleep(min(0.05 * 2**self._failures, 2.0))
 
     async def _start(self) -> Owner:
+        if self._closed:
+            raise StreamClosedError(
+                f"the MCP server {self.server.name!r} was closed before it answered"
+            )
         if self._failures > self.server.restarts:
             raise self._crash(f"it ended {self._failures} times in a row")
         owner = Owner(self.server, self._limits, heard=self._heard, gone=self._gone)
         self._owner = self._last = owner
+        self._runs.add(owner)
         await owner.open()
         return owner
 

@@ -94,6 +94,8 @@ class Owner:
             Exception: Whatever kept it from being reached.
         """
         await asyncio.to_thread(_load)
+        if self._stop.is_set():
+            raise ConnectionError("the connection was closed")
         loop = asyncio.get_running_loop()
         ready: asyncio.Future[SDK] = loop.create_future()
         self._task = loop.create_task(self._own(ready), name=f"mcp {self._server.name}")
@@ -102,14 +104,15 @@ class Owner:
             async with asyncio.timeout(self._limits.start_timeout):
                 await asyncio.wait([self._task, ready], return_when=asyncio.FIRST_COMPLETED)
         except BaseException as error:
-            self._task.cancel()
+            self._cancel()
             if isinstance(error, TimeoutError):
                 raise TimeoutError(
                     f"no answer within {self._limits.start_timeout} seconds"
                 ) from None
             raise
         if not ready.done():
-            await self._task  # raises why
+            if not self._task.cancelled():
+                await self._task  # raises why
             raise ConnectionError("the connection was closed")
         self.client = ready.result()
 
@@ -121,6 +124,7 @@ class Owner:
             Exception: What `waiting` raises.
         """
         work = asyncio.ensure_future(waiting)
+        work.add_done_callback(_seen)  # nobody may look, where the connection ends first
         if self._task is None or self._stop.is_set():
             work.cancel()
             raise LostError(unheard=True)
@@ -135,15 +139,26 @@ class Owner:
             raise LostError()
         return work.result()
 
+    def stop(self) -> None:
+        """Begin to end the connection: at once where it is not open yet."""
+        self._stop.set()
+        if self.client is None:
+            self._cancel()
+
     async def aclose(self) -> None:
         """End the connection, and a child with all that it started; idempotent."""
-        self._stop.set()
+        self.stop()
         if self._task is None:
             return
         done, _ = await asyncio.wait([self._task], timeout=_END)
         if not done:
             self._task.cancel()
             await asyncio.wait([self._task], timeout=_END)
+
+    def _cancel(self) -> None:
+        """Cancel the task, once: a second time would cut short how it ends its child."""
+        if self._task is not None and not self._task.cancelling():
+            self._task.cancel()
 
     async def _own(self, ready: asyncio.Future[SDK]) -> None:
         """Open the client, keep it until it is to end, and close it: all in this one task."""
@@ -218,8 +233,8 @@ def _load() -> None:
         ) from error
 
 
-def _seen(task: asyncio.Task[None]) -> None:
-    """Look at how an owner ended, as asyncio complains of errors that nobody looked at."""
+def _seen(task: asyncio.Future[Any]) -> None:  # Any: whatever it gives
+    """Look at how a task ended, as asyncio complains of errors that nobody looked at."""
     if not task.cancelled():
         task.exception()
 

@@ -34,6 +34,7 @@ _GRACE = 2.0
 _READ = 64 * 1024
 _HEAD = 4096
 """How much of a line that is too long is kept, to find out whose answer it is."""
+_KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 _ID = re.compile(rb'"id"\s*:\s*(\d+)')
 _EXCERPT = 512
 
@@ -211,26 +212,34 @@ def _refusal(line: bytes, why: str, words: str) -> Any:
 
 
 async def _end(process: Process) -> None:
-    """End a child and its group: close stdin, wait, TERM, wait, KILL."""
-    assert process.stdin is not None
-    with suppress(OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
-        await process.stdin.aclose()
-    if not await _ended(process):
-        _signal(process, signal.SIGTERM)
-        if not await _ended(process):
-            _signal(process, getattr(signal, "SIGKILL", signal.SIGTERM))
-            await _ended(process)
-    _signal(process, getattr(signal, "SIGKILL", signal.SIGTERM))  # what it started and left
+    """End a child and its group; at once where the task is cancelled over anyio's shield."""
+    try:
+        await _end_gently(process)
+    finally:
+        _signal(process, _KILL)  # what it started and left
+        # Not `process.aclose()`: on asyncio it waits for the pipes' end, and what left the group
+        # may hold them. The transport that asyncio has behind them is closed as the SDK closes it.
+        transport = getattr(getattr(process, "_process", None), "_transport", None)
+        close = getattr(transport, "close", None)
+        if callable(close):
+            with suppress(PermissionError):
+                close()
     for pipe in (process.stdout, process.stderr):
         if pipe is not None:
             with suppress(OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
                 await pipe.aclose()
-    # Not `process.aclose()`: on asyncio it waits for the pipes' end, and what left the group may
-    # hold them. The transport that asyncio has behind them is closed as the SDK closes it.
-    close = getattr(getattr(getattr(process, "_process", None), "_transport", None), "close", None)
-    if callable(close):
-        with suppress(PermissionError):
-            close()
+
+
+async def _end_gently(process: Process) -> None:
+    """Close stdin, wait, TERM, wait, KILL."""
+    assert process.stdin is not None
+    with suppress(OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
+        await process.stdin.aclose()
+    for number in (signal.SIGTERM, _KILL):
+        if await _ended(process):
+            return
+        _signal(process, number)
+    await _ended(process)
 
 
 async def _ended(process: Process) -> bool:
