@@ -6,11 +6,13 @@ import json
 import stat
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import penstock as ps
-from penstock.conversations import SyncConversation
+from penstock.conversations import SyncConversation, exports
+from penstock.conversations.unmoved import Unmoved as Compared
 from penstock.errors import ConversationError, EncodeError
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="platform: no limits of size, no modes")
@@ -54,6 +56,39 @@ def test_an_export_that_cannot_be_made_leaves_nothing(tmp_path: Path) -> None:
             kept.export(tmp_path / "none" / "out.jsonl")
 
     assert [picture] == list(tmp_path.iterdir())
+
+
+def test_of_two_exports_to_one_file_one_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whole, and the other is told; also where the file system has no links."""
+    path = tmp_path / "out.jsonl"
+
+    class Meanwhile(Compared):
+        """Another export of the same process, begun and ended during one."""
+
+        def __next__(self) -> Any:
+            block = super().__next__()
+            if not path.exists():
+                with SyncConversation.open() as other:
+                    other.append(say(1))
+                    monkeypatch.setattr(exports, "Unmoved", Compared)
+                    assert 1 == other.export(path)
+            return block
+
+    def no_links(*_: object) -> None:
+        raise PermissionError
+
+    for _ in range(2):
+        monkeypatch.setattr(exports, "Unmoved", Meanwhile)
+        with SyncConversation.open() as kept:
+            kept.append(say(0))
+            with pytest.raises(FileExistsError, match="there is a file"):
+                kept.export(path)
+        assert [say(1)] == [json.loads(line) for line in path.read_text().splitlines()]
+        assert [path] == list(tmp_path.iterdir())
+        path.unlink()
+        monkeypatch.setattr(exports.os, "link", no_links)
 
 
 def test_a_conversation_may_be_loaded_into_itself(tmp_path: Path) -> None:

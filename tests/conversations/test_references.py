@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -297,3 +297,44 @@ def test_each_kind_is_itself_again(tmp_path: Path, kind: Any) -> None:
     assert _said(part) == _said(found)
     os.utime(path, ns=(1, 1))
     assert _said(kind(path, media_type=media, filename="b.bin")) == _said(found)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"role":"user","con\x00"{xy',
+        b'{"role":"user","content":"\xff"}',
+        b'["role","user"]',
+        b'{"role":7}',
+        b'{"role":"user","content":"' + b"x" * 40_000 + b'",}',
+        b'\t{"role":"user","content":[],"penstock_files":[{"part":9}]}',
+        b'\t{"role":"user","content":[],"penstock_files":7}',
+        b'\t{"role":"user","content":[],"penstock_files":[{"part":9,"kind":"image","sha256":"a",'
+        b'"size":1,"media_type":"image/png","filename":""}]}',
+    ],
+)
+def test_a_line_that_another_program_broke_is_told(tmp_path: Path, line: bytes) -> None:
+    """Whatever is done with it, and not with the error of a parser."""
+    path = tmp_path / "chat.jsonl"
+    with SyncConversation.open(path) as kept:
+        kept.extend([{"role": "user", "content": "x" * len(line)}, {"role": "user", "content": ""}])
+    with path.open("r+b") as file:
+        length = len(file.readline())
+        file.seek(0)
+        file.write(line.ljust(length - 1))
+    reads: list[Callable[[SyncConversation], object]] = [
+        list,
+        lambda kept: list(reversed(kept)),
+        lambda kept: kept[0],
+        lambda kept: kept.tokens(),
+        lambda kept: kept.within_tokens(10),
+        lambda kept: kept.compact(lambda *_: "summary", keep=1),
+        lambda kept: kept.export(tmp_path / "out.jsonl"),
+    ]
+    for read in reads:
+        with (
+            SyncConversation.open(path) as kept,
+            pytest.raises(ConversationError, match="another program") as caught,
+        ):
+            read(kept)
+        assert "changed" == caught.value.code

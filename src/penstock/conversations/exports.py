@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
+from uuid import uuid4
 
 import msgspec
 
@@ -15,10 +16,11 @@ from penstock.conversations.jsonl import JSONLStore
 from penstock.conversations.sidecar import Sidecar
 from penstock.conversations.sqlite import SUFFIXES
 from penstock.conversations.stores import failed
+from penstock.conversations.unmoved import Unmoved
 from penstock.errors import ConfigurationError, EncodeError
 
 if TYPE_CHECKING:
-    from penstock.conversations.stores import Store
+    from penstock.conversations.stores import Blocks, Store
 
 __all__ = ["exported", "imported"]
 
@@ -35,22 +37,56 @@ def exported(store: Store, path: Path) -> int:
         ConversationError: The file cannot be written, or one that a message refers to has changed.
         FileExistsError: There is a file at `path`.
     """
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
         if path.exists():
             raise FileExistsError(f"there is a file {path} already")
-        with open(fresh, "wb", opener=private) as file:
-            count = 0
-            for pieces, messages in whole_lines(store.whole(), store.metadata):
+        return _written(store, path)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise failed(f"cannot export to {path}", error) from error
+
+
+def _written(store: Store, path: Path) -> int:
+    """Write the messages beside `path`, where nobody else does, and give the file its name."""
+    fresh = path.with_name(f"{path.name}.{uuid4().hex}.new")
+    try:
+        count = 0
+        with open(fresh, "xb", opener=private) as file:
+            for pieces, messages in whole_lines(_compared(store), store.metadata):
                 file.writelines(pieces)
                 count += messages
-        fresh.rename(path)
-    except BaseException as error:
+        _named(fresh, path)
+    finally:
         fresh.unlink(missing_ok=True)
-        if isinstance(error, OSError) and not isinstance(error, FileExistsError):
-            raise failed(f"cannot export to {path}", error) from error
-        raise
     return count
+
+
+def _compared(store: Store) -> Blocks:
+    """Return the messages that there are now, compared with what was appended where that is known.
+
+    A line that another program broke is not written to a file that says nothing of it.
+    """
+    end = store.mark()
+    return Unmoved(store, lambda: store.whole(end, compared=True))
+
+
+def _named(fresh: Path, path: Path) -> None:
+    """Give a file its name, unless there is one of that name by now.
+
+    Raises:
+        FileExistsError: There is.
+    """
+    try:
+        try:
+            os.link(fresh, path)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without links, such as FAT: the name is taken first
+            path.touch(exist_ok=False)
+            fresh.replace(path)
+    except FileExistsError:
+        raise FileExistsError(f"there is a file {path} already") from None
 
 
 def imported(path: Path) -> Iterator[Json]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import msgspec
 
-from penstock.conversations.references import message_in
+from penstock.conversations.references import broken, message_in, parsed
 from penstock.conversations.stores import Large
 from penstock.conversations.tokens import TokenCounter, tokens_of
 from penstock.cuts import Cuts
@@ -40,7 +40,7 @@ class _Said(msgspec.Struct):
     role: str
 
 
-_said = msgspec.json.Decoder(_Said).decode
+_decode = msgspec.json.Decoder(_Said).decode
 
 
 def each(blocks: Iterable[Lines | Large]) -> Iterator[One]:
@@ -64,15 +64,23 @@ def downwards(store: Store, stop: int, see: Callable[[One], T]) -> Iterator[tupl
 
 
 def role_of(message: One) -> str:
-    """Return who says a message."""
+    """Return who says a message.
+
+    Raises:
+        ConversationError: It is none any more.
+    """
     if isinstance(message, bytes):
-        return _said(message).role
+        return _said(message)
     begun = _BEGINS.match(next(message.pieces()))
-    return begun[1].decode() if begun else _said(_cut(message)[0]).role
+    return begun[1].decode() if begun else _said(_cut(message)[0])
 
 
 def tokens_in(message: One, counter: TokenCounter, notes: Notes) -> int:
-    """Return about how many tokens a message is."""
+    """Return about how many tokens a message is.
+
+    Raises:
+        ConversationError: It is none any more.
+    """
     if isinstance(message, bytes):
         return tokens_of(message_in(message, notes), counter)
     skeleton, found = _cut(message)
@@ -80,10 +88,19 @@ def tokens_in(message: One, counter: TokenCounter, notes: Notes) -> int:
 
 
 def outline(message: One) -> dict[str, Any]:  # Any: JSON
-    """Return a message, in which a name stands for each long text of one above a block."""
-    line = message if isinstance(message, bytes) else _cut(message)[0]
-    found: dict[str, Any] = msgspec.json.decode(line)
-    return found
+    """Return a message, in which a name stands for each long text of one above a block.
+
+    Raises:
+        ConversationError: It is none any more.
+    """
+    return parsed(message if isinstance(message, bytes) else _cut(message)[0])
+
+
+def _said(line: bytes) -> str:
+    try:
+        return _decode(line).role
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+        raise broken(str(fault)) from None
 
 
 def _cut(message: Large) -> tuple[bytes, dict[str, Cut]]:
@@ -132,5 +149,7 @@ class _Counter:
 
 def _text(said: bytes) -> str:
     """Return the text that stands between quotes in JSON."""
-    text: str = msgspec.json.decode(b'"%b"' % said)
-    return text
+    try:
+        return msgspec.json.decode(b'"%b"' % said, type=str)
+    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+        raise broken(str(fault)) from None

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from time import time_ns
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
@@ -28,10 +28,12 @@ __all__ = [
     "KEY",
     "MARK",
     "Notes",
+    "broken",
     "digests_in",
     "forgotten",
     "is_referring",
     "message_in",
+    "parsed",
     "referred",
 ]
 
@@ -39,6 +41,19 @@ __all__ = [
 Json: TypeAlias = Any
 Notes: TypeAlias = "Callable[[], Mapping[str, Any]]"
 """Returns what is noted of a conversation. Any: JSON."""
+
+
+class _File(msgspec.Struct, omit_defaults=True):
+    """What a message says of a file that it refers to: `Attachment.described`, and where."""
+
+    part: Annotated[int, msgspec.Meta(ge=0)]
+    kind: Literal["image", "audio", "document", "video"]
+    sha256: str
+    size: Annotated[int, msgspec.Meta(ge=0)]
+    media_type: str
+    filename: str
+    detail: str | None = None
+
 
 KEY = "penstock_files"
 """A key of a message that refers to files: ``[{"part", "kind", "sha256", "size", ...}]``. In the
@@ -85,27 +100,67 @@ def referred(message: Mapping[str, Json]) -> tuple[Json, dict[str, Json]]:
     return ({KEY: files, **said} if files else said), notes
 
 
+def parsed(line: bytes) -> dict[str, Json]:
+    """Return the message of a line as it stands there.
+
+    Raises:
+        ConversationError: It is none any more: another program has written over it.
+    """
+    try:
+        message = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+        raise broken(str(fault)) from None
+    if not isinstance(message, dict) or not isinstance(message.get("role"), str):
+        raise broken("it has no role")
+    return message
+
+
+def broken(why: str) -> ConversationError:
+    """Return the error for a line that is not what was kept."""
+    return ConversationError(
+        f"a message that is kept is none any more, another program has changed it: {why}",
+        code="changed",
+    )
+
+
 def message_in(line: bytes, notes: Notes) -> Json:
-    """Return the message of a line; files that it refers to are typed parts again."""
-    message = msgspec.json.decode(line)
+    """Return the message of a line; files that it refers to are typed parts again.
+
+    Raises:
+        ConversationError: It is no message, or what it says of files is not what was kept.
+    """
+    message = parsed(line)
     if not line.startswith(MARK) or KEY not in message:
         return message
     known = notes()
-    content = message["content"]
-    for said in message.pop(KEY):
-        note = known.get(_NOTE + said["sha256"]) or {}
-        where = ReferredBytes(said["sha256"], said["size"], **note)
-        content[said["part"]] = KINDS[said["kind"]].of(where, said)
+    content = message.get("content")
+    for said in _files(message.pop(KEY)):
+        if not isinstance(content, list) or not 0 <= said.part < len(content):
+            raise broken(f"it refers to a file in part {said.part}, and has no such part")
+        note = known.get(_NOTE + said.sha256) or {}
+        where = ReferredBytes(said.sha256, said.size, **note)
+        content[said.part] = KINDS[said.kind].of(where, msgspec.structs.asdict(said))
     return message
 
 
 def digests_in(message: bytes | Large) -> set[str]:
-    """Return the digests of the files that a message refers to."""
+    """Return the digests of the files that a message refers to.
+
+    Raises:
+        ConversationError: It is no message, or what it says of files is not what was kept.
+    """
     begun = message if isinstance(message, bytes) else next(message.pieces())
     if not begun.startswith(MARK):
         return set()
     line = message if isinstance(message, bytes) else b"".join(message.pieces())
-    return {said["sha256"] for said in msgspec.json.decode(line).get(KEY, ())}
+    return {said.sha256 for said in _files(parsed(line).get(KEY, ()))}
+
+
+def _files(said: Json) -> list[_File]:
+    try:
+        return msgspec.convert(said, list[_File])
+    except msgspec.ValidationError as fault:
+        raise broken(f"{KEY}: {fault}") from None
 
 
 def forgotten(digests: Iterable[str]) -> Change:
