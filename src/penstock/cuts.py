@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 from uuid import uuid4
 
@@ -11,6 +12,11 @@ _LONG = 16 * 1024
 """Bytes of a text from which on it is not held."""
 _HEAD = 512
 """Characters in which a ``data:`` URL has said its type."""
+_MEMBER = re.compile(rb'"(image_url|url|file_data|data)"\s*:\s*"\Z')
+"""What stands before a text that may be a file."""
+_LONGEST_MEMBER = 64
+_FILE = re.compile(rb'data:(?!text)[a-z]+\\?/[a-z0-9.+-]+(;[^,"\\]*)?;base64,', re.IGNORECASE)
+"""How an address begins that holds a file; a vendor may want one that is text as text."""
 _QUOTE, _BACKSLASH = b'"', b"\\"
 
 
@@ -28,6 +34,8 @@ class Cut(NamedTuple):
 class Cuts:
     """Reads JSON, and puts a name in the place of each long text that holds a file.
 
+    That is a ``data:`` URL where one is expected, or what stands in its place as ``data``.
+
     Args:
         every: Whether each other long text is cut out as well.
     """
@@ -40,7 +48,7 @@ class Cuts:
         self._every = every
         self._name = uuid4().hex
         self._inside = False
-        self._candidate = False
+        self._cut: bool | None = None  # unknown until the text is long
         self._held = bytearray()
         self._start = self._at = self._size = 0
         self._slashes = 0
@@ -69,9 +77,9 @@ class Cuts:
                 self._end()
 
     def _begin(self) -> None:
-        self._candidate = self.skeleton.endswith(b'"data":')
         self.skeleton += _QUOTE
         self._inside, self._start, self._size, self._slashes = True, self._at, 0, 0
+        self._cut = None
         self._held.clear()
 
     def _grow(self, chunk: bytes) -> None:
@@ -85,11 +93,17 @@ class Cuts:
         """Whether a text is kept as it comes: unless it is long, and a file."""
         if len(self._held) < _LONG:
             return True
-        if self._every:
+        if self._cut is None:
+            self._cut = self._every or self._is_file()
+        return not self._cut
+
+    def _is_file(self) -> bool:
+        member = _MEMBER.search(self.skeleton[-_LONGEST_MEMBER:])
+        if member is None:
             return False
-        if self._held.startswith(b"data:"):
-            return self._held.startswith(b"data:text/")  # a vendor may want it as text
-        return not self._candidate
+        if self._held[:5].lower() == b"data:":
+            return _FILE.match(self._held, 0, _HEAD) is not None
+        return member[1] == b"data"
 
     def _end(self) -> None:
         if len(self._held) == self._size:

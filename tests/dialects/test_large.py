@@ -17,6 +17,7 @@ from penstock.conversations import Conversation
 from penstock.dialects import DIALECTS, dialect
 from penstock.dialects.large import opened_large
 from penstock.encoders import Body
+from penstock.errors import PenstockError
 from penstock.fields import Joined, Streamed
 from penstock.request import ChatRequest
 
@@ -36,8 +37,29 @@ MESSAGES: dict[str, dict[str, Any]] = {
     "a long text": {"content": "data: is not what it is" + "y" * 100_000},
     "text as a file": {"content": [f"data:text/plain;base64,{BASE64}"]},
     "escapes": {"content": ['a"b\\', "\\" * 40_000, '"data":' + '"' * 40_000, "\\\\"]},
+    "in its place": {
+        "content": [
+            {"image_url": f"data:a/b;base64,{BASE64}"},
+            {"file": {"file_data": f"data:a/b;name=c;base64,{BASE64}"}},
+        ]
+    },
     "an escape at the end": {"data": "z" * 40_000 + '\\"'},
 }
+
+
+TEXT = b64encode(b"some text, " * 4_000).decode()
+MEMBERS: dict[str, dict[str, Any]] = {
+    "events": {"type": "text", "text": 'data: {"id": 1}\n\n' * 3_000},
+    "an address as text": {"type": "text", "text": f"data:image/png;base64,{BASE64}"},
+    "an image": {"type": "image_url", "image_url": f"DATA:image/png;a=b;base64,{BASE64}"},
+    "a text": {"type": "file", "file": {"file_data": f"data: Text/plain;base64,{TEXT}"}},
+    "no type": {"type": "file", "file": {"file_data": f"data:;base64,{TEXT}"}},
+    "no base64": {"type": "file", "file": {"file_data": "data:a/b," + "%20" * 20_000}},
+    "a document": {"type": "document", "document": {"data": BASE64}},
+    "a text document": {"type": "document", "document": {"data": TEXT, "media_type": "text/a"}},
+    "a sound": {"type": "input_audio", "input_audio": {"data": BASE64, "format": "wav"}},
+}
+"""Parts, some of them with what only looks like a file, or has to be had as text."""
 
 
 def streamed(data: bytes, size: int) -> Streamed:
@@ -118,6 +140,37 @@ async def test_an_image_that_is_kept_inside_is_the_typed_part(
         for name in DIALECTS:
             for body in [body_of(name, kept.still())] * 2:  # a call may be sent again
                 assert await read(body_of(name, talk)) == await read(body), name
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("part", MEMBERS.values(), ids=MEMBERS)
+async def test_what_is_in_a_large_message_makes_no_difference(
+    tmp_path: Path, part: dict[str, Any]
+) -> None:
+    """It is said, or refused, as a small one in a list, also where others spelled its JSON."""
+    arguments = {"content": [part], "url": f"data:image/png;base64,{BASE64}"}
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": arguments}}
+    for message in (
+        {"role": "user", "content": [part, {"type": "text", "text": "?"}]},
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+    ):
+        talk = [SAID[0], message]
+        path = tmp_path / f"{message['role']}.jsonl"
+        path.write_text("".join(json.dumps(each).replace("/", "\\/") + "\n" for each in talk))
+        async with Conversation.open(path) as others, Conversation.open(None) as kept:
+            await kept.extend(talk)
+            for name in DIALECTS:
+                expected = await said(name, talk)
+                assert expected == await said(name, kept.still())
+                assert expected == await said(name, others.still())
+
+
+async def said(name: str, messages: Any) -> Any:
+    """What a dialect makes of messages: the value, or the error in words."""
+    try:
+        return json.loads(await read(body_of(name, messages)))
+    except PenstockError as error:
+        return str(error)
 
 
 def with_image(path: Path, size: int) -> list[dict[str, Any]]:

@@ -1,7 +1,8 @@
 """A kept message above a block, opened without its attachments: their base64 stays where it is.
 
 The message is gone over once, in its pieces. Texts that are long and hold a file are cut out, and
-become pieces of a `Joined`, read when the encoder gets to them.
+become pieces of a `Joined`, read when the encoder gets to them; those of which a dialect wants the
+text are read at once.
 """
 
 from __future__ import annotations
@@ -20,26 +21,48 @@ __all__ = ["opened_large"]
 Json: TypeAlias = Any
 
 
+_DATA = b"data:"
+_PLACES = {
+    ("content", "image_url"),
+    ("content", "image_url", "url"),
+    ("content", "video_url", "url"),
+    ("content", "audio_url", "url"),
+    ("content", "file", "file_data"),
+    ("content", "input_audio", "data"),
+}
+"""The names on the way to a text that every dialect takes in pieces."""
+
+
 async def opened_large(message: Streamed) -> Json:
     """Return a message as a dict, in which the base64 of attachments is not in memory."""
     cuts = Cuts()
     async for piece in message.open():
         cuts.feed(piece)
-    return _filled(msgspec.json.decode(cuts.skeleton), cuts.found, message)
+    whole = msgspec.json.decode(cuts.skeleton)
+    return await _filled(whole, (), cuts.found, message) if cuts.found else whole
 
 
-def _filled(value: Json, found: dict[str, Cut], message: Streamed) -> Json:
+async def _filled(
+    value: Json, place: tuple[str, ...], found: dict[str, Cut], message: Streamed
+) -> Json:
     """Return `value` with what was cut out of it, to be read when it is sent."""
     if isinstance(value, dict):
-        return {name: _filled(each, found, message) for name, each in value.items()}
+        return {
+            name: await _filled(each, (*place, name), found, message)
+            for name, each in value.items()
+        }
     if isinstance(value, list):
-        return [_filled(each, found, message) for each in value]
+        return [await _filled(each, place, found, message) for each in value]
     if not isinstance(value, str) or value not in found:
         return value
     begins, start, size = found[value]
-    head = begins[: begins.find(b",") + 1]  # "" for base64 alone
+    if place not in _PLACES:
+        pieces = [piece async for piece in _part_of(message, start, size).open()]
+        return msgspec.json.decode(b'"%b"' % b"".join(pieces))
+    # "" for base64 alone; what else is escaped is no head of a file
+    head = begins[: begins.find(b",") + 1] if begins[: len(_DATA)].lower() == _DATA else b""
     rest = _part_of(message, start + len(head), size - len(head))
-    return Joined((head.decode(), rest) if head else (rest,))
+    return Joined((head.replace(b"\\/", b"/").decode(), rest) if head else (rest,))
 
 
 def _part_of(message: Streamed, start: int, size: int) -> Streamed:
