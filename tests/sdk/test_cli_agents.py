@@ -15,11 +15,13 @@ Antigravity's SDK is a package of PyPI. A child for each turn (``turn``) or one 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
 from socketserver import BaseRequestHandler, ThreadingTCPServer
@@ -276,10 +278,11 @@ async def test_failures_are_classified(
     assert 1 + twice == simulator.stats().requests - before
 
 
-async def test_codex_asks_openai_itself_no_more_than_once(
+async def test_codex_asks_openai_itself_five_times_and_not_thirty(
     made: Any, simulator: SimulatorThread
 ) -> None:
-    """Of its own provider it has no option: without us it asks thirty times in half a minute."""
+    """Of its own provider it has no option, so a try's five requests are made; the turn ends there,
+    where it would make five tries more."""
     options = {"endpoint": None, "config": {"openai_base_url": f"{simulator.url}/v1"}}
     before = len([each for each in simulator.requests if each.method == "POST"])
     async with made("codex-turn", "sim/echo?fault=server-error", **options) as agent:
@@ -287,8 +290,80 @@ async def test_codex_asks_openai_itself_no_more_than_once(
             await agent.run("Hello?", timeouts=Timeouts(total=60))
     asked = len([each for each in simulator.requests if each.method == "POST"]) - before
 
-    # The requests of one try; it tries six times else.
     assert 5 == asked
+
+
+class Asking(BaseHTTPRequestHandler):
+    """A model that has a command run, and keeps what that printed."""
+
+    printed: ClassVar[list[str]] = []
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+    def do_POST(self) -> None:
+        """Ask for the command; once there is its output, the turn is over."""
+        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        if self.path == "/mcp":
+            self.send_error(404)
+            return
+        given = [each for each in asked["input"] if each["type"] == "function_call_output"]
+        found = [str(each["output"]) for each in given]
+        self.printed += found
+        item: dict[str, Any] = {"type": "message", "role": "assistant", "id": "m1"}
+        item["content"] = [{"type": "output_text", "text": "done"}]
+        if not found:
+            command = json.dumps({"cmd": "env; echo the-end"})
+            item = {"type": "function_call", "id": "f1", "call_id": "c1", "arguments": command}
+            item["name"] = "exec_command"
+        usage = {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.end_headers()
+        for kind, more in [
+            ("created", {"response": {"id": "r1"}}),
+            ("output_item.done", {"item": item}),
+            ("completed", {"response": {"id": "r1", "usage": usage}}),
+        ]:
+            event = json.dumps({"type": f"response.{kind}", **more})
+            self.wfile.write(f"event: response.{kind}\ndata: {event}\n\n".encode())
+
+
+@pytest.fixture
+def asking() -> Iterator[str]:
+    """Its address."""
+    Asking.printed.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Asking) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+async def test_codex_shows_the_models_commands_no_key(
+    made: Any, asking: str, offline: dict[str, str], tmp_path: Path
+) -> None:
+    """Neither the model's key nor what a server has; the server sees its own."""
+    noted, environment = tmp_path / "noted", {"A_PAT": "s3cret-1", "OPENAI_API_KEY": "s3cret-2"}
+    command = ("/bin/sh", "-c", 'env > "$0"', str(noted))
+    headers = {"Authorization": "Bearer s3cret-3", "x-more": "s3cret-4"}
+    servers = (
+        Server(name="noted", command=command, environment=environment, required=False),
+        Server(name="web", url=f"{asking}/mcp", headers=headers, required=False),
+    )
+    options = {"servers": servers, "endpoint": f"{asking}/v1", "endpoint_key": "MY_API_KEY"}
+    async with made(
+        "codex-turn", environment={**offline, "MY_API_KEY": "s3cret-0"}, **options
+    ) as agent:
+        await agent.run("Run it.")
+    [printed] = Asking.printed
+
+    assert "the-end" in printed
+    assert "s3cret" not in printed
+    assert {*environment.values()} <= {
+        line.partition("=")[2] for line in noted.read_text().splitlines()
+    }
 
 
 @pytest.mark.parametrize("which", ["claude_code-turn", "codex-turn", "codex-kept"])
@@ -402,7 +477,8 @@ async def test_approvals_go_up_while_the_answer_comes_down(
         await agent.run("Run it.", on_chunk=watch)
 
     assert [{"exec_command": "command"}.get(tool, tool)] == [each.name for each in asked]
-    assert all(each["is_error"] for each in seen)
+    # The steps of Antigravity's SDK tell no result.
+    assert [True] * (not which.startswith("antigravity_sdk")) == [each["is_error"] for each in seen]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -545,14 +546,19 @@ async def test_cancelled_turn_leaves_no_child(standin: StandIn) -> None:
     standin.plays("", sleep=30)
     agent = made(standin, "codex")
     running = asyncio.ensure_future(agent.run("Hi"))
-    for _ in range(500):
-        if (standin.folder / "notes.jsonl").exists():
-            break
+    while not (standin.folder / "notes.jsonl").exists():  # noqa: ASYNC110  # another process does
         await asyncio.sleep(0.02)
+    [pid] = [wire.pid for wire in agent._transport._alive]
+    assert pid is not None
+    os.kill(pid, 0)  # it is there
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
     await asyncio.wait_for(agent.aclose(), 10)
+
+    assert not agent._transport._alive
+    with pytest.raises(ProcessLookupError):  # no zombie either
+        os.killpg(pid, 0)
 
 
 @pytest.mark.asyncio

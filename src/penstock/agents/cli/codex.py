@@ -82,8 +82,10 @@ class Codex:
     endpoint_key: str = "CODEX_API_KEY"
     """The variable that holds its key."""
     own_retries: bool = False
-    """Whether it may ask a failing model again by itself: OpenAI's up to thirty times (0.169.0),
-    which no option lowers; else the first time that it would is the turn's error."""
+    """Whether it may ask a failing model again by itself: OpenAI up to thirty times (0.169.0).
+
+    Else the turn ends when it is about to try again, after the five requests of a try; and after
+    one where `endpoint` names the address, as it may name OpenAI's for those with an API key."""
     auto_compact_token_limit: int | None = None
     """Tokens of a thread from which on it is compacted."""
     config: Mapping[str, Any] = field(default_factory=dict, repr=False)  # Any: TOML values
