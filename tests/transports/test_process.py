@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -240,6 +241,21 @@ async def test_closing_the_transport_ends_all() -> None:
 
     assert [] == [wire for wire in wires if wire.ending is None]
     assert set() == transport._alive
+
+
+@pytest.mark.parametrize("where", ["argument 4 (some.option)", "the variable LONG"])
+async def test_what_is_too_long_is_said(where: str) -> None:
+    """Arguments and variables that the system does not take are the caller's to shorten."""
+    long, transport = call(), ProcessTransport()
+    if "LONG" in where:
+        long.environment = {**long.environment, "LONG": "s3cret" * 2_000_000}
+    else:
+        long.argv = (*long.argv, "some.option=" + "s3cret" * 2_000_000)
+    with pytest.raises(ConfigurationError, match=re.escape(f"{where} has 12000")) as caught:
+        await transport.open(long)
+
+    assert "s3cret" not in str(caught.value)
+    assert not transport._alive
 
 
 async def test_missing_program_is_said() -> None:

@@ -12,7 +12,9 @@ needs no task of its own; `penstock.transports.spool` is where the bytes wait.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import re
 import signal
 import sys
 from contextlib import suppress
@@ -93,7 +95,8 @@ class ProcessTransport:
         """Start `call` and begin to feed it; its answer is read from the wire.
 
         Raises:
-            ConfigurationError: There is no such program or directory, or it may not be run.
+            ConfigurationError: There is no such program or directory, it may not be run, or its
+                arguments and variables are longer than the system takes.
             TransportError: The system starts no more processes.
         """
         loop = asyncio.get_running_loop()
@@ -142,7 +145,19 @@ async def _start(loop: asyncio.AbstractEventLoop, wire: ProcessWire, call: Proce
             f"cannot start {what}: {exc.strerror}; install it, or name its place", code="not_found"
         ) from exc
     except (OSError, ValueError) as exc:
+        if isinstance(exc, OSError) and exc.errno == errno.E2BIG:
+            raise ConfigurationError(f"cannot start {call.argv[0]}: {_longest(call)}") from exc
         raise TransportError(f"cannot start {call.argv[0]}: {exc}", peer_fault=False) from exc
+
+
+def _longest(call: ProcessCall) -> str:
+    """Say what is too long, and nothing that it holds but the name of an option."""
+    named = {f"the variable {name}": value for name, value in call.environment.items()}
+    for place, text in enumerate(call.argv):
+        option = re.match(r"[\w.-]{1,80}(?==)", text)
+        named[f"argument {place}" + (f" ({option[0]})" if option else "")] = text
+    what, text = max(named.items(), key=lambda each: len(each[1]))
+    return f"{what} has {len(text)} characters, and the system takes no more than a part of that"
 
 
 def _is_directory(path: str) -> bool:

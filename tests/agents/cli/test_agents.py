@@ -26,6 +26,7 @@ from penstock.agents.cli import (
     codex,
     opencode,
 )
+from penstock.agents.cli.codex import MAX_ARGUMENT, MAX_PROMPT
 from penstock.chunks import ProviderEvent
 from penstock.errors import (
     AuthenticationError,
@@ -303,6 +304,28 @@ async def test_another_system_prompt_of_codex_is_told_in_the_prompt(standin: Sta
 
     assert ["Hi", "Hi"] == told[:2]
     assert told[2].endswith("<system_prompt>\nBe merry.\n</system_prompt>\n\nHi")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="platform: others take longer arguments")
+@pytest.mark.asyncio
+async def test_a_system_prompt_goes_into_an_argument_of_codex_or_is_an_error(
+    standin: StandIn,
+) -> None:
+    """The longest that Linux takes is given; one byte more is refused before anything starts."""
+    standin.plays("codex/codex-exec-success.jsonl")
+    longest = MAX_ARGUMENT - len('developer_instructions=""') - 1
+    for extra in (0, 1):
+        async with made(standin, "codex", system="x" * (longest + extra)) as agent:
+            if not extra:
+                await agent.run("Hi")
+                continue
+            with pytest.raises(ConfigurationError, match="keep_alive=True") as caught:
+                await agent.run("Hi")
+    with pytest.raises(ConfigurationError, match="takes prompts of 1048576 characters"):
+        await agent.run("x" * (MAX_PROMPT + 1))
+
+    assert "system" == caught.value.param
+    assert 1 == len(standin.notes)
 
 
 @pytest.mark.asyncio

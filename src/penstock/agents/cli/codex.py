@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,8 @@ __all__ = ["Codex"]
 
 MAX_PROMPT = 1_048_576
 """Characters of a prompt (0.169.0: ``input_too_large``)."""
+MAX_ARGUMENT = 131_072
+"""Bytes of an argument with the zero at its end (Linux: MAX_ARG_STRLEN, execve(2))."""
 _PROVIDER = "penstock"
 # What else 0.169.0 asks the internet for at its start: counts, feature flags, releases, plugins.
 # And keys, which it hides from the model's commands only where it is told to.
@@ -119,7 +122,8 @@ class Codex:
         """Return how `turn` is asked.
 
         Raises:
-            ConfigurationError: The prompt is longer than Codex takes.
+            ConfigurationError: The prompt is longer than Codex takes, or the system prompt longer
+                than an argument may be.
         """
         if self.options.keep_alive:
             _check(turn.prompt)
@@ -137,6 +141,8 @@ class Codex:
         argv += self._sandboxed(resumed=turn.session_id is not None)
         for name, value in self._config(turn, environment):
             argv += ["-c", f"{name}={_toml(value)}"]
+            if name == "developer_instructions":
+                _check_system(argv[-1])
         argv += self.options.extra_args
         if turn.session_id:
             argv.append(turn.session_id)
@@ -242,6 +248,16 @@ def _check(prompt: str) -> None:
     if len(prompt) > MAX_PROMPT:
         raise ConfigurationError(
             f"Codex takes prompts of {MAX_PROMPT} characters; this one has {len(prompt)}"
+        )
+
+
+def _check_system(argument: str) -> None:
+    size = len(argument.encode("utf-8", "surrogatepass")) + 1
+    if sys.platform == "linux" and size > MAX_ARGUMENT:
+        raise ConfigurationError(
+            f"the system prompt is too long for codex exec: as an argument it has {size} bytes, and"
+            f" the system takes {MAX_ARGUMENT}; with keep_alive=True it goes by stdin",
+            param="system",
         )
 
 
