@@ -6,6 +6,9 @@ import asyncio
 import os
 import signal
 import sys
+import tempfile
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,13 @@ from penstock.agents import (
     ToolResult,
     ToolResultEvent,
 )
-from penstock.errors import ConfigurationError, DeadlineError, LimitExceededError, UsageError
+from penstock.errors import (
+    ConfigurationError,
+    DeadlineError,
+    LimitExceededError,
+    ToolCrashedError,
+    UsageError,
+)
 
 pytestmark = pytest.mark.asyncio
 
@@ -153,6 +162,50 @@ async def test_large_results_are_spilled(value: Any, shown: Any, whole: int) -> 
         if event.spilled is not None:
             assert whole == size_of(event.spilled) == event.size
     assert event.spilled is None or size_of(event.spilled) is None
+
+
+async def test_results_spilled_at_once_are_all_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two of them make one folder, though the making takes its time; it goes with the loop."""
+    made: list[str] = []
+    make = tempfile.mkdtemp
+    together = threading.Barrier(2)
+
+    def slowly(**options: Any) -> str:
+        with suppress(threading.BrokenBarrierError):
+            together.wait(0.1)  # whoever comes second, if any does
+        made.append(make(dir=tmp_path, **options))
+        return made[-1]
+
+    monkeypatch.setattr(tempfile, "mkdtemp", slowly)
+    client = ScriptedClient(calls(("big", {"n": 1}), ("big", {"n": 2})), says("done"))
+
+    def big(n: int) -> str:
+        """Be big."""
+        return f"{n}" * 20_000
+
+    limits = LoopLimits(max_result=10)
+    async with ToolLoop(client, tools=[big], limits=limits) as loop:  # type: ignore[arg-type]
+        found = [e.spilled async for e in loop.run("go") if isinstance(e, ToolResultEvent)]
+        assert [20_000] * 2 == [size_of(str(path)) for path in found]
+
+    assert 1 == len(made)
+    assert [] == os.listdir(tmp_path)
+
+
+async def test_a_result_that_cannot_be_kept_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk is an error that says what it is about, and not the system's alone."""
+
+    def full(**_: object) -> str:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "mkdtemp", full)
+    client = ScriptedClient(calls(("look", {"n": 1})))
+    loop = ToolLoop(client, tools=[look], limits=LoopLimits(max_result=2))  # type: ignore[arg-type]
+
+    with pytest.raises(ToolCrashedError, match=r"result of 'look' .* No space left"):
+        await loop.collect("go")
 
 
 async def test_spilled_results_have_a_bound() -> None:

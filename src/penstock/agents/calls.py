@@ -29,7 +29,9 @@ _LEAVE = 0.08
 """Seconds that a cancelled call is waited for: who cancelled is free within 100 ms (fault matrix,
 row 27). One that takes longer is left to the loop, which waits for it when it is closed."""
 _SMALL = 16 * 1024
-"""Characters of a result that is looked at on the loop; a larger one may go to a disk."""
+"""Characters of a result that is looked at on the loop, where it surely goes to no disk."""
+_WIDEST = 4
+"""Bytes of a character in UTF-8, at most."""
 _INTERRUPTED = (
     "this call was interrupted before its result was known, and may or may not have taken effect; "
     "check before making it again"
@@ -163,10 +165,20 @@ class Calls:
         async with self._gate:
             began = clock()
             result = await self._result(pending)
-            fit = self._box.spill.fit
-            large = not isinstance(result.content, str) or len(result.content) > _SMALL
-            fitted = await run_sync(fit, result) if large else fit(result)
-            return fitted, clock() - began
+            return await self._fitted(pending.call.name, result), clock() - began
+
+    async def _fitted(self, name: str, result: ToolResult) -> Fitted:
+        fit, small = self._box.spill.fit, min(_SMALL, self._limits.max_result // _WIDEST)
+        if isinstance(result.content, str) and len(result.content) <= small:
+            return fit(result)
+        try:
+            return await run_sync(fit, result)
+        except OSError as fault:
+            raise ToolCrashedError(
+                f"the result of {name!r} is too large for the model, and the whole cannot be "
+                f"kept: {fault}",
+                code=name,
+            ) from fault
 
     async def _result(self, pending: Pending) -> ToolResult:
         call = pending.call

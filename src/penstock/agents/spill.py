@@ -6,6 +6,8 @@ import os
 import shutil
 import tempfile
 from collections import deque
+from contextlib import suppress
+from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.agents.tools import ToolResult
@@ -25,6 +27,8 @@ Fitted: TypeAlias = tuple[ToolResult, int, str | None]
 class Spill:
     """Makes results fit; keeps what is cut off in a folder of its own until it is closed.
 
+    Results of calls at once come in threads of their own, and some when it is closed already.
+
     Args:
         limits: The bounds.
     """
@@ -35,9 +39,15 @@ class Spill:
         self._files: deque[tuple[str, int]] = deque()
         self._size = 0
         self._count = 0
+        self._closed = False
+        self._lock = Lock()
 
     def fit(self, result: ToolResult) -> Fitted:
-        """Return what the model gets of `result`; it may wait for a disk."""
+        """Return what the model gets of `result`; it may wait for a disk.
+
+        Raises:
+            OSError: The whole cannot be kept.
+        """
         if isinstance(result.content, str):
             whole = _bytes(result.content)
             if len(whole) > self._limits.max_read:
@@ -55,12 +65,13 @@ class Spill:
         return ToolResult(self._parts(result.content), result.is_error), size, self._write(texts)
 
     def close(self) -> None:
-        """Remove every file; idempotent."""
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder = None
-        self._files.clear()
-        self._size = 0
+        """Remove every file, and keep none any more; idempotent."""
+        with self._lock:
+            self._closed = True
+            if self._folder is not None:
+                shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+            self._files.clear()
 
     def _parts(self, parts: list[Json]) -> list[Json]:
         """Return `parts` with the texts among them cut together."""
@@ -85,20 +96,24 @@ class Spill:
         limit = self._limits.max_read
         return ToolResult(f"the result is too large to be read: {size} bytes over {limit}", True)
 
-    def _write(self, whole: bytes) -> str:
-        if self._folder is None:
-            self._folder = tempfile.mkdtemp(prefix="penstock-tools-")
-        self._count += 1
-        path = os.path.join(self._folder, f"{self._count}.txt")
-        with open(path, "xb") as file:
-            file.write(whole)
-        self._files.append((path, len(whole)))
-        self._size += len(whole)
-        while self._size > self._limits.max_spilled and len(self._files) > 1:
-            old, size = self._files.popleft()
-            self._size -= size
-            os.unlink(old)
-        return path
+    def _write(self, whole: bytes) -> str | None:
+        with self._lock:
+            if self._closed:
+                return None
+            if self._folder is None:
+                self._folder = tempfile.mkdtemp(prefix="penstock-tools-")
+            self._count += 1
+            path = os.path.join(self._folder, f"{self._count}.txt")
+            with open(path, "xb") as file:
+                file.write(whole)
+            self._files.append((path, len(whole)))
+            self._size += len(whole)
+            while self._size > self._limits.max_spilled and len(self._files) > 1:
+                old, size = self._files.popleft()
+                self._size -= size
+                with suppress(FileNotFoundError):  # whoever read it may have moved it away
+                    os.unlink(old)
+            return path
 
 
 def _bytes(text: str) -> bytes:
