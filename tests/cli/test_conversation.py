@@ -15,7 +15,13 @@ import penstock as ps
 from penstock.cli.chat import Options, _turn, converse
 from penstock.cli.conversation import compact, export, load, show
 from penstock.conversations import Conversation, SyncConversation
-from penstock.errors import ConfigurationError, ConversationError, EncodeError, UsageError
+from penstock.errors import (
+    ConfigurationError,
+    ConversationError,
+    EncodeError,
+    ResponseError,
+    UsageError,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -74,6 +80,38 @@ def test_a_turn_without_an_answer_is_taken_back(tmp_path: Path) -> None:
         message["content"]
         for message in json.loads(shown.stdout[shown.stdout.index("{") :])["messages"]
     ]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("name", ["chat.jsonl", "chat.db"])
+async def test_what_failed_can_be_tried_again_as_it_is(tmp_path: Path, name: str) -> None:
+    """The system's words are taken back with the turn, and a dry run keeps none."""
+    path = str(tmp_path / name)
+
+    def options(model: str, *, dry_run: bool = False) -> Options:
+        return Options("one", model, "Be brief.", False, dry_run, True, path)
+
+    await converse(options("sim/echo", dry_run=True))
+    with pytest.raises(ResponseError):
+        await converse(options("sim/echo?status=400"))
+    await converse(options("sim/echo"))
+
+    expected = [("system", "Be brief."), ("user", "one"), ("assistant", "one")]
+    assert expected == contents(tmp_path / name)
+
+
+@pytest.mark.asyncio
+async def test_an_import_that_fails_makes_no_conversation(tmp_path: Path) -> None:
+    """Neither a file nor a name in one."""
+    (tmp_path / "in.jsonl").write_text('{"role": "user", "content": ""}\n{}\n')
+    there = str(tmp_path / "there.db")
+    SyncConversation.open(there, name="ann").close()
+    for file, name in ((str(tmp_path / "new.db"), ""), (there, "bob")):
+        with pytest.raises(EncodeError, match="line 2"):
+            await load(str(tmp_path / "in.jsonl"), file, name)
+
+    assert ["ann"] == SyncConversation.names(there)
+    assert not (tmp_path / "new.db").exists()
 
 
 def test_system_begins_a_conversation_only(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import sys
 from pathlib import Path
@@ -88,7 +89,7 @@ def test_of_two_exports_to_one_file_one_is_there(
         assert [say(1)] == [json.loads(line) for line in path.read_text().splitlines()]
         assert [path] == list(tmp_path.iterdir())
         path.unlink()
-        monkeypatch.setattr(exports.os, "link", no_links)
+        monkeypatch.setattr(os, "link", no_links)
 
 
 def test_a_conversation_may_be_loaded_into_itself(tmp_path: Path) -> None:

@@ -58,10 +58,11 @@ async def converse(options: Options) -> int:
     ):
         await _begin(kept, options)
         if prompt is None:
-            return await _interactive(client, kept, quiet=options.quiet)
+            return await _interactive(client, kept, options)
         if options.dry_run:
-            return await _dry_run(client, kept, prompt)
-        async with _turn(kept, prompt):
+            opening = [_system(options.system)] if options.system else []
+            return await _dry_run(client, kept, [*opening, _user(prompt)])
+        async with _turn(kept, prompt, options.system):
             if options.as_json:
                 await kept.append(await _as_json(client, kept))
             else:
@@ -70,41 +71,55 @@ async def converse(options: Options) -> int:
 
 
 async def _begin(kept: Conversation, options: Options) -> None:
-    """Say how large a conversation is that goes on; begin a new one with the system's words."""
+    """Say how large a conversation is that goes on; the system's words begin a new one only."""
     length, size = await kept.length(), await kept.size()
     if length and options.system:
         raise UsageError(
             f"{options.conversation} has {length} messages already: --system begins a conversation",
             param="system",
         )
-    if options.system:
-        await kept.append({"role": "system", "content": options.system})
     if options.conversation and not options.quiet:
         sys.stderr.write(f"penstock: {options.conversation}: {length} messages, {size:,} bytes\n")
 
 
+def _system(words: str) -> Message:
+    return {"role": "system", "content": words}
+
+
+def _user(prompt: str) -> Message:
+    return {"role": "user", "content": prompt}
+
+
 @asynccontextmanager
-async def _turn(kept: Conversation, prompt: str) -> AsyncIterator[None]:
-    """Keep what the user says, and take it back where no answer comes."""
-    length = await kept.append({"role": "user", "content": prompt})
+async def _turn(kept: Conversation, prompt: str, system: str | None = None) -> AsyncIterator[None]:
+    """Keep what the user says, and take it back where no answer comes.
+
+    So are the system's words: with them kept, the same command would be refused the next time.
+    """
+    numbers: list[int] = []
     try:
+        if system:
+            numbers.append(await kept.append(_system(system)))
+        numbers.append(await kept.append(_user(prompt)))
         yield
     except BaseException:
         # Not awaited: Ctrl-C has cancelled this task. Another process may have appended since.
-        if len(kept.sync) == length + 1:
-            kept.sync.truncate(length)
-        else:
-            kept.sync.delete(length)
+        for number in reversed(numbers):
+            if len(kept.sync) == number + 1:
+                kept.sync.truncate(number)
+            else:
+                kept.sync.delete(number)
         raise
 
 
-async def _dry_run(client: Client, kept: Conversation, prompt: str) -> int:
+async def _dry_run(client: Client, kept: Conversation, turn: list[Message]) -> int:
     """Show the request that the next turn would be; the conversation stays as it is."""
 
     async def messages() -> AsyncIterator[Message]:
         async for message in await kept.summarised():
             yield message
-        yield {"role": "user", "content": prompt}
+        for message in turn:
+            yield message
 
     _show(await client.preview(None, messages))
     return 0
@@ -167,13 +182,13 @@ def _show(preview: Preview) -> None:
         sys.stderr.write(f"penstock: {path} cannot be said there\n")
 
 
-async def _interactive(client: Client, kept: Conversation, *, quiet: bool) -> int:
+async def _interactive(client: Client, kept: Conversation, options: Options) -> int:
     """Hold a conversation until the end of input or Ctrl-C; a failed turn is taken back."""
     import contextlib
 
     with contextlib.suppress(ImportError):  # not on Windows; input() works without
         import readline  # noqa: F401  # gives input() its line editing and history
-    if not quiet:
+    if not options.quiet:
         sys.stderr.write("penstock: an empty line or Ctrl-D ends it\n")
     while True:
         try:
@@ -186,7 +201,7 @@ async def _interactive(client: Client, kept: Conversation, *, quiet: bool) -> in
         if not line.strip():
             return 0
         try:
-            async with _turn(kept, line):
-                await kept.append(await _answer(client, kept, quiet=quiet))
+            async with _turn(kept, line, None if await kept.length() else options.system):
+                await kept.append(await _answer(client, kept, quiet=options.quiet))
         except PenstockError as error:
             sys.stderr.write(f"penstock: {error.kind}: {error.message}\n")

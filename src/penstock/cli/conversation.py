@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from anyio.to_thread import run_sync
 
 from penstock.cli.pick import announce, pick
 from penstock.cli.settings import configured
 from penstock.conversations import Conversation, SyncConversation
+from penstock.conversations.exports import imported
 from penstock.errors import ConversationError, UsageError
 
 if TYPE_CHECKING:
@@ -44,9 +48,11 @@ def _open(file: str, name: str) -> Conversation:
     raise UsageError(f"{file} {what}; there are {there}{more}", param="name")
 
 
-def _check_source(source: str) -> None:
+def _check_source(source: str, *, lines: bool) -> None:
     if not Path(source).is_file():
         raise UsageError(f"there is no file {source}", param="source")
+    for _ in imported(Path(source)) if lines else ():
+        pass
 
 
 async def show(file: str, name: str, last: int | None, as_json: bool) -> int:
@@ -77,7 +83,8 @@ async def export(file: str, name: str, to: str) -> int:
 
 async def load(source: str, file: str, name: str) -> int:
     """Append the messages of a JSONL file; return the exit code."""
-    _check_source(source)
+    fresh = name not in SyncConversation.names(file)  # what cannot be loaded makes none
+    await run_sync(partial(_check_source, source, lines=fresh))
     async with Conversation.open(file, name=name) as kept:
         count = await kept.load(source)
         length = await kept.length()
