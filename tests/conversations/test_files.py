@@ -207,6 +207,63 @@ def test_what_cannot_be_rewritten_stays_as_it_was(tmp_path: Path) -> None:
         assert (60, [50]) == (len(fork), fork.pinned())
 
 
+@pytest.mark.parametrize("fault", [OSError(errno.EACCES, "denied"), KeyboardInterrupt()])
+def test_a_rewriting_that_is_broken_off_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: BaseException
+) -> None:
+    """No copy of the messages, no open file, no lock: the next one goes through."""
+    replace, opened, numbers = Path.replace, os.open, []
+
+    def refused(self: Path, target: Path) -> Path:
+        if target.suffix == ".jsonl":
+            raise fault
+        return replace(self, target)
+
+    def noted(*arguments: Any, **named: Any) -> int:
+        numbers.append(opened(*arguments, **named))
+        return numbers[-1]
+
+    with SyncConversation.open(tmp_path / "chat.jsonl") as kept:
+        kept.extend(map(say, range(4)))
+        kept.note(title="A chat")
+        files = {*tmp_path.iterdir()}
+        monkeypatch.setattr(Path, "replace", refused)
+        monkeypatch.setattr(os, "open", noted)
+        with pytest.raises((ConversationError, KeyboardInterrupt)):
+            kept.delete(1)
+        monkeypatch.undo()
+
+        assert files == {*tmp_path.iterdir()}
+        assert numbers
+        for number in numbers:
+            with pytest.raises(OSError, match="Bad file descriptor"):
+                os.fstat(number)
+        kept.delete(1)
+        assert [say(0), say(2), say(3)] == list(kept)
+
+
+@pytest.mark.parametrize("fault", [OSError(errno.EACCES, "denied"), KeyboardInterrupt()])
+def test_a_note_that_is_broken_off_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: BaseException
+) -> None:
+    """What was noted before stays."""
+    with SyncConversation.open(tmp_path / "chat.jsonl") as kept:
+        kept.append(say(0))
+        kept.note(title="A chat")
+        files = {*tmp_path.iterdir()}
+
+        def refused(*_: Path) -> Path:
+            raise fault
+
+        monkeypatch.setattr(Path, "replace", refused)
+        with pytest.raises((ConversationError, KeyboardInterrupt)):
+            kept.note(title="Another")
+        monkeypatch.undo()
+
+        assert files == {*tmp_path.iterdir()}
+        assert {"title": "A chat"} == kept.metadata()
+
+
 @posix
 @pytest.mark.parametrize("fsync", [True, False])
 def test_a_durable_append_waits_for_the_disk(

@@ -229,6 +229,19 @@ def test_a_pass_goes_on_where_a_truncation_lets_go_of_nothing(
         assert [say(n) for n in range(3)] == list(messages)
 
 
+def test_backwards_over_messages_that_are_taken_out_is_an_error(tmp_path: Path) -> None:
+    """Of ours, at whatever place the reading is."""
+    with opened(tmp_path, "chat.db") as kept, opened(tmp_path, "chat.db") as other:
+        kept.extend(say(number, 3000) for number in range(100))
+        messages = reversed(kept)
+        next(messages)
+        other.truncate(0)
+
+        with pytest.raises(ConversationError, match="while it was read") as caught:
+            list(messages)
+        assert "changed" == caught.value.code
+
+
 def test_who_waited_for_a_file_that_was_rewritten_writes_to_the_new_one(tmp_path: Path) -> None:
     """Not to the one that nobody else sees any more; and knows what was noted meanwhile."""
     with opened(tmp_path, "chat.jsonl") as second:

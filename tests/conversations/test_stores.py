@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from penstock.conversations import SyncConversation
+from penstock.conversations.canonical import message_of
 from penstock.conversations.sqlite import SQLiteStore
 from penstock.conversations.stores import Large
 from penstock.errors import ConfigurationError, ConversationError, EncodeError
@@ -304,6 +305,38 @@ def test_a_note_that_is_no_json_is_refused_and_nothing_is_noted(reopen: Open) ->
     kept.metadata()["title"].append("changed")
 
     assert {"title": ["A", "chat"]} == kept.metadata()
+
+
+@everywhere
+@pytest.mark.parametrize("size", [100, 200_000])
+def test_a_message_that_changes_while_it_is_kept_is_not_kept(reopen: Open, size: int) -> None:
+    """Nothing of it is, whatever it was measured at; and nothing else with it."""
+    content = [{"type": "text", "text": "x" * 100_000}, {"type": "text", "text": "y" * 100_000}]
+    kept = reopen()
+    kept.append(say(0))
+    message = message_of({"role": "user", "content": content})
+    content[1]["text"] = "z" * size
+
+    with pytest.raises(ConversationError, match="was changed while it was kept") as caught:
+        kept.store.append([message])
+    assert "changed" == caught.value.code
+    kept.append(say(1))
+    assert [say(0), say(1)] == list(kept)
+
+
+@everywhere
+def test_a_summary_that_is_no_text_is_refused_and_nothing_is_noted(
+    reopen: Open, tmp_path: Path
+) -> None:
+    """Half of a surrogate pair has no UTF-8 form; nothing is left of the attempt."""
+    kept = reopen()
+    kept.extend(map(say, range(5)))
+    files = {*tmp_path.iterdir()}
+
+    with pytest.raises(EncodeError, match="surrogate"):
+        kept.compact(lambda *_: "\ud800", keep=2)
+    assert {} == kept.store.metadata()
+    assert files == {*tmp_path.iterdir()}
 
 
 def test_a_part_is_not_had_by_a_slice() -> None:

@@ -12,7 +12,7 @@ import msgspec
 from penstock.conversations.references import KEY, MARK, is_referring, message_in, referred
 from penstock.conversations.stores import lines_of
 from penstock.encoders import encode_json
-from penstock.errors import EncodeError
+from penstock.errors import ConversationError, EncodeError
 from penstock.fields import Lines, Raw
 
 if TYPE_CHECKING:
@@ -58,10 +58,27 @@ class Message:
             self._small = b"".join(head)
 
     def pieces(self) -> Iterator[bytes]:
-        """Return its JSON in pieces of at most `BLOCK` bytes; the same each time."""
+        """Return its JSON in pieces of at most `BLOCK` bytes; the same each time.
+
+        Raises:
+            ConversationError: It is of another size now: a file or a list in it was changed.
+        """
         if self._small is not None:
             return iter((self._small,))
-        return self._encoded()
+        return self._measured()
+
+    def _measured(self) -> Iterator[bytes]:
+        left = self.size
+        for piece in self._encoded():
+            left -= len(piece)
+            if left < 0:
+                break
+            yield piece
+        if left:
+            raise ConversationError(
+                "a message was changed while it was kept: nothing is kept of it; append it again",
+                code="changed",
+            )
 
     def _encoded(self) -> Iterator[bytes]:
         mark = [MARK] if KEY in self._value else []

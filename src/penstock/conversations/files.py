@@ -175,6 +175,7 @@ class MessageFile:
             ConversationError: It cannot be written.
         """
         fresh = self.path.with_name(f"{self.path.name}.{os.getpid()}.new")
+        handle = Handle(-1, self.path.name)
         try:
             with open(fresh, "wb", opener=private) as file:
                 write(file.write)
@@ -182,15 +183,18 @@ class MessageFile:
                 os.fsync(file.fileno())
             if self.handle.number >= 0:
                 fresh.chmod(os.fstat(self.handle.number).st_mode & 0o777)
-            descriptor = os.open(fresh, os.O_RDWR | _FLAGS)
-            try_lock(descriptor)  # before anybody else can open it by its name
+            handle.number = os.open(fresh, os.O_RDWR | _FLAGS)
+            try_lock(handle.number)  # before anybody else can open it by its name
             fresh.replace(self.path)
-        except OSError as error:
+        except BaseException as error:
+            handle.close()
             with suppress(OSError):
                 fresh.unlink(missing_ok=True)
-            raise failed(f"cannot rewrite {self.path.name}", error) from error
+            if isinstance(error, OSError):
+                raise failed(f"cannot rewrite {self.path.name}", error) from error
+            raise
         self._is_new = True
-        self.handle = Handle(descriptor, self.path.name)  # who reads the old one keeps it open
+        self.handle = handle  # who reads the old one keeps it open
         self._find_end()
         return self.end
 

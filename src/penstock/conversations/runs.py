@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from penstock.conversations.canonical import BLOCK
+from penstock.errors import ConversationError
 
 if TYPE_CHECKING:
     from penstock.conversations.canonical import Message
@@ -119,10 +120,20 @@ def size(database: sqlite3.Connection, conversation: int, start: int, stop: int)
 
 
 def find(database: sqlite3.Connection, conversation: int, index: int) -> tuple[Run, list[bytes]]:
-    """Return the run with message number `index`, and its lines."""
-    run = next(runs_of(database, conversation, index, index + 1))
-    data: bytes = database.execute("SELECT data FROM runs WHERE id = ?", (run.id,)).fetchone()[0]
-    return run, data[:-1].split(b"\n")
+    """Return the run with message number `index`, and its lines.
+
+    Raises:
+        ConversationError: It is not there any more.
+    """
+    for run in runs_of(database, conversation, index, index + 1):
+        found = database.execute("SELECT data FROM runs WHERE id = ?", (run.id,)).fetchone()
+        if found is not None:
+            data: bytes = found[0]
+            return run, data[:-1].split(b"\n")
+    raise ConversationError(
+        f"message {index} was taken out or cut off while it was read: read it again",
+        code="changed",
+    )
 
 
 def add(
@@ -197,11 +208,9 @@ def remove(database: sqlite3.Connection, conversation: int, index: int) -> None:
     if lines:
         _insert(database, conversation, run.first, lines, plain=run.plain)
     # Two steps, by way of negative numbers: SQLite checks the key row by row.
-    for step, where in (("-first", "first > ?"), ("-1 - first", "first < 0 AND first < ?")):
-        database.execute(
-            f"UPDATE runs SET first = {step} WHERE conversation = ? AND {where}",
-            (conversation, index),
-        )
+    moved = "UPDATE runs SET first = {} WHERE conversation = ? AND {}"
+    database.execute(moved.format("-first", "first > ?"), (conversation, index))
+    database.execute(moved.format("-1 - first", "first < 0"), (conversation,))
 
 
 def cut(database: sqlite3.Connection, conversation: int, length: int) -> None:

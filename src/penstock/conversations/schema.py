@@ -8,7 +8,7 @@ from time import monotonic, sleep
 
 from penstock.errors import ConversationError
 
-__all__ = ["APPLICATION_ID", "VERSION", "names_in", "prepare"]
+__all__ = ["APPLICATION_ID", "BUSY", "VERSION", "names_in", "prepare"]
 
 APPLICATION_ID = 0x50454E53
 """``PENS`` in ASCII: SQLite's ``application_id`` tells whose file it is."""
@@ -51,8 +51,10 @@ _CACHE = 256
 """KiB of pages in memory; SQLite's default is 2,000, and a conversation is read once through."""
 _PAGE = 8192
 """Bytes of a page; a run has several, and half as many cost less to read than the default's."""
-_BUSY, _AGAIN = 30.0, 0.01
-"""Seconds for which another process is waited for, and after which it is tried again."""
+BUSY = 30.0
+"""Seconds for which another process is waited for."""
+_AGAIN = 0.01
+"""Seconds after which it is tried again where SQLite does not wait."""
 VERSION = len(_STEPS)
 """The present version."""
 
@@ -112,7 +114,7 @@ def _log_ahead(database: sqlite3.Connection) -> None:
     While another process does it for the same new file SQLite says that it is busy, and does not
     wait as it does elsewhere (https://sqlite.org/c3ref/busy_handler.html).
     """
-    until = monotonic() + _BUSY
+    until = monotonic() + BUSY
     while True:
         try:
             database.execute("PRAGMA journal_mode = WAL")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -150,9 +151,12 @@ class Sidecar:
                     file.flush()
                     os.fsync(file.fileno())
             fresh.replace(path)
-        except OSError as error:
-            fresh.unlink(missing_ok=True)
-            raise failed(f"cannot write {path.name}", error) from error
+        except BaseException as error:
+            with suppress(OSError):
+                fresh.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise failed(f"cannot write {path.name}", error) from error
+            raise
 
 
 def beside(messages: Path) -> Path:

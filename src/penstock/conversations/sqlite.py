@@ -2,7 +2,7 @@
 
 SQLite keeps each transaction whole: once ``append`` has returned, its messages outlive the process
 (``synchronous=NORMAL`` in WAL mode; with ``sync=True`` ``FULL``, and a power cut too). Writers wait
-for each other for up to `_BUSY` seconds, so two processes' messages interleave, each of them whole.
+for each other for up to `BUSY` seconds, so two processes' messages interleave, each of them whole.
 
 Messages are kept in runs of up to a block (`penstock.conversations.runs`); one above a block is
 written and read as an incremental BLOB, a block at a time
@@ -25,7 +25,7 @@ from penstock.conversations.canonical import BLOCK
 from penstock.conversations.handles import private
 from penstock.conversations.numbered import moves_in
 from penstock.conversations.runblocks import RunBlocks
-from penstock.conversations.schema import names_in, prepare
+from penstock.conversations.schema import BUSY, names_in, prepare
 from penstock.conversations.stores import Chained, Mark, merged
 from penstock.errors import ConversationError
 
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SUFFIXES", "SQLiteStore", "conversations_in"]
 
-_BUSY = 30.0
-"""Seconds that a writer waits for another."""
 _CODES = {
     sqlite3.SQLITE_FULL: "disk_full",
     sqlite3.SQLITE_IOERR_WRITE: "disk_full",  # a file may not grow: RLIMIT_FSIZE
@@ -76,7 +74,7 @@ class SQLiteStore:
             os.close(private(os.fspath(path), os.O_RDWR | os.O_CREAT))
         with self._reported("open"):
             self._database = sqlite3.connect(
-                path, timeout=_BUSY, isolation_level=None, check_same_thread=False
+                path, timeout=BUSY, isolation_level=None, check_same_thread=False
             )
         try:
             with self._reported("open"):
@@ -385,7 +383,7 @@ def _failed(what: str, error: sqlite3.Error) -> ConversationError:
     code = _CODES.get(whole) or _CODES.get(whole & 0xFF, "io")
     advice = {
         "disk_full": "; free room and try again, nothing is half written",
-        "locked": f"; another process writes to it for more than {_BUSY:.0f} seconds",
+        "locked": f"; another process writes to it for more than {BUSY:.0f} seconds",
     }
     return ConversationError(f"{what}: {error}{advice.get(code, '')}", code=code)
 

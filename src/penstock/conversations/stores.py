@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
+from penstock.encoders import encode_json
 from penstock.errors import ConversationError
 from penstock.fields import Lines
 
@@ -215,8 +216,15 @@ def failed(what: str, error: OSError) -> ConversationError:
 
 
 def merged(metadata: Metadata, change: Change) -> Metadata:
-    """Return what is noted after a change."""
-    noted = {**metadata, **change(metadata)}
+    """Return what is noted after a change.
+
+    Raises:
+        EncodeError: It notes what has no JSON form, such as half of a surrogate pair.
+    """
+    told = change(metadata)
+    for _ in encode_json(told):
+        pass
+    noted = {**metadata, **told}
     return {name: value for name, value in noted.items() if value is not None}
 
 
