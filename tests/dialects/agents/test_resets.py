@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -76,11 +78,69 @@ def test_sentence_says_when(text: str, reset: datetime) -> None:
         "resets Feb 30, 4pm (UTC)",
         "resets " * 20_000,
         "try again in " + "1" * 100_000,
+        "try again in 999999999 days 999999999 days",
+        "try again at Dec 31st, 9999 11:59 PM",
+        "try again at Jan 1st, 0000 12:36 AM",
     ],
 )
 def test_other_words_say_nothing(text: str) -> None:
     """What is no such sentence, or no time, is None, and soon."""
-    assert None is parse_rate_limit_reset(text, now=NOW)
+    assert None is parse_rate_limit_reset(text, now=NOW, zone=ANGELES)
+
+
+YORK = ZoneInfo("America/New_York")  # put back at 06:00 UTC of Nov 1st, forward at 07:00 of Mar 8th
+
+
+@pytest.fixture(params=["named", "given", "the machine's"])
+def by_york(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str, str], str | None]]:
+    """Reads a sentence at a time of UTC, by New York's clocks, however they are known."""
+
+    def read(text: str, now: str) -> str | None:
+        words = f"{text} (America/New_York)" if request.param == "named" else text
+        zone = YORK if request.param == "given" else None
+        at = datetime.fromisoformat(f"2026-{now}+00:00")
+        found = parse_rate_limit_reset(words, now=at, zone=zone)
+        return found and f"{found:%Y-%m-%d %H:%M %Z}"
+
+    if request.param == "the machine's":
+        if not hasattr(time, "tzset"):
+            pytest.skip("platform: the zone is the system's, which a test cannot set")
+        monkeypatch.setenv("TZ", "America/New_York")
+        time.tzset()
+    yield read
+    monkeypatch.undo()
+    if hasattr(time, "tzset"):
+        time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("text", "now", "reset"),
+    [
+        # across the change: the offset is that of the day that is told of
+        ("try again at Nov 5th, 2026 12:36 AM", "10-30 12:00", "2026-11-05 05:36 UTC"),
+        ("resets Nov 5, 9am", "10-30 12:00", "2026-11-05 14:00 UTC"),
+        ("resets 9am", "10-31 20:00", "2026-11-01 14:00 UTC"),
+        ("resets 9am", "03-07 20:00", "2026-03-08 13:00 UTC"),
+        # there twice: the first that is not over
+        ("resets 1:30am", "11-01 05:00", "2026-11-01 05:30 UTC"),
+        ("resets 1:30am", "11-01 05:45", "2026-11-01 06:30 UTC"),
+        ("resets 1:30am", "11-01 06:45", "2026-11-02 06:30 UTC"),
+        ("try again at Nov 1st, 2026 1:30 AM", "11-01 05:45", "2026-11-01 06:30 UTC"),
+        # never there: what it would have been
+        ("resets 2:30am", "03-08 05:00", "2026-03-08 07:30 UTC"),
+        # the year that fits
+        ("resets Feb 29, 9am", "12-01 12:00", "2028-02-29 14:00 UTC"),
+        ("try again at Feb 29th, 2028 9 AM", "12-01 12:00", "2028-02-29 14:00 UTC"),
+        ("resets Dec 31, 11:59pm", "01-01 05:10", "2026-01-01 04:59 UTC"),
+    ],
+)
+def test_clocks_that_are_put_back_or_forward(
+    by_york: Callable[[str, str], str | None], text: str, now: str, reset: str
+) -> None:
+    """The same for a zone that the sentence names, one that is given, and the machine's own."""
+    assert reset == by_york(text, now)
 
 
 def test_unknown_zone_is_the_machines() -> None:

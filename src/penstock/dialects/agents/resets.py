@@ -5,7 +5,8 @@ Sources: recorded messages of Claude Code 2.1.329 and Codex 0.169.0; reported on
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, tzinfo
+from contextlib import suppress
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from re import IGNORECASE, Match
 from re import compile as pattern
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -33,6 +34,7 @@ _IN = pattern(
 _PART = pattern(r"(\d+(?:\.\d+)?) ?(ms\b|[dhms])", IGNORECASE)
 # "Claude AI usage limit reached|1751234567"
 _STAMP = pattern(r"limit reached\|(\d{10})\b", IGNORECASE)
+_A_DAY = timedelta(days=1)
 _SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
@@ -47,42 +49,53 @@ def parse_rate_limit_reset(
         zone: Of times that name none; default the machine's, as Codex writes them.
     """
     now = (now or datetime.now(UTC)).astimezone(UTC)
-    if found := _STAMP.search(text):
-        return datetime.fromtimestamp(int(found[1]), UTC)
-    if found := _AT.search(text):
-        return _at(found, now, zone)
-    if found := _IN.search(text):
-        parts = _PART.findall(found[1])
-        return now + timedelta(seconds=sum(float(n) * _SECONDS[unit.lower()] for n, unit in parts))
+    try:
+        if found := _STAMP.search(text):
+            return datetime.fromtimestamp(int(found[1]), UTC)
+        if found := _AT.search(text):
+            return _at(found, now, _zone(found["zone"]) or zone)
+        if found := _IN.search(text):
+            return now + _span(_PART.findall(found[1]))
+    except (ValueError, OverflowError, OSError):  # no such day, or none that can be said
+        return None
     return None
+
+
+def _span(parts: list[tuple[str, str]]) -> timedelta:
+    return timedelta(seconds=sum(float(n) * _SECONDS[unit.lower()] for n, unit in parts))
 
 
 def _at(found: Match[str], now: datetime, zone: tzinfo | None) -> datetime | None:
     hour, minute = int(found["hour"]), int(found["minute"] or 0)
     if not 1 <= hour <= 12 or minute > 59:
         return None
-    hour = hour % 12 + (12 if found["half"].lower() == "p" else 0)
-    here = now.astimezone(_zone(found["zone"]) or zone)
-    try:
-        when = here.replace(hour=hour, minute=minute, second=0, microsecond=0)
-        if found["month"] is None:
-            return _next(when, here, days=1)
-        month = _MONTHS.index(found["month"].lower()) + 1
-        when = when.replace(month=month, day=int(found["day"]))
-        if found["year"]:
-            return _moved(when, year=int(found["year"])).astimezone(UTC)
-        later = when if when >= here - timedelta(days=1) else _moved(when, year=when.year + 1)
-    except ValueError:  # no such month or day
-        return None
-    return later.astimezone(UTC)
+    at = time(hour % 12 + (12 if found["half"].lower() == "p" else 0), minute)
+    today = now.astimezone(zone).date()
+    if found["month"] is None:
+        when = _moment(datetime.combine(today, at), now, zone)
+        return when if when > now else _moment(datetime.combine(today + _A_DAY, at), now, zone)
+    month, day = _MONTHS.index(found["month"].lower()) + 1, int(found["day"])
+    if found["year"]:
+        return _moment(datetime.combine(date(int(found["year"]), month, day), at), now, zone)
+    for year in range(today.year - 1, today.year + 9):  # a 29th of February may be 8 years away
+        with suppress(ValueError):
+            when = _moment(datetime.combine(date(year, month, day), at), now, zone)
+            if when >= now - _A_DAY:
+                return when
+    return None
 
 
-def _next(when: datetime, here: datetime, *, days: int) -> datetime:
-    return (when if when > here else when + timedelta(days=days)).astimezone(UTC)
+def _moment(shown: datetime, now: datetime, zone: tzinfo | None) -> datetime:
+    """Return when clocks in `zone` show `shown`, or the machine's do; in UTC.
 
-
-def _moved(when: datetime, *, year: int) -> datetime:
-    return when.replace(year=year)
+    A clock that is put back shows it twice: the first that is not over is meant. One that is put
+    forward may never show it: then it is what it would have been, an hour later by that clock.
+    """
+    # The offset is the one of that day: the one that the machine has now may be another. Not by
+    # `astimezone`, which takes another offset where a clock of the machine's never shows the time.
+    told = (shown.replace(tzinfo=zone, fold=fold).timestamp() for fold in (0, 1))
+    first, second = (datetime.fromtimestamp(each, UTC) for each in told)
+    return second if first <= now < second else first
 
 
 def _zone(name: str | None) -> tzinfo | None:
