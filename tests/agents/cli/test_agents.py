@@ -26,7 +26,9 @@ from penstock.agents.cli import (
     codex,
     opencode,
 )
+from penstock.agents.cli.claude_code import ClaudeCode
 from penstock.agents.cli.codex import MAX_ARGUMENT, MAX_PROMPT
+from penstock.agents.cli.options import AgentOptions
 from penstock.chunks import ProviderEvent
 from penstock.errors import (
     AuthenticationError,
@@ -374,7 +376,7 @@ async def test_opencode_says_every_option(standin: StandIn) -> None:
     assert (["mock/m"], ["penstock"]) == (after(argv, "--model"), after(argv, "--agent"))
     assert "--auto" not in argv
     assert {"deny"} == set(config["permission"].values())
-    assert "Be brief." == config["agent"]["penstock"]["prompt"]
+    assert config["agent"]["penstock"]["prompt"].startswith("{file:/")
     assert ("remote", "local") == tuple(config["mcp"][n]["type"] for n in ("echo", "local"))
     assert "mock/m" == config["small_model"]
     assert "1" == environment["OPENCODE_DISABLE_PROJECT_CONFIG"]
@@ -500,6 +502,33 @@ async def test_sessions_travel(standin: StandIn, tmp_path: Path) -> None:
     assert first == Session.from_json(first.to_json())
     assert resumed.startswith(str(other))
     assert '{"turn":1}\n' == standin.notes[-1]["files"][resumed]
+
+
+@pytest.mark.parametrize(
+    ("more", "same"),
+    [
+        ("", True),
+        # What a child of 2.1.329 that stayed writes as it ends, cut.
+        ('{"type":"last-prompt","lastPrompt":"one"}\n{"type":"cost-state"}\n', True),
+        ('{"parentUuid":"a","type":"user","message":{}}\n', False),
+    ],
+)
+@pytest.mark.asyncio
+async def test_a_session_of_claude_code_is_where_its_turns_are(
+    standin: StandIn, more: str, same: bool
+) -> None:
+    """What is added as a child ends is no turn, so the file is gone on with; else there are two."""
+    kept = Path(standin.home) / f".claude/projects/-p/{CLAUDE_ID}.jsonl"
+    kept.parent.mkdir(parents=True)
+    kept.write_text('{"turn":1}\n' + more)
+    files = {f"{CLAUDE_ID}.jsonl": b'{"turn":1}\n'}
+    session = Session(agent="claude_code", id=CLAUDE_ID, files=files)
+    backend = ClaudeCode(options=AgentOptions(home=standin.home))
+    found = await backend.restore(session, {"CLAUDE_CONFIG_DIR": f"{standin.home}/.claude"})
+
+    assert found is not None
+    assert same == (str(kept) == found)
+    assert same or '{"turn":1}\n' == Path(found).read_text()
 
 
 @pytest.mark.asyncio

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,8 @@ def started(folder: Path, script: str) -> subprocess.Popen[bytes]:
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o700)
     backend = opencode(program=str(program), keep_alive=True, home=str(folder)).backend
-    argv = backend.command(Turn(prompt=""), Scratch()).argv
+    with closing(Scratch()) as scratch:
+        argv = backend.command(Turn(prompt=""), scratch).argv
     pipe = subprocess.PIPE
     return subprocess.Popen(argv, stdin=pipe, stdout=pipe, start_new_session=True)
 
@@ -70,5 +72,19 @@ def test_its_own_end_is_seen(tmp_path: Path) -> None:
 def test_a_program_that_is_not_there_has_no_leash(tmp_path: Path) -> None:
     """Else a shell would say so, and not the system."""
     backend = opencode(program="no-such-program-here", keep_alive=True, home=str(tmp_path)).backend
+    with closing(Scratch()) as scratch:
+        assert "no-such-program-here" == backend.command(Turn(prompt=""), scratch).argv[0]
 
-    assert "no-such-program-here" == backend.command(Turn(prompt=""), Scratch()).argv[0]
+
+def test_its_program_is_looked_for_where_it_works(tmp_path: Path) -> None:
+    """A path is one from there, not from where we are."""
+    program = tmp_path / "opencode"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o700)
+    told = {"program": "./opencode", "keep_alive": True, "home": str(tmp_path)}
+    with closing(Scratch()) as scratch:
+        there = opencode(directory=str(tmp_path), **told).backend
+        elsewhere = opencode(directory=str(tmp_path / ".config"), **told).backend
+
+        assert "/bin/sh" == there.command(Turn(prompt=""), scratch).argv[0]
+        assert "./opencode" == elsewhere.command(Turn(prompt=""), scratch).argv[0]

@@ -134,7 +134,7 @@ class Conversation:
     async def _restore(self) -> None:
         if not self._restored and self.session is not None:
             backend = self._agent.backend
-            self._file = await backend.restore(self.session, self._environment())
+            self._file = await backend.restore(self.session, await self._environment())
             self._restored = True
 
     async def _capture(self, heard: _Heard) -> None:
@@ -144,7 +144,7 @@ class Conversation:
             return
         before = self.session
         same = before is not None and before.id == id
-        files = await self._agent.capture(id, self._environment())
+        files = await self._agent.capture(id, await self._environment())
         totals = heard.state.get("totals") or (before.totals if before and same else {})
         self.session = Session(
             agent=self._agent.backend.name,
@@ -154,13 +154,17 @@ class Conversation:
             versions=heard.versions or (dict(before.versions) if before else {}),
         )
 
-    def _environment(self) -> dict[str, str]:
-        backend = self._agent.backend
-        scratch = Scratch()
-        try:
-            return self._agent.environment(backend.command(Turn(prompt="-"), scratch))
-        finally:
-            scratch.close()
+    async def _environment(self) -> dict[str, str]:
+        return await asyncio.to_thread(_environment_of, self._agent)
+
+
+def _environment_of(agent: Agent) -> dict[str, str]:
+    """A child's environment for an errand: no file of a turn's is there."""
+    scratch = Scratch()
+    try:
+        return agent.environment(agent.backend.command(Turn(prompt="-"), scratch))
+    finally:
+        scratch.close()
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.agents.cli.backend import Command
 from penstock.agents.cli.errand import run_errand
+from penstock.agents.cli.opencode_config import SILENT_PLUGIN, VARIABLE, configuration
 from penstock.agents.cli.opencode_home import RETRY_PLUGIN, fetches_nothing, settle
 from penstock.agents.cli.opencode_server import EXPORT, serving
 from penstock.agents.cli.options import AgentOptions
@@ -38,6 +39,7 @@ _QUIET = {
     "OPENCODE_DISABLE_MODELS_FETCH": "1",
     "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
 }
+_PRIVATE = {"share": "disabled", "autoupdate": False}
 _SAFE = dict.fromkeys(("edit", "bash", "webfetch", "external_directory"), "deny")
 _PASSWORD = "OPENCODE_SERVER_PASSWORD"
 _LEASH = """
@@ -106,7 +108,7 @@ class OpenCode:
         if self.options.home is not None:
             settle(self.options.home)
         if self.options.keep_alive:
-            return self._server(turn)
+            return self._server(turn, scratch)
         argv = [self.options.program or self.program, "run", "--format", "json"]
         argv += ["--title", "penstock"]  # saves the request to a model that makes one
         if turn.model:
@@ -121,7 +123,7 @@ class OpenCode:
             argv += ["--session", turn.session_id]
         argv += self.options.extra_args
         prompt = turn.prompt.encode("utf-8", "replace")
-        return Command(tuple(argv), prompt, self._environment(turn, self._plugins(scratch)))
+        return Command(tuple(argv), prompt, self._environment(turn, scratch))
 
     def answer(self, totals: Mapping[str, float]) -> AgentAnswer:
         """Return the state of one answer."""
@@ -141,7 +143,7 @@ class OpenCode:
             path = Path(folder) / EXPORT
             done = await run_errand(
                 (self.options.program or self.program, "export", id),
-                {**environment, **_QUIET},
+                {**environment, **self._quiet()},
                 directory=self.options.directory,
                 output=path,
             )
@@ -157,47 +159,55 @@ class OpenCode:
             await asyncio.to_thread(path.write_bytes, session.files.get(EXPORT, b""))
             await run_errand(
                 (self.options.program or self.program, "import", str(path)),
-                {**environment, **_QUIET},
+                {**environment, **self._quiet()},
                 directory=self.options.directory,
             )
         return None
 
-    def _server(self, turn: Turn) -> Command:
+    def _server(self, turn: Turn, scratch: Scratch) -> Command:
         """The server of a session, on a free port of loopback, which asks for a word."""
         argv = [self.options.program or self.program, "serve"]
         argv += ["--hostname", "127.0.0.1", "--port", "0", *self.options.extra_args]
         word = {_PASSWORD: token_urlsafe(24)}
-        if sys.platform != "win32" and which(argv[0], path=self._seen().get("PATH")):
+        if sys.platform != "win32" and self._is_there(argv[0]):
             argv = ["/bin/sh", "-c", _LEASH, *argv]
-        return Command(tuple(argv), b"", self._environment(turn) | word)
+        return Command(tuple(argv), b"", self._environment(turn, scratch) | word)
+
+    def _is_there(self, program: str) -> bool:
+        if Path(program).name != program:  # a path is one from where the child works
+            program = str(Path(self.options.directory or ".", program).absolute())
+        return which(program, path=self._seen().get("PATH")) is not None
 
     def _agent(self, turn: Turn) -> str | None:
         return "penstock" if turn.system else self.agent
 
     def _plugins(self, scratch: Scratch) -> list[str]:
-        """The plugin that ends a turn which would be asked again."""
-        seen, directory = self._seen(), self.options.directory
-        if self.own_retries or not fetches_nothing(seen, directory, project=self.project_config):
+        """Those of ours: what a command may not see, and who ends a turn asked again."""
+        if not fetches_nothing(self._seen(), self.options.directory, project=self.project_config):
             return []
-        return [Path(scratch.write("retries.js", RETRY_PLUGIN)).as_uri()]
+        ours = {"silent.js": SILENT_PLUGIN}
+        if not (self.own_retries or self.options.keep_alive):
+            ours["retries.js"] = RETRY_PLUGIN
+        return [Path(scratch.write(name, text)).as_uri() for name, text in ours.items()]
 
     def _seen(self) -> dict[str, str]:
         """What a child sees of this machine."""
         given, home = self.options.environment, self.options.home
         return child_environment(self.credentials, {}, given, home=home)
 
-    def _environment(self, turn: Turn, plugins: Sequence[str] = ()) -> dict[str, str]:
-        config = json.dumps(self._config(turn, plugins))
-        environment = {**_QUIET, "OPENCODE_CONFIG_CONTENT": config}
-        if not self.project_config:
-            environment["OPENCODE_DISABLE_PROJECT_CONFIG"] = "1"
-        return environment
+    def _environment(self, turn: Turn, scratch: Scratch) -> dict[str, str]:
+        config = configuration(self._config(self._plugins(scratch)), turn.system, scratch)
+        return {**self._quiet(), VARIABLE: config}
 
-    def _config(self, turn: Turn, plugins: Sequence[str]) -> dict[str, Any]:
-        config: dict[str, Any] = {"share": "disabled", "autoupdate": False}
-        config["permission"] = dict(self.permission)
-        if turn.system:
-            config["agent"] = {"penstock": {"mode": "primary", "prompt": turn.system}}
+    def _quiet(self) -> dict[str, str]:
+        """What goes without files of a turn's."""
+        quiet = {**_QUIET, VARIABLE: json.dumps(_PRIVATE)}
+        if not self.project_config:
+            quiet["OPENCODE_DISABLE_PROJECT_CONFIG"] = "1"
+        return quiet
+
+    def _config(self, plugins: Sequence[str]) -> dict[str, Any]:
+        config: dict[str, Any] = {**_PRIVATE, "permission": dict(self.permission)}
         if self.options.servers:
             config["mcp"] = {each.name: _server(each) for each in self.options.servers}
         config |= self.config
