@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Protocol, Self
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["Cut", "cut"]
+__all__ = ["Interruptible", "interruptible"]
 
 
-class Cut(Protocol):
+class Interruptible(Protocol):
     """A ``with`` block whose end `cancel` brings about; an `anyio.CancelScope` is one."""
 
     def cancel(self) -> None:
@@ -29,20 +29,20 @@ class Cut(Protocol):
     ) -> bool | None: ...
 
 
-def cut() -> Cut:
+def interruptible() -> Interruptible:
     """Return a block of the running task's."""
     try:
         task = asyncio.current_task()
     except RuntimeError:  # trio
         task = None
     if task is not None:
-        return _TaskCut(task)
+        return _OfTask(task)
     from anyio import CancelScope
 
     return CancelScope()
 
 
-class _TaskCut:
+class _OfTask:
     """A block in a task of asyncio, by the rules of `asyncio.timeout`.
 
     An `anyio.CancelScope` would do. It costs as much as a tenth of a short call.

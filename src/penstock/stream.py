@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from penstock import logs
 from penstock.chunks import TextDelta
-from penstock.cutting import cut
+from penstock.cutting import interruptible
 from penstock.errors import PenstockError, StreamClosedError, UsageError
 from penstock.facts import AnswerFacts
 from penstock.interfaces import CallRecord
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from penstock.chunks import Chunk
-    from penstock.cutting import Cut
+    from penstock.cutting import Interruptible
     from penstock.interfaces import Middleware, Provider, Stage, Stream
     from penstock.limits import Limits
     from penstock.pipeline.composition import Pipeline
@@ -95,7 +95,7 @@ class ChatStream(AnswerFacts):
         # ended it is nothing of the stream's, whose memory would wait for the collector.
         self._next = self._more = _unopened
         self._entered = self._ended = self._closed = self._gone = False
-        self._opening: Cut | None = None
+        self._opening: Interruptible | None = None
         self._parsed: Any = None
 
     async def __aenter__(self) -> Self:
@@ -103,7 +103,7 @@ class ChatStream(AnswerFacts):
             raise UsageError("this stream was opened before: make a new one for another call")
         self._entered = True
         self._among = self._opened.add(self)
-        self._opening = cut()  # by an `aclose` from another task
+        self._opening = interruptible()  # by an `aclose` from another task
         failure: PenstockError | None = None
         try:
             with self._opening:

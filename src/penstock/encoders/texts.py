@@ -17,7 +17,7 @@ from penstock.encoders.survey import find_surrogates
 from penstock.encoders.values import refused
 from penstock.fields import Base64, Streamed, Text
 
-__all__ = ["Texts"]
+__all__ = ["LongTexts"]
 
 _READ, _MOST_READ = 36 * 1024, 60 * 1024
 """Bytes of a file that are read at once, with pieces in memory and without: a visit to a thread
@@ -39,7 +39,7 @@ _DENSER = 1.03
 Frame: TypeAlias = "Generator[Any, None, None]"  # Any: a Step of the walk, or a Frame to finish
 
 
-class Texts:
+class LongTexts:
     """Walks over the texts that are too large for one call.
 
     Args:

@@ -30,7 +30,7 @@ from penstock.encoders.sources import (
     unchanged,
 )
 from penstock.encoders.survey import Look, columns
-from penstock.encoders.texts import Texts
+from penstock.encoders.texts import LongTexts
 from penstock.encoders.values import at, refused, simpler
 from penstock.errors import UsageError
 from penstock.fields import Each, Entries, Joined, Raw, Streamed
@@ -97,7 +97,7 @@ class Walk:
         self._vouched = vouched
         self._path: list[str | int] = []
         self._inside: list[int] = []
-        self._texts = Texts(
+        self._texts = LongTexts(
             self._output,
             self._backend,
             buffer_size=buffer_size,
