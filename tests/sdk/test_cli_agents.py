@@ -202,9 +202,7 @@ async def test_turns_and_resume_in_another_home(which: str, made: Any) -> None:
     assert (which.endswith("kept"), which.endswith("kept")) == (sent[0] < sent[1], children == 1)
 
 
-@pytest.mark.parametrize(
-    "which", ["claude_code-turn", "codex-turn", "claude_code-kept", "codex-kept"]
-)
+@pytest.mark.parametrize("which", ["claude_code-turn", "codex-turn", "codex-kept"])
 async def test_another_system_prompt_on_resume(
     which: str, made: Any, simulator: SimulatorThread
 ) -> None:

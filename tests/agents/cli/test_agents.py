@@ -526,9 +526,9 @@ async def test_a_session_of_claude_code_is_where_its_turns_are(
     backend = ClaudeCode(options=AgentOptions(home=standin.home))
     found = await backend.restore(session, {"CLAUDE_CONFIG_DIR": f"{standin.home}/.claude"})
 
-    assert found is not None
-    assert same == (str(kept) == found)
-    assert same or '{"turn":1}\n' == Path(found).read_text()
+    copy = f".claude/projects/penstock/{CLAUDE_ID}.jsonl"
+    assert str(kept if same else Path(standin.home) / copy) == found
+    assert same or '{"turn":1}\n' == standin.kept(copy)
 
 
 @pytest.mark.asyncio

@@ -134,7 +134,9 @@ class ClaudeCode:
         root, id = self.root(environment), _plain(session.id)
         path = await asyncio.to_thread(_latest, root, id)
         content = session.files.get(f"{session.id}.jsonl")
-        if path is None or (content is not None and await _differs(path, content)):
+        if path is None or (
+            content is not None and await asyncio.to_thread(_differs, path, content)
+        ):
             await asyncio.to_thread(write_files, root / "projects" / _FOLDER, session.files)
             path = root / "projects" / _FOLDER / f"{id}.jsonl"
         return str(path)
@@ -197,8 +199,11 @@ def _latest(root: Path, id: str) -> Path | None:
     return max(found, key=lambda path: path.stat().st_mtime_ns, default=None)
 
 
-async def _differs(path: Path, content: bytes) -> bool:
-    return await asyncio.to_thread(path.read_bytes) != content
+def _differs(path: Path, content: bytes) -> bool:
+    """Whether a file is no record of the same turns: a child that ends adds what they cost."""
+    there = path.read_bytes()
+    added = there[len(content) :] if there.startswith(content) else None
+    return added is None or any(kind in added for kind in (b'"type":"user"', b'"type":"assistant"'))
 
 
 def _servers(servers: tuple[Server, ...]) -> str:
