@@ -164,6 +164,24 @@ async def test_large_results_are_spilled(value: Any, shown: Any, whole: int) -> 
     assert event.spilled is None or size_of(event.spilled) is None
 
 
+async def test_notes_of_calls_at_once_come_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each call that began is noted, also where the thread of an earlier note is slow."""
+    kept = ps.Conversation.open()
+    later, note = threading.Event(), kept.sync.note
+
+    def slowly(**noted: Any) -> None:
+        if noted["tool_loop"]["begun"] == [0]:
+            later.wait(0.1)
+        note(**noted)
+        later.set()
+
+    monkeypatch.setattr(kept.sync, "note", slowly)
+    client = ScriptedClient(calls(("look", {"n": 1}), ("look", {"n": 2})), says("done"))
+    await ToolLoop(client, tools=[look]).collect("go", conversation=kept)  # type: ignore[arg-type]
+
+    assert [0, 1] == (await kept.metadata())["tool_loop"]["begun"]
+
+
 async def test_results_spilled_at_once_are_all_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

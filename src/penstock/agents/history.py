@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterable, Iterable, Mapping
 from dataclasses import dataclass
@@ -49,6 +50,7 @@ class History:
         self._kept, self._strict = kept, strict
         self._message = 0
         self._begun: list[int] = []
+        self._noting = asyncio.Lock()
 
     async def add(self, messages: object) -> None:
         """Append what a run begins with: a text, a message, or several.
@@ -101,7 +103,9 @@ class History:
 
     async def begin(self, at: int) -> None:
         """Note that call number `at` of the last message is about to be made."""
-        if self._kept:
+        if not self._kept:
+            return
+        async with self._noting:  # notes are kept in threads, where a later one may be first
             self._begun = sorted({*self._begun, at})
             noted = {"message": self._message, "begun": self._begun}
             await self.conversation.note(**{_NOTE: noted})
