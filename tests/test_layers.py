@@ -105,7 +105,7 @@ TABLE = {
     # the client and its parts
     "_version": Row(frozenset()),
     "sources": Row(VOCABULARY, MSGSPEC),
-    "prompt_cache": Row(VOCABULARY, MSGSPEC),
+    "prompt_cache": Row(VOCABULARY | {"encoders"}, MSGSPEC),
     "structured": Row(VOCABULARY, PYDANTIC),
     "tools": Row(VOCABULARY, PYDANTIC),
     "arguments": Row(frozenset({"errors", "limits"})),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+import tracemalloc
+from collections import UserDict
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
 import penstock as ps
-from penstock.errors import UsageError
+from penstock.errors import EncodeError, UsageError
 from penstock.prompt_cache import PromptCacheGuard
 
 
@@ -126,6 +129,78 @@ async def test_a_file_is_told_by_what_it_is(wrap: Callable[[Any], Any]) -> None:
             seen.append(reply.prompt_changed_at)
 
     assert [None, None, 0] == seen
+
+
+@pytest.mark.parametrize("letter", ["x", "\xe9", "\u65e5"])
+async def test_a_large_text_is_told_in_the_memory_of_a_slice(letter: str) -> None:
+    """Any change of it is found, and nothing of it is left with the caller's text."""
+    guard = PromptCacheGuard()
+    text = letter * (1 << 20)
+    size = sys.getsizeof(text)
+    changed = text[:-1] + "y"
+    seen, peaks = [], []
+    for said in (text, text, changed):
+        watched: Any = guard.watch([{"role": "user", "content": [said]}], "m")
+        tracemalloc.start()
+        list(watched)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        seen.append(watched.change.at)
+
+    assert [None, None, 0] == seen
+    assert max(peaks) < 256 * 1024
+    assert size == sys.getsizeof(text)
+
+
+def nested(levels: int) -> Any:
+    """Lists in each other."""
+    value: Any = "x"
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"content": "x\ud800"},
+        {"content": "x", "n": float("nan")},
+        {"n": nested(3000)},
+        {(1, 2): ""},
+    ],
+    ids=["half a pair", "nan", "too deep", "no name"],
+)
+async def test_what_has_no_json_form_is_refused_as_without_a_guard(field: dict[Any, Any]) -> None:
+    """In the words of the encoder, which knows where it is."""
+    said = []
+    async with ps.Client() as client:
+        for more in ({}, {"cache_guard": ps.PromptCacheGuard()}):
+            with pytest.raises(EncodeError) as refused:
+                await client.chat("sim/echo", [{"role": "user"} | field], **more)  # type: ignore[arg-type]
+            said.append(str(refused.value))
+
+    assert said[0] == said[1]
+
+
+class Closed(UserDict[str, str]):
+    """A mapping that does not show what is in it."""
+
+    __repr__ = object.__repr__
+
+
+async def test_a_mapping_is_told_by_what_is_in_it() -> None:
+    """Another that says the same is no change, and one that says something else is."""
+    guard = ps.PromptCacheGuard()
+    message = Closed(say(0))
+    seen = []
+    async with ps.Client() as client:
+        for content in ("0", "0", "1"):
+            message["content"] = content
+            for given in (message, Closed(message)):
+                reply = await client.chat("sim/text", [given], cache_guard=guard)
+                seen.append(reply.prompt_changed_at)
+
+    assert [None, None, None, None, 0, None] == seen
 
 
 async def test_what_is_no_guard_is_refused() -> None:

@@ -7,14 +7,19 @@ cache of all that comes after. `PromptCacheGuard` notices it.
 from __future__ import annotations
 
 from array import array
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable, Mapping
 from hashlib import blake2b
-from itertools import compress, count
+from itertools import chain, compress, count
 from operator import ne
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from zlib import crc32
 
 import msgspec
 
+from penstock.encoders import encode_json
+from penstock.encoders.values import simpler
+from penstock.encoders.walk import MAX_DEPTH
+from penstock.errors import EncodeError
 from penstock.fields import Base64, Joined, Lines, Raw, Streamed, let_go, off_loop_of
 
 if TYPE_CHECKING:
@@ -29,6 +34,9 @@ Json: TypeAlias = Any
 
 _SIZE = 8
 """Bytes of a digest: 2 conversations of a million messages agree by chance once in 10 million."""
+
+_LONG = 16 * 1024
+"""Characters of a text from which on it is summed up, so many at once."""
 
 
 class PromptChange:
@@ -66,7 +74,7 @@ class PromptCacheGuard:
         kind = next((kind for fits, kind in kinds if fits), _Called)
         if isinstance(messages, str):
             messages, kind = [{"role": "user", "content": messages}], _Sync
-        begun = _json_of([*tools]) if tools else b""
+        begun = _told([*tools]) if tools else b""
         return kind(messages, _Turn(self._sent.get(model), begun, keep, PromptChange()))
 
 
@@ -98,11 +106,11 @@ class Watched:
         """What was found so far."""
 
     def _compared(self) -> Generator[None, bytes | None, None]:
-        """Take the JSON of each message of one pass; None ends it."""
+        """Take what tells each message of one pass; None ends it."""
         digests = array("Q")
         running = self._turn.begun
-        while (data := (yield)) is not None:
-            running = blake2b(running + data, digest_size=_SIZE).digest()
+        while (told := (yield)) is not None:
+            running = blake2b(running + told, digest_size=_SIZE).digest()
             digests.append(int.from_bytes(running, "big"))
         if self._turn.before is not None:
             differ = map(ne, self._turn.before, digests)
@@ -117,31 +125,83 @@ def _taking(watched: Watched) -> Callable[[bytes | None], object]:
     return compared.send
 
 
-def _json_of(message: Json) -> bytes:
-    """Return what tells a message from another; two that are sent alike may still differ in it."""
-    if isinstance(message, Raw):
-        return message.data
-    if hasattr(message, "to_openai"):
-        message = _spelled(message.to_openai())
-    return msgspec.json.encode(message, enc_hook=_part)
+def _told(message: Json) -> bytes:
+    """Return what tells a message from another; two that are sent alike may still differ in it.
+
+    What has no JSON form says nothing: the encoder refuses it, and knows where it is.
+    """
+    try:
+        if _is_short(message):
+            return msgspec.json.encode(message)
+        return _joined(encode_json(_spelled(message)))
+    except (EncodeError, RecursionError, TypeError, UnicodeEncodeError):
+        return b""
 
 
-def _part(value: Json) -> Json:
-    """Return a typed part as what tells it from others."""
-    return _spelled(value.to_openai()) if hasattr(value, "to_openai") else repr(value)
+def _is_short(message: Json) -> bool:
+    """Whether a message is as most are: a few short texts."""
+    return type(message) is dict and all(
+        type(value) is str and len(value) < _LONG for value in message.values()
+    )
 
 
-def _spelled(value: Json) -> Json:
-    """Return `value`; in the place of files stands what tells them from others."""
-    if isinstance(value, dict):
-        return {name: _spelled(each) for name, each in value.items()}
+def _joined(pieces: Iterable[bytes]) -> bytes:
+    """Return JSON; more than one piece is summed up."""
+    pieces = iter(pieces)
+    first, second = next(pieces, b""), next(pieces, b"")
+    return _summed(chain((first, second), pieces)) if second else first
+
+
+def _summed(pieces: Iterable[bytes]) -> bytes:
+    """Return the CRC-32 and the size of what is too long to be held.
+
+    It misses one edit in four billion, and takes a tenth of a digest: who sends it waits for it.
+    """
+    checksum = size = 0
+    for piece in pieces:
+        checksum = crc32(piece, checksum)
+        size += len(piece)
+    return b"%d of %d" % (checksum, size)
+
+
+def _slices(text: str) -> Iterator[bytes]:
+    """Yield the bytes of a long text in what takes the least time; JSON takes up to four times."""
+    code = "ascii" if text.isascii() else "utf-16-le"
+    for start in range(0, len(text), _LONG):
+        yield text[start : start + _LONG].encode(code, "surrogatepass")
+
+
+def _spelled(value: Json, levels: int = MAX_DEPTH) -> Json:
+    """Return `value`; in the place of files and long texts stands what tells them from others.
+
+    Raises:
+        EncodeError: There are too many levels in it, as in one that contains itself.
+    """
+    if not levels:
+        raise EncodeError(f"more than {MAX_DEPTH} levels of arrays and objects")
+    if isinstance(value, str) and len(value) >= _LONG:
+        return _summed(_slices(value)).decode()
+    if value is None or isinstance(value, (str, int, float, Raw)):
+        return value
+    if isinstance(value, Mapping):
+        return {name: _spelled(each, levels - 1) for name, each in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_spelled(each) for each in value]
+        return [_spelled(each, levels - 1) for each in value]
     if isinstance(value, Joined):
-        return _spelled(value.parts)
+        return _spelled(value.parts, levels - 1)
     if isinstance(value, Base64):
         return value.identity() if value.identity else value.size
-    return value
+    return _spelled(_simpler(value), levels - 1)
+
+
+def _simpler(value: Json) -> Json:
+    """Return what a typed message or part stands for; of what nobody knows, how it looks."""
+    if hasattr(value, "to_openai"):
+        return value.to_openai()
+    try:
+        return simpler(value)
+    except (TypeError, ValueError):
+        return repr(value)
 
 
 class _Sync(Watched):
@@ -150,7 +210,7 @@ class _Sync(Watched):
     def __iter__(self) -> Iterator[Json]:
         take = _taking(self)
         for message in self._messages:
-            take(_json_of(message))
+            take(_told(message))
             yield message
         take(None)
 
@@ -163,7 +223,7 @@ class _Async(Watched):
         messages = aiter(self._messages)
         try:
             async for message in messages:
-                take(_json_of(message))
+                take(_told(message))
                 yield message
         finally:
             await let_go(messages)
@@ -188,12 +248,12 @@ class _Kept(_Async):
                     for line in block.data.split(b"\n"):
                         take(line)
                 elif not isinstance(block, Streamed):
-                    take(_json_of(block))
+                    take(_told(block))
                 else:
-                    digest = blake2b(digest_size=_SIZE)
+                    checksum = 0
                     async for piece in block.open():
-                        digest.update(piece)
-                    take(digest.digest())
+                        checksum = crc32(piece, checksum)
+                    take(b"%d of %d" % (checksum, block.size))
                 yield block
         finally:
             await let_go(blocks)
