@@ -101,6 +101,21 @@ async def test_what_failed_can_be_tried_again_as_it_is(tmp_path: Path, name: str
 
 
 @pytest.mark.asyncio
+async def test_what_another_program_changed_is_not_sent_unseen(tmp_path: Path) -> None:
+    """It is told, the turn is taken back, and the next one sends what is there then."""
+    path = tmp_path / "chat.jsonl"
+    options = Options("one", "sim/echo", None, False, False, True, str(path))
+    await converse(options)
+    path.write_bytes(path.read_bytes().replace(b"one", b"two"))
+    with pytest.raises(ConversationError, match="is not what was appended") as caught:
+        await converse(options)
+    assert "changed" == caught.value.code
+    await converse(options)
+
+    assert ["two", "two", "one", "one"] == [content for _, content in contents(path)]
+
+
+@pytest.mark.asyncio
 async def test_an_import_that_fails_makes_no_conversation(tmp_path: Path) -> None:
     """Neither a file nor a name in one."""
     (tmp_path / "in.jsonl").write_text('{"role": "user", "content": ""}\n{}\n')

@@ -17,6 +17,7 @@ from penstock.dialects import DIALECTS, dialect
 from penstock.dialects.plain_lines import Plain, said
 from penstock.dialects.texts import Texts, grouped
 from penstock.encoders import Body, encode_json
+from penstock.errors import ConversationError
 from penstock.fields import Lines
 from penstock.request import ChatRequest
 
@@ -145,6 +146,17 @@ async def test_only_a_role_and_a_text_is_told_unopened(line: bytes, plain: bool)
 
     assert plain == isinstance(found, Texts)
     assert json.loads(line) == (found.pop() if isinstance(found, Texts) else found)
+
+
+@pytest.mark.parametrize(
+    "line", [b'{"role":"user",', b'{"role":"user","content":["\xff"]}', b"[" * 100_000]
+)
+@pytest.mark.asyncio
+async def test_a_line_that_another_program_broke_is_told(line: bytes) -> None:
+    """Not with the error of a parser."""
+    with pytest.raises(ConversationError, match="another program changed it") as caught:
+        [each async for each in grouped(Told(line))]
+    assert "changed" == caught.value.code
 
 
 @given(

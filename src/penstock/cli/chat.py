@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from penstock.client import Client
+    from penstock.conversations.windows import Window
     from penstock.preview import Preview
     from penstock.stream import ChatStream
 
@@ -125,10 +126,19 @@ async def _dry_run(client: Client, kept: Conversation, turn: list[Message]) -> i
     return 0
 
 
-async def _answer(client: Client, messages: Conversation, *, quiet: bool) -> Message:
+async def _sent(kept: Conversation) -> Conversation | Window:
+    """Return what is sent of a conversation: all of it, where nothing is summed up.
+
+    What is sent whole is compared with what was appended.
+    """
+    view = await kept.summarised()
+    return view if any(each.message for each in view.ranges) else kept
+
+
+async def _answer(client: Client, kept: Conversation, *, quiet: bool) -> Message:
     """Stream one answer to stdout; return it as a message."""
     meter = Meter()
-    async with client.stream(None, await messages.summarised()) as stream:
+    async with client.stream(None, await _sent(kept)) as stream:
         try:
             await _print(stream, meter)
         finally:
@@ -154,9 +164,9 @@ async def _print(stream: ChatStream, meter: Meter) -> None:
         meter.tick()
 
 
-async def _as_json(client: Client, messages: Conversation) -> Message:
+async def _as_json(client: Client, kept: Conversation) -> Message:
     """Print one answer as JSON; return it as a message."""
-    reply = await client.chat(None, await messages.summarised())
+    reply = await client.chat(None, await _sent(kept))
     answer = reply.to_openai()
     answer["penstock"] = {
         "provider": reply.provider,

@@ -260,7 +260,7 @@ def _read(data: bytes) -> Json:
     """
     try:
         return msgspec.json.decode(data)
-    except msgspec.MsgspecError as fault:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
         raise ConversationError(
             f"a kept message is no JSON any more, another program changed it: {fault}",
             code="changed",
