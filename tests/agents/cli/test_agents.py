@@ -308,6 +308,15 @@ async def test_another_system_prompt_of_codex_is_told_in_the_prompt(standin: Sta
     assert told[2].endswith("<system_prompt>\nBe merry.\n</system_prompt>\n\nHi")
 
 
+@pytest.mark.asyncio
+async def test_a_home_of_codex_that_is_a_file_is_named(standin: StandIn) -> None:
+    """It is the caller's to mend, before anything is started."""
+    async with made(standin, "codex", home=standin.program) as agent:
+        with pytest.raises(ConfigurationError, match="cannot be used") as caught:
+            await agent.run("Hi")
+    assert "home" == caught.value.param
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="platform: others take longer arguments")
 @pytest.mark.asyncio
 async def test_a_system_prompt_goes_into_an_argument_of_codex_or_is_an_error(

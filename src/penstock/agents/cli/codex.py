@@ -17,7 +17,7 @@ from penstock.agents.cli.codex_servers import server_config
 from penstock.agents.cli.live import talking
 from penstock.agents.cli.options import AgentOptions
 from penstock.agents.cli.session import read_files, write_files
-from penstock.agents.cli.surroundings import child_environment
+from penstock.agents.cli.surroundings import child_environment, in_home
 from penstock.dialects.agents.codex import CodexAnswer
 from penstock.dialects.agents.codex_server import CodexServerAnswer
 from penstock.dialects.agents.codex_talk import CodexTalk
@@ -191,7 +191,8 @@ class Codex:
     def _moved(self) -> Iterator[tuple[str, str]]:
         if self.options.home is not None:
             folder = Path(self.options.home) / ".codex"
-            folder.mkdir(parents=True, exist_ok=True)  # Codex refuses one that is not there
+            with in_home(self.options.home):
+                folder.mkdir(parents=True, exist_ok=True)  # Codex refuses one that is not there
             yield "CODEX_HOME", str(folder)
 
     def _server(self, turn: Turn) -> Command:
