@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from penstock.conversations import SyncConversation
+from penstock.conversations.sidecar import Sidecar
 from penstock.conversations.sqlite import SQLiteStore
 from penstock.errors import ConfigurationError, ConversationError
 
@@ -240,6 +241,34 @@ def test_a_rewriting_that_is_broken_off_leaves_nothing(
                 os.fstat(number)
         kept.delete(1)
         assert [say(0), say(2), say(3)] == list(kept)
+
+
+@pytest.mark.parametrize("change", ["delete", "redact", "truncate"])
+def test_what_cannot_be_noted_of_a_change_is_noted_before_anything_else_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """The messages are changed by then, and their pins with them."""
+    write, path, count = Sidecar.write, tmp_path / "chat.jsonl", iter(range(9))
+
+    def refused(self: Sidecar, messages: Path, *, sync: bool = False) -> None:
+        if next(count) in (1, 2):
+            raise ConversationError("no room", code="disk_full")
+        write(self, messages, sync=sync)
+
+    with SyncConversation.open(path) as kept:
+        kept.extend(map(say, range(6)))
+        kept.pin(5)
+        kept.pin(1)
+        monkeypatch.setattr(Sidecar, "write", refused)
+        for call in (lambda: getattr(kept, change)(2), lambda: kept.append(say(6))):
+            with pytest.raises(ConversationError, match="no room"):
+                call()
+        kept.append(say(6))
+        found = list(kept), kept.pinned()
+        assert _state(path)[:2] == found
+
+    expected = {"delete": (6, [1, 4]), "redact": (7, [1, 5]), "truncate": (3, [1])}
+    assert expected[change] == (len(found[0]), found[1])
 
 
 @pytest.mark.parametrize("fault", [OSError(errno.EACCES, "denied"), KeyboardInterrupt()])

@@ -24,11 +24,12 @@ import msgspec
 
 from penstock.conversations.canonical import BLOCK
 from penstock.conversations.chain import Chain
+from penstock.conversations.checking import checked
 from penstock.conversations.files import MessageFile
 from penstock.conversations.handles import private
 from penstock.conversations.lines import LineFile
 from penstock.conversations.numbered import moves_in
-from penstock.conversations.plain import extend, is_plain_line, without
+from penstock.conversations.plain import extend, without
 from penstock.conversations.shared import Shared
 from penstock.conversations.sidecar import Sidecar
 from penstock.conversations.stores import Mark, failed, merged
@@ -43,12 +44,6 @@ if TYPE_CHECKING:
 
 __all__ = ["JSONLStore"]
 
-
-class _Kept(msgspec.Struct):
-    role: str
-
-
-_check = msgspec.json.Decoder(_Kept).decode
 
 _BLOCK_NOT_SENT = 2 * BLOCK
 """Bytes that are read at once in a pass by which nothing is sent: it holds fewer of them."""
@@ -275,7 +270,7 @@ class JSONLStore:
             self._file.begin_writing()
             if self._look_beside():  # a writer was killed while it rewrote
                 self._side = replace(self._side, generation=uuid4().hex)
-                self._side.write(self._file.path, sync=self._sync)
+                self._keep_beside()
             self._set_lines(self._file.end)
 
     def _check_open(self) -> None:
@@ -347,21 +342,23 @@ class JSONLStore:
         at, count, spans = self._side.checked, self._side.count, [*self._side.plain]
         summed = _Summed(self._side.checksum)
         for block in self._lines.blocks(at, self._lines.end):
-            whole = block.data if isinstance(block, Lines) else b"".join(block.pieces())
-            for line in whole.split(b"\n"):
-                start, plain = at, isinstance(block, Lines) and is_plain_line(line)
+            lines: list[bytes] | list[Iterator[bytes]]
+            if isinstance(block, Lines):
+                lines = summed.seen(block.data).split(b"\n")
+            else:
+                lines = [map(summed.seen, block.pieces())]
+            for line in lines:
                 try:
-                    _ = plain or _check(line)
+                    size, plain = checked(line)
                 except msgspec.MsgspecError as fault:
                     raise ConversationError(
                         f"{self._file.path.name}: what begins at byte {at} is no message: {fault}",
                         code="damaged",
                     ) from None
-                at += len(line) + 1
+                at += size + 1
                 count += 1
                 if plain:
-                    extend(spans, start, at)
-            summed.seen(whole)
+                    extend(spans, at - size - 1, at)
             summed.seen(b"\n")
         self._side.know(at, count, summed.checksum)
         self._side.plain = spans
@@ -411,7 +408,7 @@ class JSONLStore:
         except BaseException:
             self._side = before
             with suppress(ConversationError):
-                before.write(self._file.path, sync=self._sync)
+                self._keep_beside()
             raise
 
     def _is_as_known(self) -> bool:
@@ -427,10 +424,14 @@ class JSONLStore:
         if plain is not None:
             self._side.know(end, self._lines.count(), self._summed() if plain else None)
             self._side.plain = plain
+        self._keep_beside()
+
+    def _keep_beside(self) -> None:
+        """Write what is known; where that fails, the next who appends settles it first."""
         try:
             self._side.write(self._file.path, sync=self._sync)
         except BaseException:
-            self._file.writes = False  # nothing is appended before it is written
+            self._file.writes = False
             raise
 
     def _own(self, index: int) -> int:
