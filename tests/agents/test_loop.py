@@ -27,7 +27,7 @@ from penstock.agents import (
     ToolResult,
     ToolResultEvent,
 )
-from penstock.errors import ConfigurationError, ToolCrashedError
+from penstock.errors import ConfigurationError, StreamClosedError, ToolCrashedError, UsageError
 from penstock.simulator import Simulator
 
 pytestmark = pytest.mark.asyncio
@@ -362,3 +362,47 @@ async def test_events_have_a_json_form() -> None:
     assert "done" == "".join(e.text for e in events)
     assert [1, 0] == [e.calls for e in events if isinstance(e, StepEvent)]
     assert [] == [e for e in events if isinstance(e, ToolProgressEvent)]
+
+
+@pytest.mark.parametrize("script", [[["Hel"], 60.0], calls(("waits", {}))])
+async def test_a_run_can_be_closed_by_another_task(script: Any) -> None:
+    """In the model's answer and in a call: its reader gets an error, and nothing is left open."""
+    there = asyncio.Event()
+    ended: list[str] = []
+
+    async def waits() -> None:
+        """Wait."""
+        there.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append("call")
+
+    async def read() -> None:
+        async for event in run:
+            if event.type == "text":
+                there.set()
+
+    client = ScriptedClient(script)
+    run = ToolLoop(client, tools=[waits]).run("go")  # type: ignore[arg-type]
+    reader = asyncio.create_task(read())
+    await there.wait()
+    with pytest.raises(UsageError, match="one reader"):
+        await anext(run)
+    await asyncio.gather(run.aclose(), run.aclose())
+
+    with pytest.raises(StreamClosedError, match="the run was closed"):
+        await reader
+    assert 0 == reader.cancelling()
+    assert 0 == client.provider.left_open
+    assert ended == ["call"] * (len(script) == 1)
+
+
+async def test_a_closed_run_is_not_read_as_one_that_came_to_its_end() -> None:
+    """Between two events the reader learns it as well."""
+    run = ToolLoop(ScriptedClient(says("done"))).run("go")  # type: ignore[arg-type]
+    await anext(run)
+    await run.aclose()
+
+    with pytest.raises(StreamClosedError, match="the run was closed"):
+        await anext(run)

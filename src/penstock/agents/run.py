@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import msgspec
 from msgspec.structs import replace
@@ -96,8 +96,9 @@ class Job:
 class ToolRun:
     """A run: an asynchronous iterator of events, made by `penstock.agents.ToolLoop.run`.
 
-    Leaving its ``async with``, or `aclose`, cuts the model's answer and cancels the calls. After an
-    error the conversation has all that came before it, and another run goes on from there.
+    Leaving its ``async with``, or `aclose`, cuts the model's answer and cancels the calls; a task
+    that reads it then gets `penstock.errors.StreamClosedError`. After an error the conversation has
+    all that came before it, and another run goes on from there.
 
     Args:
         job: What it is to do.
@@ -106,6 +107,10 @@ class ToolRun:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._events = _events(job)
+        self._reader: asyncio.Task[Any] | None = None  # Any: whatever it gives
+        self._left = asyncio.Event()
+        self._closing = asyncio.Lock()
+        self._closed = self._cut = False
 
     @property
     def conversation(self) -> Conversation:
@@ -141,8 +146,25 @@ class ToolRun:
     def __aiter__(self) -> Self:
         return self
 
-    def __anext__(self) -> Awaitable[LoopEvent]:
-        return self._events.__anext__()
+    async def __anext__(self) -> LoopEvent:
+        if asyncio._get_running_loop() is None:
+            raise UsageError("a tool loop needs asyncio")
+        if self._reader is not None:
+            raise UsageError("this run is being read: it has one reader at a time")
+        if self._closed and self._job.result is None:
+            raise StreamClosedError("the run was closed before it had its answer")
+        self._reader = task = cast("asyncio.Task[Any]", asyncio.current_task())
+        self._left.clear()
+        cancelled = task.cancelling()
+        try:
+            return await self._events.__anext__()
+        except asyncio.CancelledError:
+            if self._cut and task.uncancel() <= cancelled:  # by `aclose`, and nobody else
+                raise StreamClosedError("the run was closed before it had its answer") from None
+            raise
+        finally:
+            self._reader = None
+            self._left.set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -165,8 +187,15 @@ class ToolRun:
         return self.result
 
     async def aclose(self) -> None:
-        """End the run, wherever it is; idempotent."""
-        await self._events.aclose()
+        """End the run, wherever it is, from any task; idempotent."""
+        self._closed = True
+        async with self._closing:
+            if self._reader is not None and self._reader is not asyncio.current_task():
+                if not self._cut:
+                    self._cut = True
+                    self._reader.cancel()
+                await self._left.wait()
+            await self._events.aclose()
 
 
 class Repeats:
@@ -192,8 +221,6 @@ class Repeats:
 
 async def _events(job: Job) -> AsyncGenerator[LoopEvent, None]:
     """Yield what happens; whatever is open at any point is closed when this is."""
-    if asyncio._get_running_loop() is None:
-        raise UsageError("a tool loop needs asyncio")
     job.started = asyncio.get_running_loop().time()
     try:
         await _in_time(job, _begin(job))
