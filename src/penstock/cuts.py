@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["Cut", "Cuts"]
 
@@ -38,14 +41,18 @@ class Cuts:
 
     Args:
         every: Whether each other long text is cut out as well.
+        see: Is told what is cut out as it comes, and ``b""`` at the end of each text.
     """
 
-    def __init__(self, *, every: bool = False) -> None:
+    def __init__(
+        self, *, every: bool = False, see: Callable[[bytes], object] | None = None
+    ) -> None:
         self.skeleton = bytearray()
         """The JSON without them."""
         self.found: dict[str, Cut] = {}
         """What was cut out, by its name."""
         self._every = every
+        self._see = see
         self._name = uuid4().hex
         self._inside = False
         self._cut: bool | None = None  # unknown until the text is long
@@ -83,11 +90,15 @@ class Cuts:
         self._held.clear()
 
     def _grow(self, chunk: bytes) -> None:
+        if not chunk:
+            return
         bare = len(chunk.rstrip(_BACKSLASH))
         self._slashes = len(chunk) - bare + (self._slashes if not bare else 0)
         self._size += len(chunk)
         if self._holds():
             self._held += chunk
+        elif self._see is not None:
+            self._see(chunk)
 
     def _holds(self) -> bool:
         """Whether a text is kept as it comes: unless it is long, and a file."""
@@ -95,6 +106,8 @@ class Cuts:
             return True
         if self._cut is None:
             self._cut = self._every or self._is_file()
+            if self._cut and self._see is not None:
+                self._see(bytes(self._held))
         return not self._cut
 
     def _is_file(self) -> bool:
@@ -109,6 +122,8 @@ class Cuts:
         if len(self._held) == self._size:
             self.skeleton += self._held
         else:
+            if self._see is not None:
+                self._see(b"")
             name = f"{self._name}:{len(self.found)}"
             self.found[name] = Cut(bytes(self._held[:_HEAD]), self._start, self._size)
             self.skeleton += name.encode()
