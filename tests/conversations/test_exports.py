@@ -59,6 +59,20 @@ def test_an_export_that_cannot_be_made_leaves_nothing(tmp_path: Path) -> None:
     assert [picture] == list(tmp_path.iterdir())
 
 
+def test_what_another_program_changed_is_not_exported_unseen(tmp_path: Path) -> None:
+    """It is told, and the next export is of what is there then."""
+    path, out = tmp_path / "chat.jsonl", tmp_path / "out.jsonl"
+    with SyncConversation.open(path) as kept:
+        kept.extend(map(say, range(3)))
+    path.write_bytes(path.read_bytes().replace(b"0000000001", b"0000000009"))
+    with SyncConversation.open(path) as kept:
+        with pytest.raises(ConversationError, match="is not what was appended") as caught:
+            kept.export(out)
+        assert ("changed", False) == (caught.value.code, out.exists())
+        assert 3 == kept.export(out)
+        assert path.read_bytes() == out.read_bytes()
+
+
 def test_of_two_exports_to_one_file_one_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

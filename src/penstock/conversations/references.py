@@ -144,16 +144,18 @@ def message_in(line: bytes, notes: Notes) -> Json:
 
 
 def digests_in(message: bytes | Large) -> set[str]:
-    """Return the digests of the files that a message refers to.
+    """Return the digests of the files that a message refers to; none of one that is broken.
 
-    Raises:
-        ConversationError: It is no message, or what it says of files is not what was kept.
+    It is asked when messages are taken out, which is what can be done with a broken one.
     """
     begun = message if isinstance(message, bytes) else next(message.pieces())
     if not begun.startswith(MARK):
         return set()
     line = message if isinstance(message, bytes) else b"".join(message.pieces())
-    return {said.sha256 for said in _files(parsed(line).get(KEY, ()))}
+    try:
+        return {said.sha256 for said in _files(parsed(line).get(KEY, ()))}
+    except ConversationError:
+        return set()
 
 
 def _files(said: Json) -> list[_File]:
