@@ -242,7 +242,8 @@ class Conversation:
             counter: Counts them, or a model's name; by default an estimate for any.
 
         Raises:
-            ConversationError: A summary is blank: its messages stay as they are.
+            ConversationError: A summary is blank, or messages were taken out or redacted while it
+                was made: they stay as they are.
         """
         going = Compaction(self.sync.store, keep=keep, part_tokens=part_tokens, counter=counter)
         part = await in_thread(going.next)
