@@ -70,6 +70,7 @@ class _Texts:
             self._check(end)
 
     def _check(self, end: int) -> None:
-        _check(b'{"role":"","":"%b"}' % self._pending[:end])  # as strictly as in a small message
+        text = bytes(self._pending[:end])
+        _check(b'{"role":"","":"%b"}' % text)  # as strictly as in a small message
         del self._pending[:end]
         self._due = len(self._pending) + BLOCK

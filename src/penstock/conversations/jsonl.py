@@ -342,7 +342,7 @@ class JSONLStore:
         at, count, spans = self._side.checked, self._side.count, [*self._side.plain]
         summed = _Summed(self._side.checksum)
         for block in self._lines.blocks(at, self._lines.end):
-            lines: list[bytes] | list[Iterator[bytes]]
+            lines: Sequence[bytes | Iterator[bytes]]
             if isinstance(block, Lines):
                 lines = summed.seen(block.data).split(b"\n")
             else:
