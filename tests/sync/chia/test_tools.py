@@ -120,7 +120,9 @@ def test_servers_come_in_several_shapes(stage: Stage) -> None:
 
     assert ['"http://127.0.0.1:2/mcp"'] == configured("mcp_servers.my_tools.url")(seen)
     assert ['"http://127.0.0.1:3/mcp"'] == configured("mcp_servers.127_0_0_1.url")(seen)
-    assert ['"serve"'] == configured("mcp_servers.local.command")(seen)
+    # By way of a shell, which gives it its variable.
+    [arguments] = configured("mcp_servers.local.args")(seen)
+    assert ["serve", "--x"] == json.loads(arguments)[-2:]
 
 
 class Deployed:
