@@ -10,7 +10,6 @@ process at a time may write, held by the system's lock on the file; any number m
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -26,15 +25,14 @@ from penstock.conversations.canonical import BLOCK
 from penstock.conversations.chain import Chain
 from penstock.conversations.checking import checked
 from penstock.conversations.files import MessageFile
-from penstock.conversations.handles import private
 from penstock.conversations.lines import LineFile
 from penstock.conversations.numbered import moves_in
 from penstock.conversations.plain import extend, without
-from penstock.conversations.shared import Shared
+from penstock.conversations.shared import Shared, made_beside
 from penstock.conversations.sidecar import Sidecar
-from penstock.conversations.stores import Mark, failed, merged
+from penstock.conversations.stores import Mark, merged
 from penstock.conversations.verified import Verified
-from penstock.errors import ConfigurationError, ConversationError
+from penstock.errors import ConversationError
 from penstock.fields import Lines
 
 if TYPE_CHECKING:
@@ -212,7 +210,7 @@ class JSONLStore:
             self._check_open()
             self._side.found_or_written(self._file.path)
             self._vouch()
-            path = self._made(name or self._free_name())
+            path = made_beside(self._file.path, name)
             whose = [*self._side.shared, (self._file.path.name, self._side.generation, 0)]
             pieces = zip(whose, self._chain.until(at), strict=False)
             shared = [(file, generation, size) for (file, generation, _), (_, size) in pieces]
@@ -444,29 +442,6 @@ class JSONLStore:
                 code="shared",
             )
         return own
-
-    def _made(self, name: str) -> Path:
-        """Make an empty file beside this one."""
-        if Path(name).name != name or Path(name).suffix != ".jsonl":
-            raise ConfigurationError(
-                f"a fork of {self._file.path.name} is a .jsonl file in its folder, not {name!r}"
-            )
-        path = self._file.path.with_name(name)
-        try:
-            os.close(private(os.fspath(path), os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-        except FileExistsError:
-            raise ConversationError(f"there is a file {name} already", code="exists") from None
-        except OSError as error:
-            raise failed(f"cannot make {name}", error) from error
-        return path
-
-    def _free_name(self) -> str:
-        path, number = self._file.path, 1
-        while True:
-            fork = path.with_stem(f"{path.stem}.fork{number}")
-            if not (fork.exists() or fork.with_name(fork.name + ".meta").exists()):
-                return fork.name
-            number += 1
 
 
 class _Summed:

@@ -1,4 +1,4 @@
-"""The beginning of another conversation's file, which a fork shares for as long as it stays."""
+"""Forks of a file: one is made beside it, and shares its beginning for as long as that stays."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import os
 from pathlib import Path
 
 from penstock.conversations.files import MessageFile, identity
+from penstock.conversations.handles import private
 from penstock.conversations.lines import LineFile
 from penstock.conversations.sidecar import Sidecar, beside
-from penstock.errors import ConversationError
+from penstock.conversations.stores import failed
+from penstock.errors import ConfigurationError, ConversationError
 
-__all__ = ["Shared"]
+__all__ = ["Shared", "made_beside"]
 
 
 class Shared:
@@ -61,3 +63,38 @@ class Shared:
     def close(self) -> None:
         """Let go of the file; idempotent."""
         self._file.close()
+
+
+def made_beside(parent: Path, name: str) -> Path:
+    """Make an empty file for a fork.
+
+    Args:
+        parent: The file that it is a fork of.
+        name: Its name; ``""`` for one that is free.
+
+    Raises:
+        ConfigurationError: `name` is no name of a ``.jsonl`` file.
+        ConversationError: There is a file of that name, or it cannot be made.
+    """
+    name = name or _free_name(parent)
+    if Path(name).name != name or Path(name).suffix != ".jsonl":
+        raise ConfigurationError(
+            f"a fork of {parent.name} is a .jsonl file in its folder, not {name!r}"
+        )
+    path = parent.with_name(name)
+    try:
+        os.close(private(os.fspath(path), os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+    except FileExistsError:
+        raise ConversationError(f"there is a file {name} already", code="exists") from None
+    except OSError as error:
+        raise failed(f"cannot make {name}", error) from error
+    return path
+
+
+def _free_name(parent: Path) -> str:
+    number = 1
+    while True:
+        fork = parent.with_stem(f"{parent.stem}.fork{number}")
+        if not (fork.exists() or beside(fork).exists()):
+            return fork.name
+        number += 1
