@@ -164,6 +164,31 @@ async def test_large_results_are_spilled(value: Any, shown: Any, whole: int) -> 
     assert event.spilled is None or size_of(event.spilled) is None
 
 
+async def test_a_result_is_kept_where_the_run_is_cancelled_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What has run is in the conversation: nobody has to ask whether it took effect."""
+    kept = ps.Conversation.open()
+    began, append = asyncio.Event(), kept.append
+
+    async def slowly(message: Any) -> int:
+        if message["role"] == "tool":
+            began.set()
+            await asyncio.sleep(0)  # where a thread is waited for
+        return await append(message)
+
+    monkeypatch.setattr(kept, "append", slowly)
+    client = ScriptedClient(calls(("look", {"n": 1})), says("done"))
+    loop = ToolLoop(client, tools=[look])  # type: ignore[arg-type]
+    run = asyncio.create_task(loop.collect("go", conversation=kept))
+    await began.wait()
+    run.cancel()
+    await asyncio.wait([run])
+
+    assert run.cancelled()
+    assert "seen 1" == (await kept.get(-1))["content"]
+
+
 async def test_notes_of_calls_at_once_come_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each call that began is noted, also where the thread of an earlier note is slow."""
     kept = ps.Conversation.open()

@@ -70,6 +70,7 @@ class Calls:
         self._progress: dict[int, ToolProgressEvent] = {}
         self._pending = pending
         self._at = 0
+        self._keeping: asyncio.Task[None] | None = None
         self._tasks = [asyncio.create_task(self._one(each)) for each in pending]
         for task in self._tasks:
             task.add_done_callback(lambda _: self._news.set())
@@ -111,6 +112,8 @@ class Calls:
 
     async def _keep_rest(self) -> None:
         """Keep the results that are there behind one that will not come."""
+        if self._keeping is not None:
+            await asyncio.wait([self._keeping])
         for at in range(self._at, len(self._tasks)):
             if _gave(self._tasks[at]):
                 (result, _, _), _ = self._tasks[at].result()
@@ -130,7 +133,9 @@ class Calls:
             pending = self._pending[self._at]
             (result, size, spilled), elapsed = self._tasks[self._at].result()
             self._at += 1
-            await self._history.answer(pending.call, result.content, is_error=result.is_error)
+            answer = self._history.answer(pending.call, result.content, is_error=result.is_error)
+            self._keeping = asyncio.create_task(answer)
+            await asyncio.shield(self._keeping)  # what has run is kept, whoever is cancelled
             events.append(
                 ToolResultEvent(
                     step=self._step,
