@@ -147,3 +147,13 @@ def test_opencode_tells_a_bill_from_a_pace(said: str, kind: str) -> None:
         answer.finish(Ending(clean=True, exit_code=0), [])
 
     assert (kind, kind != "billing") == (failure.value.kind, failure.value.retryable)
+
+
+def test_opencode_without_its_database_may_be_asked_again() -> None:
+    """What 1.18.33 says where several make it at once: nothing was asked yet."""
+    said = "Error: Unexpected error\n\nFailed query: CREATE TABLE `workspace` ( `id` text )"
+    with pytest.raises(PenstockError, match="its database") as failure:
+        OpenCodeAnswer().finish(Ending(clean=False, exit_code=1, stderr=said), [])
+
+    assert ("database", True) == (failure.value.code, failure.value.retryable)
+    assert 1.0 == Retries(retries=1).delay(failure.value, tried=1, now=NOW)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 
 from penstock.agents.cli.live import NO_CLOCKS, child_of, verdict
-from penstock.dialects.agents.failures import by_status, failure, unfinished
+from penstock.dialects.agents.failures import by_status, failure
+from penstock.dialects.agents.opencode_turn import ended_early
 from penstock.dialects.agents.talk import Question
 from penstock.encoders.body import Body
 from penstock.errors import InvalidRequestError, PenstockError, ToolCrashedError, TransportError
@@ -188,7 +189,7 @@ class OpenCodeSession:
         self._ending = ending
         self._scratch.close()
         if not self._up.done():
-            self._up.set_exception(unfinished(NAME, ending, spoke=False))
+            self._up.set_exception(ended_early(ending, spoke=False))
         if self._turn is not None:
             self._over(self._turn, ending)
         if self._events is not None:

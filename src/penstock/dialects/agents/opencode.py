@@ -16,6 +16,7 @@ from penstock.dialects.agents.events import Session, Speech, object_of, read_lin
 from penstock.dialects.agents.failures import failure, unfinished
 from penstock.dialects.agents.opencode_turn import (
     NAME,
+    ended_early,
     finished,
     retried,
     steps_usage,
@@ -127,7 +128,7 @@ class OpenCodeAnswer:
                 status=ending.exit_code,
                 code="session_not_found",
             )
-        return unfinished(NAME, ending, spoke=self._spoke)
+        return ended_early(ending, spoke=self._spoke)
 
     def _take(self, event: dict[str, Json], into: list[Chunk]) -> None:
         self._session.known(text_of(event.get("sessionID")), into)

@@ -17,7 +17,7 @@ from penstock.dialects.agents.events import (
     tool_call,
     tool_result,
 )
-from penstock.dialects.agents.failures import by_status, failure
+from penstock.dialects.agents.failures import by_status, failure, unfinished
 from penstock.dialects.errors import response_error
 from penstock.errors import (
     AuthenticationError,
@@ -33,18 +33,21 @@ from penstock.errors import (
     ResponseError,
     ServerError,
     TruncatedError,
+    UnavailableError,
 )
 
 if TYPE_CHECKING:
     from penstock.chunks import Chunk
+    from penstock.interfaces import Ending
 
-__all__ = ["NAME", "finished", "retried", "steps_usage", "tool_events", "turn_fault"]
+__all__ = ["NAME", "ended_early", "finished", "retried", "steps_usage", "tool_events", "turn_fault"]
 
 # JSON as the agent printed it.
 Json: TypeAlias = Any
 
 NAME = "opencode"
 _NO_MODEL = pattern(r"ModelNotFoundError|Model not found")
+_DATABASE = pattern(r"Failed query: |database is locked")
 _NAMED: dict[str, type[PenstockError]] = {
     "ContextOverflowError": ContextLengthError,
     "ContentFilterError": ContentBlockedError,
@@ -65,6 +68,18 @@ _RETRIED: tuple[tuple[Any, type[PenstockError]], ...] = tuple(
         (r"overloaded", OverloadedError),
     )
 )
+
+
+def ended_early(ending: Ending, *, spoke: bool) -> PenstockError:
+    """Return the error of a child that ended before its turn did.
+
+    Where several begin at once in a home that is new, 1.18.33 makes its database in each of them,
+    and some fail of that before they have asked anything: another time they would not.
+    """
+    if not spoke and _DATABASE.search(ending.stderr):
+        said = f"its database was not to be had: {ending.stderr[-1024:]}"
+        return failure(UnavailableError, NAME, said, status=ending.exit_code, code="database")
+    return unfinished(NAME, ending, spoke=spoke)
 
 
 def tool_events(part: dict[str, Json]) -> tuple[ProviderEvent, ProviderEvent]:
