@@ -88,7 +88,9 @@ async def test_a_denied_call_is_no_warning(caplog: pytest.LogCaptureFixture) -> 
 
     assert "tool_result" in kinds
     assert "this call was denied: not today" == sent[-1]["content"]
-    assert [] == [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+    # asyncio's own is how slow the machine is
+    warned = [r for r in caplog.records if r.levelno >= logging.WARNING and r.name != "asyncio"]
+    assert [] == [r.getMessage() for r in warned]
 
 
 @pytest.mark.parametrize(
