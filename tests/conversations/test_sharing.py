@@ -87,6 +87,32 @@ def test_a_place_behind_the_last_line_is_an_error_and_not_looked_for_without_end
     with pytest.raises(ConversationError, match="was truncated") as caught:
         lines.offset(5)
     assert "changed" == caught.value.code
+    path.write_bytes(b"{}\n" * 3 + b"x" * 100)
+    with pytest.raises(ConversationError, match="was truncated"):
+        list(lines.blocks(9, 50))
+
+
+def test_lines_that_are_cut_while_they_are_checked_are_checked_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of an old one and half of a new one are no damage."""
+    real, count = LineFile.read, iter(range(100))
+    with opened(tmp_path, "chat.jsonl") as writer, opened(tmp_path, "chat.jsonl") as reader:
+        writer.extend(map(say, range(3)))
+
+        def read(self: LineFile, offset: int, size: int) -> bytes:
+            if next(count):
+                return real(self, offset, size)
+            data = real(self, offset, size)
+            writer.truncate(1)
+            writer.append(say(7, 500))
+            return data[:-50] + b"x" * 49 + b"\n"
+
+        monkeypatch.setattr(LineFile, "read", read)
+        reader.store.mark()
+
+        assert [say(0), say(7, 500)] == list(reader)
+        assert next(count) > 1
 
 
 @on_disk

@@ -283,19 +283,20 @@ class JSONLStore:
         known = self._side.count if self._side.checked == end else None
         return LineFile(self._file.handle, end, known)
 
-    def _look(self) -> None:
-        """Take note of what another process has written since."""
+    def _look(self) -> bool:
+        """Take note of what another process has written since; return whether it has."""
         self._check_open()
         self._look_at_shared()
         before = self._file.handle
         if not self._file.renewed():
-            return
+            return False
         self._look_beside()
         is_same = self._file.handle is before and self._side.generation == self._generation
         if is_same and self._file.end >= self._lines.end:
             self._lines.grown(self._file.end)
         else:
             self._set_lines(self._file.end)
+        return True
 
     def _look_beside(self) -> bool:
         """Take note of what another has noted; return whether it was not done with rewriting."""
@@ -316,15 +317,14 @@ class JSONLStore:
         self._look()
         if self._side.checked > self._lines.end:
             self._forget()
-        if self._side.checked == self._lines.end:
-            return
-        try:
-            self._check_on()
-        except ConversationError:
-            if not self._side.checked:
-                raise
-            self._forget()  # an editor may have moved what was vouched for
-            self._check_on()
+        while self._side.checked != self._lines.end:
+            try:
+                self._check_on()
+            except ConversationError:
+                # It may be cut meanwhile, or an editor have moved what was vouched for.
+                if not self._look() and not self._side.checked:
+                    raise
+                self._forget()
 
     def _forget(self) -> None:
         """Vouch for nothing, and count anew."""

@@ -166,12 +166,12 @@ class LineFile:
 
     def line_end(self, offset: int) -> int:
         """Return where the line ends that goes on at `offset`: behind its newline."""
-        while True:
+        while offset < self.end:
             data = self.read(offset, min(BLOCK, self.end - offset))
-            end = data.find(b"\n") + 1
-            if end or not data:
+            if end := data.find(b"\n") + 1:
                 return offset + end
             offset += len(data)
+        raise self._truncated()
 
     def _truncated(self) -> ConversationError:
         return ConversationError(
