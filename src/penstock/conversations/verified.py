@@ -22,7 +22,7 @@ class Verified:
     """The blocks before a mark; where they are not what it says, the last is not handed out.
 
     It takes 16 ms for 64 MiB, a third of what sending them takes. A message above a block may be
-    read several times, and is compared each time.
+    read several times, and is compared each time that it is read to its end.
 
     Args:
         blocks: The blocks, from the first on; their bytes are the mark's measure.
