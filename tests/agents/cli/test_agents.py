@@ -414,6 +414,12 @@ async def test_antigravity_says_every_option(standin: StandIn) -> None:
         antigravity(servers=(ECHO,))
 
 
+def test_agy_bypasses_no_server_that_is_to_be_refused(tmp_path: Path) -> None:
+    """It has no rule for one server: whoever refuses one cannot bypass everything."""
+    with pytest.raises(ConfigurationError, match="tools of local too"):
+        antigravity(home=str(tmp_path), servers=(LOCAL,), bypass_permissions=True)
+
+
 @pytest.mark.asyncio
 async def test_agys_own_clock_is_later_than_the_turns(standin: StandIn) -> None:
     """Whoever sets ours: agy would end with half an answer, and call that a success."""

@@ -32,10 +32,12 @@ class Antigravity:
     """``agy --output-format stream-json``, of version 1.2 or later.
 
     It has no option for a system prompt, which goes before the prompt, and reads its MCP servers
-    from the home: servers need a ``home=`` of their own.
+    from the home: servers need a ``home=`` of their own. What would be asked for it refuses, the
+    tools of servers too, unless its own settings allow them: `Server.allow` is not told to it.
 
     Raises:
-        ConfigurationError: It has servers, and no home of its own; or it is to be kept alive, which
+        ConfigurationError: It has servers, and no home of its own, or one whose tools are to be
+            refused while all permissions are bypassed; or it is to be kept alive, which
             `penstock.agents.cli.AntigravitySDK` is.
     """
 
@@ -63,6 +65,13 @@ class Antigravity:
         if self.options.servers and self.options.home is None:
             raise ConfigurationError(
                 "agy reads its MCP servers from the user's own configuration: give it a home="
+            )
+        refused = [each.name for each in self.options.servers if not each.allow]
+        if self.bypass_permissions and refused:
+            raise ConfigurationError(
+                f"agy would run the tools of {', '.join(refused)} too: leave out"
+                " bypass_permissions, or the server",
+                param="bypass_permissions",
             )
 
     def command(self, turn: Turn, scratch: Scratch) -> Command:
