@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -29,6 +30,9 @@ from penstock.agents import (
 )
 from penstock.errors import ConfigurationError, StreamClosedError, ToolCrashedError, UsageError
 from penstock.simulator import Simulator
+
+# How slow the machine is, in asyncio's words.
+SLOW = re.compile(r"Executing .* took .* seconds", re.DOTALL)
 
 pytestmark = pytest.mark.asyncio
 
@@ -88,9 +92,8 @@ async def test_a_denied_call_is_no_warning(caplog: pytest.LogCaptureFixture) -> 
 
     assert "tool_result" in kinds
     assert "this call was denied: not today" == sent[-1]["content"]
-    # asyncio's own is how slow the machine is
-    warned = [r for r in caplog.records if r.levelno >= logging.WARNING and r.name != "asyncio"]
-    assert [] == [r.getMessage() for r in warned]
+    warned = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+    assert [] == [said for said in warned if not SLOW.fullmatch(said)]
 
 
 @pytest.mark.parametrize(

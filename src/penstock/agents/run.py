@@ -191,7 +191,7 @@ class ToolRun:
         self._closed = True
         async with self._closing:
             if self._reader is not None and self._reader is not asyncio.current_task():
-                if not self._cut:
+                if not self._cut and not self._reader.cancelling():
                     self._cut = True
                     self._reader.cancel()
                 await self._left.wait()

@@ -97,15 +97,19 @@ class Spill:
         return ToolResult(f"the result is too large to be read: {size} bytes over {limit}", True)
 
     def _write(self, whole: bytes) -> str | None:
+        path = self._place()
+        if path is None:
+            return None
+        try:
+            with open(path, "xb") as file:  # without the lock, for which a closing loop would wait
+                file.write(whole)
+        except FileNotFoundError:
+            if self._closed:  # and the folder went meanwhile
+                return None
+            raise
         with self._lock:
             if self._closed:
                 return None
-            if self._folder is None:
-                self._folder = tempfile.mkdtemp(prefix="penstock-tools-")
-            self._count += 1
-            path = os.path.join(self._folder, f"{self._count}.txt")
-            with open(path, "xb") as file:
-                file.write(whole)
             self._files.append((path, len(whole)))
             self._size += len(whole)
             while self._size > self._limits.max_spilled and len(self._files) > 1:
@@ -114,6 +118,16 @@ class Spill:
                 with suppress(FileNotFoundError):  # whoever read it may have moved it away
                     os.unlink(old)
             return path
+
+    def _place(self) -> str | None:
+        """Return where the next result goes; None once nothing is kept any more."""
+        with self._lock:
+            if self._closed:
+                return None
+            if self._folder is None:
+                self._folder = tempfile.mkdtemp(prefix="penstock-tools-")
+            self._count += 1
+            return os.path.join(self._folder, f"{self._count}.txt")
 
 
 def _bytes(text: str) -> bytes:

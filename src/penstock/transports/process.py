@@ -157,7 +157,11 @@ def _longest(call: ProcessCall) -> str:
         option = re.match(r"[\w.-]{1,80}(?==)", text)
         named[f"argument {place}" + (f" ({option[0]})" if option else "")] = text
     what, text = max(named.items(), key=lambda each: len(each[1]))
-    return f"{what} has {len(text)} characters, and the system takes no more than a part of that"
+    total = sum(map(len, named.values()))
+    return (
+        f"its arguments and variables are longer than the system takes: {total} characters, of"
+        f" which {what} has {len(text)}"
+    )
 
 
 def _is_directory(path: str) -> bool:

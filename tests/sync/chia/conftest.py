@@ -49,6 +49,17 @@ AGY = """{"event":"init","conversation_id":"11-22","init":{"model":"g"}}
 {"event":"result","result":{"conversation_id":"11-22","status":"SUCCESS","response":"Hello"}}
 """
 """A turn in the reported shape of ``agy``, which is in no registry."""
+AGAIN = (
+    json.dumps(
+        {
+            "type": "session.status",
+            "sessionID": "ses_1",
+            "status": {"type": "retry", "attempt": 1, "message": "Internal server error"},
+        }
+    )
+    + "\n"
+)
+"""What opencode's plugin says of a turn that opencode would ask again, and that it ends."""
 WIRES = {
     "ClaudeCodeLLM": "claude_code/claude-code-success.jsonl",
     "CodexLLM": "codex/codex-exec-success.jsonl",
@@ -58,7 +69,7 @@ WIRES = {
 FAILING: dict[str, dict[str, Any]] = {
     "ClaudeCodeLLM": {"wire": "claude_code/claude-code-server-error-500.jsonl", "code": 1},
     "CodexLLM": {"wire": "codex/codex-exec-server-error-500.jsonl", "code": 1},
-    "OpenCodeLLM": {"wire": "opencode/opencode-run-server-error-500.jsonl", "code": 1},
+    "OpenCodeLLM": {"wire": "opencode.jsonl", "code": 0},
     "AntigravityLLM": {
         "wire": "",
         "code": 3,
@@ -148,6 +159,7 @@ class Stage:
             path.write_text(f"#!{sys.executable} -IS\n{script}")
             path.chmod(0o700)
         (folder / "agy.jsonl").write_text(AGY)
+        (folder / "opencode.jsonl").write_text(AGAIN)
         (folder / "adc.json").write_text(
             json.dumps(
                 {
@@ -195,7 +207,7 @@ class Stage:
 
     def plays(self, wire: str, **more: Any) -> None:
         """Have the stand-ins play a capture."""
-        if wire == "agy.jsonl":
+        if wire in ("agy.jsonl", "opencode.jsonl"):
             wire = str(self.folder / wire)
         self.standin.plays(wire, **more)
 

@@ -12,6 +12,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from penstock.errors import ConversationError
+
 __all__ = ["PATTERN", "preface"]
 
 PATTERN = "sessions/*/*/*/rollout-*-{id}.jsonl"
@@ -36,7 +38,7 @@ def preface(root: Path, id: str, system: str | None) -> str:
     if not system or not paths:
         return ""
     in_force = False
-    for role, texts in _messages(paths[-1]):
+    for role, texts in _readable(paths[-1]):
         if role == "developer" and system.strip() in (text.strip() for text in texts):
             in_force = True
         elif role == "user" and any(text.startswith(_OPEN) for text in texts):
@@ -46,6 +48,15 @@ def preface(root: Path, id: str, system: str | None) -> str:
 
 def _plain(id: str) -> bool:
     return id.replace("-", "").isalnum()
+
+
+def _readable(path: Path) -> Iterator[tuple[str, list[str]]]:
+    try:
+        yield from _messages(path)
+    except OSError as exc:
+        raise ConversationError(
+            f"Codex' record of the session cannot be read ({exc.strerror}): {path.name}", code="io"
+        ) from exc
 
 
 def _messages(path: Path) -> Iterator[tuple[str, list[str]]]:

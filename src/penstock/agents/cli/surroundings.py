@@ -67,6 +67,9 @@ def names_secret(variable: str) -> bool:
     return any(word in variable.upper() for word in _SECRET)
 
 
+_NOT_OURS = (PermissionError, NotADirectoryError, IsADirectoryError, FileExistsError)
+
+
 @contextmanager
 def in_home(home: str) -> Iterator[None]:
     """Say which home it is that can take no files.
@@ -76,7 +79,7 @@ def in_home(home: str) -> Iterator[None]:
     """
     try:
         yield
-    except OSError as exc:
+    except _NOT_OURS as exc:
         raise ConfigurationError(
             f"home={home!r} cannot be used ({exc.strerror}): name a folder that is yours",
             param="home",

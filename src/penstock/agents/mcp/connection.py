@@ -156,6 +156,7 @@ class Connection:
                     "again; the call may or may not have taken effect"
                 ) from None
             self._failures = 0
+            owner.failed = False
             return result_of(answer)
 
     async def ask(

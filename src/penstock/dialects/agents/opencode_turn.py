@@ -62,10 +62,11 @@ _RETRIED: tuple[tuple[Any, type[PenstockError]], ...] = tuple(
     (pattern(words, IGNORECASE), kind)
     for words, kind in (
         (r"insufficient.?(quota|credits?|balance|funds)", BillingError),
-        (r"rate.?limit|too many requests|(retry|again) (in|after)\b", RateLimitError),
+        (r"rate.?limit|too many requests", RateLimitError),
+        (r"overloaded", OverloadedError),
+        (r"(quota|billing|limit).*(retry|again) (in|after)\b", RateLimitError),
         (r"\bbilling\b|\bcredits?\b|\bbalance is\b|payment required", BillingError),
         (r"quota", RateLimitError),
-        (r"overloaded", OverloadedError),
     )
 )
 
@@ -189,6 +190,7 @@ def _api_error(data: dict[str, Json], said: str, now: float) -> PenstockError:
         kind = type(told)
     fields: dict[str, Json] = {"status": status, "code": told.code, "param": told.param}
     if data.get("isRetryable") is True:  # it has asked again, five times: ours would multiply that
+        kind = ServerError if status is None else kind
         fields["retryable"] = False
     if kind is RateLimitError:
         wait = _seconds(headers.get("retry-after"))
