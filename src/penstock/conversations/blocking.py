@@ -302,7 +302,9 @@ class SyncConversation:
 
     def unpin(self, index: int) -> None:
         """End what `pin` began; idempotent."""
-        self.store.note(ends_pin(self._index(index)))
+        moves = self._moves()
+        index = self._index(index)
+        self.store.note(if_unmoved(ends_pin(index), moves, index))
 
     def pinned(self) -> list[int]:
         """Return the numbers of the pinned messages, in order."""

@@ -84,7 +84,11 @@ def _named(fresh: Path, path: Path) -> None:
             raise
         except OSError:  # a file system without links, such as FAT: the name is taken first
             path.touch(exist_ok=False)
-            fresh.replace(path)
+            try:
+                fresh.replace(path)
+            except BaseException:
+                path.unlink()
+                raise
     except FileExistsError:
         raise FileExistsError(f"there is a file {path} already") from None
 

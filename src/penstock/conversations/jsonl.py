@@ -227,8 +227,9 @@ class JSONLStore:
         with self._lock:
             if not self._closed:
                 self._look_at_shared()
-                if not self._file.writes:
-                    self._look_beside()
+                if not self._file.writes:  # the notes alone: what was doubted of the lines stays so
+                    found = Sidecar.of(self._file.path).settled(self._file.end)
+                    self._side.metadata = found.metadata
             return dict(self._side.metadata)
 
     def note(self, change: Change) -> None:
@@ -348,7 +349,7 @@ class JSONLStore:
             for line in lines:
                 try:
                     size, plain = checked(line)
-                except msgspec.MsgspecError as fault:
+                except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
                     raise ConversationError(
                         f"{self._file.path.name}: what begins at byte {at} is no message: {fault}",
                         code="damaged",
@@ -395,6 +396,8 @@ class JSONLStore:
         that reads other messages than it was made of.
         """
         before = self._side
+        # Until something is written here a reader may have named the file, for a fork of its own.
+        before.generation = before.generation or Sidecar.of(self._file.path).generation
         side = before.turned(unchanged)
         side.after = (size, merged(before.metadata, change))
         side.write(self._file.path, sync=self._sync)
@@ -417,11 +420,15 @@ class JSONLStore:
 
     def _renew(self, end: int, plain: Spans | None) -> None:
         """Begin anew with what is known of the file; None: nothing is."""
-        self._side.know(0, 0, 0)
-        self._set_lines(end)
-        if plain is not None:
-            self._side.know(end, self._lines.count(), self._summed() if plain else None)
-            self._side.plain = plain
+        try:
+            self._side.know(0, 0, 0)
+            self._set_lines(end)
+            if plain is not None:
+                self._side.know(end, self._lines.count(), self._summed() if plain else None)
+                self._side.plain = plain
+        except BaseException:  # what is beside the file tells of the one before
+            self._file.writes = False
+            raise
         self._keep_beside()
 
     def _keep_beside(self) -> None:

@@ -25,8 +25,9 @@ __all__ = ["VERSION", "Sidecar", "beside"]
 
 VERSION = 2
 """Of the form of these files; a later one is refused, an earlier one is written anew."""
-_MOST_PAST = 64
-"""Earlier generations that are remembered: a fork of an older one is refused, which is safe."""
+_MOST_PAST = 128
+"""Earlier generations that are remembered, two for each change: a fork of an older one is refused,
+which is safe."""
 
 
 @dataclass(slots=True)

@@ -203,8 +203,9 @@ def stretches(store: Store, keep: int) -> list[Range]:
     at = 0
     found = []
     for each in _always(store, stop):
-        found.append(Range(at, each.start))
-        at = each.stop
+        # Where the system speaks amid the results of a call, no summary has a part of them.
+        found.append(Range(at, _grouped(store, each.start)))
+        at = max(at, _after_results(store, each.stop - 1))
     found.append(Range(at, stop))
     return [each for each in found if each.start < each.stop]
 
@@ -247,11 +248,15 @@ def _always(store: Store, stop: int) -> list[Range]:
     found: list[Range] = []
     done = 0
     pinned = {number for number in pinned_in(store.metadata()) if number < stop}
-    for number in sorted(pinned.union(_systems(store, stop))):
+    systems = {*_systems(store, stop)}
+    for number in sorted(pinned | systems):
         if number < done:
             continue
-        start = _grouped(store, number) if number in pinned else number
-        done = _after_results(store, number) if number in pinned else number + 1
+        start, done = number, number + 1
+        if number not in systems:
+            start, done = _grouped(store, number), _after_results(store, number)
+        while found and found[-1].stop > start:  # of the system's, amid the results of a call
+            found.pop()
         found.append(Range(start, done))
     return found
 
@@ -281,11 +286,16 @@ def _split(data: bytes) -> list[bytes | int]:
 
 
 def _grouped(store: Store, start: int) -> int:
-    """Return `start`, or the number of the call whose result stands there."""
-    if start >= store.length():
+    """Return `start`, or the number of the call whose result stands there.
+
+    What the system says amid the results of a call parts them no more than it parts a call from
+    them.
+    """
+    behind = next((role for role in _roles(store, start) if role not in _SYSTEM), None)
+    if behind not in RESULTS:
         return start
     for number, role in downwards(store, start + 1, role_of):
-        if role not in RESULTS and (number == start or role not in _SYSTEM):
+        if role not in RESULTS and role not in _SYSTEM:
             return number
     return start
 

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from penstock.cuts import Cut, Cuts
+from penstock.errors import ConversationError
 from penstock.fields import Joined, Streamed
 
 __all__ = ["opened_large"]
@@ -38,7 +39,13 @@ async def opened_large(message: Streamed) -> Json:
     cuts = Cuts()
     async for piece in message.open():
         cuts.feed(piece)
-    whole = msgspec.json.decode(cuts.skeleton)
+    try:
+        whole = msgspec.json.decode(cuts.skeleton)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
+        raise ConversationError(
+            f"a kept message is no JSON any more, another program changed it: {fault}",
+            code="changed",
+        ) from None
     return await _filled(whole, (), cuts.found, message) if cuts.found else whole
 
 
