@@ -159,11 +159,14 @@ class HttpxTransport:
             self._notice_fork()
             here = self._loops.pop(_running(), None)
             others = list(self._loops.values())
-            self._loops.clear()
+            # What closes here stays until it has: whoever is cancelled meanwhile closes again.
+            self._loops = {} if here is None else {_running(): here}
         for other in others:
             other.close_soon()
         if here is not None:
             await here.aclose()
+            with self._lock:
+                self._loops.pop(_running(), None)
 
     def _check_open(self) -> None:
         if self._closed:

@@ -226,11 +226,10 @@ class Pool:
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
-        shards = [shard for group in self._shards.values() for shard in group]
-        self._shards.clear()
-        for shard in shards:
+        for shard in [shard for group in self._shards.values() for shard in group]:
             if shard.backend is not None:
                 await shard.client.aclose()
+        self._shards.clear()  # once all are closed: one who is cancelled before closes again
         await self._close_orphans()
         if self._closing:
             await asyncio.wait(self._closing)
