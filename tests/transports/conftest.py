@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from tests.transports.authorities import Authority, forget_environment
 from tests.transports.peers import Stage
 
 LIBRARIES = [name for name in ("httpx", "httpx2") if find_spec(name)]
@@ -18,6 +20,18 @@ def patient_drain(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time for a busy machine to read the rest of an answer; its bound has a test of its own."""
     for module in ("exchange", "trio_exchange", "direct.exchange"):
         monkeypatch.setattr(f"penstock.transports.{module}._DRAIN", 5.0)
+
+
+@pytest.fixture
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No proxy or certificate of the machine that runs the tests."""
+    forget_environment(monkeypatch)
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    """An authority whose server is 127.0.0.1."""
+    return Authority(tmp_path, "127.0.0.1")
 
 
 @pytest.fixture(params=LIBRARIES)

@@ -10,25 +10,14 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from tests.transports.authorities import Authority, forget_environment
+from tests.transports.authorities import Authority
 from tests.transports.peers import Connection, Stage, always, answer, call_to, read_all
 
 from penstock.errors import ConfigurationError, ConnectError, MissingExtraError
 from penstock.limits import Timeouts
 
 aio = pytest.mark.asyncio
-
-
-@pytest.fixture(autouse=True)
-def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No proxy or certificate of the machine that runs the tests."""
-    forget_environment(monkeypatch)
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    """An authority whose server is 127.0.0.1."""
-    return Authority(tmp_path, "127.0.0.1")
+pytestmark = pytest.mark.usefixtures("bare_environment")
 
 
 class Proxy:

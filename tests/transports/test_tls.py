@@ -13,25 +13,14 @@ from typing import Any
 import certifi
 import pytest
 import trustme
-from tests.transports.authorities import Authority, forget_environment, serving, trusting
+from tests.transports.authorities import Authority, serving, trusting
 from tests.transports.peers import Connection, Stage, always, answer, call_to, read_all
 
 from penstock.errors import ConfigurationError, ConnectError
 from penstock.transports.tls import make_context
 
 aio = pytest.mark.asyncio
-
-
-@pytest.fixture(autouse=True)
-def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No certificate of the machine that runs the tests."""
-    forget_environment(monkeypatch)
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    """An authority whose server is 127.0.0.1."""
-    return Authority(tmp_path, "127.0.0.1")
+pytestmark = pytest.mark.usefixtures("bare_environment")
 
 
 @aio

@@ -167,6 +167,7 @@ class MessageFile:
             os.ftruncate(self.handle.number, end)
         except OSError as error:
             raise failed(f"cannot truncate {self.path.name}", error) from error
+        self._find_end()
 
     def rewrite(self, write: Callable[[Callable[[bytes], object]], None]) -> int:
         """Replace the file by what `write` writes, whole or not at all; return its size.

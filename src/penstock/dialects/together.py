@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from penstock.chunks import TextDelta
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from penstock.chunks import Chunk
+    from penstock.dialects.shape import Shape
 
-__all__ = ["FEWEST", "Together", "feed"]
+__all__ = ["FEWEST", "Sized", "Together", "feed", "read_block"]
 
 FEWEST: Final = 4
 """Frames from which on reading them together is cheaper than a typed decode of each."""
 _GROUP: Final = 32
 """Frames that are read together where not all of a read are alike: one may have a quote in it."""
+
+
+class Sized(Protocol):
+    """A block of text, of which only the size is kept."""
+
+    size: int
 
 
 class Together(Protocol):
@@ -48,6 +57,19 @@ def feed(answer: Together, frames: Sequence[Any], into: list[Chunk]) -> None:
         parts = [frames[:FEWEST], frames[FEWEST:-FEWEST], frames[-FEWEST:]]
     for part in parts:
         _feed_part(answer, part, into)
+
+
+def read_block(alike: tuple[Shape, Sized] | None, frames: Sequence[Any], into: list[Chunk]) -> bool:
+    """Append the texts of `frames`, all of one block; False where they have another shape."""
+    if alike is None:
+        return False
+    shape, block = alike
+    texts = shape.texts(frames)
+    if texts is None:
+        return False
+    block.size += sum(map(len, texts))
+    into += map(TextDelta, filter(None, texts))
+    return True
 
 
 def _feed_part(answer: Together, frames: Sequence[Any], into: list[Chunk]) -> None:

@@ -25,7 +25,7 @@ from penstock.dialects.anthropic_messages.usage import finish, usage
 from penstock.dialects.anthropic_messages.wire import PlainJson, PlainText, PlainThinking, plain
 from penstock.dialects.reading import UNREADABLE, excerpt, parse
 from penstock.dialects.shape import Shape, shape_of
-from penstock.dialects.together import feed
+from penstock.dialects.together import feed, read_block
 from penstock.errors import ProtocolError, TruncatedError
 
 if TYPE_CHECKING:
@@ -161,15 +161,7 @@ class MessagesAnswer:
 
     def read_alike(self, frames: Sequence[Frame], into: list[Chunk]) -> bool:
         """Read frames that all are like an earlier one but for their text; False for others."""
-        if self._alike is None:
-            return False
-        shape, block = self._alike
-        texts = shape.texts(frames)
-        if texts is None:
-            return False
-        block.size += sum(map(len, texts))
-        into += map(TextDelta, filter(None, texts))
-        return True
+        return read_block(self._alike, frames, into)
 
     def finish(self, ending: Ending, into: list[Chunk]) -> None:
         """Judge an answer whose bytes have ended.

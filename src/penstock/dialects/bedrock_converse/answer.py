@@ -15,7 +15,7 @@ from penstock.dialects.bedrock_converse.usage import finish, usage
 from penstock.dialects.bedrock_converse.wire import PADDING, plain
 from penstock.dialects.reading import UNREADABLE, excerpt, parse
 from penstock.dialects.shape import Shape, lines_of, shape_of
-from penstock.dialects.together import feed
+from penstock.dialects.together import feed, read_block
 from penstock.errors import ProtocolError, TruncatedError
 
 if TYPE_CHECKING:
@@ -143,15 +143,7 @@ class ConverseAnswer:
 
     def read_alike(self, frames: Sequence[Frame], into: list[Chunk]) -> bool:
         """Read deltas that all are like an earlier one but for their text; False for others."""
-        if self._alike is None:
-            return False
-        shape, block = self._alike
-        texts = shape.texts(frames)
-        if texts is None:
-            return False
-        block.size += sum(map(len, texts))
-        into += map(TextDelta, filter(None, texts))
-        return True
+        return read_block(self._alike, frames, into)
 
     def finish(self, ending: Ending, into: list[Chunk]) -> None:
         """Judge an answer whose bytes have ended.
