@@ -44,7 +44,10 @@ nitpick_ignore_regex = [
     (r"py:.*", r"penstock\.[\w.]+\.(Json|ItemT|FrameT\w*)"),  # aliases within a module
     (r"py:.*", r"penstock\.[\w.]+\._\w+(\.\w+)?"),  # private bases, and private modules
     # What stands behind the face of a package, which alone is documented.
-    (r"py:.*", r"penstock\.(bench|decoders|encoders|interfaces|pipeline|simulator|testing)\.[a-z_]+\.\w+"),
+    (
+        r"py:.*",
+        r"penstock\.(bench|decoders|encoders|interfaces|pipeline|simulator|testing)\.[a-z_]+\.\w+",
+    ),
     (r"py:.*", r"penstock\.conversations\.(sending|still)\.\w+"),
 ]
 suppress_warnings = ["ref.python"]  # two Deployments, ours and the shim's, in short signatures

@@ -6,19 +6,9 @@ import ssl
 from pathlib import Path
 from typing import Any
 
-import pytest
 import trustme
 
-__all__ = ["Authority", "forget_environment", "serving", "trusting"]
-
-_NAMES = ["http_proxy", "https_proxy", "all_proxy", "no_proxy", "ssl_cert_file", "ssl_cert_dir"]
-
-
-def forget_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave no proxy or certificate of the machine that runs the tests."""
-    for name in _NAMES:
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
+__all__ = ["Authority", "serving", "trusting"]
 
 
 class Authority:

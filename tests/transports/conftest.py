@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
-from tests.transports.authorities import Authority, forget_environment
+from tests.transports.environment import forget_environment
 from tests.transports.peers import Stage
+
+if TYPE_CHECKING:
+    from tests.transports.authorities import Authority
 
 LIBRARIES = [name for name in ("httpx", "httpx2") if find_spec(name)]
 TRANSPORTS = [*LIBRARIES, "direct", *(["aiohttp"] if find_spec("aiohttp") else [])]
@@ -31,6 +35,8 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:
     """An authority whose server is 127.0.0.1."""
+    from tests.transports.authorities import Authority  # its library is not in every environment
+
     return Authority(tmp_path, "127.0.0.1")
 
 

@@ -13,7 +13,8 @@ from importlib.util import find_spec
 import pytest
 import trio
 import trustme
-from tests.transports.authorities import forget_environment, serving
+from tests.transports.authorities import serving
+from tests.transports.environment import forget_environment
 from tests.transports.peers import Connection, Stage, always, answer, call_to, made, once, read_all
 from tests.transports.threads import PeerThread
 
