@@ -150,7 +150,9 @@ def _needs(path: Path) -> set[str]:
     while left:
         for name in _imports(left.pop()):
             top = name.partition(".")[0]
-            if top not in ("tests", "benchmarks"):
+            if name.startswith("penstock.transports.aiohttp"):
+                found.add("aiohttp")  # which that transport imports when one is made
+            elif top not in ("tests", "benchmarks"):
                 found.add(top)
             elif (helper := _ROOT / f"{name.replace('.', '/')}.py") not in seen and helper.exists():
                 seen.add(helper)
