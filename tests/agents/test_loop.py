@@ -411,3 +411,25 @@ async def test_a_closed_run_is_not_read_as_one_that_came_to_its_end() -> None:
 
     with pytest.raises(StreamClosedError, match="the run was closed"):
         await anext(run)
+
+
+async def test_a_close_leaves_no_cancel_with_a_reader_whom_another_error_reaches() -> None:
+    """What follows in that task, a timeout of its own for one, is not taken for cancelled."""
+    there = asyncio.Event()
+
+    async def view(conversation: ps.Conversation) -> ps.Conversation:
+        there.set()
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            raise KeyError("the view's own") from None
+        return conversation
+
+    run = ToolLoop(ScriptedClient(says("done")), view=view).run("go")  # type: ignore[arg-type]
+    reader = asyncio.ensure_future(anext(run))
+    await there.wait()
+    await run.aclose()
+
+    with pytest.raises(KeyError, match="the view's own"):
+        await reader
+    assert 0 == reader.cancelling()  # type: ignore[attr-defined]  # a Task

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -22,6 +22,7 @@ from penstock.agents.events import (
 )
 from penstock.agents.history import Pending
 from penstock.chunks import Chunk, ReasoningDelta, TextDelta, Usage
+from penstock.cutting import interruptible
 from penstock.errors import (
     DeadlineError,
     LimitExceededError,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from penstock.agents.toolbox import Toolbox
     from penstock.agents.tools import Approve
     from penstock.conversations import Conversation
+    from penstock.cutting import Interruptible
     from penstock.response import Reply, ToolCall
     from penstock.stream import ChatStream
 
@@ -108,9 +110,10 @@ class ToolRun:
         self._job = job
         self._events = _events(job)
         self._reader: asyncio.Task[Any] | None = None  # Any: whatever it gives
+        self._reading: Interruptible | None = None
         self._left = asyncio.Event()
         self._closing = asyncio.Lock()
-        self._closed = self._cut = False
+        self._closed = False
 
     @property
     def conversation(self) -> Conversation:
@@ -153,18 +156,16 @@ class ToolRun:
             raise UsageError("this run is being read: it has one reader at a time")
         if self._closed and self._job.result is None:
             raise StreamClosedError("the run was closed before it had its answer")
-        self._reader = task = cast("asyncio.Task[Any]", asyncio.current_task())
+        self._reader = asyncio.current_task()
+        self._reading = interruptible()  # by `aclose`
         self._left.clear()
-        cancelled = task.cancelling()
         try:
-            return await self._events.__anext__()
-        except asyncio.CancelledError:
-            if self._cut and task.uncancel() <= cancelled:  # by `aclose`, and nobody else
-                raise StreamClosedError("the run was closed before it had its answer") from None
-            raise
+            with self._reading:
+                return await self._events.__anext__()
         finally:
             self._reader = None
             self._left.set()
+        raise StreamClosedError("the run was closed before it had its answer")
 
     async def __aenter__(self) -> Self:
         return self
@@ -191,9 +192,8 @@ class ToolRun:
         self._closed = True
         async with self._closing:
             if self._reader is not None and self._reader is not asyncio.current_task():
-                if not self._cut and not self._reader.cancelling():
-                    self._cut = True
-                    self._reader.cancel()
+                if self._reading is not None and not self._reader.cancelling():
+                    self._reading.cancel()
                 await self._left.wait()
             await self._events.aclose()
 
