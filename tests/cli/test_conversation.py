@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer  # noqa: F401  # what a bare installation leaves out, and this module with it
@@ -276,3 +278,40 @@ async def test_a_turn_is_taken_back_from_what_another_has_appended_to(tmp_path: 
             await fail()
 
     assert [("user", "theirs")] == contents(path)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("name", ["chat.jsonl", "chat.db"])
+@pytest.mark.parametrize(
+    ("amid", "expected"),
+    [
+        ("system", []),
+        ("user", []),
+        ("assistant", [("system", "Be brief."), ("user", "one"), ("assistant", "one")]),
+    ],
+)
+async def test_ctrl_c_amid_an_append_keeps_no_half_of_a_turn(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    amid: str,
+    expected: list[tuple[str, str]],
+) -> None:
+    """A turn is kept whole or not at all, whichever of its messages was being written."""
+    path = tmp_path / name
+    append = SyncConversation.append
+    loop = asyncio.get_running_loop()
+
+    def interrupted(kept: SyncConversation, message: Any) -> int:
+        number = append(kept, message)
+        if message["role"] == amid:
+            loop.call_soon_threadsafe(chatting.cancel)
+        return number
+
+    monkeypatch.setattr(SyncConversation, "append", interrupted)
+    options = Options("one", "sim/echo", "Be brief.", False, False, True, str(path))
+    chatting = asyncio.create_task(converse(options))
+    with pytest.raises(asyncio.CancelledError):
+        await chatting
+
+    assert expected == contents(path)

@@ -65,9 +65,9 @@ async def converse(options: Options) -> int:
             return await _dry_run(client, kept, [*opening, _user(prompt)])
         async with _turn(kept, prompt, options.system):
             if options.as_json:
-                await kept.append(await _as_json(client, kept))
+                kept.sync.append(await _as_json(client, kept))
             else:
-                await kept.append(await _answer(client, kept, quiet=options.quiet))
+                kept.sync.append(await _answer(client, kept, quiet=options.quiet))
     return 0
 
 
@@ -96,15 +96,17 @@ async def _turn(kept: Conversation, prompt: str, system: str | None = None) -> A
     """Keep what the user says, and take it back where no answer comes.
 
     So are the system's words: with them kept, the same command would be refused the next time.
+    Nothing of a turn is kept or taken back by an await, the answer neither: Ctrl-C would cancel
+    that, and whether its thread keeps the message all the same could not be known.
     """
     numbers: list[int] = []
     try:
         if system:
-            numbers.append(await kept.append(_system(system)))
-        numbers.append(await kept.append(_user(prompt)))
+            numbers.append(kept.sync.append(_system(system)))
+        numbers.append(kept.sync.append(_user(prompt)))
         yield
     except BaseException:
-        # Not awaited: Ctrl-C has cancelled this task. Another process may have appended since.
+        # Another process may have appended since.
         for number in reversed(numbers):
             if len(kept.sync) == number + 1:
                 kept.sync.truncate(number)
@@ -212,6 +214,6 @@ async def _interactive(client: Client, kept: Conversation, options: Options) -> 
             return 0
         try:
             async with _turn(kept, line, None if await kept.length() else options.system):
-                await kept.append(await _answer(client, kept, quiet=options.quiet))
+                kept.sync.append(await _answer(client, kept, quiet=options.quiet))
         except PenstockError as error:
             sys.stderr.write(f"penstock: {error.kind}: {error.message}\n")
