@@ -129,7 +129,7 @@ class Routes:
     async def preview(self, request: ChatRequest) -> Preview:
         """Return `request` as its first deployment would get it; nothing is sent."""
         provider = self._route(request.model).provider
-        prepared = await provider.prepare(request, dropped=[])
+        prepared = await provider.preparer.prepare(request, dropped=[])
         return Preview(
             method=prepared.head.method,
             url=prepared.head.url,
@@ -142,15 +142,15 @@ class Routes:
 
     async def warm(self, model: str) -> None:
         """Open a connection to where `model` is served, and leave it in the pool."""
-        await self._route(model).provider.warm()
+        await self._route(model).provider.models.warm()
 
     async def models(self, provider: str) -> list[str]:
         """Return the ids of the models that `provider` serves."""
-        return await self._route(f"{provider}/*").provider.models()
+        return await self._route(f"{provider}/*").provider.models.ids()
 
     async def knock(self, name: str) -> Knock:
         """Ask where `name` is served for its list of models; failures are in the result."""
-        return await knock(self._route(name).provider, self._limits)
+        return await knock(self._route(name).provider.models, self._limits)
 
     def located(self, name: str) -> Resolved:
         """Return where `name` is served, and who said so; nothing is sent."""

@@ -310,7 +310,7 @@ async def test_a_key_never_leaves_its_origin() -> None:
         headers={},
     )
     with pytest.raises(InternalError, match="another origin"):
-        await provider.prepare(chat_request("m", "hi", {})[0], dropped=[])
+        await provider.preparer.prepare(chat_request("m", "hi", {})[0], dropped=[])
 
 
 def test_configuration_has_the_keys(tmp_path: Any) -> None:

@@ -16,13 +16,29 @@ from penstock.providers.headers import selected
 from penstock.providers.redact import masked
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from io import TextIOWrapper
 
     from penstock.errors import PenstockError
-    from penstock.interfaces import Ending, Wire
+    from penstock.interfaces import Ending, HttpCall, Transport, Wire
 
-__all__ = ["Capture", "Recording"]
+__all__ = ["captured"]
+
+
+async def captured(transport: Transport, call: HttpCall, path: str) -> Wire:
+    """Send `call`, and write to the file `path` what comes back; the file is replaced.
+
+    Raises:
+        ConfigurationError: The file cannot be written. Nothing was sent.
+        PenstockError: There is no answer.
+    """
+    recording = Recording(path)  # before a byte leaves
+    try:
+        wire = await transport.open(call)
+    except BaseException:
+        recording.close()
+        raise
+    return Capture(wire, recording, call)
 
 
 class Recording:
@@ -63,32 +79,22 @@ class Capture:
     Args:
         wire: The wire.
         recording: Takes what passes.
-        method: What was sent.
-        url: Where to.
-        headers: With the credential, which is not written.
+        call: What was sent; its credential is not written.
     """
 
-    def __init__(
-        self,
-        wire: Wire,
-        recording: Recording,
-        *,
-        method: str,
-        url: str,
-        headers: Sequence[tuple[str, str]],
-    ) -> None:
+    def __init__(self, wire: Wire, recording: Recording, call: HttpCall) -> None:
         self.status = wire.status
         self.headers: Mapping[str, str] = wire.headers
         self._wire = wire
         self._recording = recording
         self._started = monotonic()
-        shown = {name: masked(name, value) for name, value in headers}
+        shown = {name: masked(name, value) for name, value in call.headers}
         recording.write(
             {
                 "recording": 1,
                 "status": wire.status,
                 "headers": selected(wire.headers),
-                "request": {"method": method, "url": url, "headers": shown},
+                "request": {"method": call.method, "url": call.url, "headers": shown},
             }
         )
 

@@ -14,7 +14,7 @@ from penstock.providers.listing import ids_of
 if TYPE_CHECKING:
     from penstock.interfaces import Wire
     from penstock.limits import Limits
-    from penstock.providers.http import HttpProvider
+    from penstock.providers.models import Models
 
 __all__ = ["Knock", "knock"]
 
@@ -35,23 +35,22 @@ class Knock:
     """What went wrong."""
 
 
-async def knock(provider: HttpProvider, limits: Limits) -> Knock:
-    """Ask `provider` for its list of models; what goes wrong is in the result."""
-    row = provider._resolved.row
-    listed = row is None or bool(row.models_path)
+async def knock(models: Models, limits: Limits) -> Knock:
+    """Ask for the list of `models`; what goes wrong is in the result."""
     status: int | None = None
     headers: Mapping[str, str] = {}
     try:
-        async with provider._models() as wire:
+        async with models.asked() as wire:
             status, headers = wire.status, selected(wire.headers)
-            if status == 200 and listed:
-                models = tuple(ids_of(await _whole(wire, limits)))
-                return Knock(status=status, headers=headers, models=models)
-            raise await provider._rejection(wire)
+            if status == 200 and models.listed:
+                ids = tuple(ids_of(await _whole(wire, limits)))
+                return Knock(status=status, headers=headers, models=ids)
+            raise await models.rejection(wire)
     except PenstockError as error:
         # Without a list any answer but a refusal of the key is as good as the next.
-        known = listed or status is None or status in (401, 403)
-        return Knock(status=status, headers=headers, listed=listed, error=error if known else None)
+        known = models.listed or status is None or status in (401, 403)
+        shown = error if known else None
+        return Knock(status=status, headers=headers, listed=models.listed, error=shown)
 
 
 async def _whole(wire: Wire, limits: Limits) -> bytes:
