@@ -17,6 +17,8 @@ from collections.abc import (
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
+from msgspec import Struct
+
 __all__ = [
     "Base64",
     "Each",
@@ -164,31 +166,32 @@ class Joined:
     """Where in the first of them it begins: the base64 of such an address is its end, uncopied."""
 
 
-@dataclass(frozen=True, slots=True)
-class Each:
+class Each(Struct, frozen=True):
     """An array whose items are pulled and translated one at a time, as the encoder gets to them.
 
     Neither the items nor their translations are held together: an array of any length costs one
     buffer.
     """
 
-    source: Source = field(repr=False)
+    source: Source
     """Where the items come from."""
-    translate: Callable[[Item], object] | None = field(default=None, repr=False)
+    translate: Callable[[Item], object] | None = None
     """Says one item as a JSON value or as `Raw`; None leaves items as they are. It may be called
     more than once for an item, in the checking pass and in each other, and must answer the same
     each time. An item that needs no change is best given back as the object that it is: such items
     of a list are encoded together."""
-    leaves: Callable[[Sequence[str]], bool] | None = field(default=None, repr=False)
+    leaves: Callable[[Sequence[str]], bool] | None = None
     """Says whether `translate` gives back objects that have exactly these keys, and only texts for
     values: it is asked once for many of them."""
-    off_loop: OffLoop | None = field(default=None, repr=False)
+    off_loop: OffLoop | None = None
     """Calls what goes over the source in a worker thread, where it waits for nothing but a disk;
     None where it may need its loop."""
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"  # what is said is not shown
 
-@dataclass(frozen=True, slots=True)
-class Entries(Each):
+
+class Entries(Each, frozen=True):
     """Entries of an object that are known when the encoder gets to them: pairs of name and value.
 
     It stands in an object in place of a value, and its own name there is not said. There is at

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from operator import is_
 from re import compile as pattern
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
@@ -79,15 +79,15 @@ def conversation(
     usual = not (quirks.drops or quirks.flags)
     manners = _USUAL if usual else Manners(quirks, tools=tools)
     translator = _Translator(dialect, origin, dropped, manners, strict=strict)
-    plain = translator.translate if manners.particular else _plain_or(translator.translate)
+    plain = translator.translate if manners.particular else translator.plain_or_translated
     if isinstance(messages, (list, tuple)):
-        leaves = None if manners.particular else _leaves
-        return Each(translator.over(paired(messages)), plain, leaves=leaves)
+        translator.listed = messages = paired(messages)
+        return Each(messages, plain, leaves=None if manners.particular else _leaves)
+    translator.restart()
     if hasattr(messages, "blocks"):  # `Kept`; asking its protocol costs more than a small body
         kept = cast("Kept", messages)
         items = items_of(kept, translator)
         return Each(items, off_loop=off_loop_of(kept))
-    source = translator.over(messages)
 
     def counted(message: Json) -> Json:
         translator.count += 1
@@ -95,30 +95,7 @@ def conversation(
             message = translator.pairs.paired(message)
         return plain(message)
 
-    return Each(source, counted)
-
-
-def _plain_or(translate: Callable[[Json], Json]) -> Callable[[Json], Json]:
-    """Return a function that passes on plain messages, 0.08 us each, and translates others.
-
-    A body of small messages costs 0.6 us each to encode, and each is pulled twice: what is done
-    for every one of them has to be next to nothing.
-    """
-
-    def plain(message: Json) -> Json:
-        try:
-            if (
-                type(message["content"]) is str
-                and type(message["role"]) is str
-                and type(message) is dict
-                and (len(message) == 2 or not _TOLD & message.keys())
-            ):
-                return message
-        except (KeyError, TypeError, IndexError):  # no dict, or without a content
-            pass
-        return translate(message)
-
-    return plain
+    return Each(told(messages, translator.restart), counted)
 
 
 def _leaves(keys: Sequence[str]) -> bool:
@@ -133,14 +110,19 @@ class _Translator:
         "_dialect",
         "_dropped",
         "_item",
-        "_listed",
         "_manners",
         "_origin",
         "_reports",
         "_strict",
         "count",
+        "listed",
         "pairs",
     )
+
+    count: int
+    """Messages of this pass so far, where the source is no list."""
+    pairs: Pairs
+    """The ids of their calls and results."""
 
     def __init__(
         self, dialect: str, origin: str, dropped: list[str], manners: Manners, *, strict: bool
@@ -150,25 +132,33 @@ class _Translator:
         self._dropped = dropped
         self._manners = manners
         self._strict = strict
-        self._listed: list[Json] | tuple[Json, ...] | None = None
         self._item: Json = None
-        self.count = 0
-        """Messages of this pass so far, where the source is no list."""
-        self.pairs = Pairs()
-        """The ids of their calls and results."""
         self._reports: dict[str, int] = {}
-
-    def over(self, messages: Json) -> Json:
-        """Return `messages` so that each pass starts to count anew."""
-        if isinstance(messages, (list, tuple)):
-            self._listed = messages
-            return messages
-        return told(messages, self.restart)
+        self.listed: Sequence[Json] | None = None
+        """The messages, where the source is a list: what they are is known by where they stand."""
 
     def restart(self) -> None:
-        """Begin another pass."""
+        """Begin a pass over what is no list."""
         self.count = 0
         self.pairs = Pairs()
+
+    def plain_or_translated(self, message: Json) -> Json:
+        """Pass on a plain message, 0.08 us each, and translate another.
+
+        A body of small messages costs 0.6 us each to encode, and each is pulled twice: what is done
+        for every one of them has to be next to nothing.
+        """
+        try:
+            if (
+                type(message["content"]) is str
+                and type(message["role"]) is str
+                and type(message) is dict
+                and (len(message) == 2 or not _TOLD & message.keys())
+            ):
+                return message
+        except (KeyError, TypeError, IndexError):  # no dict, or without a content
+            pass
+        return self.translate(message)
 
     def kept(self, message: Json) -> Json:
         """Return the wire form of a kept `message`, one more of those that are translated."""
@@ -239,7 +229,9 @@ class _Translator:
         return self._has_mark(data) or (b"_" in data and LONG_ID.search(data) is not None)
 
     def _has_mark(self, data: bytes) -> bool:
-        if self._manners.particular or (self.pairs.waits and b'"tool"' in data):
+        if self._manners.particular:
+            return True
+        if self.listed is None and self.pairs.waits and b'"tool"' in data:
             return True
         # What is looked for has one of two rare signs, and a sign is found thirty times as fast;
         # five bytes are found twice as fast as six (CPython 3.11).
@@ -320,7 +312,7 @@ class _Translator:
 
     def _path(self) -> str:
         """Say where the message is that is being translated; only asked where it has a fault."""
-        if self._listed is None:
+        if self.listed is None:
             return f"messages[{max(self.count - 1, 0)}]"
-        places = (place for place, each in enumerate(self._listed) if each is self._item)
+        places = (place for place, each in enumerate(self.listed) if each is self._item)
         return f"messages[{next(places, '...')}]"

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 from penstock.dialects.cache_points import cached, unmarked_tools, unpointed
 from penstock.dialects.efforts import taken_effort
+from penstock.dialects.extras import add_extras
 from penstock.dialects.fates import put
 from penstock.dialects.openai_chat.manners import CACHE_MARKS
 from penstock.dialects.openai_chat.messages import conversation
@@ -16,7 +17,7 @@ from penstock.dialects.openai_chat.parameters import PARAMETERS
 from penstock.dialects.places import Losses
 from penstock.dialects.shapes import check_shapes
 from penstock.dialects.strict_schemas import with_strict_schemas
-from penstock.errors import ConfigurationError, UnsupportedFeatureError, UsageError
+from penstock.errors import UnsupportedFeatureError, UsageError
 from penstock.interfaces import Outgoing
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ Json: TypeAlias = Any
 _PATH = "/chat/completions"
 _GIVEN = {parameter.name: parameter.given for parameter in PARAMETERS}
 _PLACE = {name: place for place, name in enumerate(_GIVEN)}
-_OURS = ("messages", "stream")
 
 
 def encode(request: ChatRequest, target: Target, dialect: str, dropped: list[str]) -> Outgoing:
@@ -44,19 +44,13 @@ def encode(request: ChatRequest, target: Target, dialect: str, dropped: list[str
     losses = Losses(dialect, dropped, strict=request.strict)
     if target.quirks.cache_marks:
         request = cached(request, in_parts=True)
-    else:
+    elif request.cache_points is not None:
         unpointed(request, losses)
     if request.tools or request.response_format is not None:
         request = with_strict_schemas(request, losses, target.quirks.flags)
     fields = _worded(_said(request, target, losses), request, target.quirks, losses)
-    for extra, source in (
-        (target.extra_body, ConfigurationError),
-        (request.extra_body, UsageError),
-    ):
-        for name in _OURS if extra else ():
-            if name in extra:
-                raise source(f"extra_body must not have {name!r}: it is penstock's", param=name)
-        fields |= extra
+    if target.extra_body or request.extra_body:
+        add_extras(fields, request, target)
     fields["messages"] = conversation(
         request.messages,
         dialect=dialect,
@@ -90,34 +84,42 @@ def choices_asked(request: ChatRequest) -> int:
 
 
 def _said(request: ChatRequest, target: Target, losses: Losses) -> dict[str, Json]:
-    for name in request.params:
-        if _GIVEN.get(name) != "parameter":
-            raise UsageError(_complaint(name), param=name)
+    """Return what is said beside the conversation, under OpenAI's names; ours are in order."""
     said: dict[str, Json] = {"model": target.model, "stream": request.stream}
-    said.update(request.params)
     if request.params:
-        check_shapes({"functions": request.params.get("functions")})
-    if said.get("reasoning_effort") is not None:
-        tools = bool(request.tools)
-        word = taken_effort(said.pop("reasoning_effort"), target.quirks, losses, tools=tools)
-        said |= {} if word is None else {"reasoning_effort": word}
+        said |= _parameters(request, target, losses)
     options = _stream_options(request)
     if request.stream and options is not None:
         said["stream_options"] = options
-    if said.get("functions") is not None:
-        said["functions"] = list(said["functions"])
+    if request.response_format is not None:
+        said["response_format"] = request.response_format
     if request.tools:
         unmarks = CACHE_MARKS in target.quirks.drops
         said["tools"] = unmarked_tools(request.tools, losses) if unmarks else list(request.tools)
-    if request.response_format is not None:
-        said["response_format"] = request.response_format
     return said
+
+
+def _parameters(request: ChatRequest, target: Target, losses: Losses) -> dict[str, Json]:
+    for name in request.params:
+        if _GIVEN.get(name) != "parameter":
+            raise UsageError(_complaint(name), param=name)
+    given = dict(request.params)
+    check_shapes({"functions": given.get("functions")})
+    if given.get("functions") is not None:
+        given["functions"] = list(given["functions"])
+    if given.get("reasoning_effort") is not None:
+        tools = bool(request.tools)
+        word = taken_effort(given.pop("reasoning_effort"), target.quirks, losses, tools=tools)
+        given |= {} if word is None else {"reasoning_effort": word}
+    return given
 
 
 def _worded(
     said: dict[str, Json], request: ChatRequest, quirks: Quirks, losses: Losses
 ) -> dict[str, Json]:
     """Return what is `said` under the names that the provider takes, without what it refuses."""
+    if not (request.params or quirks.renames or quirks.drops):
+        return said
     fields: dict[str, Json] = {}
     for name in sorted(said, key=_PLACE.__getitem__):
         value = said[name]
