@@ -121,7 +121,10 @@ def agent(
     ] = None,
     mcp: Annotated[
         list[str] | None,
-        typer.Option(help="An MCP server: its URL, or a command to run. Can be repeated."),
+        typer.Option(
+            help="An MCP server: its URL, or a command to run. Can be repeated. With antigravity "
+            "HOME is a temporary one, which has nothing of yours but .gemini."
+        ),
     ] = None,
     session: Annotated[
         str | None,
