@@ -112,6 +112,11 @@ class Secret:
         return self.known(deployment)
 
     @property
+    def fixed(self) -> bool:
+        """Whether it is what the program said, so that every call finds the same."""
+        return not (callable(self._source) or self._variable)
+
+    @property
     def supplied(self) -> bool:
         """Whether a function supplies it, which may take its time."""
         return callable(self._source)
@@ -130,7 +135,7 @@ class Secret:
             )
         key = self._source if isinstance(self._source, str) else None
         if key is None:
-            key = next((environ[name] for name in self._variable if environ.get(name)), None)
+            key = next((found for name in self._variable if (found := environ.get(name))), None)
         if key is None and self._variable and not self._optional:
             raise MissingCredentialsError(
                 f"{deployment} needs a key: export {' or '.join(self._variable)}, or pass api_key=",

@@ -12,6 +12,7 @@ from penstock.dialects import dialect
 from penstock.errors import MissingCredentialsError, UsageError
 from penstock.preview import Preview
 from penstock.providers.auth import Keyring
+from penstock.providers.custom import registrations
 from penstock.providers.headers import check_headers
 from penstock.providers.http import HttpProvider
 from penstock.providers.knock import Knock, knock
@@ -103,7 +104,7 @@ class Routes:
         check_headers(headers.items())
         self._headers = headers
         self._kept: dict[str, DeploymentRoute] = {}
-        self._version = resolver.version
+        self._version = registrations()
         self._keyring = Keyring()
 
     def of(
@@ -178,7 +179,7 @@ class Routes:
 
     def _ready(self) -> dict[str, DeploymentRoute]:
         """Return the routes that are made; none of them has a name that is mounted."""
-        version = self._resolver.version
+        version = registrations()
         if self._version != version:  # a provider was registered, or is gone
             self._version = version
             self._kept.clear()

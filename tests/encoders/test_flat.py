@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.encoders import Body
-from penstock.encoders.backends import Backend, default_backend
+from penstock.encoders.backends import BEST, Backend
 from penstock.encoders.flat import flat
 from penstock.encoders.survey import Way
 from penstock.errors import EncodeError
@@ -30,7 +30,7 @@ class Role(str, Enum):  # noqa: UP042  # many users' enums are still of this kin
 
 def looked(fields: dict[str, Any], *, depth: int = 256, room: int = 4096) -> Any:
     """What the look finds."""
-    return flat(fields, depth=depth, room=room, backend=default_backend())
+    return flat(fields, depth=depth, room=room, backend=BEST)
 
 
 def talk(count: int, text: str) -> list[dict[str, str]]:

@@ -7,7 +7,7 @@ import logging
 import pickle
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tests.test_secrets import KEY, leaks
@@ -24,7 +24,7 @@ from penstock.errors import (
 )
 from penstock.interfaces import Outgoing, Target
 from penstock.limits import Limits, Timeouts
-from penstock.providers.auth import Grant, Keyring, Reach, auth_kind, scheme_of
+from penstock.providers.auth import Grant, Keyring, Reach, Ready, auth_kind, scheme_of
 from penstock.providers.http import HttpProvider
 from penstock.providers.resolve import Resolver
 
@@ -97,6 +97,30 @@ async def test_a_key_that_no_header_may_have_is_told_by_where_it_is_from(
 async def test_without_a_key_nothing_is_sent(kind: str) -> None:
     """A local server needs none."""
     assert Grant() == await grant(kind, None)
+
+
+def test_a_key_of_the_program_is_the_same_for_every_call_and_the_environments_is_read_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is at hand is one object until the key is another; a function's has to be waited for."""
+
+    def at_hand(key: Any, values: list[str]) -> list[Grant | None]:
+        scheme = cast("Ready", scheme_of("bearer", Secret(key), reach(), deployment="d"))
+        found = []
+        for value in values:
+            monkeypatch.setenv("OF_MINE", value)
+            found.append(scheme.at_hand(TARGET))
+        return found
+
+    of_program = at_hand("k", ["a", "b"])
+    of_environment = at_hand("env:OF_MINE", ["a", "a", "b"])
+
+    assert of_program[0] is of_program[1]
+    assert of_environment[0] is of_environment[1]
+    assert [("k",), ("a",), ("b",)] == [
+        each.secrets for each in (of_program[0], *of_environment[1:]) if each is not None
+    ]
+    assert [None] == at_hand(lambda: "k", ["a"])
 
 
 @pytest.mark.asyncio

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 __all__ = [
+    "BEST",
     "Backend",
-    "default_backend",
     "msgspec_backend",
     "orjson_backend",
     "standard",
@@ -195,9 +195,5 @@ def _best() -> Backend:
         return msgspec_backend()
 
 
-_BEST = _best()
-
-
-def default_backend() -> Backend:
-    """Return the fastest backend that is installed."""
-    return _BEST
+BEST = _best()
+"""The fastest backend that is installed."""

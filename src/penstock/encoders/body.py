@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any, TypeAlias
 
-from penstock.encoders.backends import Backend, default_backend
+from penstock.encoders.backends import BEST, Backend
 from penstock.encoders.output import Frame, Output, Told, check_buffer
 from penstock.encoders.passes import (
     Pass,
@@ -67,7 +67,7 @@ class Body:
         self._fields = fields
         self._buffer = buffer_size
         self._max_depth = max_depth
-        self._backend = backend or default_backend()
+        self._backend = backend or BEST
         files = False
         self.small: bytes | None = None
         """The whole body, where it fits in one buffer; else None.

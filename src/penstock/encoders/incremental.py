@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from penstock.encoders.backends import Backend, default_backend
+from penstock.encoders.backends import BEST, Backend
 from penstock.encoders.output import check_buffer
 from penstock.encoders.settled import settle
 from penstock.encoders.sources import AsyncPieces, AsyncPull, FileRead
@@ -45,7 +45,7 @@ def encode_json(
         UsageError: A source is asynchronous (`Body` has those), or a list shrank meanwhile.
     """
     check_buffer(buffer_size)
-    backend = backend or default_backend()
+    backend = backend or BEST
     encoded = _at_once(value, buffer_size, max_depth, backend)
     if encoded is not None:
         yield encoded

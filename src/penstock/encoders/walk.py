@@ -13,7 +13,7 @@ from itertools import islice
 from types import GeneratorType
 from typing import Any, TypeAlias
 
-from penstock.encoders.backends import Backend, default_backend, standard
+from penstock.encoders.backends import BEST, Backend, standard
 from penstock.encoders.output import WORKED, Output, check_buffer, safe_end
 from penstock.encoders.settled import Settled
 from penstock.encoders.sources import (
@@ -86,7 +86,7 @@ class Walk:
         check_buffer(buffer_size)
         self.async_sources: list[AsyncPull | AsyncPieces] = []
         """What the walk opened and cannot close itself."""
-        self._backend = backend or default_backend()
+        self._backend = backend or BEST
         self._buffer = buffer_size
         self._group = buffer_size // 2  # its text, its bytes and a piece are in memory at once
         self._output = output or Output(buffer_size)

@@ -42,8 +42,10 @@ class Pipeline:
     def __init__(self, middleware: Iterable[Middleware] = ()) -> None:
         self._forms = tuple(middleware)
         self._begin: list[Callable[[], Stage[Chunk]]] = []
+        self._shared: list[Stage[Chunk]] | None = None
         self._steps: list[Step] = []
         functions: list[ChunkFunction] = []
+        stateless = True
         for form in self._forms:
             step = _step(form)
             if step is None and not isinstance(form, StageFactory):
@@ -53,8 +55,10 @@ class Pipeline:
             if step is not None:
                 self._steps.append(step)
             else:
+                stateless = False
                 self._add(_beginning(form))
         self._fuse(functions)
+        self._shared = self.stages() if stateless else None
 
     @property
     def steps(self) -> int:
@@ -68,7 +72,7 @@ class Pipeline:
 
     def stages(self) -> list[Stage[Chunk]]:
         """Return what runs over the batches of one stream: for ``Stream.stages``."""
-        return [begin() for begin in self._begin]
+        return [begin() for begin in self._begin] if self._shared is None else self._shared
 
     def edge(self, source: AsyncGenerator[Chunk, None]) -> Edge:
         """Return what runs item by item over one stream, with `source` as its chunks."""

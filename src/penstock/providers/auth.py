@@ -191,6 +191,7 @@ class KeyHeader:
         self._prefix = prefix
         self._key = key
         self._last: tuple[str | None, Grant] = None, Grant()
+        self._fixed: Grant | None = None
 
     def at_hand(self, target: Target) -> Grant | None:
         """Return the header, unless a function supplies the key.
@@ -199,8 +200,14 @@ class KeyHeader:
             MissingCredentialsError: The environment should hold a key, and does not.
             InvalidHeaderError: The key has signs that no header may have.
         """
+        if self._fixed is not None:
+            return self._fixed
         key = self._key
-        return None if key.supplied else self._granted(key.known(target.deployment), target)
+        if key.supplied:
+            return None
+        granted = self._granted(key.known(target.deployment), target)
+        self._fixed = granted if key.fixed else None
+        return granted
 
     async def grant(self, target: Target) -> Grant:
         """Return the header.

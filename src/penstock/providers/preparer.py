@@ -96,7 +96,10 @@ class Preparer:
         """
         wait = wait or _as_long_as_it_takes
         target = self._home if self._locate is None else await wait(self._target())
-        outgoing = self._outgoing(request, target, dropped)
+        if isinstance(request, RecallRequest):
+            outgoing = self._recalled(request, target)
+        else:
+            outgoing = self._dialect.encode(request, target, dropped=dropped)
         grant = self._at_hand(target)
         if grant is None:
             grant = await wait(self._scheme.grant(target))
@@ -138,9 +141,7 @@ class Preparer:
         self._shared = grant, said, head
         return head
 
-    def _outgoing(self, request: ChatRequest, target: Target, dropped: list[str]) -> Outgoing:
-        if not isinstance(request, RecallRequest):
-            return self._dialect.encode(request, target, dropped=dropped)
+    def _recalled(self, request: RecallRequest, target: Target) -> Outgoing:
         if not isinstance(self._dialect, Recalls):
             raise UnsupportedFeatureError(
                 f"{self._dialect.name} has no answers that are kept: {request.model!r} must be"

@@ -146,11 +146,6 @@ class Resolver:
         """The configured deployments."""
         return self._deployments
 
-    @property
-    def version(self) -> int:
-        """A number that differs whenever what was resolved may not hold any more."""
-        return registrations()
-
     def resolve(self, model: str) -> Resolved:
         """Return where `model` is served.
 

@@ -48,7 +48,9 @@ def encode(request: ChatRequest, target: Target, dialect: str, dropped: list[str
         unpointed(request, losses)
     if request.tools or request.response_format is not None:
         request = with_strict_schemas(request, losses, target.quirks.flags)
-    fields = _worded(_said(request, target, losses), request, target.quirks, losses)
+    fields = _said(request, target, losses)
+    if request.params or target.quirks.renames or target.quirks.drops:
+        fields = _worded(fields, request, target.quirks, losses)
     if target.extra_body or request.extra_body:
         add_extras(fields, request, target)
     fields["messages"] = conversation(
@@ -118,8 +120,6 @@ def _worded(
     said: dict[str, Json], request: ChatRequest, quirks: Quirks, losses: Losses
 ) -> dict[str, Json]:
     """Return what is `said` under the names that the provider takes, without what it refuses."""
-    if not (request.params or quirks.renames or quirks.drops):
-        return said
     fields: dict[str, Json] = {}
     for name in sorted(said, key=_PLACE.__getitem__):
         value = said[name]
