@@ -3,7 +3,8 @@
 The child leads a process group of its own, and the group is what is ended: command-line agents are
 wrappers around native children and start shells and servers. The ending is that of the fault
 matrix: close stdin, 2 s, TERM to the group, 2 s, KILL, wait. A child whose stdin was closed behind
-its prompt has had the first of these long ago.
+its prompt has had the first of these long ago, and would not notice if we were killed:
+`penstock.transports.warden` ends it then.
 
 The pipes are read by callbacks of the loop, so that a slow consumer never stops them and a call
 needs no task of its own; `penstock.transports.spool` is where the bytes wait.
@@ -31,6 +32,7 @@ from penstock.errors import (
 from penstock.interfaces import Ending
 from penstock.response import Timings
 from penstock.transports.spool import MAX_SPOOL, Spool
+from penstock.transports.warden import guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -49,6 +51,8 @@ MAX_STDERR = 64 * 1024
 """Bytes of stderr that are kept, its end (fault matrix, Bounds)."""
 _ORPHANS = 0.25
 """Seconds that stdout may stay open after its child's end: a grandchild holds it."""
+_WARDEN = -1
+"""Stands among a child's open pipes for the shell that guards it."""
 _SLICE = 64 * 1024
 _EXCERPT = 4096
 
@@ -148,6 +152,8 @@ async def _start(loop: asyncio.AbstractEventLoop, wire: ProcessWire, call: Proce
         if isinstance(exc, OSError) and exc.errno == errno.E2BIG:
             raise ConfigurationError(f"cannot start {call.argv[0]}: {_longest(call)}") from exc
         raise TransportError(f"cannot start {call.argv[0]}: {exc}", peer_fault=False) from exc
+    if wire.pid is not None and wire.guardable:
+        wire.guarded(await guard(wire.pid, lambda: wire.pipe_closed(_WARDEN)))
 
 
 def _longest(call: ProcessCall) -> str:
@@ -226,6 +232,7 @@ class ProcessWire:
         self._open_pipes = {1, 2}
         self._error: PenstockError | None = None
         self._exited = self._muted = False
+        self._leave: Callable[[], None] | None = None
         self._feeding: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
 
@@ -239,6 +246,8 @@ class ProcessWire:
         """Take the child, and begin to feed it."""
         self._transport = transport
         self.pid = transport.get_pid()
+        if self.guardable:
+            self._open_pipes.add(_WARDEN)
         self._call.timings.opened = self._call.watch.elapsed()
         if self._error is not None:  # nobody wants it any more
             self._signal(signal.SIGTERM)
@@ -249,6 +258,19 @@ class ProcessWire:
             self._call.watch.begin("idle")
             self._call.watch.begin("ttft")
             self._feeding = asyncio.ensure_future(self._feed())
+
+    @property
+    def guardable(self) -> bool:
+        """Whether it would outlive us: one whose stdin stays open sees its end."""
+        return not self._call.keep_open and sys.platform != "win32"
+
+    def guarded(self, leave: Callable[[], None] | None) -> None:
+        """Take what ends the child's warden; None where it has none."""
+        self._leave = leave
+        if leave is None:
+            self.pipe_closed(_WARDEN)
+        elif self._exited:
+            leave()
 
     def received(self, data: bytes) -> None:
         """Keep output, and wake its reader."""
@@ -285,6 +307,8 @@ class ProcessWire:
     def exited(self) -> None:
         """Note that the child has; its pipes may have bytes yet, or a grandchild behind them."""
         self._exited = True
+        if self._leave is not None:
+            self._leave()
         if not self._open_pipes:
             self._settle()
         else:

@@ -1,0 +1,68 @@
+"""A child's warden: the child's group does not outlive us, and the warden not the child."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+
+import pytest
+from tests.transports.test_process import call, gone, whole
+
+from penstock.transports import process
+from penstock.transports.process import ProcessTransport
+
+pytestmark = [
+    pytest.mark.asyncio,
+    pytest.mark.skipif(sys.platform == "win32", reason="platform: process groups are POSIX"),
+]
+
+PROGRAM = """
+import asyncio, os
+from tests.transports.test_process import call, whole
+from penstock.transports.process import ProcessTransport
+
+async def main():
+    wire = await ProcessTransport().open(call("say:done"))
+    await whole(wire)
+    try:
+        os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        print("no child left", flush=True)
+    wire = await ProcessTransport().open(call("grandchild:60", "sleep:60"))
+    print(wire.pid, (await wire.read()).decode(), flush=True)
+    await wire.read()
+
+asyncio.run(main())
+"""
+
+
+async def test_a_group_ends_when_we_are_killed_and_a_warden_with_its_child() -> None:
+    """The child and what it started end; a turn that is over has left no process, no zombie."""
+    program = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", PROGRAM),
+        stdout=asyncio.subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert program.stdout is not None
+    assert b"no child left\n" == await program.stdout.readline()
+    pid, said = (await program.stdout.readline()).split(maxsplit=1)
+    program.kill()
+    await program.wait()
+
+    assert await gone(int(pid))
+    assert await gone(json.loads(said)["pid"])
+
+
+async def test_a_child_without_a_warden_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system starts no shell the turn goes on."""
+
+    async def none(*_: object) -> None:
+        return None
+
+    monkeypatch.setattr(process, "guard", none)
+    wire = await ProcessTransport().open(call("say:done"))
+
+    assert b"done\n" == await whole(wire)
+    await wire.aclose()
