@@ -8,7 +8,9 @@ blocking     `SyncConversation`, the same without a loop
 canonical    a message as it is kept
 stores       the seam to the stores
 memory       in the process
-jsonl        in a file of lines (`files`, `lines`, `chain`, `sidecar`, `locks`)
+jsonl        in a file of lines (`opened`, `files`, `lines`, `chain`, `sidecar`, `fresh`, `locks`)
+vouching     which lines of a file are known to be messages
+rewriting    lines that are replaced, taken out or cut off
 sqlite       in an SQLite file (`schema`, `runs`)
 attachments  typed parts that are read while they are sent (`file_bytes`, `media_types`)
 references   attachments that are kept where they are, with their digests

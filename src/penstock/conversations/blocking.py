@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from copy import deepcopy
+from functools import partial
 from itertools import islice
 from operator import index as to_index
 from pathlib import Path
@@ -194,7 +195,7 @@ class SyncConversation:
         moves, length = self._moves(), self.store.length()
         for line in self.store.backwards(length):
             yield message_in(line, self.store.metadata)
-        check_unmoved(self.store, moves, length)
+        check_unmoved(self.store.metadata(), moves, length)
 
     def __getitem__(self, index: int) -> Json:
         """The message number `index`; negative ones count from the end.
@@ -219,14 +220,19 @@ class SyncConversation:
 
     def blocks(self) -> AsyncIterator[Lines | Streamed | Json]:
         """Return one pass over the messages as they are kept: what the encoder sends."""
-        return sent(self.store, self.store.whole)
+        return sent(self.store, self.kept)
 
     def kept(self, start: int = 0, stop: int | None = None) -> Blocks:
         """Return the messages as they are kept, as many at once as fit a block."""
+        store = self.store
         if start == 0 and stop is None:
-            return Unmoved(self.store, self.store.whole)
-        first, last = positions(self.store.length(), start, stop)
-        return Unmoved(self.store, lambda: self.store.blocks(first, last), stop=last)
+            end = store.mark(summed=False)
+            return Unmoved(store.whole(end), partial(store.check, end))
+        moves = self._moves()
+        first, last = positions(store.length(), start, stop)
+        return Unmoved(
+            store.blocks(first, last), lambda: check_unmoved(store.metadata(), moves, last)
+        )
 
     @property
     def size(self) -> int:

@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
-from uuid import uuid4
 
 import msgspec
 
 from penstock.conversations.canonical import message_of, whole_lines
+from penstock.conversations.fresh import fresh_beside
 from penstock.conversations.handles import private
 from penstock.conversations.jsonl import JSONLStore
 from penstock.conversations.sidecar import Sidecar
 from penstock.conversations.sqlite import SUFFIXES
 from penstock.conversations.stores import failed
 from penstock.conversations.unmoved import Unmoved
-from penstock.errors import ConfigurationError, EncodeError
+from penstock.errors import ConfigurationError, ConversationError, EncodeError
 
 if TYPE_CHECKING:
-    from penstock.conversations.stores import Blocks, Store
+    from penstock.conversations.stores import Blocks, Mark, Store
 
 __all__ = ["exported", "imported"]
 
 # A message of the OpenAI shape.
 Json: TypeAlias = Any
 
+_AGAIN = 3
+"""Times that an export begins anew where messages were taken out under it, as a turn that is taken
+back."""
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -40,35 +44,39 @@ def exported(store: Store, path: Path) -> int:
     try:
         if path.exists():
             raise FileExistsError(f"there is a file {path} already")
-        return _written(store, path)
+        for _ in range(_AGAIN):
+            end = store.mark()
+            try:
+                return _written(store, end, path)
+            except ConversationError:
+                if store.mark().seen == end.seen:
+                    raise
+        return _written(store, store.mark(), path)
     except FileExistsError:
         raise
     except OSError as error:
         raise failed(f"cannot export to {path}", error) from error
 
 
-def _written(store: Store, path: Path) -> int:
+def _written(store: Store, end: Mark, path: Path) -> int:
     """Write the messages beside `path`, where nobody else does, and give the file its name."""
-    fresh = path.with_name(f"{path.name}.{uuid4().hex}.new")
-    try:
+    with fresh_beside(path) as fresh:
         count = 0
         with open(fresh, "xb", opener=private) as file:
-            for pieces, messages in whole_lines(_compared(store), store.metadata):
+            for pieces, messages in whole_lines(_compared(store, end), store.metadata):
                 file.writelines(pieces)
                 count += messages
         _named(fresh, path)
-    finally:
-        fresh.unlink(missing_ok=True)
     return count
 
 
-def _compared(store: Store) -> Blocks:
-    """Return the messages that there are now, compared with what was appended where that is known.
+def _compared(store: Store, end: Mark) -> Blocks:
+    """Return the messages before a mark, compared with what was appended where that is known.
 
     A line that another program broke is not written to a file that says nothing of it.
     """
-    end = store.mark()
-    return Unmoved(store, lambda: store.whole(end, compared=True))
+    blocks = store.whole(end, compared=True)
+    return blocks if end.checksum is not None else Unmoved(blocks, partial(store.check, end))
 
 
 def _named(fresh: Path, path: Path) -> None:
@@ -111,7 +119,7 @@ def imported(path: Path) -> Iterator[Json]:
     if Sidecar.is_beside(path):
         store = JSONLStore(path)
         try:
-            for pieces, _ in whole_lines(store.whole(), store.metadata):
+            for pieces, _ in whole_lines(_compared(store, store.mark()), store.metadata):
                 for line in b"".join(pieces).splitlines():
                     yield msgspec.json.decode(line)
         finally:

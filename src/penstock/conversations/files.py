@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from penstock.conversations.canonical import BLOCK
+from penstock.conversations.fresh import clear, fresh_beside
 from penstock.conversations.handles import Handle, private
 from penstock.conversations.locks import try_lock
 from penstock.conversations.stores import failed
@@ -35,7 +36,7 @@ class MessageFile:
         self.path = path
         """The file."""
         self.writes = False
-        """Whether this is the one writer."""
+        """Whether this is the one writer, who knows all of the file."""
         self.torn = 0
         """Bytes behind the last whole line when the file was opened."""
         self.end = 0
@@ -58,28 +59,24 @@ class MessageFile:
                 path.name,
             )
 
-    def renewed(self) -> bool:
-        """Look whether another process has written to the file since, and find its end then.
+    def is_as_seen(self) -> bool:
+        """Whether no other process has written to the file since its end was found."""
+        return self.writes or self._seen == identity(self._name)
 
-        One that was replaced is opened anew, with another handle.
-        """
-        found = identity(self._name)
-        if self.writes or self._seen == found:
-            return False
-        if self._seen[0] == found[0]:
+    def renew(self) -> None:
+        """Find the end anew; a file that was replaced is opened anew, with another handle."""
+        if self.handle.number >= 0 and self._seen[0] == identity(self._name)[0]:
             self._find_end()
         else:
             self._open()
-        return True
 
-    def begin_writing(self) -> None:
-        """Become the one writer, and set aside what an earlier one left torn; idempotent.
+    def lock(self) -> None:
+        """Keep all others from writing, and set aside what an earlier writer left torn; idempotent.
 
         Raises:
             ConversationError: Another process is the writer, or the file cannot be written.
         """
-        if self.writes:
-            return
+        self._check_process()
         if self._reads_only:
             raise ConversationError(
                 f"cannot write to {self.path.name}: it may be read, and not written, by this user",
@@ -94,7 +91,6 @@ class MessageFile:
                 self._find_end()
                 if self.torn:
                     self._set_aside()
-                self.writes = True
                 return
             self.handle = Handle(-1, self.path.name)  # it was rewritten since: take the new one
         raise ConversationError(
@@ -103,6 +99,10 @@ class MessageFile:
             " conversation in SQLite (.db), which takes several",
             code="locked",
         )
+
+    def there(self) -> tuple[int, int]:
+        """Return which file has the name now, and its size."""
+        return identity(self._name)[:2]
 
     def still_writes(self, end: int) -> bool:
         """Whether this is the writer, and the file ends where this one left it, at `end`.
@@ -116,12 +116,7 @@ class MessageFile:
         """
         if not self.writes:
             return False
-        if self.is_copied:  # it has the lock's descriptor, and knows no place in it
-            raise ConversationError(
-                f"{self.path.name} was opened before this process was forked: open it again here,"
-                " once it is closed there",
-                code="locked",
-            )
+        self._check_process()
         inode, size, _ = identity(self._name)
         if inode == self._seen[0] and size >= end:
             self.writes = size == end
@@ -175,22 +170,21 @@ class MessageFile:
         Raises:
             ConversationError: It cannot be written.
         """
-        fresh = self.path.with_name(f"{self.path.name}.{os.getpid()}.new")
+        clear(self.path)
         handle = Handle(-1, self.path.name)
         try:
-            with open(fresh, "wb", opener=private) as file:
-                write(file.write)
-                file.flush()
-                os.fsync(file.fileno())
-            if self.handle.number >= 0:
-                fresh.chmod(os.fstat(self.handle.number).st_mode & 0o777)
-            handle.number = os.open(fresh, os.O_RDWR | _FLAGS)
-            try_lock(handle.number)  # before anybody else can open it by its name
-            fresh.replace(self.path)
+            with fresh_beside(self.path) as fresh:
+                with open(fresh, "xb", opener=private) as file:
+                    write(file.write)
+                    file.flush()
+                    os.fsync(file.fileno())
+                if self.handle.number >= 0:
+                    fresh.chmod(os.fstat(self.handle.number).st_mode & 0o777)
+                handle.number = os.open(fresh, os.O_RDWR | _FLAGS)
+                try_lock(handle.number)  # before anybody else can open it by its name
+                fresh.replace(self.path)
         except BaseException as error:
             handle.close()
-            with suppress(OSError):
-                fresh.unlink(missing_ok=True)
             if isinstance(error, OSError):
                 raise failed(f"cannot rewrite {self.path.name}", error) from error
             raise
@@ -207,6 +201,15 @@ class MessageFile:
     def close(self) -> None:
         """Let go of the file and its lock; idempotent."""
         self.handle.close()
+
+    def _check_process(self) -> None:
+        """Refuse to write where the lock's descriptor is another process's as well."""
+        if self.is_copied:
+            raise ConversationError(
+                f"{self.path.name} was opened before this process was forked: open it again here,"
+                " once it is closed there",
+                code="locked",
+            )
 
     def _check_there(self) -> None:
         """Refuse to go on without a file that was there."""

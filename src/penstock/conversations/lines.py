@@ -60,19 +60,16 @@ class LineFile:
         The lines before are counted now, if nobody has so far.
         """
         first = self.count()
-        self._total = first + len(sizes)
-        self.end = offset + sum(sizes)
+        total, end = first + len(sizes), offset + sum(sizes)
+        self._total, self.end = total, end
         if self._scanned == offset:
             for size in sizes:
-                self._counted += 1
-                self._scanned += size
-                self._mark()
+                self._past(1, size)
         return first
 
     def grown(self, end: int) -> None:
         """Note that another process has added lines; where those before are stays known."""
-        self.end = end
-        self._total = None
+        self.end, self._total = end, None
 
     def offset(self, index: int) -> int:
         """Return where line number `index` begins, which may be the end.
@@ -185,23 +182,23 @@ class LineFile:
             found = data.count(b"\n")
             due = self._step - self._counted % self._step
             if found < due:
-                self._counted += found
-                self._scanned += len(data)
+                self._past(found, len(data))
                 continue
             place = -1
             for _ in range(due):
                 place = data.find(b"\n", place + 1)
-            self._counted += due
-            self._scanned += place + 1
-            self._mark()
+            self._past(due, place + 1)
 
-    def _mark(self) -> None:
-        if self._counted % self._step:
-            return
-        self._marks.append(self._scanned)
-        if len(self._marks) > _MOST_MARKS:
-            self._marks = self._marks[::2]
-            self._step *= 2
+    def _past(self, lines: int, size: int) -> None:
+        """Go past counted lines; whatever comes between two of the steps, they may be done anew."""
+        counted, scanned = self._counted + lines, self._scanned + size
+        if not counted % self._step and lines:
+            at = counted // self._step
+            self._marks[at:] = array("q", [scanned])
+            if at >= _MOST_MARKS:
+                marks = self._marks[::2]
+                self._marks, self._step = marks, self._step * 2
+        self._counted, self._scanned = counted, scanned
 
 
 class LineBlocks:

@@ -7,8 +7,9 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from penstock.conversations.canonical import BLOCK
-from penstock.conversations.numbered import moves_in
+from penstock.conversations.numbered import seen_in
 from penstock.conversations.stores import Mark, Ready, merged
+from penstock.conversations.unmoved import check_unmoved
 from penstock.fields import Lines
 
 if TYPE_CHECKING:
@@ -43,25 +44,31 @@ class MemoryStore:
     def append(self, messages: Sequence[Message]) -> int:
         """Keep `messages`; return the index of the first."""
         lines = [b"".join([*message.pieces(), b"\n"]) for message in messages]
+        size = sum(map(len, lines))
         with self._lock:
             first = len(self._lines)
-            self._lines += lines
-            self._size += sum(map(len, lines))
+            self._lines[first:], self._size = lines, self._size + size
             return first
 
     def blocks(self, start: int, stop: int) -> Blocks:
         """Return the messages from `start` to before `stop`, as many at once as fit a block."""
         return Ready(_blocks(self._lines, start, min(stop, len(self._lines))))
 
-    def mark(self) -> Mark:
+    def mark(self, *, summed: bool = True) -> Mark:
         """Return how many messages there are."""
         with self._lock:
             length = len(self._lines)
-            return Mark(length, messages=length, moves=moves_in(self._metadata))
+            return Mark(length, messages=length, seen=seen_in(self._metadata))
 
-    def whole(self, mark: Mark | None = None, *, compared: bool = False) -> Blocks:
-        """Return all messages, or those that there were at a mark."""
-        return self.blocks(0, self.length() if mark is None else mark.at)
+    def check(self, mark: Mark) -> None:
+        """Look whether the messages before a mark have the numbers that they had."""
+        check_unmoved(self._metadata, mark.seen.moves, mark.messages)
+
+    def whole(self, mark: Mark, *, compared: bool = False) -> Blocks:
+        """Return the messages that there were at a mark."""
+        with self._lock:
+            self.check(mark)
+            return self.blocks(0, mark.at)
 
     def backwards(self, stop: int) -> Iterator[bytes]:
         """Return the JSON of the messages before `stop`, the last first."""
@@ -72,19 +79,20 @@ class MemoryStore:
         """Put `message` in the place of another, None takes it out; and note a change with it."""
         lines = [] if message is None else [b"".join([*message.pieces(), b"\n"])]
         with self._lock:
-            self._metadata = merged(self._metadata, change)
-            self._size += sum(map(len, lines)) - len(self._lines[index])
+            metadata = merged(self._metadata, change)
+            size = self._size + sum(map(len, lines)) - len(self._lines[index])
             # Another list: a pass goes on over the one that it began with.
-            self._lines = [*self._lines[:index], *lines, *self._lines[index + 1 :]]
+            kept = [*self._lines[:index], *lines, *self._lines[index + 1 :]]
+            self._metadata, self._size, self._lines = metadata, size, kept
 
     def truncate(self, length: int, change: Change) -> None:
         """Let go of the messages from `length` on, and note a change with it."""
         with self._lock:
             if length >= len(self._lines):
                 return
-            self._metadata = merged(self._metadata, change)
-            self._size -= sum(map(len, self._lines[length:]))
-            self._lines = self._lines[:length]
+            metadata, kept = merged(self._metadata, change), self._lines[:length]
+            size = sum(map(len, kept))
+            self._metadata, self._size, self._lines = metadata, size, kept
 
     def fork(self, at: int, name: str, change: Change) -> MemoryStore:
         """Return a conversation that shares the JSON of the first `at` messages."""

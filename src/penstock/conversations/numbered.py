@@ -21,6 +21,7 @@ __all__ = [
     "cut_at",
     "ends_pin",
     "forked_at",
+    "is_other",
     "moved",
     "moves_in",
     "pinned_in",
@@ -91,12 +92,17 @@ def check_seen(metadata: Metadata, seen: Seen, stop: int) -> None:
     Raises:
         ConversationError: Some were taken out, cut off or redacted since.
     """
-    if moved(metadata, seen.moves, stop) or _since(metadata, _ANEW, seen.anew, stop):
+    if is_other(metadata, seen, stop):
         raise ConversationError(
             "messages were taken out, cut off or redacted while they were summed up, so that this"
             " summary is not kept: compact again, which goes on behind the last one kept",
             code="changed",
         )
+
+
+def is_other(metadata: Metadata, seen: Seen, stop: int) -> bool:
+    """Return whether a message before number `stop` is another one, or says something else."""
+    return moved(metadata, seen.moves, stop) or _since(metadata, _ANEW, seen.anew, stop)
 
 
 def sums_up(start: int, stop: int, message: Mapping[str, Json]) -> Change:

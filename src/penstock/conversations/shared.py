@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 
 from penstock.conversations.files import MessageFile, identity
+from penstock.conversations.fresh import beside
 from penstock.conversations.handles import private
 from penstock.conversations.lines import LineFile
-from penstock.conversations.sidecar import Sidecar, beside
+from penstock.conversations.sidecar import Sidecar
 from penstock.conversations.stores import failed
 from penstock.errors import ConfigurationError, ConversationError
 

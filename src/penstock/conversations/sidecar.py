@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,13 @@ from uuid import uuid4
 
 import msgspec
 
+from penstock.conversations.fresh import beside, fresh_beside
 from penstock.conversations.handles import private
 from penstock.conversations.plain import Spans
 from penstock.conversations.stores import Metadata, failed
 from penstock.errors import ConversationError
 
-__all__ = ["VERSION", "Sidecar", "beside"]
+__all__ = ["VERSION", "Sidecar"]
 
 VERSION = 2
 """Of the form of these files; a later one is refused, an earlier one is written anew."""
@@ -142,27 +142,18 @@ class Sidecar:
             ConversationError: It cannot be written.
         """
         path = beside(messages)
-        fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
         # One that a reader made for a fork is gone on with.
         self.generation = self.generation or self.of(messages).generation or uuid4().hex
         try:
-            with open(fresh, "w", encoding="utf-8", opener=private) as file:
-                json.dump(asdict(self), file, ensure_ascii=False, allow_nan=False)
-                if sync:
-                    file.flush()
-                    os.fsync(file.fileno())
-            fresh.replace(path)
-        except BaseException as error:
-            with suppress(OSError):
-                fresh.unlink(missing_ok=True)
-            if isinstance(error, OSError):
-                raise failed(f"cannot write {path.name}", error) from error
-            raise
-
-
-def beside(messages: Path) -> Path:
-    """Return where what is known of the file `messages` is."""
-    return messages.with_name(messages.name + ".meta")
+            with fresh_beside(path) as fresh:
+                with open(fresh, "x", encoding="utf-8", opener=private) as file:
+                    json.dump(asdict(self), file, ensure_ascii=False, allow_nan=False)
+                    if sync:
+                        file.flush()
+                        os.fsync(file.fileno())
+                fresh.replace(path)
+        except OSError as error:
+            raise failed(f"cannot write {path.name}", error) from error
 
 
 def _damaged(messages: Path, why: str) -> ConversationError:

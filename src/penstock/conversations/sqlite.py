@@ -23,10 +23,11 @@ from typing import TYPE_CHECKING, Any
 from penstock.conversations import runs
 from penstock.conversations.canonical import BLOCK
 from penstock.conversations.handles import private
-from penstock.conversations.numbered import moves_in
+from penstock.conversations.numbered import seen_in
 from penstock.conversations.runblocks import RunBlocks
 from penstock.conversations.schema import BUSY, names_in, prepare
 from penstock.conversations.stores import Chained, Mark, merged
+from penstock.conversations.unmoved import check_unmoved
 from penstock.errors import ConversationError
 
 if TYPE_CHECKING:
@@ -121,15 +122,28 @@ class SQLiteStore:
             ranges = self._ranges(start, min(stop, self._length()))
         return Chained(self._blocks(*each) for each in ranges)
 
-    def mark(self) -> Mark:
+    def mark(self, *, summed: bool = True) -> Mark:
         """Return how many messages there are."""
         with self._lock, self._reported("read"):
             length, noted = self._row("length, metadata")
-        return Mark(length, messages=length, moves=moves_in(json.loads(noted)))
+        return Mark(length, messages=length, seen=seen_in(json.loads(noted)))
 
-    def whole(self, mark: Mark | None = None, *, compared: bool = False) -> Chained:
-        """Return all messages, or those that there were at a mark."""
-        return self.blocks(0, self.length() if mark is None else mark.at)
+    def check(self, mark: Mark) -> None:
+        """Look whether the messages before a mark have the numbers that they had.
+
+        Raises:
+            ConversationError: Some were taken out or cut off since.
+        """
+        check_unmoved(self.metadata(), mark.seen.moves, mark.messages)
+
+    def whole(self, mark: Mark, *, compared: bool = False) -> Chained:
+        """Return the messages that there were at a mark.
+
+        Raises:
+            ConversationError: Some were taken out or cut off since.
+        """
+        self.check(mark)
+        return self.blocks(0, mark.at)
 
     def backwards(self, stop: int) -> Iterator[bytes]:
         """Return the JSON of the messages before `stop`, the last first."""
@@ -322,8 +336,8 @@ class SQLiteStore:
                     " open it again to begin anew",
                     code="changed",
                 )
-            self._database.execute("BEGIN IMMEDIATE")
             try:
+                self._database.execute("BEGIN IMMEDIATE")
                 yield
                 self._database.execute("COMMIT")
             except BaseException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.conversations.sending import OffLoop, decoded, is_off_loop, sent
@@ -49,13 +50,10 @@ class Still:
 
     def _kept(self) -> Blocks:
         end = self._end()
-
-        def blocks() -> Blocks:
-            return self._store.whole(end, compared=not is_off_loop())
-
+        blocks = self._store.whole(end, compared=not is_off_loop())
         if end.checksum is not None:
-            return blocks()
-        return Unmoved(self._store, blocks, stop=end.messages, since=end.moves)
+            return blocks
+        return Unmoved(blocks, partial(self._store.check, end))
 
     def _end(self) -> Mark:
         self._mark = self._mark or self._store.mark()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
+from penstock.conversations.numbered import Seen
 from penstock.encoders import encode_json
 from penstock.errors import ConversationError
 from penstock.fields import Lines
@@ -57,10 +58,10 @@ class Mark(NamedTuple):
     """The place."""
     checksum: int | None = None
     """CRC-32 of the bytes before it, each message's newline included; None where none is kept."""
-    messages: int | None = None
-    """How many messages are before it, where that is known without counting them."""
-    moves: int = 0
-    """How often messages had been taken out or cut off then."""
+    messages: int = 0
+    """How many messages are before it, but for those that are another file's."""
+    seen: Seen = Seen(0, 0)
+    """How the conversation was then."""
 
 
 class Blocks(Protocol):
@@ -153,15 +154,26 @@ class Store(Protocol):
         """Return the messages from `start` to before `stop`, as many at once as fit a block."""
         ...
 
-    def mark(self) -> Mark:
-        """Return where the messages end now."""
+    def mark(self, *, summed: bool = True) -> Mark:
+        """Return where the messages end now, `summed` with a checksum where one is kept."""
         ...
 
-    def whole(self, mark: Mark | None = None, *, compared: bool = False) -> Blocks:
-        """Return all messages, or those that there were at a mark, without counting them.
+    def check(self, mark: Mark) -> None:
+        """Look whether the messages before a mark have the numbers that they had.
+
+        Raises:
+            ConversationError: Some were taken out or cut off since.
+        """
+        ...
+
+    def whole(self, mark: Mark, *, compared: bool = False) -> Blocks:
+        """Return the messages that there were at a mark, without counting them.
 
         Where the mark has a checksum and they are to be `compared` with it, that is done before the
         last of them is handed out.
+
+        Raises:
+            ConversationError: There are others in their place.
         """
         ...
 

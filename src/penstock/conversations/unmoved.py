@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from penstock.conversations.numbered import moved, moves_in
+from penstock.conversations.numbered import moved
 from penstock.errors import ConversationError
 
 if TYPE_CHECKING:
-    from penstock.conversations.stores import Blocks, Change, Large, Metadata, Store
+    from penstock.conversations.stores import Blocks, Change, Large, Metadata
     from penstock.fields import Lines
 
-__all__ = ["Unmoved", "check_unmoved", "if_unmoved"]
+__all__ = ["Unmoved", "check_unmoved", "has_moved", "if_unmoved"]
 
 
 class Unmoved:
@@ -21,29 +21,13 @@ class Unmoved:
     A store reads by numbers or places, at which other messages stand once earlier ones are gone.
 
     Args:
-        store: The store.
-        blocks: Returns the blocks.
-        stop: The number behind the last of their messages; None where it is not known.
-        since: How often messages had moved when the numbers were right; None for now.
-
-    Raises:
-        ConversationError: They have moved by now.
+        blocks: The blocks.
+        check: Raises an error where messages have moved.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        blocks: Callable[[], Blocks],
-        *,
-        stop: int | None = None,
-        since: int | None = None,
-    ) -> None:
-        self._store = store
-        self._since = moves_in(store.metadata()) if since is None else since
-        self._stop = stop
-        if since is not None:
-            self._check()
-        self._blocks = blocks()
+    def __init__(self, blocks: Blocks, check: Callable[[], None]) -> None:
+        self._blocks = blocks
+        self._check = check
 
     def __iter__(self) -> Iterator[Lines | Large]:
         return self
@@ -63,22 +47,25 @@ class Unmoved:
         """Whether the next block can be had without waiting for a disk."""
         return self._blocks.ready()
 
-    def _check(self) -> None:
-        check_unmoved(self._store, self._since, self._stop)
 
-
-def check_unmoved(store: Store, since: int, stop: int | None) -> None:
+def check_unmoved(metadata: Metadata, since: int, stop: int) -> None:
     """Look whether the messages before number `stop` have the numbers that they had.
 
     Raises:
         ConversationError: Some were taken out or cut off, after the first `since` times.
     """
-    if moved(store.metadata(), since, stop):
-        raise ConversationError(
-            "messages of the conversation were taken out or cut off while it was read, or since"
-            " the view was decided: read it again, or decide another view",
-            code="changed",
-        )
+    if moved(metadata, since, stop):
+        raise has_moved()
+
+
+def has_moved() -> ConversationError:
+    """Return the error for messages that are not where they were."""
+    return ConversationError(
+        "messages of the conversation were taken out or cut off while it was read, or since the"
+        " call began or the view was decided: read it again, make the call again, or decide another"
+        " view",
+        code="changed",
+    )
 
 
 def if_unmoved(change: Change, since: int, index: int) -> Change:

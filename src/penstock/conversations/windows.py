@@ -18,7 +18,7 @@ from penstock.conversations.numbered import moves_in, pinned_in, summaries_in
 from penstock.conversations.sending import decoded, messages_of, off_loop, sent
 from penstock.conversations.stores import Chained, Ready
 from penstock.conversations.tokens import TokenCounter, tokens_of
-from penstock.conversations.unmoved import Unmoved
+from penstock.conversations.unmoved import Unmoved, check_unmoved
 from penstock.errors import ConfigurationError
 from penstock.fields import Lines
 
@@ -97,12 +97,12 @@ class Window:
 
     def kept(self) -> Blocks:
         """Return the blocks of the view, for a thread that may wait."""
-        return Unmoved(
-            self.store,
-            lambda: Chained([self._blocks(each) for each in self.ranges]),
-            stop=max((each.stop for each in self.ranges), default=0),
-            since=self.moves,
-        )
+        self._check()
+        return Unmoved(Chained([self._blocks(each) for each in self.ranges]), self._check)
+
+    def _check(self) -> None:
+        stop = max((each.stop for each in self.ranges), default=0)
+        check_unmoved(self.store.metadata(), self.moves, stop)
 
     def _blocks(self, each: Range) -> Blocks:
         if each.message is None:

@@ -1,0 +1,45 @@
+"""Files that are written beside another one, and take its name once they are whole."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+__all__ = ["beside", "clear", "fresh_beside"]
+
+
+@contextmanager
+def fresh_beside(path: Path) -> Iterator[Path]:
+    """Lend a name beside `path` that nobody else has; a file that has it in the end is removed.
+
+    The name is there before the file is, so that nothing stays whenever it is broken off (a file
+    of `tempfile` is made before its name is known, and loading that costs more than writing).
+    """
+    fresh = path.with_name(f"{path.name}.{uuid4().hex}.new")
+    try:
+        yield fresh
+    finally:
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
+
+
+def beside(messages: Path) -> Path:
+    """Return where what is known of the file `messages` is."""
+    return messages.with_name(messages.name + ".meta")
+
+
+def clear(messages: Path) -> None:
+    """Remove what a process that was killed left of the messages, or of what is known of them.
+
+    It would have what is to be redacted. Who calls it has the lock: nobody else writes the one, and
+    the other only where there is none.
+    """
+    ours = re.compile(rf"{re.escape(messages.name)}(\.meta)?\.[0-9a-f]{{32}}\.new")
+    with suppress(OSError), os.scandir(messages.parent) as found:
+        for each in found:
+            if ours.fullmatch(each.name):
+                os.unlink(each.path)
