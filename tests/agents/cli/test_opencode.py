@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.agents.cli.conftest import StandIn
@@ -34,11 +35,17 @@ def test_a_key_of_the_configuration_is_in_no_repr() -> None:
 def test_what_is_secret_or_long_is_in_files_of_the_turn(tmp_path: Path) -> None:
     """A variable has 128 KiB, and commands see it; braces of a system prompt name nothing."""
     system = "Say {env:HOME} and {file:/nothing}. " + "x" * 200_000
-    keys = {"apiKey": "s3cret-1", "token": "{env:MINE}", "password": " s p "}
+    keys: dict[str, Any] = {"apiKey": "s3cret-1", "token": "{env:MINE}", "password": " s3cret p "}
+    keys["headers"] = {"Cookie": "id=s3cret-5; {env:MINE}"}
+    headers = {"Cookie": "s3cret-2", "X-Empty": ""}
+    pat = {"GITHUB_PAT": "s3cret-3", "PEM": "s3cret-4\n", "BLANK": " \n"}
     agent = opencode(
         home=str(tmp_path),
         config={"provider": {"mine": {"options": keys}}, "agent": {"other": {}}},
-        servers=(Server(name="web", url="http://h/", headers={"Authorization": "s3cret-2"}),),
+        servers=(
+            Server(name="web", url="http://h/", headers=headers),
+            Server(name="run", command=("serve",), environment=pat),
+        ),
     )
     with closing(Scratch()) as scratch:
         command = agent.backend.command(Turn(prompt="Hi", system=system), scratch)
@@ -48,11 +55,12 @@ def test_what_is_secret_or_long_is_in_files_of_the_turn(tmp_path: Path) -> None:
         whole = re.sub(r"\{file:([^}]+)\}", lambda at: _quoted(Path(at[1])), text)
     told = json.loads(whole)
 
-    assert ({0o600}, [False] * 3) == (modes, [each.exists() for each in files])
-    assert len(text) < 2_000
+    assert ({0o600}, {False}) == (modes, {each.exists() for each in files})
+    assert len(text) < 2_500
     assert "s3cret" not in text
     assert keys == told["provider"]["mine"]["options"]
-    assert {"Authorization": "s3cret-2"} == told["mcp"]["web"]["headers"]
+    assert headers == told["mcp"]["web"]["headers"]
+    assert pat == told["mcp"]["run"]["environment"]
     assert (system, {}) == (told["agent"]["penstock"]["prompt"], told["agent"]["other"])
 
 

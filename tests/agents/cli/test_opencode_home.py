@@ -6,12 +6,13 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import pytest
 from tests.agents.cli.conftest import StandIn
 
 from penstock.agents.cli import opencode
-from penstock.agents.cli.opencode_home import fetches_nothing, settle
+from penstock.agents.cli.opencode_home import fetches_in_vain, settle
 from penstock.errors import ConfigurationError
 
 OURS = ".config/opencode"
@@ -31,13 +32,13 @@ def locked(package: str = "@opencode-ai/plugin") -> str:
 
 def test_a_new_home_has_nothing_to_fetch(tmp_path: Path) -> None:
     """It is laid out once; what is in a home already stays as it is."""
-    assert not fetches_nothing({"HOME": str(tmp_path)}, str(tmp_path))
+    assert fetches_in_vain({"HOME": str(tmp_path)}, str(tmp_path))
     settle(str(tmp_path))
     settle(str(tmp_path))
     lay(tmp_path / "other" / OURS, modules=False)
     settle(str(tmp_path / "other"))
 
-    assert fetches_nothing({"HOME": str(tmp_path)}, str(tmp_path))
+    assert not fetches_in_vain({"HOME": str(tmp_path)}, str(tmp_path))
     assert [] == list((tmp_path / "other" / OURS).iterdir())
 
 
@@ -48,7 +49,7 @@ def test_a_new_home_may_be_made_by_many_at_once(tmp_path: Path) -> None:
     def first_turn(home: str) -> bool:
         begin.wait()
         settle(home)
-        return fetches_nothing({"HOME": home}, home)
+        return not fetches_in_vain({"HOME": home}, home)
 
     with ThreadPoolExecutor(8) as pool:
         for number in range(10):
@@ -86,7 +87,7 @@ def test_only_folders_that_it_reads_count(
         (below.parent / ".git").write_text("gitdir: elsewhere")
 
     seen = {"HOME": str(tmp_path / "home")}
-    assert nothing == fetches_nothing(seen, str(below), project=project)
+    assert nothing is not fetches_in_vain(seen, str(below), project=project)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +110,7 @@ def test_every_folder_counts(
     lay(tmp_path / place, lock=lock, modules=modules)
     seen = {"HOME": str(tmp_path), "OPENCODE_CONFIG_DIR": str(tmp_path / "named")}
 
-    assert nothing == fetches_nothing(seen, str(tmp_path / "project" / "below"))
+    assert nothing is not fetches_in_vain(seen, str(tmp_path / "project" / "below"))
 
 
 def test_the_configuration_may_be_elsewhere(tmp_path: Path) -> None:
@@ -117,7 +118,34 @@ def test_the_configuration_may_be_elsewhere(tmp_path: Path) -> None:
     lay(tmp_path / "opencode", lock=locked())
     seen = {"HOME": str(tmp_path / "home"), "XDG_CONFIG_HOME": str(tmp_path)}
 
-    assert fetches_nothing(seen, str(tmp_path))
+    assert not fetches_in_vain(seen, str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        (f"home/{OURS}/plugin/mine.ts", ""),
+        ("project/.opencode/tools/mine.js", ""),
+        ("named/plugins/mine.js", ""),
+        (f"home/{OURS}/opencode.jsonc", '{ // mine\n "plugin": ["theirs"] }'),
+        ("project/opencode.json", '{"plugin": []}'),
+        ("mine.json", '{"plugin": []}'),
+    ],
+)
+def test_what_a_users_plugin_or_tool_needs_is_fetched(
+    tmp_path: Path, place: str, text: str
+) -> None:
+    """It may import the package; opencode waits for that with ours or without."""
+    lay(tmp_path / "home" / OURS, modules=False)
+    lay(tmp_path / "project" / ".opencode", modules=False)
+    variables = {"HOME": "home", "OPENCODE_CONFIG_DIR": "named", "OPENCODE_CONFIG": "mine.json"}
+    seen = {name: str(tmp_path / value) for name, value in variables.items()}
+    work = tmp_path / "project" / "below"
+    before = fetches_in_vain(seen, str(work))
+    (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / place).write_text(text)
+
+    assert (True, False) == (before, fetches_in_vain(seen, str(work)))
 
 
 def gone(url: str) -> bool:
@@ -149,11 +177,47 @@ async def test_a_plugin_ends_a_turn_that_would_be_asked_again(
 
 
 @pytest.mark.asyncio
-async def test_without_the_package_there_is_no_plugin(standin: StandIn) -> None:
-    """opencode would wait for the registry before it starts."""
+@pytest.mark.parametrize(
+    ("more", "plugins", "offline"),
+    [
+        ({}, ["silent.js", "online.js", "retries.js"], "true"),
+        ({"config": {"plugin": ["theirs"]}}, ["silent.js", "retries.js", "theirs"], None),
+        ({"credentials": {"NPM_CONFIG_OFFLINE"}}, ["silent.js", "retries.js"], None),
+    ],
+)
+async def test_without_the_package_npm_is_offline_until_a_plugin_says_else(
+    standin: StandIn,
+    more: dict[str, Any],
+    plugins: list[str],
+    offline: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """opencode would wait for the registry before it starts; not where the caller wants that."""
+    monkeypatch.setenv("NPM_CONFIG_OFFLINE", "false")
     lay(Path(standin.home, OURS), modules=False)
     standin.plays("opencode/opencode-run-success.jsonl")
-    async with opencode(**standin.options()) as agent:
+    async with opencode(**standin.options(), **more) as agent:
         await agent.run("Hi")
+    seen = standin.notes[0]["environment"]
+    config = json.loads(seen["OPENCODE_CONFIG_CONTENT"])
 
-    assert "plugin" not in json.loads(standin.notes[0]["environment"]["OPENCODE_CONFIG_CONTENT"])
+    assert plugins == [each.rpartition("/")[2] for each in config["plugin"]]
+    assert offline == seen.get("npm_config_offline")
+
+
+@pytest.mark.parametrize(
+    "pure",
+    [
+        {"extra_args": ("--pure",)},
+        {"extra_args": ("--pure=true",)},
+        {"environment": {"OPENCODE_PURE": "1"}},
+        {"extra_args": ("--pure",), "own_retries": True, "keep_alive": True},
+    ],
+)
+def test_opencode_without_plugins_is_refused(pure: dict[str, Any]) -> None:
+    """Ours keep its retries down, and its server's password from commands."""
+    with pytest.raises(ConfigurationError, match="--pure has no plugins") as failure:
+        opencode(**pure)
+
+    assert "extra_args" == failure.value.param
+    assert opencode(extra_args=("--pure",), own_retries=True).backend.own_retries

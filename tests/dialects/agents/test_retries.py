@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC
+from typing import Any
 
 import pytest
 from tests.dialects.agents.captures import NOW, Capture, Json, captures, play
@@ -13,6 +14,7 @@ from penstock.chunks import ProviderEvent
 from penstock.dialects.agents.codex import CodexAnswer
 from penstock.dialects.agents.codex_server import CodexServerAnswer
 from penstock.dialects.agents.opencode import OpenCodeAnswer
+from penstock.dialects.agents.opencode_events import OpenCodeEventsAnswer
 from penstock.errors import PenstockError
 from penstock.interfaces import Ending
 
@@ -102,9 +104,23 @@ def test_opencode_says_so_by_our_plugin() -> None:
     assert ProviderEvent("retrying", status) in chunks
 
 
+SUBAGENTS = {"sessionID": "ses_2", "subagent": True, "status": {"type": "retry", "attempt": 1}}
+
+
+def test_a_retry_of_a_subagent_is_no_end_of_the_turn() -> None:
+    """In either way: it is an event, which names a session that is not the turn's."""
+    turn, kept = OpenCodeAnswer(), OpenCodeEventsAnswer()
+    chunks: list[Any] = []
+    turn.feed(lines({"type": "session.status", **SUBAGENTS}), chunks)
+    kept.feed(lines({"type": "session.status", "properties": SUBAGENTS}), chunks)
+
+    retry = {"type": "retry", "attempt": 1, "subagent": "ses_2"}
+    assert [ProviderEvent("retrying", retry)] * 2 == chunks
+
+
 @pytest.mark.parametrize("name", ["rate-limit-429", "server-error-500"])
 def test_opencode_that_has_asked_again_is_not_asked_again(name: str) -> None:
-    """Where our plugin is not there: six tries of its own times ours would be too many."""
+    """Where that is wanted: six tries of its own times ours would be too many."""
     (capture,) = (each for each in captures("opencode") if each.name == name)
     error = play(capture, [capture.wire]).error
 

@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING, Any
 from penstock.agents.cli.backend import Command
 from penstock.agents.cli.errand import run_errand
 from penstock.agents.cli.opencode_config import SILENT_PLUGIN, VARIABLE, configuration
-from penstock.agents.cli.opencode_home import RETRY_PLUGIN, fetches_nothing, settle
+from penstock.agents.cli.opencode_home import (
+    OFFLINE,
+    ONLINE_PLUGIN,
+    RETRY_PLUGIN,
+    fetches_in_vain,
+    settle,
+)
 from penstock.agents.cli.opencode_server import EXPORT, serving
 from penstock.agents.cli.options import AgentOptions
 from penstock.agents.cli.surroundings import child_environment
@@ -66,7 +72,8 @@ class OpenCode:
     for, and in no other.
 
     Raises:
-        ConfigurationError: The server of `keep_alive` has no such option.
+        ConfigurationError: The server of `keep_alive` has no such option; or opencode is to run
+            without plugins.
     """
 
     options: AgentOptions
@@ -79,9 +86,8 @@ class OpenCode:
     """Whether its thinking is shown."""
     own_retries: bool = False
     """Whether it may ask a failing provider again by itself, five times in about 72 s; else the
-    first time that it would is the turn's error. With a child a turn that needs a plugin of ours,
-    which is left out where opencode has packages to fetch at its start, or a ``--pure``: what it
-    failed of then is not ``retryable``."""
+    first time that it would is the turn's error, and the end of a sub-agent, whose tool fails. What
+    a turn that may has failed of is not ``retryable``."""
     agent: str | None = None
     """An agent of the user's configuration; with a system prompt it is one of ours."""
     config: Mapping[str, Any] = field(default_factory=dict, repr=False)  # Any: its configuration
@@ -102,6 +108,17 @@ class OpenCode:
                     f"opencode serve has no {name}={not usual}: leave it out, or keep_alive=",
                     param=name,
                 )
+        if self._is_pure() and (self.options.keep_alive or not self.own_retries):
+            raise ConfigurationError(
+                "opencode --pure has no plugins, and ours end its own retries and keep its server's"
+                " password from commands: leave it out, or own_retries=True and no keep_alive=",
+                param="extra_args",
+            )
+
+    def _is_pure(self) -> bool:
+        given = [each.partition("=")[0] for each in self.options.extra_args]
+        variable = self.options.environment.get("OPENCODE_PURE", "").lower()
+        return "--pure" in given or variable in ("1", "true")
 
     def command(self, turn: Turn, scratch: Scratch) -> Command:
         """Return how `turn` is asked."""
@@ -135,7 +152,9 @@ class OpenCode:
         """Return a session whose server stays."""
         password = start.environment[_PASSWORD]
         agent = self._agent(start.turn)
-        return await serving(start, self.options, password=password, agent=agent)
+        return await serving(
+            start, self.options, password=password, agent=agent, retries=self.own_retries
+        )
 
     async def capture(self, id: str, environment: Mapping[str, str]) -> dict[str, bytes]:
         """Return the session's export, which goes to a file: on a pipe it is cut (1.18)."""
@@ -181,14 +200,21 @@ class OpenCode:
     def _agent(self, turn: Turn) -> str | None:
         return "penstock" if turn.system else self.agent
 
-    def _plugins(self, scratch: Scratch) -> list[str]:
+    def _plugins(self, scratch: Scratch, *, offline: bool) -> list[str]:
         """Those of ours: what a command may not see, and who ends a turn asked again."""
-        if not fetches_nothing(self._seen(), self.options.directory, project=self.project_config):
-            return []
         ours = {"silent.js": SILENT_PLUGIN}
+        if offline:
+            ours["online.js"] = ONLINE_PLUGIN
         if not (self.own_retries or self.options.keep_alive):
             ours["retries.js"] = RETRY_PLUGIN
         return [Path(scratch.write(name, text)).as_uri() for name, text in ours.items()]
+
+    def _offline(self) -> bool:
+        """Whether npm is told that it is, unless the caller has told it anything of that."""
+        seen = self._seen()
+        if OFFLINE in map(str.lower, seen) or self.config.get("plugin"):
+            return False
+        return fetches_in_vain(seen, self.options.directory, project=self.project_config)
 
     def _seen(self) -> dict[str, str]:
         """What a child sees of this machine."""
@@ -196,14 +222,18 @@ class OpenCode:
         return child_environment(self.credentials, {}, given, home=home)
 
     def _environment(self, turn: Turn, scratch: Scratch) -> dict[str, str]:
-        config = configuration(self._config(self._plugins(scratch)), turn.system, scratch)
-        return {**self._quiet(), VARIABLE: config}
+        quiet = self._quiet()
+        plugins = self._plugins(scratch, offline=OFFLINE in quiet)
+        config = configuration(self._config(plugins), turn.system, scratch)
+        return {**quiet, VARIABLE: config}
 
     def _quiet(self) -> dict[str, str]:
         """What goes without files of a turn's."""
         quiet = {**_QUIET, VARIABLE: json.dumps(_PRIVATE)}
         if not self.project_config:
             quiet["OPENCODE_DISABLE_PROJECT_CONFIG"] = "1"
+        if self._offline():
+            quiet[OFFLINE] = "true"
         return quiet
 
     def _config(self, plugins: Sequence[str]) -> dict[str, Any]:
@@ -211,8 +241,7 @@ class OpenCode:
         if self.options.servers:
             config["mcp"] = {each.name: _server(each) for each in self.options.servers}
         config |= self.config
-        if plugins:
-            config["plugin"] = [*plugins, *config.get("plugin", ())]
+        config["plugin"] = [*plugins, *config.get("plugin", ())]
         return config
 
 

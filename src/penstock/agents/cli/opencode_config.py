@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from itertools import count
 from pathlib import Path
+from re import compile as pattern
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.agents.cli.surroundings import names_secret
@@ -25,6 +26,14 @@ Json: TypeAlias = Any
 
 VARIABLE = "OPENCODE_CONFIG_CONTENT"
 """What has the configuration."""
+
+_TOLD = frozenset({"headers", "environment", "env"})
+_NAMED = pattern(r"(\{(?:env|file):[^}]+\})")
+_WHITE = (
+    "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000\ufeff"
+)
+"""What it leaves out around a file's text: ``trim`` of JavaScript, ECMA-262 section 22.1.3.32."""
 
 SILENT_PLUGIN = """\
 const hidden = { OPENCODE_CONFIG_CONTENT: "", OPENCODE_SERVER_PASSWORD: "" }
@@ -56,13 +65,25 @@ def configuration(told: Mapping[str, Json], system: str | None, scratch: Scratch
     return json.dumps(config)
 
 
-def _without_secrets(value: Json, name: str, filed: Callable[[str], str]) -> Json:
+def _without_secrets(
+    value: Json, name: str, filed: Callable[[str], str], *, told: bool = False
+) -> Json:
+    """What `told` says that somebody else is told is secret, whatever its name is."""
+    told = told or name in _TOLD
     if isinstance(value, Mapping):
-        return {key: _without_secrets(each, key, filed) for key, each in value.items()}
+        return {key: _without_secrets(each, key, filed, told=told) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_without_secrets(each, name, filed) for each in value]
-    if not isinstance(value, str) or not names_secret(name):
+        return [_without_secrets(each, name, filed, told=told) for each in value]
+    if not isinstance(value, str) or not (told or names_secret(name)):
         return value
-    # What is stripped would be another, and what names a variable or a file is not secret.
-    named = "{env:" in value or "{file:" in value
-    return value if named or value != value.strip() or not value else filed(value)
+    return "".join(
+        # What names a variable or a file is not secret, and would not be looked for in a file.
+        each if number % 2 else _filed(each, filed)
+        for number, each in enumerate(_NAMED.split(value))
+    )
+
+
+def _filed(text: str, filed: Callable[[str], str]) -> str:
+    core = text.strip(_WHITE)
+    before, _, after = text.partition(core) if core else (text, "", "")
+    return before + (filed(core) if core else "") + after

@@ -1,10 +1,12 @@
-"""What opencode finds in its folders: nothing to fetch in a new home, and who ends its retries.
+"""What opencode finds in its folders, and who ends its retries.
 
 Facts of 1.18.33, from its source: each of its folders that has no ``node_modules``, or whose lock
 does not name its plugin package, is an errand to the npm registry at every start; and a turn whose
 model fails is asked again five times, which no option lowers, while ``opencode run`` says nothing
-of it. A plugin hears of it. Who has plugins waits for the errands at the start: a machine that is
-offline would wait a minute for each, so that ours is there only where none is to be made.
+of it. A plugin hears of it. Who has plugins waits for the errands at the start, which fail at once
+where npm is told to be offline; what they would have brought is missed by plugins and tools only,
+so that npm is told so where a user has neither, and by a plugin that it is not before anything else
+could ask it.
 """
 
 from __future__ import annotations
@@ -12,15 +14,30 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping
+from itertools import product
 from pathlib import Path
 from tempfile import mkdtemp
 
 from penstock.agents.cli.surroundings import in_home
 
-__all__ = ["RETRY_PLUGIN", "fetches_nothing", "settle"]
+__all__ = ["OFFLINE", "ONLINE_PLUGIN", "RETRY_PLUGIN", "fetches_in_vain", "settle"]
 
 _PACKAGE = "@opencode-ai/plugin"
 _LOCK = "package-lock.json"
+_USED = tuple(product(("plugin", "plugins", "tool", "tools"), ("*.js", "*.ts")))
+_FILES = ("opencode.json", "opencode.jsonc", "config.json")
+_MANAGED = (Path("/etc/opencode"), Path("/Library/Application Support/opencode"))
+
+OFFLINE = "npm_config_offline"
+"""Set to ``true``: npm fetches nothing, and says so at once."""
+
+ONLINE_PLUGIN = """\
+export const Penstock = async () => {
+  delete process.env.npm_config_offline
+  return {}
+}
+"""
+"""Takes `OFFLINE` back once the errands have failed: commands and servers see nothing of it."""
 
 RETRY_PLUGIN = """\
 export const Penstock = async ({ client }) => ({
@@ -28,14 +45,16 @@ export const Penstock = async ({ client }) => ({
     if (event.type !== "session.status" || event.properties.status.type !== "retry") return
     const { sessionID, status } = event.properties
     const session = await client.session.get({ path: { id: sessionID } })
-    if (session.data?.parentID) return
-    process.stdout.write(JSON.stringify({ type: "session.status", sessionID, status }) + "\\n")
+    const subagent = Boolean(session.data?.parentID)
+    const said = { type: "session.status", sessionID, subagent, status }
+    process.stdout.write(JSON.stringify(said) + "\\n")
     await client.session.abort({ path: { id: sessionID } })
   },
 })
 """
-"""Says on stdout that a turn is about to be asked again, in the words of opencode's server, and
-ends it; a turn of a sub-agent's is a tool of the turn's, and goes on."""
+"""Says on stdout that a model is about to be asked again, in the words of opencode's server, and
+ends that session's turn. A sub-agent's is a tool of the turn's, which fails as ``Task cancelled``,
+and the turn goes on."""
 
 
 def settle(home: str) -> None:
@@ -68,17 +87,36 @@ def _lay_out(folder: Path) -> None:
     (folder / _LOCK).write_text(json.dumps(lock), "utf-8")
 
 
-def fetches_nothing(
+def fetches_in_vain(
     environment: Mapping[str, str], directory: str | None, *, project: bool = True
 ) -> bool:
-    """Return whether every folder that it reads has its package already, or there is none.
+    """Return whether it would fetch packages at its start that nothing there uses.
+
+    What uses them is plugins and tools of the user's: files there, or named in a configuration.
 
     Args:
         environment: The child's.
         directory: Where it works; None is our own directory.
         project: Whether it reads the project's folders.
     """
-    return all(_has_package(each) for each in _folders(environment, directory, project=project))
+    folders = [*_folders(environment, directory, project=project)]
+    if all(map(_has_package, folders)):
+        return False
+    above = _up_to_the_worktree(Path(directory or ".").resolve()) if project else ()
+    files = [each / name for each in (*folders, *above, *_MANAGED) for name in _FILES]
+    files.append(Path(environment.get("OPENCODE_CONFIG") or files[0]))
+    return not any(map(_has_code, folders)) and not any(map(_names_plugins, files))
+
+
+def _has_code(folder: Path) -> bool:
+    return any(any((folder / below).glob(name)) for below, name in _USED)
+
+
+def _names_plugins(file: Path) -> bool:
+    try:
+        return b'"plugin"' in file.read_bytes()
+    except OSError:
+        return False
 
 
 def _folders(

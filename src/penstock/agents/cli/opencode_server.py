@@ -51,7 +51,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 async def serving(
-    start: Start, options: AgentOptions, *, password: str, agent: str | None
+    start: Start, options: AgentOptions, *, password: str, agent: str | None, retries: bool
 ) -> OpenCodeSession:
     """Start a server, and listen to its events.
 
@@ -60,11 +60,13 @@ async def serving(
         options: The agent's bounds, and who approves.
         password: What the child knows as ``OPENCODE_SERVER_PASSWORD``.
         agent: The agent of the configuration that answers.
+        retries: Whether its sub-agents may ask a failing provider again.
 
     Raises:
         PenstockError: It does not come up.
     """
-    session = OpenCodeSession(await child_of(start, options), start, options, agent=agent)
+    child = await child_of(start, options)
+    session = OpenCodeSession(child, start, options, agent=agent, retries=retries)
     try:
         await session.connect(password)
     except BaseException:
@@ -81,14 +83,21 @@ class OpenCodeSession:
         start: What it was started with; its files end with it.
         options: The agent's bounds, and who approves.
         agent: The agent of the configuration that answers.
+        retries: Whether its sub-agents may ask a failing provider again.
     """
 
     def __init__(
-        self, child: ProcessWire, start: Start, options: AgentOptions, *, agent: str | None
+        self,
+        child: ProcessWire,
+        start: Start,
+        options: AgentOptions,
+        *,
+        agent: str | None,
+        retries: bool,
     ) -> None:
         self.session_id: str | None = None
         self._child, self._scratch = child, start.scratch
-        self._options, self._agent = options, agent
+        self._options, self._agent, self._retries = options, agent, retries
         self._http = DirectTransport(limits=options.limits, trust_env=False)
         self._url = ""
         self._headers: list[tuple[str, str]] = []
@@ -203,9 +212,13 @@ class OpenCodeSession:
         except msgspec.DecodeError:
             return
         properties = event.get("properties") if isinstance(event, dict) else None
-        if not isinstance(properties, dict) or self._turn is None:
+        if not isinstance(properties, dict):
             return
         if properties.get("sessionID") != self.session_id:
+            if event.get("type") == "session.status" and not self._retries:
+                self._hear_subagent(event, properties)
+            return
+        if self._turn is None:
             return
         match event.get("type"):
             case "session.idle":
@@ -218,6 +231,15 @@ class OpenCodeSession:
             case "question.asked":
                 self._do(self._quietly(f"/question/{properties.get('id')}/reject", {}))
         self._turn.put(data)
+
+    def _hear_subagent(self, event: Mapping[str, Json], properties: Mapping[str, Json]) -> None:
+        """End the turn of a sub-agent that is about to ask again: its tool fails, ours goes on."""
+        status = properties.get("status")
+        if not isinstance(status, dict) or status.get("type") != "retry":
+            return
+        self._do(self._quietly(f"/session/{properties.get('sessionID')}/abort", {}))
+        if self._turn is not None:
+            self._turn.put(_encode({**event, "properties": {**properties, "subagent": True}}))
 
     def _over(self, turn: TurnWire, ending: Ending | None = None) -> None:
         if self._turn is turn:

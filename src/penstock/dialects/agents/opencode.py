@@ -20,6 +20,7 @@ from penstock.dialects.agents.opencode_turn import (
     finished,
     retried,
     steps_usage,
+    subagent_retried,
     tool_events,
     turn_fault,
 )
@@ -131,6 +132,9 @@ class OpenCodeAnswer:
         return ended_early(ending, spoke=self._spoke)
 
     def _take(self, event: dict[str, Json], into: list[Chunk]) -> None:
+        if (retry := subagent_retried(event)) is not None:
+            into.append(retry)
+            return
         self._session.known(text_of(event.get("sessionID")), into)
         kind, part = text_of(event.get("type")), event.get("part")
         if kind == "error":

@@ -20,6 +20,7 @@ from penstock.dialects.agents.opencode_turn import (
     finished,
     retried,
     steps_usage,
+    subagent_retried,
     tool_events,
     turn_fault,
 )
@@ -90,7 +91,8 @@ class OpenCodeEventsAnswer:
         for event in read_lines(frames, into, answer=self, max_depth=self._depth):
             kind, properties = text_of(event.get("type")), event.get("properties")
             if isinstance(properties, dict) and kind in self._take:
-                self._session.known(text_of(properties.get("sessionID")), into)
+                if properties.get("subagent") is not True:
+                    self._session.known(text_of(properties.get("sessionID")), into)
                 self._take[kind](properties, into)
             else:
                 into.append(ProviderEvent(kind or "event", event))
@@ -162,7 +164,9 @@ class OpenCodeEventsAnswer:
 
     def _status(self, properties: dict[str, Json], into: list[Chunk]) -> None:
         status = properties.get("status")
-        if isinstance(status, dict) and status.get("type") == "retry":
+        if retry := subagent_retried(properties):
+            into.append(retry)
+        elif isinstance(status, dict) and status.get("type") == "retry":
             into.append(ProviderEvent("retrying", status))
             if not self._retries:
                 raise retried(status, self._now())

@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from penstock.chunks import Chunk
     from penstock.interfaces import Ending
 
-__all__ = ["NAME", "ended_early", "finished", "retried", "steps_usage", "tool_events", "turn_fault"]
+__all__ = ["NAME", "ended_early", "finished", "retried", "steps_usage", "subagent_retried"]
+__all__ += ["tool_events", "turn_fault"]
 
 # JSON as the agent printed it.
 Json: TypeAlias = Any
@@ -177,6 +178,17 @@ def retried(status: dict[str, Json], now: float) -> PenstockError:
     if isinstance(later, (int, float)) and issubclass(kind, RateLimitError):
         fields |= {"reset": datetime.fromtimestamp(later / 1000, UTC), "now": now}
     return failure(kind, NAME, said, **fields)
+
+
+def subagent_retried(said: dict[str, Json]) -> ProviderEvent | None:
+    """Return the event of a sub-agent that would ask again: a tool fails of it, and not the turn.
+
+    ``subagent`` is no word of opencode's: who ends the sub-agent says it.
+    """
+    if said.get("subagent") is not True:
+        return None
+    status = object_of(said.get("status"))
+    return ProviderEvent("retrying", {**status, "subagent": text_of(said.get("sessionID"))})
 
 
 def _api_error(data: dict[str, Json], said: str, now: float) -> PenstockError:
