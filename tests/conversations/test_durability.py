@@ -287,6 +287,7 @@ from penstock.conversations import SyncConversation
 from penstock.errors import ConfigurationError, ConversationError
 kept = SyncConversation.open(sys.argv[1])
 kept.append({"role": "user", "content": "first"})
+# reopened
 if not os.fork():
     try:
         kept.append({"role": "user", "content": "the copy's"})
@@ -301,9 +302,14 @@ print(*[message["content"] for message in kept])
 
 @posix
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_forked_process_does_not_write_over_its_parent(tmp_path: Path, suffix: str) -> None:
-    """It has the lock's descriptor as well, and is refused."""
-    assert "locked True\nfirst second\n" == run(FORKED, tmp_path / f"chat{suffix}")
+@pytest.mark.parametrize("has_written", [True, False])
+def test_a_forked_process_does_not_write_over_its_parent(
+    tmp_path: Path, suffix: str, has_written: bool
+) -> None:
+    """It has the lock's descriptor as well, or would take the lock of both, and is refused."""
+    reopened = "" if has_written else "kept.close(); kept = SyncConversation.open(sys.argv[1])"
+    code = FORKED.replace("# reopened", reopened)
+    assert "locked True\nfirst second\n" == run(code, tmp_path / f"chat{suffix}")
 
 
 @posix

@@ -293,6 +293,38 @@ def test_a_note_that_is_broken_off_leaves_nothing(
         assert {"title": "A chat"} == kept.metadata()
 
 
+def test_two_who_note_at_once_write_files_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Threads, or containers that share a folder, whose processes have one number."""
+    path, dump = tmp_path / "chat.jsonl", json.dump
+
+    def meanwhile(*arguments: Any, **named: Any) -> None:
+        monkeypatch.undo()
+        Sidecar(metadata={"who": 2}).write(path)
+        dump(*arguments, **named)
+
+    monkeypatch.setattr(json, "dump", meanwhile)
+    Sidecar(metadata={"who": 1}).write(path)
+
+    assert {"who": 1} == Sidecar.of(path).metadata
+    assert ["chat.jsonl.meta"] == [each.name for each in tmp_path.iterdir()]
+
+
+def test_what_a_killed_writer_left_is_gone_once_a_message_is_redacted(tmp_path: Path) -> None:
+    """It has what is redacted; files of others stay, whatever they are called."""
+    mark = "0123456789abcdef" * 2
+    left = {f"chat.jsonl.{mark}.new", f"chat.jsonl.meta.{mark}.new"}
+    others = {"chat.jsonl.new", f"a.chat.jsonl.{mark}.new", f"chat.jsonl.{mark}.newer"}
+    for name in left | others:
+        (tmp_path / name).write_text(json.dumps(say(0)))
+    with SyncConversation.open(tmp_path / "chat.jsonl") as kept:
+        kept.extend(map(say, range(2)))
+        kept.redact(0)
+
+    assert {*others, "chat.jsonl", "chat.jsonl.meta"} == {each.name for each in tmp_path.iterdir()}
+
+
 @posix
 @pytest.mark.parametrize("fsync", [True, False])
 def test_a_durable_append_waits_for_the_disk(
