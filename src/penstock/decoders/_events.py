@@ -6,16 +6,7 @@ from typing import NamedTuple
 
 from penstock.decoders._fields import repaired
 
-__all__ = ["Head", "Numbered", "cut", "head_of", "numbered"]
-
-
-class Head(NamedTuple):
-    """What stands before the data of an event."""
-
-    text: bytes
-    """As it came, to the first byte of the data."""
-    name: str
-    """The event's name that it gives."""
+__all__ = ["Numbered", "cut", "head_of", "numbered"]
 
 
 class Numbered(NamedTuple):
@@ -31,8 +22,8 @@ class Numbered(NamedTuple):
     """The name of all."""
 
 
-def head_of(block: bytes, end: bytes, start: int = 0) -> Head | None:
-    """Return what stands before the data of the event at `start`: its name, if anything.
+def head_of(block: bytes, end: bytes, start: int = 0) -> tuple[bytes, str] | None:
+    """Return what stands before the data of the event at `start`, and the name that this gives it.
 
     Args:
         block: Whole events.
@@ -47,15 +38,13 @@ def head_of(block: bytes, end: bytes, start: int = 0) -> Head | None:
     if not block.startswith(b"data:", at):
         return None
     at += 6 if block.startswith(b" ", at + 5) else 5
-    return Head(block[start:at], name.decode("utf-8", "replace") or "message")
+    return block[start:at], name.decode("utf-8", "replace") if name else "message"
 
 
-def cut(block: bytes, head: Head, end: bytes) -> list[bytes] | None:
-    """Return the data of the events in `block`; None where not all are one line behind `head`."""
-    begin = head.text
-    if not block.startswith(begin):
-        return None
-    lines = repaired(block[len(begin) : -len(end)]).split(end + begin)
+def cut(block: bytes, begin: bytes, end: bytes) -> list[bytes] | None:
+    """Return the data of the events in `block`; None where not all are one line behind `begin`."""
+    data = block[len(begin) : -len(end)]
+    lines = (data if data.isascii() else repaired(data)).split(end + begin)
     return lines if _are_data(lines, begin) else None
 
 
@@ -69,15 +58,16 @@ def numbered(block: bytes, end: bytes) -> Numbered | None:
     head = head_of(block, end, block.find(line_end) + len(line_end))
     if head is None:
         return None
+    begin, name = head
     events = repaired(block[len(mark) : -len(end)]).split(end + mark)
-    parts = [event.partition(line_end + head.text) for event in events]
+    parts = [event.partition(line_end + begin) for event in events]
     found, seams, lines = map(list, zip(*parts, strict=True))
-    if b"" in seams or not _are_data(lines, head.text) or not _are_data(found, mark):
+    if b"" in seams or not _are_data(lines, begin) or not _are_data(found, mark):
         return None
     ids = b"\n".join(found)
     if b"\0" in ids:  # it would be none
         return None
-    return Numbered(lines, ids.decode().split("\n"), len(found[-1]), head.name)
+    return Numbered(lines, ids.decode().split("\n"), len(found[-1]), name)
 
 
 def _are_data(lines: list[bytes], begin: bytes) -> bool:

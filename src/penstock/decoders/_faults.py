@@ -25,13 +25,10 @@ Fault: TypeAlias = DecodeError | LimitExceededError
 _syntax = msgspec.json.Decoder(msgspec.Raw)
 
 
-class Fuse:
+class Fuse(msgspec.Struct, eq=False):
     """Remembers a decoder's first fault, so that no later call can pass over it."""
 
-    __slots__ = ("_fault",)
-
-    def __init__(self) -> None:
-        self._fault: Fault | None = None
+    _fault: Fault | None = None
 
     def check(self) -> None:
         """Raise the fault again, if there was one.

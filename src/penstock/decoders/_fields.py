@@ -33,46 +33,29 @@ class SSEFrame(msgspec.Struct, frozen=True, gc=False):
     """Milliseconds before a reconnection, where the peer set them since the frame before."""
 
 
-class Fields:
-    """The event under way.
+class Fields(msgspec.Struct, eq=False, gc=False):
+    """The event under way."""
 
-    Args:
-        max_line: Bytes of one line, its end not counted.
-        max_event: Bytes of one event: its data, its name and the last id together.
-        text: Whether `SSEFrame.data` is `str`.
-    """
-
-    __slots__ = (
-        "_id_size",
-        "_max_event",
-        "_max_line",
-        "_retry",
-        "_text",
-        "data",
-        "event",
-        "id",
-        "ignored",
-        "quick",
-    )
-
-    def __init__(self, *, max_line: int, max_event: int, text: bool) -> None:
-        self._max_line = max_line
-        self._max_event = max_event
-        self._text = text
-        # A second data line turns the first into a bytearray: a list of lines would cost many times
-        # `max_event` where the lines are short.
-        self.data: bytes | bytearray | None = None
-        """Its data so far."""
-        self.event = b""
-        """Its name."""
-        self.id = ""
-        """The last id, of this event or an earlier one."""
-        self._id_size = 0
-        self.quick = min(max_line, max_event, 2 * STEP)
-        """Bytes in which, between events, no bound can be passed; no more than two steps hold."""
-        self._retry: int | None = None
-        self.ignored = 0
-        """Bytes since the last frame in lines other than data."""
+    max_line: int
+    """Bytes of one line, its end not counted."""
+    max_event: int
+    """Bytes of one event: its data, its name and the last id together."""
+    text: bool
+    """Whether `SSEFrame.data` is `str`."""
+    quick: int
+    """Bytes in which, between events, no bound can be passed; no more than two steps hold."""
+    # A second data line turns the first into a bytearray: a list of lines would cost many times
+    # `max_event` where the lines are short.
+    data: bytes | bytearray | None = None
+    """Its data so far."""
+    event: bytes = b""
+    """Its name."""
+    id: str = ""
+    """The last id, of this event or an earlier one."""
+    ignored: int = 0
+    """Bytes since the last frame in lines other than data."""
+    _id_size: int = 0
+    _retry: int | None = None
 
     @property
     def begun(self) -> bool:
@@ -82,14 +65,14 @@ class Fields:
     def number(self, id: str, size: int) -> None:
         """Note the id of this event, which later ones have, too, and how many bytes it is."""
         self.id, self._id_size = id, size
-        self.quick = min(self._max_line, self._max_event - size, 2 * STEP)
+        self.quick = min(self.max_line, self.max_event - size, 2 * STEP)
 
     def read(self, block: bytes, frames: list[SSEFrame]) -> None:
         """Read the lines of `block`, which end with line feeds alone."""
         lines = block.split(b"\n")
         lines.pop()
         # In lines that are this short together no bound can be passed.
-        short = len(block) <= min(self._max_line, self._room())
+        short = len(block) <= min(self.max_line, self._room())
         for line in lines:
             if not line:
                 self.dispatch(frames)
@@ -145,7 +128,7 @@ class Fields:
         frames.append(
             SSEFrame(
                 event.decode("utf-8", "replace") if event else "message",
-                data.decode("utf-8", "replace") if self._text else repaired(bytes(data)),
+                data.decode("utf-8", "replace") if self.text else repaired(bytes(data)),
                 self.id,
                 self._retry,
             )
@@ -156,12 +139,12 @@ class Fields:
     def _room(self) -> int:
         """Bytes that the event under way may still take."""
         data = self.data or b""
-        return self._max_event - len(data) - len(self.event) - self._id_size
+        return self.max_event - len(data) - len(self.event) - self._id_size
 
     def _check_event(self, size: int) -> None:
         room = self._room()
         if size > room:
-            raise exceeded("max_event", self._max_event, self._max_event - room + size)
+            raise exceeded("max_event", self.max_event, self.max_event - room + size)
 
     def check_line(self, size: int) -> None:
         """Refuse a line, torn or whole, that passes a bound with its first `size` bytes.
@@ -170,8 +153,8 @@ class Fields:
         one which comes at once get the same answer.
         """
         room = self._room()
-        if size > self._max_line <= room + _AROUND:
-            raise exceeded("max_line", self._max_line, size)
+        if size > self.max_line <= room + _AROUND:
+            raise exceeded("max_line", self.max_line, size)
         self._check_event(size - _AROUND)
 
 

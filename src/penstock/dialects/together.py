@@ -45,14 +45,18 @@ class Together(Protocol):
 
 def feed(answer: Together, frames: Sequence[Any], into: list[Chunk]) -> None:
     """Append the chunks of `frames`; frames after the terminal event are not read."""
-    if answer.complete or (_are_many(frames) and answer.read_alike(frames, into)):
+    if answer.complete:
+        return
+    unread = getattr(frames, "parts", None)
+    count = 0 if unread is not None else len(frames)
+    if (unread is not None or count >= FEWEST) and answer.read_alike(frames, into):
         return
     # Of an answer's first and last reads a few frames alone are of other kinds.
-    unread = getattr(frames, "parts", None)
     if unread is not None:
         parts = unread(FEWEST)
-    elif len(frames) <= 3 * FEWEST:
-        parts = [frames]
+    elif count <= 3 * FEWEST:
+        answer.read_each(frames, into)
+        return
     else:
         parts = [frames[:FEWEST], frames[FEWEST:-FEWEST], frames[-FEWEST:]]
     for part in parts:

@@ -85,11 +85,13 @@ class ChatAnswer:
         "_last",
         "_max_depth",
         "_read_any",
+        "_sample",
         "_shape",
         "_shaped",
         "_usage",
         "_whole",
         "complete",
+        "settled",
     )
 
     def __init__(
@@ -102,6 +104,8 @@ class ChatAnswer:
     ) -> None:
         self.complete = False
         """Whether the terminal event has been seen."""
+        self.settled = False
+        """Whether every choice has its finish reason."""
         self._events = events or Events(limits)
         self._max_depth = limits.max_json_depth
         self._whole = framed == "json"
@@ -110,18 +114,14 @@ class ChatAnswer:
         # OpenAI's moderation results come in an event of their own, of no stated place.
         self._awaits_done = request.params.get("moderation") is not None
         self._read_any = False
-        # What plain events look like around their text, and whose that is.
+        # What plain events look like around their text, and whose that is: found in the last one
+        # with its text, once there are others to compare with it.
+        self._sample: tuple[bytes, str] | None = None
         self._shape: Shape | None = None
         self._shaped = 0
         # What the last event that was not plain said of itself, and whether any had a date: plain
         # ones that say the same are no news.
         self._last: tuple[Json, ...] = (None, None, None, None, None, False)
-
-    @property
-    def settled(self) -> bool:
-        """Whether every choice has its finish reason."""
-        events = self._events
-        return len(events.finished) >= max(self._choices, len(events.seen))
 
     def feed(self, frames: Sequence[Frame], into: list[Chunk]) -> None:
         """Append the chunks of `frames`; frames after the terminal event are not read.
@@ -160,6 +160,7 @@ class ChatAnswer:
                 # Text and nothing beside it, without the call that everything else costs.
                 if (
                     delta.content
+                    and not choice.finish_reason
                     and delta.reasoning is None
                     and delta.reasoning_content is None
                     and delta.reasoning_details is None
@@ -170,21 +171,31 @@ class ChatAnswer:
                 ):
                     into.append(TextDelta(delta.content, choice.index))
                     continue
-                if self._read_plain(choice, into):
+                if not self._read_plain(choice, into):
+                    event = None
+                elif choice.finish_reason:
+                    self._events.end_choice(choice.index, choice.finish_reason, into)
+                    self._settle(counted=False, into=into)
+                else:
                     continue
-            delta, self._shape = None, None
-            if not self._read_usual(frame, data, into):
+            else:
+                event = None
+            delta = self._sample = self._shape = None
+            if event is None and not self._read_usual(frame, data, into):
                 self._read(frame, data, into)
             if self.complete:
                 return
             special = self.settled
             id, model, fingerprint, tier, provider, dated = self._last
         if delta is not None and delta.content and type(data) is bytes:
-            self._shape = shape_of(data, b"content", delta.content, free=_FREE)
+            self._sample = data, delta.content
             self._shaped = into[-1].choice
 
     def read_alike(self, frames: Sequence[Frame], into: list[Chunk]) -> bool:
         """Read frames that all are like an earlier one but for their text; False for others."""
+        if self._sample is not None:
+            (data, text), self._sample = self._sample, None
+            self._shape = shape_of(data, b"content", text, free=_FREE)
         texts = None if self._shape is None else self._shape.texts(frames)
         if texts is None:
             return False
@@ -251,12 +262,12 @@ class ChatAnswer:
         except UNREADABLE:
             return False
         self._read_any = True
-        said = event.id, event.model, event.system_fingerprint, event.service_tier
-        *last, provider, dated = self._last
-        same = said == tuple(last) and provider is None and (dated or not event.created)
+        said = event.id, event.model, event.system_fingerprint, event.service_tier, None
+        last = self._last
+        same = said == last[:5] and (last[5] or not event.created)
         counted = events.read_usual(event, into, same=same)
         if not same:
-            self._last = (*said, None, "created" in events.meta)
+            self._last = (*said, "created" in events.meta)
         self._settle(counted=counted, into=into)
         return True
 
@@ -308,6 +319,9 @@ class ChatAnswer:
 
     def _settle(self, *, counted: bool, into: list[Chunk]) -> None:
         """Note whether the answer is complete with the event that was just read."""
+        events = self._events
+        finished = len(events.finished)
+        self.settled = finished >= self._choices and finished >= len(events.seen)
         if self._whole:
             self._end(into)
         elif counted and self._usage and not self._awaits_done:

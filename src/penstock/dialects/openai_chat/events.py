@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+import msgspec
+
 from penstock.chunks import Chunk, LogProbs, Meta, ProviderEvent, TextDelta
 from penstock.dialects.errors import event_error
 from penstock.dialects.faults import failure
@@ -33,7 +35,8 @@ _MOST_NOTED = 64
 """Names of fields whose last value is kept, so that a peer cannot make it grow."""
 
 _META = ("id", "model", "system_fingerprint", "service_tier")
-_CHUNK = frozenset({*_META, *NOISE, "created", "choices", "usage", "error"})
+_SAID = (*_META, "created")
+_CHUNK = frozenset({*_SAID, *NOISE, "choices", "usage", "error"})
 _CHOICE = frozenset({"index", "delta", "message", "finish_reason", "logprobs", "usage", "error"})
 _SAME = frozenset({"native_finish_reason", "stop_reason", "content_filter_results"})
 """Fields of a choice that OpenRouter, vLLM and Azure repeat on every event."""
@@ -49,7 +52,7 @@ class ReadDelta(Protocol):
         ...
 
 
-class Events:
+class Events(msgspec.Struct, eq=False):
     """What the events of one answer have said so far.
 
     Args:
@@ -57,41 +60,26 @@ class Events:
         read_delta: How its deltas are read.
     """
 
-    __slots__ = (
-        "_images",
-        "_noted",
-        "_read_delta",
-        "_tally",
-        "_usage",
-        "calls",
-        "finished",
-        "meta",
-        "roles",
-        "seen",
-        "thinking",
-        "thought",
-    )
-
-    def __init__(self, limits: Limits, read_delta: ReadDelta = read_delta) -> None:
-        self._read_delta = read_delta
-        self.meta: dict[str, Json] = {}
-        """Id, model and so on, as far as known."""
-        self.roles: dict[int, str] = {}
-        """Each choice's role."""
-        self.calls: dict[int, Calls] = {}
-        """Each choice's tool calls."""
-        self.seen: dict[int, None] = {}
-        """The choices that any event spoke of."""
-        self.finished: dict[int, str] = {}
-        """The choices that have ended, and the provider's word for why."""
-        self.thinking: set[int] = set()
-        """The choices whose text is a thought until it is marked otherwise (Gemini)."""
-        self.thought: dict[int, int] = {}
-        """Characters of each choice's thinking that are not signed yet (Databricks)."""
-        self._tally = Tally(limits)
-        self._images: dict[int, int] = {}
-        self._noted: dict[tuple[int, str], Json] = {}
-        self._usage: Json = None
+    _limits: Limits
+    _read_delta: ReadDelta = read_delta
+    meta: dict[str, Json] = {}
+    """Id, model and so on, as far as known."""
+    roles: dict[int, str] = {}
+    """Each choice's role."""
+    calls: dict[int, Calls] = {}
+    """Each choice's tool calls."""
+    seen: dict[int, None] = {}
+    """The choices that any event spoke of."""
+    finished: dict[int, str] = {}
+    """The choices that have ended, and the provider's word for why."""
+    thinking: set[int] = set()
+    """The choices whose text is a thought until it is marked otherwise (Gemini)."""
+    thought: dict[int, int] = {}
+    """Characters of each choice's thinking that are not signed yet (Databricks)."""
+    _tally: Tally | None = None
+    _images: dict[int, int] = {}
+    _noted: dict[tuple[int, str], Json] = {}
+    _usage: Json = None
 
     def read(self, event: dict[str, Json], into: list[Chunk]) -> bool:
         """Append the chunks of `event`; return whether it has the usage.
@@ -107,10 +95,11 @@ class Events:
         if choices is not None and not isinstance(choices, list):
             raise ProtocolError("choices is no list", code="bad_event")
         counted = False
+        said = tuple(map(event.get, _SAID))
         for place, choice in enumerate(choices or ()):
-            counted |= self._read_choice(event, choice, place, into)
+            counted |= self._read_choice(said, choice, place, into)
         if not choices:
-            self._introduce(event, None, 0, into)
+            self._introduce(said, None, 0, into)
         counted |= self._count(event.get("usage"), into)
         return self._read_rest(event, into) or counted
 
@@ -122,33 +111,45 @@ class Events:
             into: Takes its chunks.
             same: Whether it says of the answer what the last one did.
         """
-        said: dict[str, Json] = {}
+        said: tuple[Json, ...] = ()
         if not same:
-            said = {
-                "id": event.id,
-                "model": event.model,
-                "system_fingerprint": event.system_fingerprint,
-                "service_tier": event.service_tier,
-                "created": event.created,
-            }
+            named = event.id, event.model, event.system_fingerprint, event.service_tier
+            said = *named, event.created
         for place, choice in enumerate(event.choices):
-            delta, word = choice.delta, choice.finish_reason
-            index = self._index(choice.index, place)
+            delta, word, index = choice.delta, choice.finish_reason, choice.index
+            if index not in self.seen:
+                self._index(index, place)
             if said or delta.role:
                 self._introduce(said, delta.role, index, into)
             if delta.content:
                 into.append(TextDelta(delta.content, index))
-            if word and self.finished.get(index) != word:
-                self._end(index, word, into)
+            if word:
+                self.end_choice(index, word, into)
         if said and not event.choices:
             self._introduce(said, None, 0, into)
-        return self._count(event.usage, into)
+        return bool(event.usage) and self._count(event.usage, into)
 
     def end(self, into: list[Chunk]) -> None:
         """Append the end of every choice that has none, as ``[DONE]`` without a reason means."""
         for index in self.seen:
             if index not in self.finished:
-                self._end(index, "other", into)
+                self.end_choice(index, "other", into)
+
+    def end_choice(self, index: int, word: str, into: list[Chunk]) -> None:
+        """Append the end of a choice for the provider's `word`, where that is news.
+
+        Raises:
+            PenstockError: It means that the answer failed, or a tool call is not whole.
+        """
+        if self.finished.get(index) == word:
+            return
+        if word in FAILED:
+            raise event_error({"message": f"the answer ended with {word!r}", "type": word})
+        if index in self.calls:
+            self.calls[index].check()
+        self.finished[index] = word
+        # "other" is our own word for an end without a reason, as a recording has it.
+        into.append(finish(word, index))
 
     def image(self, choice: int, given: Json) -> int:
         """Return an image's place among those of its choice."""
@@ -164,11 +165,13 @@ class Events:
         """Return the tool calls of `choice`."""
         calls = self.calls.get(choice)
         if calls is None:
+            if self._tally is None:
+                self._tally = Tally(self._limits)
             calls = self.calls[choice] = Calls(choice, self._tally)
         return calls
 
     def _read_choice(
-        self, event: dict[str, Json], choice: Json, place: int, into: list[Chunk]
+        self, said: tuple[Json, ...], choice: Json, place: int, into: list[Chunk]
     ) -> bool:
         if not isinstance(choice, dict):
             raise ProtocolError("a choice is no object", code="bad_event")
@@ -178,7 +181,7 @@ class Events:
         if not isinstance(delta, dict):
             delta = choice.get("message")
         delta = delta if isinstance(delta, dict) else {}
-        self._introduce(event, delta.get("role"), index, into)
+        self._introduce(said, delta.get("role"), index, into)
         if delta:
             rest = self._read_delta(delta, index, self, into)
             if "channel" in rest and not self._changes(index, "channel", rest["channel"]):
@@ -188,8 +191,8 @@ class Events:
         self._read_logprobs(choice.get("logprobs"), index, into)
         self._read_choice_rest(choice, index, into)
         word = choice.get("finish_reason")
-        if isinstance(word, str) and word and self.finished.get(index) != word:
-            self._end(index, word, into)
+        if isinstance(word, str) and word:
+            self.end_choice(index, word, into)
         return self._count(choice.get("usage"), into)  # Moonshot has it here
 
     def _index(self, given: Json, place: int) -> int:
@@ -204,15 +207,14 @@ class Events:
             self.seen[index] = None
         return index
 
-    def _introduce(self, event: dict[str, Json], role: Json, index: int, into: list[Chunk]) -> None:
-        """Append what the answer says of itself, where that is news."""
+    def _introduce(self, said: tuple[Json, ...], role: Json, index: int, into: list[Chunk]) -> None:
+        """Append what the answer says of itself (`_SAID`, or nothing), where that is news."""
         news = False
-        for name in _META:
-            value = event.get(name)
+        for name, value in zip(_META, said, strict=False):
             if value and isinstance(value, str) and self.meta.get(name) != value:
                 self.meta[name] = value
                 news = True
-        created = event.get("created")
+        created = said[-1] if said else None
         # llama.cpp and Ollama date every event anew: the first date is the answer's.
         if created and "created" not in self.meta and isinstance(created, (int, float)):
             self.meta["created"] = int(created)
@@ -294,12 +296,3 @@ class Events:
             self._usage = raw
             into.append(usage(raw))
         return True
-
-    def _end(self, index: int, word: str, into: list[Chunk]) -> None:
-        if word in FAILED:
-            raise event_error({"message": f"the answer ended with {word!r}", "type": word})
-        if index in self.calls:
-            self.calls[index].check()
-        self.finished[index] = word
-        # "other" is our own word for an end without a reason, as a recording has it.
-        into.append(finish(word, index))

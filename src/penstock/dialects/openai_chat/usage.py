@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
+
+import msgspec
 
 from penstock.chunks import Finish, Usage
 
@@ -31,9 +33,17 @@ SDK types, ``insufficient_system_resource`` of DeepSeek's reference (the inferen
 ``cancelled`` of watsonx's FinishReason."""
 
 
-_TOTALS = frozenset({"prompt_tokens", "completion_tokens", "total_tokens"})
 _MOST = 10**18
 """No count is as large."""
+_Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=_MOST)]
+
+
+class _Totals(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """All that a small server says, and many a large one of an answer without a cache."""
+
+    prompt_tokens: _Count
+    completion_tokens: _Count
+    total_tokens: _Count
 
 
 def finish(word: str, choice: int) -> Finish:
@@ -51,13 +61,19 @@ def usage(raw: dict[str, Json]) -> Usage:
     ``reasoning_tokens`` at the top (Perplexity), ``input_tokens`` and ``output_tokens`` (gateways
     that pass on the names of Anthropic and of OpenAI's own Responses).
     """
+    if len(raw) == 3:
+        try:
+            counts = msgspec.convert(raw, _Totals)
+        except msgspec.ValidationError:
+            pass
+        else:
+            taken, given = counts.prompt_tokens, counts.completion_tokens
+            return Usage(taken, given, counts.total_tokens, raw=raw)
     taken = _first(raw, "prompt_tokens", "input_tokens") or 0
     given = _first(raw, "completion_tokens", "output_tokens") or 0
     total = _first(raw, "total_tokens")
     if total is None:
         total = taken + given
-    if raw.keys() <= _TOTALS:  # nothing else to look for: the usual small answer
-        return Usage(taken, given, total, raw=raw)
     prompt = _details(raw, "prompt_tokens_details", "input_tokens_details")
     completion = _details(raw, "completion_tokens_details", "output_tokens_details")
     return Usage(

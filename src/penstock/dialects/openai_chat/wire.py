@@ -45,11 +45,11 @@ class PlainDelta(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 class PlainChoice(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """The only choice of its event, not finished by it."""
+    """The only choice of its event."""
 
     delta: PlainDelta
     index: int = 0
-    finish_reason: None = None
+    finish_reason: str | None = None
     logprobs: None = None
     native_finish_reason: None = None
     stop_reason: None = None
