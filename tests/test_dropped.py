@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import BaseModel
 from tests.road import KEY, Road, fails
 
 from penstock import logs
@@ -11,11 +12,19 @@ from penstock.deployment import Deployment
 from penstock.errors import (
     AllProvidersFailedError,
     InvalidRequestError,
+    OutputTruncatedError,
     PenstockError,
+    StructuredOutputError,
     TruncatedError,
 )
 
 LOST = {"seed": 7, "logit_bias": {"1": 1}}
+
+
+class Point(BaseModel):
+    """What no answer here is."""
+
+    x: int
 
 
 def claude(road: Road, model: str) -> Deployment:
@@ -65,6 +74,26 @@ async def test_an_answer_that_breaks_off_has_them_too(road: Road) -> None:
     assert isinstance(error, TruncatedError)
     assert ("seed",) == error.dropped
     assert ("seed",) == error.attempts[-1].dropped
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("query", "kind"),
+    [("tokens=2", StructuredOutputError), ("finish=length", OutputTruncatedError)],
+)
+async def test_an_answer_that_does_not_fit_has_them_too(
+    road: Road, query: str, kind: type[PenstockError]
+) -> None:
+    """What was not said may be why; the request is named as well."""
+    client = road.client(deployments={"m": claude(road, f"sim/text?{query}")})
+
+    error = await fails(client.chat("m", "hi", response_format=Point, seed=7))
+
+    assert type(error) is kind
+    assert ("seed",) == error.dropped
+    assert error.partial is not None
+    assert error.partial.request_id == error.request_id
+    assert error.request_id
 
 
 @pytest.mark.asyncio

@@ -79,17 +79,21 @@ def parse(reply: Reply, model: Any) -> Any:  # Any: the caller's pydantic model,
     from pydantic import ValidationError  # loaded already: `model` is pydantic's
 
     # An error's partial answer has no command: the prompt is in it (fault matrix, row 39).
-    partial = replace(reply, command=None)
+    about: dict[str, Any] = {  # Any: fields of an error
+        "partial": replace(reply, command=None),
+        "provider": reply.provider,
+        "model": reply.model,
+        "deployment": reply.deployment,
+        "request_id": reply.request_id,
+        "dropped": reply.dropped,
+    }
     if reply.tool_calls and not reply.text:
         return None
     if reply.finish_reason == "length":
         raise OutputTruncatedError(
             f"the answer ended at its token limit, {len(reply.text)} characters into the "
             f"{model.__name__}: raise max_completion_tokens",
-            partial=partial,
-            provider=reply.provider,
-            model=reply.model,
-            deployment=reply.deployment,
+            **about,
         )
     try:
         return model.model_validate_json(reply.text)
@@ -104,10 +108,7 @@ def parse(reply: Reply, model: Any) -> Any:  # Any: the caller's pydantic model,
         f"the answer is no {model.__name__}: {what}{refused}",
         text=reply.text,
         problems=[dict(problem) for problem in problems],
-        partial=partial,
-        provider=reply.provider,
-        model=reply.model,
-        deployment=reply.deployment,
+        **about,
     )
 
 

@@ -117,12 +117,14 @@ def _call(call: ToolCall, reply: Reply) -> ToolCallRequest:
         raise OutputTruncatedError(
             f"the answer ended at its token limit amid the arguments of {call.name!r}",
             deployment=reply.deployment,
+            dropped=reply.dropped,
             partial=reply,
         )
     raise StructuredOutputError(
         f"the arguments of {call.name!r} are no JSON object",
         text=call.arguments,
         deployment=reply.deployment,
+        dropped=reply.dropped,
         partial=reply,
     )
 

@@ -151,6 +151,6 @@ def _kinds() -> dict[str, type[PenstockError]]:
 def _below(base: type[PenstockError]) -> Iterator[type[PenstockError]]:
     """The errors of the tree itself; programs may have their own below them."""
     for each in base.__subclasses__():
-        if each.__module__ == errors.__name__:
+        if each.__module__.startswith(f"{errors.__name__}."):
             yield each
             yield from _below(each)
