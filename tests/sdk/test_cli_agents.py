@@ -18,9 +18,13 @@ import asyncio
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import threading
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,6 +33,7 @@ from typing import Any, ClassVar
 
 import pytest
 from tests.agents.conftest import serving
+from tests.transports.authorities import Authority
 
 from penstock.agents import Deny, ToolRequest
 from penstock.agents.cli import (
@@ -153,7 +158,7 @@ def _cli(name: str, url: str, options: dict[str, Any]) -> Agent:
         key = {"ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": "k"}
         return claude_code(environment={**offline, **key}, **{"tools": (), **options})
     if name == "codex":
-        environment = {**offline, "CODEX_API_KEY": "k"}
+        environment = {"CODEX_API_KEY": "k", **offline}
         return codex(environment=environment, **{"endpoint": f"{url}/v1", **options})
     model = options["model"]
     options["model"] = f"mock/{model}"
@@ -276,19 +281,155 @@ async def test_failures_are_classified(
     assert 1 + twice == simulator.stats().requests - before
 
 
-async def test_codex_asks_openai_itself_five_times_and_not_thirty(
-    made: Any, simulator: SimulatorThread
+class Hosts(BaseHTTPRequestHandler):
+    """A proxy that is OpenAI's hosts, without WebSockets: it notes what a model is asked, and
+    fails."""
+
+    context: ClassVar[ssl.SSLContext]
+    asked: ClassVar[list[tuple[str, str, Any]]] = []
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+    def do_CONNECT(self) -> None:
+        """Be that host."""
+        self.send_response(200)
+        self.end_headers()
+        self.connection = self.context.wrap_socket(self.connection, server_side=True)
+        self.rfile, self.wfile = (self.connection.makefile(mode, 0) for mode in ("rb", "wb"))
+        self.close_connection = False
+
+    def do_GET(self) -> None:
+        """Say where an account is; there is nothing else."""
+        if self.path.endswith("/responses"):
+            self.asked.append((self.command, self.path, self.headers))
+            self.answer(426, {})
+            return
+        account = {"id": "acc", "workspace_backend_origin": "https://chatgpt.com"}
+        account["account_routing_override"] = "NO_CONSTRAINT"
+        accounts = {"accounts": [account], "account_ordering": ["acc"]}
+        found = self.path == "/backend-api/wham/accounts/check"
+        self.answer(200 if found else 404, accounts)
+
+    def do_POST(self) -> None:
+        """Fail."""
+        self.rfile.read(int(self.headers["content-length"]))
+        if self.path.endswith("/responses"):
+            self.asked.append((self.command, self.path, self.headers))
+        self.answer(500, {"error": {"message": "boom", "type": "server_error"}})
+
+    def answer(self, status: int, said: Any) -> None:
+        """Send a status and JSON."""
+        body = json.dumps(said).encode()
+        self.send_response(status)
+        self.send_header("content-length", str(len(body)))  # an end of TLS alone is a cut answer
+        self.end_headers()
+        self.wfile.write(body)
+
+    def finish(self) -> None:
+        """Close the connection that is left, encrypted or not."""
+        super().finish()
+        self.connection.close()
+
+
+@pytest.fixture
+def hosts(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Variables by which Codex finds OpenAI's hosts on loopback, and trusts them."""
+    authority = Authority(tmp_path, "api.openai.com", "chatgpt.com")
+    Hosts.context = authority.server
+    Hosts.asked.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hosts) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        yield {
+            "HTTPS_PROXY": f"http://127.0.0.1:{server.server_address[1]}",
+            "SSL_CERT_FILE": str(authority.file),
+        }
+        server.shutdown()
+        thread.join()
+
+
+def signed_in() -> str:
+    """What ``codex login`` leaves of a ChatGPT account, made up."""
+    account = {"chatgpt_account_id": "acc", "chatgpt_user_id": "u", "chatgpt_plan_type": "plus"}
+    claims = {"exp": 4_102_444_800, "https://api.openai.com/auth": account}
+    parts = (json.dumps(each).encode() for each in ({"alg": "none"}, claims))
+    token = ".".join([*(urlsafe_b64encode(part).decode().rstrip("=") for part in parts), "c2ln"])
+    tokens = {"id_token": token, "access_token": token, "refresh_token": "r", "account_id": "acc"}
+    now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    return json.dumps({"tokens": tokens, "last_refresh": now})
+
+
+@pytest.mark.parametrize(
+    ("which", "auth", "path"),
+    [
+        ("codex-turn", '{"OPENAI_API_KEY": "k"}', "/v1/responses"),
+        ("codex-turn", signed_in(), "/backend-api/codex/responses"),
+        ("codex-kept", signed_in(), "/backend-api/codex/responses"),
+    ],
+    ids=["turn-key", "turn-chatgpt", "kept-chatgpt"],
+)
+async def test_codex_asks_openai_itself_once(
+    which: str, auth: str, path: str, made: Any, hosts: dict[str, str], tmp_path: Path
 ) -> None:
-    """Of its own provider it has no option, so a try's five requests are made; the turn ends there,
-    where it would make five tries more."""
-    options = {"endpoint": None, "config": {"openai_base_url": f"{simulator.url}/v1"}}
-    before = len([each for each in simulator.requests if each.method == "POST"])
-    async with made("codex-turn", "sim/echo?fault=server-error", **options) as agent:
+    """At its own hosts, by whichever way it is signed in, saying which version it is."""
+    environment = {**hosts, "CODEX_API_KEY": ""}
+    async with made(which, "gpt-5.4", endpoint=None, environment=environment) as agent:
+        (tmp_path / "home/.codex").mkdir()
+        (tmp_path / "home/.codex/auth.json").write_text(auth)
         with pytest.raises(ServerError):
             await agent.run("Hello?", timeouts=Timeouts(total=60))
-    asked = len([each for each in simulator.requests if each.method == "POST"]) - before
+    [(method, asked, headers)] = Hosts.asked
 
-    assert 5 == asked
+    assert ("POST", path) == (method, asked)
+    assert f"/{headers['version']} " in headers["user-agent"]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        'openai_base_url = "{url}/v1"\n',
+        'model_provider = "mine"\n[model_providers.mine]\nname = "Mine"\nbase_url = "{url}/v1"\n'
+        'env_key = "CODEX_API_KEY"\nrequest_max_retries = 3\nstream_max_retries = 3\n',
+    ],
+    ids=["address", "provider"],
+)
+async def test_codex_asks_where_its_user_says_once(
+    config: str, made: Any, simulator: SimulatorThread, tmp_path: Path
+) -> None:
+    """Another address for OpenAI's, or a provider of his, which is what it was but for retries."""
+    before = posts(simulator)
+    async with made("codex-turn", "sim/echo?fault=server-error", endpoint=None) as agent:
+        (tmp_path / "home/.codex").mkdir()
+        (tmp_path / "home/.codex/config.toml").write_text(config.format(url=simulator.url))
+        with pytest.raises(ServerError):
+            await agent.run("Hello?", timeouts=Timeouts(total=60))
+
+    assert 1 == posts(simulator) - before
+
+
+async def test_sessions_of_codex_keep_their_provider(
+    made: Any, simulator: SimulatorThread, hosts: dict[str, str]
+) -> None:
+    """One of ours goes on where Codex may ask again by itself, too; one that Codex began goes on
+    with its own provider, and ends with the first five requests of that."""
+    options = {"endpoint": None, "config": {"openai_base_url": f"{simulator.url}/v1"}}
+    async with made("codex-turn", **options) as agent:
+        ours = (await agent.run("One.")).session
+    async with made("codex-turn", own_retries=True, **options) as agent:
+        again = await agent.run("Two.", session=ours)
+    files = {n: f.replace(b'"penstock-openai"', b'"openai"') for n, f in ours.files.items()}
+    async with made("codex-turn", home="other", endpoint=None, environment=hosts) as agent:
+        with pytest.raises(ServerError):
+            await agent.run("Two.", session=replace(ours, files=files))
+
+    assert "Two." == again.text
+    assert ["GET", *["POST"] * 5] == [method for method, _, _ in Hosts.asked]
+
+
+def posts(simulator: SimulatorThread) -> int:
+    """How many requests the model's endpoint has had."""
+    return len([each for each in simulator.requests if each.method == "POST"])
 
 
 class Asking(BaseHTTPRequestHandler):
@@ -365,7 +506,7 @@ async def test_codex_shows_the_models_commands_no_key(
 
 
 class Delegating(BaseHTTPRequestHandler):
-    """A model that has a command run, then a sub-agent that fails, and then fails itself."""
+    """A model that has a command run, then a sub-agent, which fails so, and then fails itself."""
 
     asked: ClassVar[list[tuple[str, list[str]]]] = []
     cookies: ClassVar[set[str | None]] = set()
@@ -384,7 +525,7 @@ class Delegating(BaseHTTPRequestHandler):
         results = [str(each["content"]) for each in messages if each["role"] == "tool"]
         subagent = "Try it." in str([each for each in messages if each["role"] == "user"])
         self.asked.append(("sub-agent" if subagent else "agent", results))
-        if subagent or len(results) == 2:
+        if len(results) == (1 if subagent else 2):
             self.send_error(500)
             return
         task = {"description": "a try", "prompt": "Try it.", "subagent_type": "general"}
@@ -419,7 +560,8 @@ def delegating() -> Iterator[str]:
 async def test_opencode_asks_once_in_a_home_without_its_packages(
     which: str, made: Any, delegating: str, tmp_path: Path, warm: Path
 ) -> None:
-    """Its sub-agent too, whose tool fails; nothing is fetched, and commands see nothing of ours."""
+    """Its sub-agent too, whose tool fails; nothing is fetched, and commands see nothing of ours.
+    Where it stays, who approves is asked by the sub-agent too."""
     shutil.copytree(warm, tmp_path / "home")
     (tmp_path / "home" / "work").mkdir()
     shutil.rmtree(tmp_path / "home" / ".config" / "opencode")
@@ -436,14 +578,20 @@ async def test_opencode_asks_once_in_a_home_without_its_packages(
         if isinstance(chunk, ProviderEvent) and chunk.name == "retrying":
             seen.append(chunk.data)
 
-    options = {"servers": servers, "permission": {"bash": "allow"}, "endpoint": delegating}
+    approvals: list[ToolRequest] = []
+    options: dict[str, Any] = {"servers": servers, "endpoint": delegating}
+    options["permission"] = {"bash": "allow"}
+    if which.endswith("kept"):
+        options["permission"] = {"bash": "ask"}
+        options["approve"] = lambda request: not approvals.append(request)
     async with made(which, **options) as agent:
         with pytest.raises(ServerError) as failure:
             await agent.run("Go.", on_chunk=watch)
     asked, results = [who for who, _ in Delegating.asked], Delegating.asked[-1][1]
     environment = dict(each.partition("=")[::2] for each in noted.read_text().splitlines())
 
-    assert ["agent", "agent", "sub-agent", "agent"] == asked
+    assert ["agent", "agent", "sub-agent", "sub-agent", "agent"] == asked
+    assert ["bash", "bash"] * which.endswith("kept") == [each.name for each in approvals]
     assert "the-end" in results[0]
     assert ([], "Task cancelled") == (
         [each for each in ("s3cret", "penstock-", "npm_config_offline") if each in results[0]],

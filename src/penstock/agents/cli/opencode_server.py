@@ -214,28 +214,27 @@ class OpenCodeSession:
         properties = event.get("properties") if isinstance(event, dict) else None
         if not isinstance(properties, dict):
             return
-        if properties.get("sessionID") != self.session_id:
-            if event.get("type") == "session.status" and not self._retries:
-                self._hear_subagent(event, properties)
-            return
-        if self._turn is None:
-            return
+        ours = properties.get("sessionID") == self.session_id
         match event.get("type"):
-            case "session.idle":
-                self._idle.set()
-                return  # the end is the answer to the request that asked
-            case "session.status" if properties.get("status") == {"type": "busy"}:
-                self._idle.clear()  # an earlier turn's may come late
-            case "permission.asked":
+            case "permission.asked" if self._turn is not None:  # or by a sub-agent of it
                 self._do(self._decide(self._turn, properties))
             case "question.asked":
                 self._do(self._quietly(f"/question/{properties.get('id')}/reject", {}))
-        self._turn.put(data)
+            case "session.status" if not ours:
+                self._hear_subagent(event, properties)
+            case "session.status" if properties.get("status") == {"type": "busy"}:
+                self._idle.clear()  # an earlier turn's may come late
+            case "session.idle" if ours:
+                self._idle.set()
+                return  # the end is the answer to the request that asked
+        if ours and self._turn is not None:
+            self._turn.put(data)
 
     def _hear_subagent(self, event: Mapping[str, Json], properties: Mapping[str, Json]) -> None:
         """End the turn of a sub-agent that is about to ask again: its tool fails, ours goes on."""
         status = properties.get("status")
-        if not isinstance(status, dict) or status.get("type") != "retry":
+        retry = isinstance(status, dict) and status.get("type") == "retry"
+        if self._retries or not retry:
             return
         self._do(self._quietly(f"/session/{properties.get('sessionID')}/abort", {}))
         if self._turn is not None:
