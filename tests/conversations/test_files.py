@@ -297,14 +297,14 @@ def test_two_who_note_at_once_write_files_of_their_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Threads, or containers that share a folder, whose processes have one number."""
-    path, dump = tmp_path / "chat.jsonl", json.dump
+    path, dumps = tmp_path / "chat.jsonl", json.dumps
 
-    def meanwhile(*arguments: Any, **named: Any) -> None:
+    def meanwhile(*arguments: Any, **named: Any) -> str:
         monkeypatch.undo()
         Sidecar(metadata={"who": 2}).write(path)
-        dump(*arguments, **named)
+        return dumps(*arguments, **named)
 
-    monkeypatch.setattr(json, "dump", meanwhile)
+    monkeypatch.setattr(json, "dumps", meanwhile)
     Sidecar(metadata={"who": 1}).write(path)
 
     assert {"who": 1} == Sidecar.of(path).metadata

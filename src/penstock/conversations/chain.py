@@ -33,7 +33,7 @@ class Chain:
     @property
     def shared(self) -> int:
         """How many lines are in other files."""
-        return sum(file.count() for file in self.files[:-1])
+        return sum([file.count() for file in self.files[:-1]]) if len(self.files) > 1 else 0
 
     def count(self) -> int:
         """Return how many lines there are."""

@@ -97,6 +97,8 @@ def _named(fresh: Path, path: Path) -> None:
             except BaseException:
                 path.unlink()
                 raise
+        else:
+            fresh.unlink()
     except FileExistsError:
         raise FileExistsError(f"there is a file {path} already") from None
 

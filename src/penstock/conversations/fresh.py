@@ -7,24 +7,24 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from uuid import uuid4
 
 __all__ = ["beside", "clear", "fresh_beside"]
 
 
 @contextmanager
 def fresh_beside(path: Path) -> Iterator[Path]:
-    """Lend a name beside `path` that nobody else has; a file that has it in the end is removed.
+    """Lend a name beside `path` that nobody else has; broken off, a file that has it is removed.
 
     The name is there before the file is, so that nothing stays whenever it is broken off (a file
     of `tempfile` is made before its name is known, and loading that costs more than writing).
     """
-    fresh = path.with_name(f"{path.name}.{uuid4().hex}.new")
+    fresh = path.with_name(f"{path.name}.{os.urandom(16).hex()}.new")
     try:
         yield fresh
-    finally:
+    except BaseException:
         with suppress(OSError):
             fresh.unlink(missing_ok=True)
+        raise
 
 
 def beside(messages: Path) -> Path:

@@ -147,7 +147,7 @@ class Sidecar:
         try:
             with fresh_beside(path) as fresh:
                 with open(fresh, "x", encoding="utf-8", opener=private) as file:
-                    json.dump(asdict(self), file, ensure_ascii=False, allow_nan=False)
+                    file.write(json.dumps(asdict(self), ensure_ascii=False, allow_nan=False))
                     if sync:
                         file.flush()
                         os.fsync(file.fileno())
