@@ -174,6 +174,55 @@ async def test_a_child_that_always_dies_is_an_error() -> None:
         await ran(server, calls(("die", {})))
 
 
+def wavering(folder: Path, **options: Any) -> MCPServer:
+    """A child that does not start while there is a file `down`; `once` is taken away with it."""
+    script = (
+        'cd "$0"; echo $$ >pid; if rm once 2>/dev/null || test -e down; then exit 1; fi; exec "$@"'
+    )
+    raw = str(Path(__file__).with_name("raw_server.py"))
+    command = ["/bin/sh", "-c", script, str(folder), sys.executable, raw, "adds"]
+    return MCPServer(command=command, name="wavering", **options)
+
+
+async def ended(loop: ToolLoop, folder: Path) -> None:
+    """Kill the child, which asks nothing of it, and wait until that is seen."""
+    os.kill(int((folder / "pid").read_text()), signal.SIGKILL)
+    [connection] = loop._box._connections  # type: ignore[union-attr]
+    while connection.live:  # noqa: ASYNC110  # a pipe's end has no event
+        await asyncio.sleep(0.005)
+
+
+async def test_a_child_that_died_idle_may_fail_to_start_at_first(tmp_path: Path) -> None:
+    """It is started as often as `restarts` says, as one is that died in a call."""
+    add = calls(("add", {"a": 1, "b": 1}))
+    client = ScriptedClient(add, says("done"), add, says("done"))
+    async with ToolLoop(client, tools=[wavering(tmp_path)]) as loop:  # type: ignore[arg-type]
+        await loop.collect("go")
+        await ended(loop, tmp_path)
+        (tmp_path / "once").touch()
+        after = [event async for event in loop.run("go")]
+
+    assert [("2", False)] == results(after)
+
+
+async def test_a_server_that_was_given_up_is_tried_again_by_the_next_run(tmp_path: Path) -> None:
+    """A loop that lives long outlasts a server that was away for longer than its restarts."""
+    add = calls(("add", {"a": 1, "b": 1}))
+    client = ScriptedClient(add, says("done"), add, says("done"))
+    server = wavering(tmp_path, restarts=0)
+    async with ToolLoop(client, tools=[server]) as loop:  # type: ignore[arg-type]
+        await loop.collect("go")
+        await ended(loop, tmp_path)
+        (tmp_path / "down").touch()
+        for _ in range(2):
+            with pytest.raises(ToolCrashedError, match="wavering"):
+                await loop.collect("go")
+        (tmp_path / "down").unlink()
+        after = [event async for event in loop.run("go")]
+
+    assert [("2", False)] == results(after)
+
+
 async def test_a_web_server_is_reached_again() -> None:
     """One that was started anew knows no session; the call was not heard, and is made again."""
     one = calls(("add", {"a": 1, "b": 1}))

@@ -75,6 +75,7 @@ class Connection:
         self._closed = False
         self._lock = asyncio.Lock()
         self._failures = 0
+        self._reached = False
         self._called = False
 
     @property
@@ -243,10 +244,10 @@ class Connection:
                 except Exception as error:
                     if self._closed:
                         continue  # which is what ended it
-                    # At the very first a server that does not start is a mistake, not bad luck.
+                    # One that was never reached is a mistake, not bad luck.
                     self._failures += 1
-                    if self._failures == 1 or self._failures > self.server.restarts:
-                        raise self._crash(said(error)) from error
+                    if not self._reached or self._failures > self.server.restarts:
+                        raise self._given_up(said(error)) from error
                 await asyncio.sleep(min(0.05 * 2**self._failures, 2.0))
 
     async def _start(self) -> Owner:
@@ -255,11 +256,12 @@ class Connection:
                 f"the MCP server {self.server.name!r} was closed before it answered"
             )
         if self._failures > self.server.restarts:
-            raise self._crash(f"it ended {self._failures} times in a row")
+            raise self._given_up(f"it ended {self._failures} times in a row")
         owner = Owner(self.server, self._limits, heard=self._heard, gone=self._gone)
         self._owner = self._last = owner
         self._runs.add(owner)
         await owner.open()
+        self._reached = True
         return owner
 
     def _count(self, owner: Owner) -> None:
@@ -331,6 +333,11 @@ class Connection:
                 limit=limit,
                 elapsed=reached,
             )
+
+    def _given_up(self, why: str) -> ToolCrashedError:
+        """Return an error that ends this run; the next one has starts of its own."""
+        self._failures = 0
+        return self._crash(why)
 
     def _crash(self, why: str) -> ToolCrashedError:
         return ToolCrashedError(self._words(why), code=self.server.name)
