@@ -3,10 +3,10 @@
 Facts of 1.18.33, from its source: each of its folders that has no ``node_modules``, or whose lock
 does not name its plugin package, is an errand to the npm registry at every start; and a turn whose
 model fails is asked again five times, which no option lowers, while ``opencode run`` says nothing
-of it. A plugin hears of it. Who has plugins waits for the errands at the start, which fail at once
-where npm is told to be offline; what they would have brought is missed by plugins and tools only,
-so that npm is told so where a user has neither, and by a plugin that it is not before anything else
-could ask it.
+of it. A plugin hears of it. Who has plugins waits for the errands at the start; they fail at once
+where npm is told that it is offline. What they bring is used by a user's own plugins and tools, and
+by nothing else: where there are none, npm is told so, and a plugin of ours takes that back once the
+errands have failed, so that commands and servers may fetch what they like.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ export const Penstock = async () => {
   return {}
 }
 """
-"""Takes `OFFLINE` back once the errands have failed: commands and servers see nothing of it."""
+"""Takes `OFFLINE` back, before commands and servers see it."""
 
 RETRY_PLUGIN = """\
 export const Penstock = async ({ client }) => ({
@@ -104,7 +104,7 @@ def fetches_in_vain(
         return False
     above = _up_to_the_worktree(Path(directory or ".").resolve()) if project else ()
     files = [each / name for each in (*folders, *above, *_MANAGED) for name in _FILES]
-    files.append(Path(environment.get("OPENCODE_CONFIG") or files[0]))
+    files.append(Path(directory or ".", environment.get("OPENCODE_CONFIG") or files[0]))
     return not any(map(_has_code, folders)) and not any(map(_names_plugins, files))
 
 
@@ -129,7 +129,7 @@ def _folders(
         others += _up_to_the_worktree(Path(directory or ".").resolve())
     named = environment.get("OPENCODE_CONFIG_DIR")
     below = [each / ".opencode" for each in others]
-    yield from filter(Path.is_dir, [*below, *([Path(named)] if named else [])])
+    yield from filter(Path.is_dir, [*below, *([Path(directory or ".", named)] if named else [])])
 
 
 def _up_to_the_worktree(work: Path) -> Iterator[Path]:
