@@ -18,8 +18,8 @@ __all__ = [
     "Buffer",
     "FramedBody",
     "HttpCall",
+    "Rounds",
     "Timer",
-    "Timers",
     "Transport",
     "Watch",
     "Wire",
@@ -82,19 +82,23 @@ class Watch(Protocol):
         """Note that the consumer has what it waited for."""
         ...
 
-    def stop(self) -> None:
-        """Stop every clock for good."""
+    def stop(self) -> float:
+        """Stop every clock for good, and return the seconds since the call began."""
         ...
 
     def on_expire(
-        self, callback: Callable[[DeadlineError], None], timers: Timers | None = None
+        self, callback: Callable[[DeadlineError], None], rounds: Rounds | None = None
     ) -> None:
         """Say what to do when a clock runs out; the latest `callback` holds.
 
         Args:
             callback: Is told which one.
-            timers: What the loop's calls set their timers with, where there is such a thing.
+            rounds: Whoever asks `look` of the loop's calls, this one among them, until `stop`.
         """
+        ...
+
+    def look(self, before: float) -> float:
+        """Return when the first clock may run out; one that may before `before` has a timer."""
         ...
 
 
@@ -151,14 +155,16 @@ class Timer(Protocol):
         ...
 
 
-class Timers(Protocol):
-    """Whoever sets the timers of many calls."""
+class Rounds(Protocol):
+    """Whoever looks at the clocks of many calls, in place of a timer for each."""
 
     clock: object
     """The loop whose time they go by."""
+    next: float
+    """When that is done next; infinity where nobody waits for it."""
 
-    def call_at(self, when: float, callback: Callable[[], object], /) -> Timer:
-        """Call `callback` at `when`, on the loop's clock."""
+    def expect(self, when: float) -> bool:
+        """Do it at `when` already; False where that is too soon, and takes a timer."""
         ...
 
 

@@ -188,5 +188,4 @@ class HttpSource:
 
     def _stop(self) -> None:
         if self._timings.total is None:
-            self._timings.total = self._watch.elapsed()
-            self._watch.stop()
+            self._timings.total = self._watch.stop()

@@ -32,7 +32,8 @@ class Judge:
     __slots__ = ("_last", "_over", "_parser", "done")
 
     def __init__(self, method: str, origin: str) -> None:
-        self._parser = Parser(method=method, limits=_BOUNDS, origin=origin)
+        self._parser = Parser(origin)
+        self._parser.begin(method, _BOUNDS)
         self._last = b""
         self._over = False
         self.done = False

@@ -1,83 +1,70 @@
-"""Timers of which hardly any rings: those that are due in the same second share one of the loop.
+"""Looking at the clocks of all calls now and then, in place of a timer for each.
 
-A call sets a timer for a minute from now, and takes it back in less than a second. asyncio copies a
-context for each, sorts it in and out of a heap, and sweeps up what was cancelled: a thirtieth of a
-short call. Here it is put into a set, and taken out.
+A call has a minute for its answer, and is over in less than a second. For the timer asyncio copies
+a context, sorts it in and out of a heap, and sweeps up what was cancelled: a thirtieth of a short
+call. Here it costs a comparison, with when the next round is made: a second after the last one at
+the earliest. What runs out before the one after that gets a timer of its own, to the moment.
 """
 
 from __future__ import annotations
 
 from contextvars import Context
+from math import inf
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from penstock.interfaces import Timer
+    from penstock.interfaces import Watch
 
-__all__ = ["Alarms"]
+__all__ = ["Rounds"]
+
+_APART = 1.0
+"""Seconds between two rounds, at least: with ten thousand calls one takes 3 ms."""
 
 
-class Alarms:
-    """The timers of many calls on one loop, to the moment; see `penstock.transports.watchdog`.
+class Rounds:
+    """The rounds on one loop; see `penstock.transports.watchdog`.
 
     Args:
         loop: The loop.
+        watches: Returns those of the calls that are under way.
     """
 
-    __slots__ = ("_context", "_loop", "_rings", "_waiting", "clock")
+    __slots__ = ("_loop", "_timer", "_watches", "clock", "next")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, watches: Callable[[], Iterable[Watch]]
+    ) -> None:
         self.clock: object = loop
-        """The loop, by whose time they ring."""
+        """The loop, by whose time they are made."""
+        self.next = inf
+        """When the next one is made; infinity where nobody waits for it."""
         self._loop = loop
-        # By the second in which they are due, and what wakes them when that begins.
-        self._waiting: dict[int, set[_Alarm]] = {}
-        self._rings: dict[int, asyncio.TimerHandle] = {}
-        # Of nobody: that of whoever came first in a second would be kept for as long.
-        self._context = Context()
+        self._watches = watches
+        self._timer: asyncio.TimerHandle | None = None
 
-    def call_at(self, when: float, callback: Callable[[], object], /) -> Timer:
-        """Call `callback` at `when`, on the loop's clock."""
-        second = int(when)
-        waiting = self._waiting.get(second)
-        if waiting is None:
-            if second <= self._loop.time():
-                return self._loop.call_at(when, callback)
-            waiting = self._waiting[second] = set()
-            ring = self._loop.call_at(second, self._wake, second, context=self._context)
-            self._rings[second] = ring
-        alarm = _Alarm(when, callback, waiting)
-        waiting.add(alarm)
-        return alarm
+    def expect(self, when: float) -> bool:
+        """Make one at `when` already; False where that is too soon, and takes a timer."""
+        if when < self._loop.time() + _APART:
+            return False
+        self.close()
+        self.next = when
+        # In a context of nobody: that of whoever comes first would be kept for as long.
+        self._timer = self._loop.call_at(when, self._make, context=Context())
+        return True
 
     def close(self) -> None:
-        """Forget them all."""
-        for ring in self._rings.values():
-            ring.cancel()
-        self._rings.clear()
-        self._waiting.clear()
+        """Make no more, until somebody expects one."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self.next = None, inf
 
-    def _wake(self, second: int) -> None:
-        """Give what is still there a timer of its own, now that its second has begun."""
-        self._rings.pop(second, None)
-        for alarm in self._waiting.pop(second, ()):
-            alarm.timer = self._loop.call_at(alarm.when, alarm.callback)
-
-
-class _Alarm:
-    """A timer among those of its second."""
-
-    __slots__ = ("_waiting", "callback", "timer", "when")
-
-    def __init__(self, when: float, callback: Callable[[], object], waiting: set[_Alarm]) -> None:
-        self.when = when
-        self.callback = callback
-        self.timer: asyncio.TimerHandle | None = None
-        self._waiting = waiting
-
-    def cancel(self) -> None:
-        self._waiting.discard(self)
-        if self.timer is not None:
-            self.timer.cancel()
+    def _make(self) -> None:
+        self.close()
+        soon = self._loop.time() + _APART
+        nearest = min([watch.look(soon) for watch in self._watches()], default=inf)
+        if nearest < inf:
+            self.next = nearest
+            self._timer = self._loop.call_at(nearest, self._make)

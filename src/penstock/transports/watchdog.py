@@ -3,7 +3,8 @@
 A timer per read costs more than the read (`asyncio.timeout` 2.9 us, one re-armed timer 0.46 us). So
 the clocks are numbers, and one timer stands at the nearest of them. When it fires and that clock
 has been reset meanwhile, it is set again for what is then the nearest: once per limit, not per
-read.
+read. Where a loop makes rounds (`penstock.transports.rounds`), there is none before its last
+second.
 
 Clocks of two kinds:
 
@@ -24,15 +25,13 @@ from penstock.errors import DeadlineError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from penstock.interfaces import Timer, Timers
+    from penstock.interfaces import Rounds, Timer
     from penstock.limits import Limits, Timeouts
 
 __all__ = ["Clock", "Watchdog"]
 
 # Seconds over which `Timeouts.min_rate` is judged where ``progress`` is off: its default.
 _RATE_WINDOW = 300.0
-
-_NEVER = inf, inf
 
 _WHAT = {
     "pool": "no place in our own limits within {limit:g} s",
@@ -91,6 +90,7 @@ class Watchdog:
         "_last_byte",
         "_last_content",
         "_max_silence",
+        "_passed_over",
         "_progress",
         "_progress_from",
         "_quiet",
@@ -99,11 +99,11 @@ class Watchdog:
         "_rate_bytes",
         "_rate_from",
         "_rate_window",
+        "_rounds",
         "_time",
         "_timeouts",
         "_timer",
         "_timer_at",
-        "_timers",
         "started",
     )
 
@@ -117,7 +117,6 @@ class Watchdog:
         clock: Clock | None = None,
     ) -> None:
         self._clock = clock or running_clock()
-        self._timers: Clock | Timers = self._clock
         # asyncio's own loops ask the same, one call further away.
         time: object = getattr(type(self._clock), "time", None)
         self._time = monotonic if time is asyncio.BaseEventLoop.time else self._clock.time
@@ -131,8 +130,9 @@ class Watchdog:
         self._callback: Callable[[DeadlineError], None] | None = None
         self._timer: Timer | None = None
         self._timer_at = inf
-        # Of the first kind: name -> (when it runs out, since when it runs).
-        self._armed: dict[str, tuple[float, float]] = {}
+        self._rounds: Rounds | None = None
+        # Of the first kind: when each runs out.
+        self._armed: dict[str, float] = {}
         # Of the second kind: a limit, and from when it counts; infinity is "off".
         self._quiet = inf if timeouts.idle is None else timeouts.idle
         self._progress = inf if timeouts.progress is None else timeouts.progress
@@ -140,6 +140,8 @@ class Watchdog:
         self._rate_window = (timeouts.progress or _RATE_WINDOW) if self._rate else inf
         self._quiet_from = self._progress_from = self._rate_from = inf
         self._asking = False
+        # Whether some that stand still may have nobody who looks at them in time.
+        self._passed_over = False
         self._answered_at = self.started
         self._bytes = self._rate_bytes = self._ignored = 0
         self._last_byte: float | None = None
@@ -150,72 +152,65 @@ class Watchdog:
         return self._time() - self.started
 
     def on_expire(
-        self, callback: Callable[[DeadlineError], None], timers: Timers | None = None
+        self, callback: Callable[[DeadlineError], None], rounds: Rounds | None = None
     ) -> None:
         """Call `callback` when a clock runs out; from now on ``total`` runs."""
         self._callback = callback
-        if timers is not None and timers.clock is self._clock:
-            self._timers = timers
-        total = self._timeouts.total
-        if total is not None:
-            self._armed["total"] = (self.started + total, self.started)
+        if rounds is not None and rounds.clock is self._clock:
+            self._rounds = rounds
+        if self._timeouts.total is not None:
+            self._armed["total"] = self.started + self._timeouts.total
         # What began before there was anybody to tell has no timer yet.
-        when = min(self._armed.values(), default=_NEVER)[0]
-        if when < self._timer_at:
-            self._arm(when)
+        if self._armed:
+            self._expect(min(self._armed.values()))
 
     def requested(self) -> float:
         """Note that the whole request is with the peer: ``response`` and ``ttft`` run."""
-        now, nearest = self._time(), self._timer_at
+        now = self._time()
         armed, timeouts = self._armed, self._timeouts
-        armed.pop("write", None)
+        if "write" in armed:
+            del armed["write"]
         if timeouts.response is not None:
-            when = now + timeouts.response
-            armed["response"] = when, now
-            nearest = min(nearest, when)
+            armed["response"] = now + timeouts.response
         if timeouts.ttft is not None:
-            when = now + timeouts.ttft
-            armed["ttft"] = when, now
-            nearest = min(nearest, when)
-        if nearest < self._timer_at and self._callback is not None:
-            self._arm(nearest)
+            armed["ttft"] = now + timeouts.ttft
+        if armed and self._callback is not None:
+            self._expect(min(armed.values()))
         return now - self.started
 
     def opened(self) -> float:
         """Note that an answer has begun: ``idle`` runs, and without ``ttft`` also ``progress``."""
         now = self._time()
         armed = self._armed
-        armed.pop("response", None)
+        if "response" in armed:
+            del armed["response"]
         since = self._quiet_from = now if self._asking else self._answered_at
         if "ttft" not in armed:
             self._progress_from = since
         if self._rate_from == inf:
             self._rate_from = since
-        if self._asking and (nearest := self._nearest_asked()) < self._timer_at:
-            self._arm(nearest)
+        if self._callback is not None:
+            self._expect(self._nearest())
         return now - self.started
 
     def begin(self, phase: str) -> None:
         """Start the clock of that name; on a running one, start it again."""
         now = self._time()
+        since = now if self._asking else self._answered_at
         if phase == "idle":
-            self._quiet_from = now if self._asking else self._answered_at
+            self._quiet_from = since
             if self._rate_from == inf:
-                self._rate_from = self._quiet_from
+                self._rate_from = since
         elif phase == "progress":
             # Until the first content ``ttft`` is the clock for it, where it is on.
             if "ttft" not in self._armed:
-                self._progress_from = now if self._asking else self._answered_at
+                self._progress_from = since
         else:
             limit: float | None = getattr(self._timeouts, phase)
             if limit is None:
                 return
-            self._armed[phase] = (now + limit, now)
-            if now + limit < self._timer_at:
-                self._arm(now + limit)
-            return
-        if self._asking and (nearest := self._nearest_asked()) < self._timer_at:
-            self._arm(nearest)
+            self._armed[phase] = now + limit
+        self._expect(self._nearest())
 
     def end(self, phase: str) -> None:
         """Stop the clock of that name."""
@@ -226,15 +221,16 @@ class Watchdog:
         else:
             self._armed.pop(phase, None)
 
-    def stop(self) -> None:
+    def stop(self) -> float:
         """Stop every clock, and forget whom to tell: nothing of the call is kept alive."""
-        self._callback = None
+        self._callback = self._rounds = None
         self._quiet_from = self._progress_from = self._rate_from = inf
         if self._armed:
             self._armed.clear()
         if self._timer is not None:
             self._timer.cancel()
             self._timer, self._timer_at = None, inf
+        return self._time() - self.started
 
     def asking(self) -> None:
         """Note that the consumer waits for bytes; ``idle`` and ``progress`` run."""
@@ -242,12 +238,13 @@ class Watchdog:
             return
         gap = self._time() - self._answered_at
         self._asking = True
+        # Later than they were expected, but for those that were passed over meanwhile.
         self._quiet_from += gap
         self._progress_from += gap
         self._rate_from += gap
-        nearest = self._nearest_asked()
-        if nearest < self._timer_at:
-            self._arm(nearest)
+        if self._passed_over:
+            self._passed_over = False
+            self._expect(self._nearest())
 
     def answered(self) -> None:
         """Note that the consumer has what it waited for; ``idle`` and ``progress`` stand still."""
@@ -258,10 +255,10 @@ class Watchdog:
         """Note `size` bytes from the peer: a sign of life, unless it has been silent too long."""
         now = self._last_byte = self._time()
         self._bytes += size
-        if self._ignored <= self._max_silence:
+        if self._quiet_from == inf:
+            self.begin("idle")
+        elif self._ignored <= self._max_silence:
             self._quiet_from = now if self._asking else self._answered_at
-        if self._rate_from == inf:
-            self._rate_from = now if self._asking else self._answered_at
 
     def sent(self, size: int) -> None:
         """Note `size` bytes that the peer took; the ``write`` clock, if it runs, starts again."""
@@ -271,9 +268,13 @@ class Watchdog:
     def content(self) -> float:
         """Note content: the first one ends ``ttft``, each one starts ``progress`` again."""
         now = self._last_content = self._time()
+        began = self._progress_from == inf
         self._progress_from = now if self._asking else self._answered_at
         self._ignored = 0
-        self._armed.pop("ttft", None)
+        if "ttft" in self._armed:
+            del self._armed["ttft"]
+        if began:
+            self._expect(self._nearest())
         return now - self.started
 
     def ignored(self, size: int) -> None:
@@ -283,35 +284,55 @@ class Watchdog:
         """
         self._ignored += size
 
-    def _nearest_asked(self) -> float:
+    def look(self, before: float) -> float:
+        """Return when the first clock may run out; one that may before `before` has a timer."""
+        if self._callback is None:
+            return inf
+        nearest = self._nearest()
+        if nearest >= before:
+            return nearest
+        if nearest < self._timer_at:
+            self._arm(nearest)
+        return inf
+
+    def _nearest(self) -> float:
+        """When the first clock runs out, those apart that stand still while nobody asks."""
+        nearest = min(self._armed.values()) if self._armed else inf
+        if not self._asking:
+            self._passed_over = True
+            return nearest
         return min(
+            nearest,
             self._quiet_from + self._quiet,
             self._progress_from + self._progress,
             self._rate_from + self._rate_window,
         )
 
+    def _expect(self, when: float) -> None:
+        """See to it that somebody looks at `when`, or before."""
+        if when >= self._timer_at or self._callback is None:
+            return
+        rounds = self._rounds
+        if rounds is None or (when < rounds.next and not rounds.expect(when)):
+            self._arm(when)
+
     def _arm(self, when: float) -> None:
         """Set the timer anew."""
         if self._timer is not None:
             self._timer.cancel()
-        self._timer, self._timer_at = None, inf
-        if self._callback is not None:
-            self._timer_at = when
-            self._timer = self._timers.call_at(when, self._tick)
+        self._timer_at = when
+        self._timer = self._clock.call_at(when, self._tick)
 
     def _tick(self) -> None:
         """Tell of the clock that ran out first; if none has, wait for the nearest."""
-        now, expected = self._time(), self._timer_at
-        self._timer, self._timer_at = None, inf
         # A loop may call a timer one tick of its clock early.
-        now = max(now, expected)
+        now = max(self._time(), self._timer_at)
+        self._timer, self._timer_at = None, inf
         due = self._due(now)
         if due is None:
-            nearest = min(self._armed.values(), default=_NEVER)[0]
-            if self._asking:
-                nearest = min(nearest, self._nearest_asked())
+            nearest = self._nearest()
             if nearest < inf:
-                self._arm(nearest)
+                self._expect(nearest)
             return
         callback = self._callback
         self.stop()
@@ -320,9 +341,10 @@ class Watchdog:
 
     def _due(self, now: float) -> DeadlineError | None:
         if self._armed:
-            phase, (when, since) = min(self._armed.items(), key=lambda clock: clock[1][0])
+            when, phase = min((when, phase) for phase, when in self._armed.items())
             if when <= now:
-                return self._error(phase, getattr(self._timeouts, phase), now - since, now)
+                limit: float = getattr(self._timeouts, phase)
+                return self._error(phase, limit, now - (when - limit), now)
         if not self._asking:
             return None
         if self._quiet_from + self._quiet <= now:

@@ -22,7 +22,8 @@ def parse(
     pieces: Iterable[bytes], *, method: str = "POST", limits: Limits | None = None
 ) -> tuple[object, ...]:
     """Everything that can be seen of an answer that ends after `pieces`."""
-    parser = Parser(method=method, limits=limits or Limits(), origin="http://peer")
+    parser = Parser("http://peer")
+    parser.begin(method, limits or Limits())
     body, error = b"", None
     for piece in pieces:
         try:
@@ -86,6 +87,26 @@ def test_cuts_do_not_matter(name: str) -> None:
     wire = TAKEN[name][0]
     for pieces in cuts(wire):
         assert parse([wire]) == parse(pieces)
+
+
+@pytest.mark.parametrize("method", ["POST", "HEAD"])
+@pytest.mark.parametrize("name", TAKEN)
+def test_the_next_answer_of_a_connection_is_as_the_first(name: str, method: str) -> None:
+    """Whatever the last one was, if only it left the connection usable."""
+    parser = Parser("http://peer")
+    found = []
+    for before in (*TAKEN, *TAKEN):
+        for wire, asked in ((TAKEN[before][0], method), (TAKEN[name][0], "POST")):
+            parser.begin(asked, Limits())
+            parser.feed(wire)
+            body = b"".join(parser.pieces)
+            parser.pieces.clear()
+            if not (parser.end() and parser.reusable):
+                parser.release()
+        found.append((parser.status, parser.raw_headers, body, parser.done, parser.reusable))
+
+    _, status, fields, body, whole, reusable = parse([TAKEN[name][0]])
+    assert [(status, fields, body, whole, reusable)] * len(found) == found
 
 
 def test_an_answer_to_head_has_no_body() -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from socket import socket
 
     from penstock.transports.direct.address import Origin
+    from penstock.transports.direct.parser import Parser
     from penstock.transports.direct.pool import Home
 
 __all__ = ["Buffers", "Connection", "Listener", "connect"]
@@ -80,7 +81,6 @@ class Connection(asyncio.BufferedProtocol):
         "_ended",
         "_established",
         "_home",
-        "_paused",
         "_readable",
         "_sampler",
         "_shaken",
@@ -91,6 +91,8 @@ class Connection(asyncio.BufferedProtocol):
         "listener",
         "lost",
         "origin",
+        "parser",
+        "paused",
     )
 
     def __init__(self, origin: Origin, home: Home, tls: Tls | None) -> None:
@@ -101,6 +103,10 @@ class Connection(asyncio.BufferedProtocol):
         """When it was last given back, on the loop's clock."""
         self.lost = False
         """Whether it is of no more use."""
+        self.paused = False
+        """Whether what comes stays in the kernel."""
+        self.parser: Parser | None = None
+        """What reads its answers; whoever has it first makes it."""
         self._home = home
         self._tls = tls
         self._buffers = home.buffers
@@ -111,7 +117,7 @@ class Connection(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         # Says whether the peer has said anything; kept, as each call asks.
         self._readable: Callable[[], object] | None = None
-        self._paused = self._blocked = self._ended = self._established = False
+        self._blocked = self._ended = self._established = False
         self._unsent = 0
         self._sampler: asyncio.TimerHandle | None = None
         self._drained: asyncio.Future[None] | None = None
@@ -153,14 +159,14 @@ class Connection(asyncio.BufferedProtocol):
 
     def pause(self) -> None:
         """Leave what comes in the kernel."""
-        if not self._paused and self._transport is not None and not self.lost:
-            self._paused = True
+        if not self.paused and self._transport is not None and not self.lost:
+            self.paused = True
             self._transport.pause_reading()
 
     def resume(self) -> None:
         """Read again."""
-        if self._paused:
-            self._paused = False
+        if self.paused:
+            self.paused = False
             if self._transport is not None and not self.lost:
                 self._transport.resume_reading()
 
@@ -220,11 +226,13 @@ class Connection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Bytes are there."""
         listener, data = self.listener, self._buffer[:nbytes]
-        if self._tls is None:
-            self._deliver(data)
-        else:
+        if self._tls is not None:
             self._tls.receive(data)
             self._decrypt()
+        elif listener is not None:
+            listener.arrived(data)
+        else:
+            self._deliver(data)
         # At the very end: whoever goes on with it may close the connection, or send on it.
         if listener is not None:
             listener.caught_up()
@@ -318,6 +326,8 @@ class Connection(asyncio.BufferedProtocol):
     def _leave(self) -> None:
         """Be of no more use: to senders, and to the pool."""
         self.lost = True
+        if self.parser is not None:
+            self.parser.release()
         self._stop_sampling()
         self._wake_sender()
         self._home.leaves(self)

@@ -76,6 +76,7 @@ class Exchange:
         "job",
         "opened",
         "origin",
+        "raw_headers",
         "released",
         "sent",
         "status",
@@ -84,6 +85,8 @@ class Exchange:
     def __init__(self, call: HttpCall, origin: Origin, home: Home, *, decode: bool) -> None:
         self.status: int | None = None
         self.headers: Mapping[str, str] = {}
+        self.raw_headers: list[tuple[bytes, bytes]] = []
+        """The answer's fields as they came."""
         self.call = call
         self.origin = origin
         self.home = home
@@ -103,7 +106,8 @@ class Exchange:
         """What makes the connection or sends the body, while it does."""
         self._watch = call.watch
         self._decode = decode
-        self._parser = Parser(method=call.method, limits=call.limits, origin=origin)
+        # The connection's, which goes on with the next answer once this one is let go.
+        self._parser: Parser | None = None
         self._connection: Connection | None = None
         # What has come and is not read, and the caller who waits for more.
         self._chunks: list[bytes] = []
@@ -124,7 +128,6 @@ class Exchange:
         # What is left of the bytes that may be read for the connection's sake.
         self._left: int | None = None
         self._drained: asyncio.Future[None] | None = None
-        home.exchanges.add(self)
 
     @property
     def ending(self) -> Ending | None:
@@ -136,11 +139,6 @@ class Exchange:
     def buffered(self) -> int:
         """Bytes that were received and not yet read."""
         return self._size
-
-    @property
-    def raw_headers(self) -> list[tuple[bytes, bytes]]:
-        """The answer's fields as they came."""
-        return self._parser.raw_headers
 
     # --- reading
 
@@ -235,8 +233,9 @@ class Exchange:
         if self._waiter is not None:
             raise InternalError("two reads of one answer at once")
         waiter = self._waiter = Wait(loop=self.home.loop)
-        if self._connection is not None:
-            self._connection.resume()
+        connection = self._connection
+        if connection is not None and connection.paused:
+            connection.resume()
         self._watch.asking()
         try:
             await waiter
@@ -263,6 +262,7 @@ class Exchange:
         """Take in bytes of the answer."""
         self._taking = True
         parser = self._parser
+        assert parser is not None  # it came with the connection
         fault: PenstockError | None = None
         try:
             parser.feed(data)
@@ -271,7 +271,7 @@ class Exchange:
         if not self.opened:
             self.heard = True
             if parser.complete:
-                fault = self._accept() or fault
+                fault = self._accept(parser) or fault
             elif self.sent:
                 # Before the headers are whole they are a sign of life.
                 self._watch.end("response")
@@ -284,7 +284,7 @@ class Exchange:
         if fault is not None:
             self.fail(fault)
         elif parser.done:
-            self._finish(_CLEAN)
+            self._finish(_CLEAN, keep=parser.reusable)
 
     def caught_up(self) -> None:
         """Let whoever waits go on there and then; what they leave, keeps the rest in the kernel.
@@ -294,7 +294,7 @@ class Exchange:
         """
         news, self._taking, self._news = self._news, False, False
         if news and self._waiter is not None:
-            if self._begun or self._size >= AHEAD:
+            if self._begun or self._size >= AHEAD or not self.home.exchanges:
                 self._waiter.now()
             else:
                 self._waiter.soon()
@@ -308,8 +308,8 @@ class Exchange:
         if self.released:
             return
         self.broken = error or ConnectionError("the peer closed the connection")
-        parser = self._parser
-        if parser.end() and clean and error is None:
+        assert self._parser is not None  # it came with the connection
+        if self._parser.end() and clean and error is None:
             self._finish(_CLEAN)
         elif self.opened:
             reason = f"the connection broke: {_reason(error)}" if error else _TORN
@@ -331,13 +331,14 @@ class Exchange:
         """Have `connection` from now on."""
         self._connection = connection
         connection.listener = self
+        parser = self._parser = connection.parser or Parser(self.origin)
+        connection.parser = parser
+        parser.begin(self.call.method, self.call.limits)
         if connection.lost:
             self.ended(None, clean=False)
 
     def begin_again(self) -> None:
         """Forget a connection that turned out to be dead."""
-        self._parser.release()
-        self._parser = Parser(method=self.call.method, limits=self.call.limits, origin=self.origin)
         self.failure = self.broken = None
         self.sent = False
         for phase in ("write", "response"):
@@ -361,9 +362,8 @@ class Exchange:
 
     # --- inside
 
-    def _accept(self) -> PenstockError | None:
+    def _accept(self, parser: Parser) -> PenstockError | None:
         """Status and headers are there; returned is why they are not acceptable."""
-        parser = self._parser
         coding = parser.headers.get("content-encoding")
         if coding is not None and self._decode:
             try:
@@ -376,9 +376,9 @@ class Exchange:
         if not self.sent:
             self.body_sent()
         self.status, self.headers = parser.status, parser.headers
-        self.opened = True
+        self.raw_headers = parser.raw_headers
+        self.opened = self._news = True
         self.call.timings.opened = self._watch.opened()
-        self.wake()
         return None
 
     def _keep(self, data: bytes) -> None:
@@ -403,7 +403,7 @@ class Exchange:
                 self._detach(keep=False)
             self.wake()
 
-    def _finish(self, ending: Ending) -> None:
+    def _finish(self, ending: Ending, *, keep: bool = False) -> None:
         if self._ended or self._aborted:
             return
         self._ended = True
@@ -411,7 +411,7 @@ class Exchange:
         cut = self._inflater is not None and not self._chunks and not self._inflater.complete
         if ending.clean and cut and self._inflating is None:
             self._ending = Ending(clean=False, detail="the compressed answer is cut")
-        self.release(keep=ending.clean and self._parser.reusable)
+        self.release(keep=keep)
         self.wake()
 
     def _detach(self, *, keep: bool) -> None:
@@ -431,7 +431,6 @@ class Exchange:
         self.released = True
         self._watch.stop()
         self._detach(keep=keep)
-        self._parser.release()
         self.home.exchanges.discard(self)
         self.home.places.give_back()
         if self._drained is not None and not self._drained.done():

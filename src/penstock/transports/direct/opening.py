@@ -1,4 +1,5 @@
-"""What a call does until there is an answer: a connection, the request, and once more if need be.
+"""What a call does until there is an answer: a place, a connection, the request, and once more if
+need be.
 
 It runs in the caller's task, which only ever waits for the exchange. Tasks of its own are only what
 has to wait for something else: a connection that is being made, a body that comes in pieces.
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from penstock.errors import UsageError
+from penstock.errors import StreamClosedError, UsageError
 from penstock.transports.direct.body import send_body
 from penstock.transports.direct.connection import connect
 from penstock.transports.direct.exchange import Exchange
@@ -18,7 +19,7 @@ from penstock.transports.direct.pool import CLEANUP
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
     from typing import Any
 
     from penstock.interfaces import HttpCall
@@ -35,13 +36,13 @@ class Opening:
     Args:
         call: What is asked.
         origin: Of whom.
-        home: The loop's connections; a place of it is this call's.
+        home: The loop's connections.
         head: The request's, without what frames its body.
-        context: What is trusted, where there is TLS.
+        trust: Returns what is trusted, for a new connection with TLS.
         decode: Whether a compressed answer is decompressed.
     """
 
-    __slots__ = ("_blamed", "_call", "_context", "_dialing", "_exchange", "_head", "_reused")
+    __slots__ = ("_blamed", "_call", "_dialing", "_exchange", "_head", "_reused", "_trust")
 
     def __init__(  # positional, as it is made for every call
         self,
@@ -49,13 +50,13 @@ class Opening:
         origin: Origin,
         home: Home,
         head: bytes,
-        context: ssl.SSLContext | None,
+        trust: Callable[[], Awaitable[ssl.SSLContext]],
         *,
         decode: bool,
     ) -> None:
         self._exchange = Exchange(call, origin, home, decode=decode)
         self._call = call
-        self._context = context
+        self._trust = trust
         self._head = head
         self._reused = False
         # What makes a connection that nobody has yet.
@@ -70,8 +71,12 @@ class Opening:
             TransportError: There is no answer; nothing of the call is left.
         """
         exchange = self._exchange
+        home = exchange.home
+        if not home.places.taken():
+            await self._place()
+        home.exchanges.add(exchange)
         try:
-            await self._try(exchange.home.take(exchange.origin))
+            await self._try(home.take(exchange.origin))
             if not exchange.opened:
                 await self._try_again()
         except asyncio.CancelledError:
@@ -114,15 +119,24 @@ class Opening:
         ended = exchange.broken is not None and not exchange.heard
         return ended and self._reused and not self._blamed
 
+    async def _place(self) -> None:
+        """Wait for a place."""
+        home = self._exchange.home
+        await home.places.take(self._call.watch)
+        if home.closed:
+            home.places.give_back()
+            raise StreamClosedError("the transport is closed")
+
     async def _try(self, connection: Connection | None) -> None:
         """Send the request on `connection` or a fresh one; the exchange has what came of it."""
-        exchange, body = self._exchange, self._call.body
+        exchange = self._exchange
         self._reused = connection is not None
         if connection is None:
             connection = await self._connected()
         exchange.attach(connection)
         if exchange.failure is not None:
             return
+        body = self._call.body
         small = None if body is None else body.small
         if body is not None and small is None:
             await self._send_pieces(connection)
@@ -144,7 +158,7 @@ class Opening:
         exchange = self._exchange
         self._keep_time()
         self._call.watch.begin("connect")
-        job = self._start(connect(exchange.origin, exchange.home, self._context))
+        job = self._start(self._connect())
         self._dialing = job
         while not job.done():
             await exchange.wait()
@@ -152,6 +166,13 @@ class Opening:
         self._call.watch.end("connect")
         connection: Connection = job.result()
         return connection
+
+    async def _connect(self) -> Connection:
+        exchange = self._exchange
+        origin = exchange.origin
+        return await connect(
+            origin, exchange.home, await self._trust() if origin.kind == "https" else None
+        )
 
     async def _unblocked(self, connection: Connection) -> None:
         """Wait until the peer has taken what was sent, or there is no need to."""
@@ -184,7 +205,7 @@ class Opening:
         """Let a clock that runs out cut the exchange, unless it is cut already."""
         exchange = self._exchange
         if not exchange.released:
-            self._call.watch.on_expire(exchange.abort, exchange.home.alarms)
+            self._call.watch.on_expire(exchange.abort, exchange.home.rounds)
 
     def _start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:  # Any: see `Exchange`
         exchange = self._exchange

@@ -27,16 +27,15 @@ _SLACK = 16 * 1024
 
 
 class Parser:
-    """One answer, as far as it has come.
+    """The answers of one connection, one after another, each as far as it has come.
 
     Args:
-        method: The request's: an answer to HEAD has no body, whatever it says.
-        limits: ``max_response_headers`` and ``max_response_header_count``.
         origin: Who answers, for errors.
     """
 
     __slots__ = (
         "_allowed",
+        "_at_rest",
         "_bodiless",
         "_fault",
         "_foreign_from",
@@ -55,7 +54,23 @@ class Parser:
         "status",
     )
 
-    def __init__(self, *, method: str, limits: Limits, origin: object) -> None:
+    def __init__(self, origin: object) -> None:
+        self.pieces: list[bytes] = []
+        """The body's pieces that the last `feed` completed; whoever takes them clears it."""
+        # Called by the parser for each piece, without a frame of Python in between.
+        self.on_body = self.pieces.append
+        self._origin = origin
+        self._llhttp: HttpResponseParser | None = None
+        # Whether llhttp, too, has seen the last answer end.
+        self._at_rest = False
+
+    def begin(self, method: str, limits: Limits) -> None:
+        """Expect an answer, which is the next one where the last is `done` and was `reusable`.
+
+        Args:
+            method: The request's: an answer to HEAD has no body, whatever it says.
+            limits: ``max_response_headers`` and ``max_response_header_count``.
+        """
         self.status = 0
         self.headers: dict[str, str] = {}
         """The fields, names in lower case, once `complete`."""
@@ -67,20 +82,17 @@ class Parser:
         """Whether the answer is there to its end."""
         self.reusable = False
         """Whether the connection may carry another call, once `done`."""
-        self.pieces: list[bytes] = []
-        """The body's pieces that the last `feed` completed; whoever takes them clears it."""
-        # Called by the parser for each piece, without a frame of Python in between.
-        self.on_body = self.pieces.append
-        self._origin = origin
         self._limits = limits
         self._allowed = limits.max_response_headers + _SLACK
         self._quiet = 0
         self._bodiless = method == "HEAD"
         self._until_close = False
         self._fault: PenstockError | None = None
-        # From which piece on the body is another answer's.
-        self._foreign_from = sys.maxsize
-        self._llhttp: HttpResponseParser | None = HttpResponseParser(self)
+        # From which piece on the body is nobody's, or another answer's.
+        self._foreign_from = 0
+        if not self._at_rest:
+            self._llhttp = HttpResponseParser(self)
+        self._at_rest = False
 
     def feed(self, data: bytes | memoryview) -> None:
         """Take in `data`; the body's part of it is in `pieces`, also where this raises.
@@ -89,22 +101,36 @@ class Parser:
             ProtocolError: It breaks HTTP.
             LimitExceededError: The headers, or what is neither headers nor body, exceed a bound.
         """
-        if not self.complete:
+        size = len(data)
+        if self.done or self._llhttp is None:
+            # Bytes that nobody asked for: what comes next on this connection belongs to nobody.
+            self.reusable = self.reusable and not size
+            return
+        if self.complete:
+            self._quiet += size
+        elif size > self._allowed:
             # No more than may be headers, so that the bound holds for any cut of the bytes.
             most = self._allowed
-            head, data = (data, b"") if len(data) <= most else (data[:most], data[most:])
-            self._allowed -= len(head)
-            self._parse(head)
-            if not self.complete and not self._allowed:
-                raise self._too_much("max_response_headers")
-        elif not self.done:
-            self._quiet += len(data)
-        if len(data):
-            self._parse(data)
-        if self.pieces:
+            self.feed(data[:most])
+            self.feed(data[most:])
+            return
+        else:
+            self._allowed -= size
+        try:
+            self._llhttp.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade) as exc:
+            self._broke(exc)
+        pieces, ours = self.pieces, self._foreign_from
+        if len(pieces) > ours:
+            # Of an answer that has no body, whose head is refused, or that nobody asked for.
+            del pieces[ours:]
+            self.reusable = False
+        if self._fault is not None:
+            raise self._fault
+        if pieces:
             self._quiet = 0
-        elif self._quiet > self._limits.max_response_headers and not self.done:
-            raise self._too_much("chunk extensions and trailers, max_response_headers")
+        else:
+            self._check_bounds()
 
     def end(self) -> bool:
         """Note the end of the bytes; whether the answer is whole with it (RFC 9112 section 6.3)."""
@@ -114,29 +140,7 @@ class Parser:
 
     def release(self) -> None:
         """Let go of the parser, which knows this object and so would wait for the collector."""
-        self._llhttp = None
-
-    def _parse(self, data: bytes | memoryview) -> None:
-        if self.done or self._llhttp is None:
-            # Bytes that nobody asked for: what comes next on this connection belongs to nobody.
-            self.reusable = self.reusable and not len(data)
-            return
-        try:
-            self._llhttp.feed_data(data)
-        except HttpParserUpgrade:
-            self._fault = self._broken("it switches protocols unasked")
-        except HttpParserError as exc:
-            if self.done:
-                self.reusable = False
-            else:
-                self._fault = self._fault or self._broken(str(exc))
-        ours = self._foreign_from if self.complete and not self._bodiless else 0
-        if len(self.pieces) > ours:
-            # Of an answer that has no body, whose head is refused, or that nobody asked for.
-            del self.pieces[ours:]
-            self.reusable = False
-        if self._fault is not None:
-            raise self._fault
+        self._llhttp, self._at_rest = None, False
 
     # What llhttp calls.
 
@@ -170,7 +174,7 @@ class Parser:
     def on_message_complete(self) -> None:
         """The answer is whole, unless it was a 1xx."""
         if self.complete:
-            self.done = True
+            self.done = self._at_rest = True
 
     def _accept(self, status: int, version: str) -> None:
         try:
@@ -190,6 +194,22 @@ class Parser:
         self.complete = True
         # What a HEAD's answer says of a body, llhttp would wait for.
         self.done = self._bodiless
+        if not self._bodiless:
+            self._foreign_from = sys.maxsize
+
+    def _broke(self, exc: HttpParserError | HttpParserUpgrade) -> None:
+        if isinstance(exc, HttpParserUpgrade):
+            self._fault = self._broken("it switches protocols unasked")
+        elif self.done:
+            self.reusable = False
+        else:
+            self._fault = self._fault or self._broken(str(exc))
+
+    def _check_bounds(self) -> None:
+        if not self.complete and not self._allowed:
+            raise self._too_much("max_response_headers")
+        if self._quiet > self._limits.max_response_headers and not self.done:
+            raise self._too_much("chunk extensions and trailers, max_response_headers")
 
     def _broken(self, reason: str) -> ProtocolError:
         return ProtocolError(

@@ -8,9 +8,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import StreamClosedError
-from penstock.transports.alarms import Alarms
 from penstock.transports.direct.connection import Buffers
 from penstock.transports.places import Places
+from penstock.transports.rounds import Rounds
 
 if TYPE_CHECKING:
     from penstock.transports.direct.address import Origin
@@ -36,11 +36,13 @@ class Home:
     def __init__(self, loop: asyncio.AbstractEventLoop, places: int) -> None:
         self.loop = loop
         self.places = Places(places)
-        self.alarms = Alarms(loop)
-        """The timers of its calls."""
+        self.closed = False
+        """Whether there is nothing more to be had here."""
         self.buffers = Buffers()
         self.exchanges: set[Exchange] = set()
         """Calls that have a place."""
+        self.rounds = Rounds(loop, lambda: [exchange.call.watch for exchange in self.exchanges])
+        """When the clocks of its calls are looked at."""
         self.jobs: set[asyncio.Task[Any]] = set()  # Any: connections, or nothing
         """Tasks that connect, or send a body."""
         self.open: set[Connection] = set()
@@ -87,7 +89,8 @@ class Home:
 
     def keep(self, connection: Connection) -> None:
         """Let `connection` wait for the next call."""
-        connection.resume()
+        if connection.paused:
+            connection.resume()
         connection.idle_since = self.loop.time()
         self._idle[connection] = None
         self._by_origin.setdefault(connection.origin, {})[connection] = None
@@ -99,8 +102,9 @@ class Home:
     async def aclose(self) -> None:
         """Cut every call and close every connection; wait for them up to `CLEANUP`."""
         error = StreamClosedError("the transport was closed")
+        self.closed = True
         self.places.refuse_waiting(error)
-        self.alarms.close()
+        self.rounds.close()
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None

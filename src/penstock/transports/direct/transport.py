@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from penstock.errors import StreamClosedError
 from penstock.limits import Limits
@@ -17,7 +17,7 @@ from penstock.transports.headers import checked
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Sequence
+    from collections.abc import Coroutine, Sequence
 
     from penstock.interfaces import HttpCall, Wire
     from penstock.transports.direct.address import Address, Origin
@@ -156,19 +156,13 @@ class DirectTransport:
         head = head_of(call.method, address, headers)
         return await self._send(call, address, head, decode=decode)
 
-    async def _send(
+    def _send(
         self, call: HttpCall, address: Address, head: bytes, *, decode: bool = True
-    ) -> Exchange:
-        origin = address.origin
-        context = await self._trusting() if origin.kind == "https" else None
+    ) -> Coroutine[Any, Any, Exchange]:  # Any: as every coroutine has it
         home = self._here()
-        if not home.places.taken():
-            await home.places.take(call.watch)
-        if self._closed:
-            home.places.give_back()
-            self._check_open()
         assert self._opening is not None  # there is a home
-        return await self._opening(call, origin, home, head, context, decode=decode).run()
+        opening = self._opening(call, address.origin, home, head, self._trusting, decode=decode)
+        return opening.run()
 
     async def aclose(self) -> None:
         """Cut every call, close every connection, and wait up to 2 s for those that are closing.
