@@ -214,6 +214,8 @@ async def test_a_session_goes_on(
         ({"backend": "sim/text?fault=hang", "timeout": 0.2}, DeadlineError, 5, "timeout"),
         ({"backend": "sim/text?fault=invalid-key"}, AuthenticationError, 3, "key"),
         ({"backend": "codex", "max_steps": 3}, UsageError, 2, "no bound of steps"),
+        ({"backend": "claude-cod"}, UsageError, 2, "did you mean claude-code?"),
+        ({"backend": "codex", "session": "kept.jsonl"}, UsageError, 2, "kept.jsonl is the name"),
         ({"backend": "claude-code"}, ConfigurationError, 2, "cannot start claude"),
     ],
 )
@@ -235,6 +237,20 @@ async def test_a_mistake_is_an_error_with_its_exit_code(
         return  # before there is anything that could be shown
     last = Seen(capsys).events[-1]
     assert ("error", caught.value.kind, code) == (last["type"], last["kind"], last["exit_code"])
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("folder", ["", "not/there"])
+async def test_a_run_that_kept_nothing_is_not_said_to_go_on(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, folder: str
+) -> None:
+    """Its server does not start, or its session cannot be made: without a prompt nothing would."""
+    server = () if folder else ("/no/such/program",)
+    path = str(tmp_path / folder / "task.jsonl")
+    with pytest.raises(PenstockError):
+        await act(AgentOptions(prompt="x", backend="sim/tools", mcp=server, session=path))
+
+    assert "goes on" not in Seen(capsys).err
 
 
 @pytest.mark.asyncio

@@ -7,6 +7,7 @@ import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,7 @@ async def act(options: AgentOptions) -> int:
     progress = progress_for(as_json=as_json, quiet=options.quiet)
     name, _, model = (options.backend or "").partition("/")
     async with _told(progress):
+        _check_name(options.backend or "")
         if name in CODING:
             await _coding(options, name, model, progress)
         else:
@@ -70,6 +72,13 @@ async def act(options: AgentOptions) -> int:
 def _check_folder(path: str | None) -> None:
     if path is not None and not Path(path).is_dir():
         raise UsageError(f"there is no folder {path}", param="cwd")
+
+
+def _check_name(backend: str) -> None:
+    """Refuse what is nearly an agent's name, which would be looked for among the models."""
+    near = get_close_matches(backend, CODING, 1, 0.85)
+    if near and backend not in CODING:
+        raise UsageError(f"there is no {backend}: did you mean {near[0]}?", param="backend")
 
 
 @asynccontextmanager
@@ -90,6 +99,12 @@ async def _told(progress: Progress) -> AsyncIterator[None]:
 async def _coding(options: AgentOptions, name: str, model: str, progress: Progress) -> None:
     if model and options.model:
         raise UsageError(f"--backend {options.backend} names the model already", param="model")
+    if options.session and Path(options.session).suffix in (".jsonl", ".db", ".sqlite"):
+        raise UsageError(
+            f"{options.session} is the name of a model's conversation: a coding agent's session is "
+            "kept under another, such as one in .json",
+            param="session",
+        )
     task = Coding(
         name=name,
         model=options.model or model or None,
@@ -132,12 +147,15 @@ async def _loop(options: AgentOptions, progress: Progress) -> None:
         ) as loop,
     ):
         prompt = await _begin(kept, options)
+        before = await kept.length()
         try:
             async with loop.run(prompt, conversation=kept) as run:
                 async for event in run:
                     progress.show(event)
         except BaseException:
-            _advise(options)
+            # Not awaited: Ctrl-C has cancelled this task.
+            if prompt is None or len(kept.sync) > before:
+                _advise(options)
             raise
 
 
