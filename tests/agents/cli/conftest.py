@@ -12,6 +12,8 @@ import pytest
 SCRIPT = r"""
 import json, os, sys, time
 from pathlib import Path
+if sys.argv[1:] == ["--version"]:
+    sys.exit(print("codex-cli 0.169.0"))
 place = Path(os.environ["STANDIN"])
 argv = sys.argv[1:]
 note = {"argv": argv, "environment": dict(os.environ), "directory": os.getcwd()}

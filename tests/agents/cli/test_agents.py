@@ -309,6 +309,54 @@ async def test_another_system_prompt_of_codex_is_told_in_the_prompt(standin: Sta
 
 
 @pytest.mark.asyncio
+async def test_a_prompt_of_codex_is_measured_with_what_stands_before_it(standin: StandIn) -> None:
+    """Of a child that stays too, whose thread is told another system prompt in its first turn."""
+    id = "01a221d4-f281-7c11-9cdc-3cc27e2d9977"
+    record = Path(f".codex/sessions/2026/11/28/rollout-2026-11-28T11-05-33-{id}.jsonl")
+    path = Path(standin.home) / record
+    path.parent.mkdir(parents=True)
+    path.write_text('{"payload": {}}\n')
+    session = Session(agent="codex", id=id)
+    for kept in (False, True):
+        async with made(standin, "codex", keep_alive=kept, system="Be merry.") as agent:
+            with pytest.raises(ConfigurationError, match="takes prompts of 1048576 characters"):
+                await agent.run("x" * MAX_PROMPT, session=session)
+    assert not (standin.folder / "notes.jsonl").exists()
+
+
+@pytest.mark.asyncio
+async def test_codex_asks_once_by_whatever_provider_it_is_to_ask(standin: StandIn) -> None:
+    """A new session has one that stands for OpenAI's, one that Codex began goes on with Codex'
+    own, and a provider of the user's stays, as the files of the child's home say."""
+    wire = "codex/codex-exec-session-first-turn.jsonl"
+    id = json.loads((VECTORS / wire).read_text().splitlines()[0])["thread_id"]
+    name = f".codex/sessions/2026/11/28/rollout-2026-11-28T11-05-33-{id}.jsonl"
+    begun = {"type": "session_meta", "payload": {"model_provider": "openai"}}
+    standin.plays(wire, files={name: json.dumps(begun) + "\n"})
+    async with made(standin, "codex") as agent:
+        session = (await agent.run("Hi")).session
+        await agent.run("Hi", session=session)
+        mine = 'model_provider = "mine"\n[model_providers.mine]\nname = "m"\n'
+        (Path(standin.home) / ".codex/config.toml").write_text(mine)
+        await agent.run("Hi")
+    told = [
+        [each for each in after(n["argv"], "-c") if "model_prov" in each] for n in standin.notes
+    ]
+    ours = told[0].pop()
+
+    assert [
+        ['model_provider="penstock-openai"'],
+        [],
+        [
+            "model_providers.mine.request_max_retries=0",
+            "model_providers.mine.stream_max_retries=0",
+        ],
+    ] == told
+    assert ours.startswith('model_providers.penstock-openai={"name" = "OpenAI", ')
+    assert ', "http_headers" = {"version" = "0.169.0"}, ' in ours
+
+
+@pytest.mark.asyncio
 async def test_a_home_of_codex_that_is_a_file_is_named(standin: StandIn) -> None:
     """It is the caller's to mend, before anything is started."""
     async with made(standin, "codex", home=standin.program) as agent:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.agents.cli.codex_rollout import preface
+from penstock.agents.cli.codex_rollout import preface, provider_of
 
 ID = "01a221d4-f281-7c11-9cdc-3cc27e2d9977"
 FOLDER = "sessions/2026/11/28"
@@ -80,3 +80,26 @@ def test_what_is_told_is_in_force(tmp_path: Path) -> None:
 def test_a_session_without_a_record_is_told_nothing(tmp_path: Path, id: str) -> None:
     """There is nothing to go on with, and Codex says so; an id is no pattern."""
     assert "" == preface(rollout(tmp_path, BEGUN), id, "Be merry.")
+
+
+@pytest.mark.parametrize(
+    ("line", "provider"),
+    [
+        ('{"type": "session_meta", "payload": {"model_provider": "openai"}}', "openai"),
+        ('{"type": "session_meta", "payload": {"model_provider": null}}', None),
+        ('{"type": "session_meta", "payload": {}}', None),
+        ('{"payload": null}', None),
+        ("[]", None),
+        ('{"payl', None),
+    ],
+)
+def test_a_sessions_provider_stands_in_its_first_line(
+    tmp_path: Path, line: str, provider: str | None
+) -> None:
+    """None where that line does not say."""
+    assert provider == provider_of(rollout(tmp_path, line, BEGUN), ID)
+
+
+def test_a_session_without_a_record_has_no_provider(tmp_path: Path) -> None:
+    """Nobody knows which one."""
+    assert None is provider_of(rollout(tmp_path, BEGUN), "another")

@@ -12,8 +12,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from penstock.agents.cli.backend import Command
-from penstock.agents.cli.codex_rollout import PATTERN, preface
+from penstock.agents.cli.codex_provider import OPENAI, Told, provider_config
+from penstock.agents.cli.codex_rollout import PATTERN, is_plain, preface, provider_of
 from penstock.agents.cli.codex_servers import server_config
+from penstock.agents.cli.codex_version import program_version
 from penstock.agents.cli.live import talking
 from penstock.agents.cli.options import AgentOptions
 from penstock.agents.cli.session import read_files, write_files
@@ -87,8 +89,11 @@ class Codex:
     own_retries: bool = False
     """Whether it may ask a failing model again by itself: OpenAI up to thirty times (0.169.0).
 
-    Else the turn ends when it is about to try again, after the five requests of a try; and after
-    one where `endpoint` names the address, as it may name OpenAI's for those with an API key."""
+    Else it asks once: a provider of the user's has its retries turned off, and for OpenAI's own,
+    which has no option for that, one called ``penstock-openai`` makes the same requests. As a
+    session keeps its provider, one that Codex began goes on with Codex' own, where a turn ends as
+    it is about to try again; and Codex by itself goes on with one of ours by ``codex fork``. Its
+    own provider has them all with ``config={"model_provider": "openai"}``."""
     auto_compact_token_limit: int | None = None
     """Tokens of a thread from which on it is compacted."""
     config: Mapping[str, Any] = field(default_factory=dict, repr=False)  # Any: TOML values
@@ -164,6 +169,7 @@ class Codex:
             sandbox, policy = "danger-full-access", "never"
         settings = {"sandbox": sandbox, "approvalPolicy": policy, "ephemeral": self.ephemeral}
         before = await asyncio.to_thread(self._preface, start.turn, start.environment)
+        _check(before + start.turn.prompt)
         return await talking(start, CodexTalk(settings, preface=before), self.options)
 
     async def capture(self, id: str, environment: Mapping[str, str]) -> dict[str, bytes]:
@@ -171,7 +177,7 @@ class Codex:
 
         The databases beside it hold paths of this home, and must not travel.
         """
-        if not id.replace("-", "").isalnum():
+        if not is_plain(id):
             return {}
         return await asyncio.to_thread(read_files, _root(environment), PATTERN.format(id=id))
 
@@ -184,9 +190,12 @@ class Codex:
         """What a resumed session has to be told before its prompt: another system prompt."""
         if not turn.session_id:
             return ""
-        given = self.options.environment
-        seen = child_environment(self.credentials, ours, given, home=self.options.home)
-        return preface(_root(seen), turn.session_id, turn.system)
+        return preface(_root(self._seen(ours)), turn.session_id, turn.system)
+
+    def _seen(self, ours: Mapping[str, str]) -> dict[str, str]:
+        """The environment of a child."""
+        options = self.options
+        return child_environment(self.credentials, ours, options.environment, home=options.home)
 
     def _moved(self) -> Iterator[tuple[str, str]]:
         if self.options.home is not None:
@@ -243,6 +252,25 @@ class Codex:
         for number, server in enumerate(self.options.servers):
             yield from server_config(server, number, environment)
         yield from self.config.items()
+        if not self.endpoint:
+            yield from self._provided(turn, self._seen(environment))
+
+    def _provided(self, turn: Turn, seen: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+        """The provider of the user's configuration, or OpenAI's, without its retries."""
+        root, id = _root(seen), turn.session_id
+        told = Told(
+            root=root,
+            config=self.config,
+            arguments=self.options.extra_args,
+            profile=None if id else self.profile,
+            ignore_user_config=self.ignore_user_config,
+            session=(provider_of(root, id) or OPENAI) if id else None,
+            own_retries=self.own_retries,
+        )
+        program = self.options.program or self.program
+        yield from provider_config(
+            told, lambda: program_version(program, seen, self.options.directory)
+        )
 
 
 def _check(prompt: str) -> None:

@@ -1,4 +1,4 @@
-"""What Codex' record of a session, its rollout, says of the system prompt in force.
+"""What Codex' record of a session, its rollout, says: its provider, and the prompt in force.
 
 A session keeps the one that it began with: ``exec resume`` and ``thread/resume`` of 0.169.0 take
 another and send the first. So another is told in the prompt, once.
@@ -6,6 +6,7 @@ another and send the first. So another is told in the prompt, once.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,7 +15,7 @@ import msgspec
 
 from penstock.errors import ConversationError
 
-__all__ = ["PATTERN", "preface"]
+__all__ = ["PATTERN", "is_plain", "preface", "provider_of"]
 
 PATTERN = "sessions/*/*/*/rollout-*-{id}.jsonl"
 """Where a session's rollout is, below Codex' home."""
@@ -34,11 +35,11 @@ def preface(root: Path, id: str, system: str | None) -> str:
         system: The system prompt that it is to have; None leaves it the one that it has.
     """
     told = f"{_OPEN}{system}{_CLOSE}"
-    paths = [*root.glob(PATTERN.format(id=id))] if system and _plain(id) else []
-    if not system or not paths:
+    path = _found(root, id) if system else None
+    if not system or path is None:
         return ""
     in_force = False
-    for role, texts in _readable(paths[-1]):
+    for role, texts in _readable(path):
         if role == "developer" and system.strip() in (text.strip() for text in texts):
             in_force = True
         elif role == "user" and any(text.startswith(_OPEN) for text in texts):
@@ -46,8 +47,30 @@ def preface(root: Path, id: str, system: str | None) -> str:
     return "" if in_force else told
 
 
-def _plain(id: str) -> bool:
+def provider_of(root: Path, id: str) -> str | None:
+    """Return the model provider that a session began with, and must go on with.
+
+    Args:
+        root: Codex' home.
+        id: The session's.
+    """
+    path = _found(root, id)
+    try:
+        with open(path or os.devnull, "rb") as file:
+            said: Json = msgspec.json.decode(file.readline())["payload"]["model_provider"]
+    except (OSError, LookupError, TypeError, msgspec.DecodeError):  # none, or none of ours
+        return None
+    return said if isinstance(said, str) else None
+
+
+def is_plain(id: str) -> bool:
+    """Return whether an id is one, and no path or pattern."""
     return id.replace("-", "").isalnum()
+
+
+def _found(root: Path, id: str) -> Path | None:
+    paths = [*root.glob(PATTERN.format(id=id))] if is_plain(id) else []
+    return paths[-1] if paths else None
 
 
 def _readable(path: Path) -> Iterator[tuple[str, list[str]]]:
