@@ -6,7 +6,15 @@ from base64 import b64decode, b64encode
 from re import findall
 from typing import Any, TypeAlias
 
-from penstock.chunks import AudioDelta, Citation, ImageDelta, LogProbs, ReasoningDelta, State
+from penstock.chunks import (
+    AudioDelta,
+    Citation,
+    Finish,
+    ImageDelta,
+    LogProbs,
+    ReasoningDelta,
+    State,
+)
 from penstock.pipeline.pieces import Pieces
 from penstock.pipeline.reasoning import Details
 from penstock.response import Audio, Choice, ToolCall
@@ -38,6 +46,34 @@ class CallFold:
 class ChoiceFold:
     """What one choice has so far; `penstock.pipeline.Fold` decides what may be added."""
 
+    __slots__ = ("_rest", "finish", "index", "text")
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.text = Pieces()
+        self.finish: Finish | None = None
+        self._rest: Rest | None = None
+
+    @property
+    def rest(self) -> Rest:
+        """What is neither its text nor its end; made with the first of it."""
+        if self._rest is None:
+            self._rest = Rest()
+        return self._rest
+
+    def result(self, dialect: str, origin: str) -> Choice:
+        """Return the choice as far as it has come."""
+        choice = Choice(self.index, self.text.join())
+        if self.finish is not None:
+            choice.finish_reason, choice.finish_raw = self.finish.reason, self.finish.raw
+        if self._rest is not None:
+            self._rest.complete(choice, dialect, origin)
+        return choice
+
+
+class Rest:
+    """What a choice has beside its text."""
+
     __slots__ = (
         "_audio",
         "_audio_data",
@@ -47,25 +83,18 @@ class ChoiceFold:
         "_images",
         "_logprobs",
         "_reasoning",
+        "_refusal",
         "_refusal_logprobs",
         "_spelling",
         "_state",
         "calls",
         "extra",
-        "finish",
-        "index",
-        "refusal",
-        "text",
     )
 
-    def __init__(self, index: int) -> None:
-        self.index = index
-        self.text = Pieces()
-        self.refusal: Pieces | None = None
+    def __init__(self) -> None:
         self.calls: dict[int, CallFold] = {}
-        self.finish: tuple[str | None, str | None] = (None, None)
         self.extra: dict[str, Json] = {}
-        # What few answers have is made with the first of it.
+        self._refusal: Pieces | None = None
         self._reasoning: Pieces | None = None
         self._spelling: str | None = None
         self._details: Details | None = None
@@ -80,9 +109,9 @@ class ChoiceFold:
 
     def refuse(self, piece: str) -> None:
         """Add to the refusal."""
-        if self.refusal is None:
-            self.refusal = Pieces()
-        self.refusal.add(piece)
+        if self._refusal is None:
+            self._refusal = Pieces()
+        self._refusal.add(piece)
 
     def reason(self, chunk: ReasoningDelta) -> None:
         """Add to the thinking; the first spelling that carried text is the one to give back."""
@@ -136,26 +165,17 @@ class ChoiceFold:
         self._logprobs += chunk.tokens
         self._refusal_logprobs += chunk.refusal
 
-    def result(self, dialect: str, origin: str) -> Choice:
-        """Return the choice as far as it has come."""
-        return Choice(
-            index=self.index,
-            text=self.text.join(),
-            reasoning=_joined(self._reasoning),
-            refusal=None if self.refusal is None else self.refusal.join(),
-            tool_calls=self._tool_calls() if self.calls else [],
-            audio=None if self._audio is None else self._sound(self._audio),
-            images=[image.url for image in self._images] if self._images else [],
-            citations=self._citations[:],
-            logprobs=self._probabilities(),
-            finish_reason=self.finish[0],
-            finish_raw=self.finish[1],
-            state=self._given_back(dialect, origin),
-            extra=self.extra.copy(),
-        )
-
-    def _tool_calls(self) -> list[ToolCall]:
-        return [self.calls[index].result() for index in sorted(self.calls)]
+    def complete(self, choice: Choice, dialect: str, origin: str) -> None:
+        """Put it into `choice`, as far as it has come."""
+        choice.reasoning = _joined(self._reasoning)
+        choice.refusal = None if self._refusal is None else self._refusal.join()
+        choice.tool_calls = [self.calls[index].result() for index in sorted(self.calls)]
+        choice.audio = None if self._audio is None else self._sound(self._audio)
+        choice.images = [image.url for image in self._images]
+        choice.citations = self._citations[:]
+        choice.logprobs = self._probabilities()
+        choice.state = self._given_back(dialect, origin)
+        choice.extra = self.extra.copy()
 
     def _sound(self, audio: AudioDelta) -> Audio:
         return Audio(

@@ -39,6 +39,8 @@ Json: TypeAlias = Any
 _CHOICE = 1024
 """Bytes that an empty choice counts: a peer may name any number of them."""
 
+_UNSAID = Meta()
+
 _OBJECT = 64
 """Bytes that a small JSON value counts besides its JSON: an empty dict of CPython."""
 
@@ -59,7 +61,7 @@ class Fold:
         """The last usage that came."""
         self._limits = limits or Limits()
         self._choices: dict[int, ChoiceFold] = {}
-        self._meta: dict[str, Json] = {}
+        self._meta = _UNSAID
         self._calls = 0
         self._extra_sizes: dict[tuple[int, str], int] = {}
 
@@ -69,11 +71,12 @@ class Fold:
         Raises:
             LimitExceededError: A bound was met; what came before is kept.
         """
-        texts = [each.text for each in chunks if type(each) is TextDelta and not each.choice]
-        if len(texts) == len(chunks):
-            if texts:
+        texts: list[str]
+        if chunks and type(chunks[0]) is TextDelta:  # as all are of most batches
+            texts = [each.text for each in chunks if type(each) is TextDelta and not each.choice]
+            if len(texts) == len(chunks):
                 self._text(0, "".join(texts))
-            return
+                return
         texts = []
         try:
             for chunk in chunks:
@@ -96,31 +99,37 @@ class Fold:
     def reply(self, record: CallRecord) -> Reply:
         """Return the answer as far as it has come, with what `record` knows of the call."""
         choices = [
-            self._choices[index].result(record.dialect, record.origin)
-            for index in sorted(self._choices)
+            choice.result(record.dialect, record.origin)
+            for _, choice in sorted(self._choices.items())
         ]
         meta = self._meta
-        return Reply(
-            id=meta.get("id", ""),
-            created=meta.get("created", 0),
-            model=meta.get("model") or record.wire_model or record.model,
+        # Not all at once: of more than 15 named arguments CPython makes a dict first
+        # (STACK_USE_GUIDELINE in its compile.c), which costs three times the reply.
+        reply = Reply(
+            id=meta.id,
+            created=meta.created,
+            model=meta.model or record.wire_model or record.model,
             provider=record.provider,
             deployment=record.deployment,
             choices=choices or [ChoiceFold(0).result("", "")],
             usage=self.usage or record.usage,
-            system_fingerprint=meta.get("system_fingerprint"),
-            service_tier=meta.get("service_tier"),
+            system_fingerprint=meta.system_fingerprint or None,
+            service_tier=meta.service_tier or None,
             request_id=record.request_id,
             headers=dict(record.headers),
             rate_limit=record.rate_limit,
             attempts=tuple(record.attempts),
             timings=replace(record.timings),
-            dropped=list(record.dropped),
-            metadata=dict(record.metadata),
             command=record.command,
-            prompt_changed_at=record.prompt_changed_at(),
-            raw=None if record.raw is None else list(record.raw),
         )
+        reply.prompt_changed_at = record.prompt_changed_at()
+        if record.dropped:
+            reply.dropped = list(record.dropped)
+        if record.metadata:
+            reply.metadata = dict(record.metadata)
+        if record.raw is not None:
+            reply.raw = list(record.raw)
+        return reply
 
     def _choice(self, index: int) -> ChoiceFold:
         choice = self._choices.get(index)
@@ -143,14 +152,14 @@ class Fold:
 
     def _take_reasoning(self, chunk: ReasoningDelta) -> None:
         self._grow(utf8_size(chunk.reasoning) + _items_size(chunk.details))
-        self._choice(chunk.choice).reason(chunk)
+        self._choice(chunk.choice).rest.reason(chunk)
 
     def _take_refusal(self, chunk: RefusalDelta) -> None:
         self._grow(utf8_size(chunk.refusal))
-        self._choice(chunk.choice).refuse(chunk.refusal)
+        self._choice(chunk.choice).rest.refuse(chunk.refusal)
 
     def _take_call(self, chunk: ToolCallDelta) -> None:
-        limits, calls = self._limits, self._choice(chunk.choice).calls
+        limits, calls = self._limits, self._choice(chunk.choice).rest.calls
         call = calls.get(chunk.index)
         if call is None and self._calls >= limits.max_tool_calls:
             raise _exceeded("max_tool_calls", limits.max_tool_calls, self._calls + 1)
@@ -170,42 +179,32 @@ class Fold:
 
     def _take_audio(self, chunk: AudioDelta) -> None:
         self._grow(utf8_size(chunk.data) + utf8_size(chunk.transcript))
-        self._choice(chunk.choice).speak(chunk)
+        self._choice(chunk.choice).rest.speak(chunk)
 
     def _take_image(self, chunk: ImageDelta) -> None:
         self._grow(utf8_size(chunk.url) + _OBJECT)
-        self._choice(chunk.choice).show(chunk)
+        self._choice(chunk.choice).rest.show(chunk)
 
     def _take_citation(self, chunk: Citation) -> None:
         self._grow(_json_size(chunk.data))
-        self._choice(chunk.choice).cite(chunk)
+        self._choice(chunk.choice).rest.cite(chunk)
 
     def _take_logprobs(self, chunk: LogProbs) -> None:
         self._grow(_items_size(chunk.tokens) + _items_size(chunk.refusal))
-        self._choice(chunk.choice).measure(chunk)
+        self._choice(chunk.choice).rest.measure(chunk)
 
     def _take_state(self, chunk: State) -> None:
         self._grow(_json_size(chunk.data))
-        self._choice(chunk.choice).remember(chunk)
+        self._choice(chunk.choice).rest.remember(chunk)
 
     def _take_usage(self, chunk: Usage) -> None:
         self.usage = chunk
 
     def _take_finish(self, chunk: Finish) -> None:
-        self._choice(chunk.choice).finish = chunk.reason, chunk.raw
+        self._choice(chunk.choice).finish = chunk
 
     def _take_meta(self, chunk: Meta) -> None:
-        meta = self._meta
-        if chunk.id:
-            meta["id"] = chunk.id
-        if chunk.model:
-            meta["model"] = chunk.model
-        if chunk.created:
-            meta["created"] = chunk.created
-        if chunk.system_fingerprint:
-            meta["system_fingerprint"] = chunk.system_fingerprint
-        if chunk.service_tier:
-            meta["service_tier"] = chunk.service_tier
+        self._meta = chunk if self._meta is _UNSAID else _amended(self._meta, chunk)
         if chunk.role:
             self._choice(chunk.choice)
 
@@ -217,7 +216,7 @@ class Fold:
             size = len(name) + _json_size(value)
             self._grow(size - self._extra_sizes.get((chunk.choice, name), 0))
             self._extra_sizes[chunk.choice, name] = size
-            self._choice(chunk.choice).extra[name] = value
+            self._choice(chunk.choice).rest.extra[name] = value
 
 
 _TAKE: dict[type, Callable[[Fold, Any], None]] = {  # Any: each takes the kind of its key
@@ -235,6 +234,16 @@ _TAKE: dict[type, Callable[[Fold, Any], None]] = {  # Any: each takes the kind o
     Meta: Fold._take_meta,
     ProviderEvent: Fold._take_event,
 }
+
+
+def _amended(said: Meta, news: Meta) -> Meta:
+    return Meta(
+        id=news.id or said.id,
+        model=news.model or said.model,
+        created=news.created or said.created,
+        system_fingerprint=news.system_fingerprint or said.system_fingerprint,
+        service_tier=news.service_tier or said.service_tier,
+    )
 
 
 def _json_size(value: Json) -> int:

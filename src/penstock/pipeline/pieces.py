@@ -14,22 +14,23 @@ class Pieces:
     __slots__ = ("_blocks", "_pieces")
 
     def __init__(self) -> None:
-        self._blocks: list[str] = []
         self._pieces: list[str] = []
+        self._blocks = 0
+        """How many of the first are blocks."""
 
     def add(self, piece: str) -> None:
         """Append `piece`."""
         self._pieces.append(piece)
-        if len(self._pieces) >= _BLOCK:
-            self._blocks.append("".join(self._pieces))
-            self._pieces.clear()
+        if len(self._pieces) - self._blocks >= _BLOCK:
+            self._pieces[self._blocks :] = ["".join(self._pieces[self._blocks :])]
+            self._blocks += 1
 
     def join(self) -> str:
         """Return the whole text; joined again only where pieces were added since the last time."""
-        if len(self._blocks) + len(self._pieces) > 1:
-            self._blocks = ["".join(self._blocks + self._pieces)]
-            self._pieces.clear()
-        return (self._blocks or self._pieces or [""])[0]
+        if len(self._pieces) > 1:
+            self._pieces = ["".join(self._pieces)]
+            self._blocks = 1
+        return self._pieces[0] if self._pieces else ""
 
 
 def utf8_size(text: str) -> int:
