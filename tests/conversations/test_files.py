@@ -385,3 +385,32 @@ def test_a_file_that_may_only_be_read_is_read(
         with pytest.raises(ConversationError, match="may be read, and not written") as caught:
             kept.append(say(1))
         assert ("io", [say(0)]) == (caught.value.code, list(kept))
+
+
+def test_a_database_in_a_folder_that_may_only_be_read_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite would make files beside it; tests may run as root, whom no mode stops."""
+    path, access = tmp_path / "chat.db", os.access
+    with SyncConversation.open(path, name="ann") as kept:
+        kept.extend([say(0), say(1, 100_000)])
+
+    def refused(name: Any, mode: int) -> bool:
+        return access(name, mode) and not (name == tmp_path and mode & os.W_OK)
+
+    monkeypatch.setattr(os, "access", refused)
+    with SyncConversation.open(path, name="ann") as kept:
+        assert ([say(0), say(1, 100_000)], ["ann"]) == (list(kept), SyncConversation.names(path))
+        assert [path] == [*tmp_path.iterdir()]
+        with pytest.raises(ConversationError, match="readonly") as caught:
+            kept.append(say(2))
+        assert "io" == caught.value.code
+
+        monkeypatch.undo()  # who may write does, and takes no lock of this one for one
+        with SyncConversation.open(path, name="ann") as other:
+            other.append(say(2))
+        with pytest.raises(ConversationError, match="was written to while it was read") as caught:
+            list(kept)
+        assert "changed" == caught.value.code
+    with SyncConversation.open(path, name="ann") as kept:
+        assert 3 == len(kept)

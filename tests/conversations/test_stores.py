@@ -139,8 +139,8 @@ def test_a_large_message_of_sqlite_is_found_once_a_pass(tmp_path: Path) -> None:
         kept.append(say(0, 1_000_000))
         store = kept.store
         assert isinstance(store, SQLiteStore)
-        store._database.close()
-        store._database = sqlite3.connect(
+        store._file.connection.close()
+        store._file.connection = store._database = sqlite3.connect(
             tmp_path / "chat.db", isolation_level=None, factory=Counted
         )
         (block,) = store.blocks(0, 1)

@@ -11,7 +11,8 @@ memory       in the process
 jsonl        in a file of lines (`opened`, `files`, `lines`, `chain`, `sidecar`, `fresh`, `locks`)
 vouching     which lines of a file are known to be messages
 rewriting    lines that are replaced, taken out or cut off
-sqlite       in an SQLite file (`schema`, `runs`)
+sqlite       in an SQLite file (`database`, `schema`, `runs`)
+opening      which of them is at a path
 attachments  typed parts that are read while they are sent (`file_bytes`, `media_types`)
 references   attachments that are kept where they are, with their digests
 sending      the way out of a store, in worker threads

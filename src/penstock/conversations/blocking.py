@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from copy import deepcopy
 from functools import partial
@@ -17,9 +16,7 @@ from penstock.conversations import windows
 from penstock.conversations.canonical import message_of
 from penstock.conversations.compacting import Compaction
 from penstock.conversations.exports import exported, imported
-from penstock.conversations.jsonl import JSONLStore
 from penstock.conversations.measuring import each, outline
-from penstock.conversations.memory import MemoryStore
 from penstock.conversations.numbered import (
     OURS,
     cut_at,
@@ -32,11 +29,10 @@ from penstock.conversations.numbered import (
     taken_out,
     users_own,
 )
+from penstock.conversations.opening import names_at, open_store
 from penstock.conversations.redacting import redacted, referred_by
 from penstock.conversations.references import forgotten, message_in
 from penstock.conversations.sending import decoded, messages_of, off_loop, sent
-from penstock.conversations.sqlite import SUFFIXES as SQLITE
-from penstock.conversations.sqlite import SQLiteStore, conversations_in
 from penstock.conversations.still import Still
 from penstock.conversations.stores import positions
 from penstock.conversations.tokens import counter_of
@@ -56,7 +52,7 @@ if TYPE_CHECKING:
     from penstock.fields import Lines, Streamed
     from penstock.messages import Message
 
-__all__ = ["BATCH", "SyncConversation", "open_store"]
+__all__ = ["BATCH", "SyncConversation"]
 
 # A message of the OpenAI shape.
 Json: TypeAlias = Any
@@ -64,34 +60,6 @@ Json: TypeAlias = Any
 BATCH = 512
 """Messages that `extend` keeps together."""
 _REDACTED = "[redacted]"
-
-
-def open_store(path: str | PathLike[str] | None, name: str, *, fsync: bool) -> Store:
-    """Return the store that a path's suffix stands for; None is memory.
-
-    Raises:
-        ConfigurationError: The suffix is none of those.
-        ConversationError: There is something else there.
-    """
-    if path is None:
-        return MemoryStore()
-    if not isinstance(name, str):  # such as a user's that is not known: not everybody's
-        raise ConfigurationError(f"name= is text, not {type(name).__name__}", param="name")
-    where = Path(path).absolute()  # it stays the same file when the program changes its folder
-    if where.suffix in SQLITE:
-        return SQLiteStore(where, name, sync=fsync)
-    if name:
-        raise ConfigurationError(f"{where.name} holds one conversation: name= is for SQLite files")
-    if where.suffix == ".jsonl":
-        if not hasattr(os, "pread"):
-            raise ConfigurationError(
-                f"{where.name}: this system cannot read a file at two places at once (os.pread):"
-                " keep the conversation in SQLite (.db)"
-            )
-        return JSONLStore(where, sync=fsync)
-    raise ConfigurationError(
-        f"a conversation is kept in a .jsonl, .db or .sqlite file, not in {where.name!r}"
-    )
 
 
 class SyncConversation:
@@ -121,10 +89,7 @@ class SyncConversation:
         Raises:
             ConversationError: It cannot be read, or is no such file.
         """
-        where = Path(path)
-        if not where.exists():
-            return []
-        return conversations_in(where) if where.suffix in SQLITE else [""]
+        return names_at(path)
 
     def __reduce__(self) -> str:
         raise ConfigurationError(

@@ -6,8 +6,9 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterab
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
-from penstock.conversations.blocking import BATCH, SyncConversation, open_store
+from penstock.conversations.blocking import BATCH, SyncConversation
 from penstock.conversations.compacting import Compaction
+from penstock.conversations.opening import open_store
 from penstock.conversations.sending import decoded, in_thread, off_loop
 from penstock.conversations.still import Still
 from penstock.errors import ConfigurationError

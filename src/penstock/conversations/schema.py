@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from pathlib import Path
 from time import monotonic, sleep
 
 from penstock.errors import ConversationError
@@ -59,13 +58,14 @@ VERSION = len(_STEPS)
 """The present version."""
 
 
-def prepare(database: sqlite3.Connection, name: str, *, sync: bool) -> None:
+def prepare(database: sqlite3.Connection, name: str, *, sync: bool, reads: bool = False) -> None:
     """Make `database` a file of conversations of the present version.
 
     Args:
         database: An open file, in autocommit mode.
         name: The file's name, for errors.
         sync: Whether a transaction waits for the disk.
+        reads: Whether it can only be read.
 
     Raises:
         ConversationError: It is another program's, or of a later version.
@@ -83,29 +83,26 @@ def prepare(database: sqlite3.Connection, name: str, *, sync: bool) -> None:
             f"{name} was written by a later penstock (form {version}; this one knows {VERSION})",
             code="damaged",
         )
-    database.execute(f"PRAGMA page_size = {_PAGE}")  # of a file that is still to be made
-    _log_ahead(database)
+    if not reads:
+        database.execute(f"PRAGMA page_size = {_PAGE}")  # of a file that is still to be made
+        _log_ahead(database)
     database.execute(f"PRAGMA cache_size = -{_CACHE}")
     database.execute(f"PRAGMA synchronous = {'FULL' if sync else 'NORMAL'}")
     if version < VERSION:
         _migrate(database)
 
 
-def names_in(path: Path) -> list[str]:
+def names_in(database: sqlite3.Connection) -> list[str]:
     """Return the names of a file's conversations, in the order in which they were begun.
 
     Raises:
         sqlite3.Error: It cannot be read, or is no database.
     """
-    database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-    try:
-        known = "SELECT 1 FROM sqlite_master WHERE name = 'conversations'"
-        if database.execute(known).fetchone() is None:
-            return []
-        rows = database.execute("SELECT name FROM conversations ORDER BY id").fetchall()
-        return [row[0] for row in rows]
-    finally:
-        database.close()
+    known = "SELECT 1 FROM sqlite_master WHERE name = 'conversations'"
+    if database.execute(known).fetchone() is None:
+        return []
+    rows = database.execute("SELECT name FROM conversations ORDER BY id").fetchall()
+    return [row[0] for row in rows]
 
 
 def _log_ahead(database: sqlite3.Connection) -> None:
