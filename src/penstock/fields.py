@@ -12,6 +12,7 @@ from collections.abc import (
     Awaitable,
     Callable,
     Iterable,
+    Iterator,
     Sequence,
 )
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ __all__ = [
     "OffLoop",
     "Raw",
     "Run",
+    "Slices",
     "Source",
     "Streamed",
     "Text",
@@ -38,6 +40,9 @@ __all__ = [
 
 # JSON, or what a caller keeps for it: an item is whatever the source holds.
 Item: TypeAlias = Any
+
+_SLICE = 1024
+"""Items of a pass over `Slices` that are worked out together."""
 
 Source: TypeAlias = (
     "Iterable[Item] | AsyncIterable[Item] | Callable[[], Iterable[Item] | AsyncIterable[Item]]"
@@ -99,6 +104,25 @@ class Kept(Protocol):
         A message that has to be made anew comes as a dict.
         """
         ...
+
+
+class Slices:
+    """A long list of which each slice (two ends, no step) is worked out when it is asked for.
+
+    The encoder takes several of its items at once, as of a list, and gives the loop back between.
+    """
+
+    __slots__ = ()
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    def __getitem__(self, at: slice) -> Sequence[Item]:
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[Item]:
+        for start in range(0, len(self), _SLICE):
+            yield from self[start : start + _SLICE]
 
 
 class OffLoop(Protocol):

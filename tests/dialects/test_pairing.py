@@ -57,6 +57,8 @@ ODD: dict[str, list[Json]] = {
         [{"content": "one"}, {"content": "two"}],
     ),
 }
+BEFORE = [{"role": "user", "content": "b"}] * 1022
+"""So many that the first calls are at the end of what is paired in one go."""
 NEEDS_NONE = {"gemini", "ollama"}
 """Their calls and results may have no ids; the names and the order pair them."""
 
@@ -115,7 +117,11 @@ def pairs(name: str, body: Json) -> tuple[list[str], list[str]]:
 
 @pytest.mark.parametrize("messages", ODD.values(), ids=ODD)
 @pytest.mark.parametrize("name", sorted(set(DIALECTS) - NEEDS_NONE))
-@pytest.mark.parametrize("kind", [list, iter], ids=["list", "iterator"])
+@pytest.mark.parametrize(
+    "kind",
+    [list, iter, lambda messages: BEFORE + messages],
+    ids=["list", "iterator", "long list"],
+)
 def test_calls_and_results_are_in_pairs(name: str, messages: list[Json], kind: Any) -> None:
     """Each result has the id of its call, no id is there twice in a turn, and no name is empty."""
     body = said(name, kind(messages))
@@ -148,6 +154,28 @@ def test_what_pairs_is_left_alone() -> None:
     )
 
     assert paired(messages) is messages
+
+
+class Seen(dict[str, Json]):
+    """A message that counts how often somebody looks for calls in it."""
+
+    looks = 0
+
+    def __contains__(self, key: object) -> bool:
+        Seen.looks += 1
+        return super().__contains__(key)
+
+
+def test_a_long_list_is_paired_as_it_is_sent() -> None:
+    """No more of it is looked at in one go than its next messages, and each only once."""
+    found = paired([Seen(role="user", content="x") for _ in range(10_000)])
+    looks = [Seen.looks]
+    for start in (0, 1000, 500, 3000):
+        found[start : start + 1000]
+        looks.append(Seen.looks)
+
+    assert [0, 1000, 2000, 2000, 4000] == looks
+    assert 10_000 == len(found) == len([*found]) == Seen.looks
 
 
 def test_the_pairing_is_that_of_one_message() -> None:

@@ -14,7 +14,7 @@ from penstock.dialects.pairing import paired
 from penstock.dialects.passes import told
 from penstock.dialects.places import Place, opened
 from penstock.dialects.texts import Texts, grouped
-from penstock.fields import Each, off_loop_of
+from penstock.fields import Each, Slices, off_loop_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -73,7 +73,7 @@ class _Walk:
         translate: Callable[[dict[str, Json], Place], Json],
         losses: Losses,
     ) -> None:
-        self.is_list = isinstance(messages, (list, tuple))
+        self.is_list = isinstance(messages, (list, tuple, Slices))
         """Whether the messages are in memory, and found there by what they are."""
         self._translate = translate
         self._sought = _Sought(messages)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from penstock.fields import Slices
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -20,7 +22,7 @@ def told(messages: Json, begin: Callable[[], None]) -> Json:
     A list or tuple is given back as it is: the encoder knows how to take several of its items at
     once. So are iterators, which have one pass in them, and what is no source of messages.
     """
-    if isinstance(messages, (list, tuple)):
+    if isinstance(messages, (list, tuple, Slices)):
         return messages
     if hasattr(messages, "__next__") or hasattr(messages, "__anext__"):
         return messages

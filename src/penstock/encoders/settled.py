@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Iterable
 from typing import Any
 
-from penstock.fields import Each
+from penstock.fields import Each, Slices
 
 __all__ = ["Settled", "settle"]
 
@@ -29,7 +29,7 @@ class Settled:
 
     __slots__ = ("_notes", "items", "length")
 
-    def __init__(self, items: list[Json] | tuple[Json, ...]) -> None:
+    def __init__(self, items: list[Json] | tuple[Json, ...] | Slices) -> None:
         self.items = items
         """Kept, so that no other list can have its identity."""
         self.length = len(items)
@@ -52,6 +52,6 @@ def settle(values: Iterable[Json]) -> dict[int, Settled]:
     settled = {}
     for value in values:
         items = value.source if isinstance(value, Each) else value
-        if isinstance(items, (list, tuple)):
+        if isinstance(items, (list, tuple, Slices)):
             settled[id(items)] = Settled(items)
     return settled

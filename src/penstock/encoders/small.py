@@ -10,7 +10,7 @@ from penstock.encoders.flat import flat
 from penstock.encoders.sources import in_memory
 from penstock.encoders.survey import Look
 from penstock.encoders.walk import Walk
-from penstock.fields import Each
+from penstock.fields import Each, Slices
 
 __all__ = ["MustWaitError", "made_at_once"]
 
@@ -87,12 +87,12 @@ def _batches(each: Each, room: int) -> Iterable[Sequence[Json]]:
         TypeError: They are not in a list.
     """
     source, translate = each.source, each.translate
-    if not isinstance(source, (list, tuple)):
+    if not isinstance(source, (list, tuple, Slices)):
         raise TypeError
     if len(source) > room:
         raise _TooLargeError
     if translate is None:
-        return [source]
+        return [[*source] if isinstance(source, Slices) else source]
     if len(source) <= _BATCH:
         return [[*map(translate, source)]]
     starts = range(0, len(source), _BATCH)

@@ -33,7 +33,7 @@ from penstock.encoders.survey import Look, columns
 from penstock.encoders.texts import LongTexts
 from penstock.encoders.values import at, refused, simpler
 from penstock.errors import UsageError
-from penstock.fields import Each, Entries, Joined, Raw, Streamed
+from penstock.fields import Each, Entries, Joined, Raw, Slices, Streamed
 
 __all__ = ["MAX_DEPTH", "Step", "Walk"]
 
@@ -317,7 +317,9 @@ class Walk:
     def _is_vouched(self, each: Each) -> bool:
         return self._vouched and each.off_loop is not None
 
-    def _array(self, value: list[Json] | tuple[Json, ...], each: Each | None = None) -> Frame:
+    def _array(
+        self, value: list[Json] | tuple[Json, ...] | Slices, each: Each | None = None
+    ) -> Frame:
         """Walk over a list by slices, up to the length that was settled."""
         self._write(b"[")
         settled = self._settled.get(id(value)) or Settled(value)
@@ -381,7 +383,7 @@ class Walk:
     def _each(self, each: Each) -> Frame:
         """Walk over the items of a source."""
         source, before = each.source, self._output.vouched
-        if isinstance(source, (list, tuple)):
+        if isinstance(source, (list, tuple, Slices)):
             yield self._array(source, None if each.translate is None else each)
             return
         self._write(b"[")

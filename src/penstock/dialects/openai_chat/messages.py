@@ -25,7 +25,7 @@ from penstock.dialects.pairing import Pairs, paired
 from penstock.dialects.passes import told
 from penstock.dialects.state import family
 from penstock.errors import EncodeError, UnsupportedFeatureError
-from penstock.fields import Each, Joined, Raw, off_loop_of
+from penstock.fields import Each, Joined, Raw, Slices, off_loop_of
 from penstock.interfaces import Quirks
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class _Translator:
         self._strict = strict
         self._item: Json = None
         self._reports: dict[str, int] = {}
-        self.listed: Sequence[Json] | None = None
+        self.listed: Sequence[Json] | Slices | None = None
         """The messages, where the source is a list: what they are is known by where they stand."""
 
     def restart(self) -> None:
