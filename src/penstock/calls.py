@@ -87,13 +87,12 @@ def chat_request(
     """
     if not model:
         raise UsageError("no model: name one as 'provider/model', or set default_model=")
-    if not options:  # what most calls say beside their messages, without a look at each rule
-        return ChatRequest(model=model, messages=_conversation(messages, spool=False)), None
-    unknown = options.keys() - _NAMES
-    if unknown:
-        raise UsageError(_complaint(sorted(unknown)[0]), param=sorted(unknown)[0])
-    check_call(options)
-    own = {name: value for name, value in options.items() if name in _OWN and value is not None}
+    own = _own(options) if options else {}
+    if not own:  # what most calls say: nothing beside their messages, or OpenAI's parameters
+        params = _parameters(options) if options else {}
+        return ChatRequest(
+            model=model, messages=_conversation(messages, spool=False), params=params
+        ), None
     if "body" in own:
         messages = _nothing_beside(own["body"], messages, options)
     wanted, model_class = response_format_of(own.pop("response_format", None))
@@ -117,6 +116,15 @@ def chat_request(
         **own,
     )
     return request, model_class
+
+
+def _own(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is said beside OpenAI's parameters, once all of it is looked at."""
+    unknown = options.keys() - _NAMES
+    if unknown:
+        raise UsageError(_complaint(sorted(unknown)[0]), param=sorted(unknown)[0])
+    check_call(options)
+    return {name: value for name, value in options.items() if name in _OWN and value is not None}
 
 
 def _parameters(options: Mapping[str, Any]) -> dict[str, Any]:

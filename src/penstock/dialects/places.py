@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
+from msgspec import Struct
 
 from penstock.dialects.pairing import Pairs
 from penstock.errors import EncodeError, UnsupportedFeatureError
@@ -23,23 +24,16 @@ _MOST_REPORTS = 3
 """Messages named on ``dropped`` for one field; a conversation may have a million that lose it."""
 
 
-class Losses:
-    """What a dialect cannot say: reported on ``dropped``, or refused from a strict request.
+class Losses(Struct):
+    """What a dialect cannot say: reported on ``dropped``, or refused from a strict request."""
 
-    Args:
-        dialect: The dialect's name, for the refusal.
-        dropped: Takes the paths of what is left out, each once.
-        strict: Whether leaving something out is an error.
-    """
-
-    __slots__ = ("_dialect", "_dropped", "_reports", "strict")
-
-    def __init__(self, dialect: str, dropped: list[str], *, strict: bool) -> None:
-        self._dialect = dialect
-        self._dropped = dropped
-        self._reports: dict[str, int] = {}
-        self.strict = strict
-        """Whether leaving something out is an error."""
+    dialect: str
+    """The dialect's name, for the refusal."""
+    dropped: list[str]
+    """Takes the paths of what is left out, each once."""
+    strict: bool
+    """Whether leaving something out is an error."""
+    _reports: dict[str, int] = {}
 
     def drop(self, path: str, why: str = "") -> None:
         """Report that what stands at `path` is left out, or changed; `why` is for the refusal.
@@ -50,12 +44,12 @@ class Losses:
         if self.strict:
             because = f" ({why})" if why else ""
             raise UnsupportedFeatureError(
-                f"{self._dialect} cannot say {path}{because}; leave it out, or let it be dropped"
+                f"{self.dialect} cannot say {path}{because}; leave it out, or let it be dropped"
                 " with strict=False",
                 param=path,
             )
-        if path not in self._dropped:
-            self._dropped.append(path)
+        if path not in self.dropped:
+            self.dropped.append(path)
 
     def drop_all(self, paths: Iterable[str]) -> None:
         """Report each of `paths`, in their order.
@@ -73,7 +67,7 @@ class Losses:
             UnsupportedFeatureError: The request is strict.
         """
         path = f"messages[{index}].{field}"
-        if self.strict or path in self._dropped:
+        if self.strict or path in self.dropped:
             self.drop(path, why)
             return
         reports = self._reports[field] = self._reports.get(field, 0) + 1

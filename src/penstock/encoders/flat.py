@@ -40,7 +40,7 @@ def flat(  # noqa: C901
     """
     if depth < _LEVELS or len(fields) > _MOST_FIELDS:
         return None
-    whole: dict[str, Json] = {}
+    whole = dict(fields)
     lists: list[str] = []
     own: list[Json] = [*fields]
     held: list[Json] = []
@@ -48,12 +48,17 @@ def flat(  # noqa: C901
         kind = type(value)
         if kind is str:
             own.append(value)
+        elif kind is bool or value is None:
+            continue
         elif kind is Each:
-            value = _messages(value)
-            if value is None:
+            messages = value.source
+            if not isinstance(messages, (list, tuple)) or len(messages) > _MOST_MESSAGES:
                 return None
+            if value.translate is not None:
+                messages = [*map(value.translate, messages)]
+            whole[name] = messages
             lists.append(name)
-            for message in value:
+            for message in messages:
                 if type(message) is not dict or len(message) > _MOST_KEYS:
                     return None
                 held += message
@@ -65,12 +70,10 @@ def flat(  # noqa: C901
             for inner in value.values():
                 if inner is not None and inner is not True and inner is not False:
                     own.append(inner)
-        elif kind is float or kind is int:
-            if not 1e-4 <= value < 1e15 and value != 0:  # see `Look`; integers go further
-                return None
-        elif value is not None and kind is not bool:
+        elif (kind is not float and kind is not int) or (
+            not 1e-4 <= value < 1e15 and value != 0  # see `Look`; integers go further
+        ):
             return None
-        whole[name] = value
     texts = own + held
     size = PER_VALUE * len(texts)
     if {*map(type, texts)} != _TEXT or size + sum(map(len, texts)) > room:
@@ -82,11 +85,3 @@ def flat(  # noqa: C901
     for name in lists:
         whole[name] = backend.copied(whole[name])
     return whole, _PLAIN
-
-
-def _messages(each: Each) -> list[Json] | tuple[Json, ...] | None:
-    """Return the translated items of a short list."""
-    source, translate = each.source, each.translate
-    if not isinstance(source, (list, tuple)) or len(source) > _MOST_MESSAGES:
-        return None
-    return source if translate is None else [*map(translate, source)]

@@ -91,9 +91,8 @@ def sent(message: dict[str, Any]) -> object:
     """The message as the encoder gets it."""
     dropped: list[str] = []
     each = conversation([message], dialect="d", origin="o", dropped=dropped, strict=True)
-    assert each.translate is not None
     assert [] == dropped
-    return each.translate(message)
+    return message if each.translate is None else each.translate(message)
 
 
 @pytest.mark.parametrize("variant", range(3))

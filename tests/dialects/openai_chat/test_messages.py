@@ -37,9 +37,10 @@ def sent(messages: Any, dropped: list[str] | None = None, *, strict: bool = Fals
 
 def pulled(each: Each) -> list[Any]:
     """One pass over a conversation."""
-    assert each.translate is not None
     source: Any = each.source
-    messages = [each.translate(message) for message in (source() if callable(source) else source)]
+    messages: Any = source() if callable(source) else source
+    if each.translate is not None:
+        messages = map(each.translate, messages)
     return [json.loads(each.data) if isinstance(each, Raw) else each for each in messages]
 
 
@@ -76,7 +77,7 @@ TEXTS = st.dictionaries(st.sampled_from(KEYS + TOLD), st.text())
 @given(message=TEXTS)
 def test_what_is_said_to_be_left_is_left(message: dict[str, str]) -> None:
     """By its keys alone, where all values are texts: such messages are not even looked at."""
-    each = conversation([message], dialect="d", origin="o", dropped=[], strict=True)
+    each = conversation([message] * 65, dialect="d", origin="o", dropped=[], strict=True)
 
     assert each.leaves is not None
     assert each.translate is not None
@@ -86,7 +87,7 @@ def test_what_is_said_to_be_left_is_left(message: dict[str, str]) -> None:
 
 def test_messages_of_a_role_and_a_text_are_left() -> None:
     """Unless the provider wants something of each of them."""
-    messages = [{"role": "user", "content": "x"}]
+    messages = [{"role": "user", "content": "x"}] * 65
     quirks = Quirks(drops=frozenset({"messages.name"}))
     usual, odd = (
         conversation(messages, dialect="d", origin="o", dropped=[], strict=False, quirks=each)
@@ -96,6 +97,20 @@ def test_messages_of_a_role_and_a_text_are_left() -> None:
     assert usual.leaves is not None
     assert usual.leaves(["role", "content"])
     assert odd.leaves is None
+
+
+def test_a_few_plain_messages_are_sent_as_they_are() -> None:
+    """The caller's list, with nothing to do for any of them, unless one is not plain."""
+    plain = [{"role": "user", "content": "x"}, {"role": "user", "content": "x", "name": "n"}]
+    typed = [*plain, UserMessage("x")]
+    few, odd = (
+        conversation(messages, dialect="d", origin="o", dropped=[], strict=False)
+        for messages in (plain, typed)
+    )
+
+    assert Each(plain) == few
+    assert few.source is plain
+    assert odd.translate is not None
 
 
 def test_typed_messages_and_dicts_mix() -> None:

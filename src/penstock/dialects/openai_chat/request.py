@@ -106,8 +106,8 @@ def _parameters(request: ChatRequest, target: Target, losses: Losses) -> dict[st
         if _GIVEN.get(name) != "parameter":
             raise UsageError(_complaint(name), param=name)
     given = dict(request.params)
-    check_shapes({"functions": given.get("functions")})
     if given.get("functions") is not None:
+        check_shapes({"functions": given["functions"]})
         given["functions"] = list(given["functions"])
     if given.get("reasoning_effort") is not None:
         tools = bool(request.tools)
@@ -129,7 +129,9 @@ def _worded(
         elif name == "stream_options" and not request.stream:
             if value is not None:
                 losses.drop(name, "it is for streams only")
-        elif wire != name and wire in said and wire not in quirks.renames:
+        elif wire == name:
+            fields[name] = value
+        elif wire in said and wire not in quirks.renames:
             # Both of its names were given, as max_tokens and max_completion_tokens: the wire's own.
             if value is not None:
                 losses.drop(name, f"{wire} is given, too")
@@ -159,13 +161,15 @@ def _leave_out(name: str, value: Json, request: ChatRequest, losses: Losses) -> 
 
 def _stream_options(request: ChatRequest) -> dict[str, Json] | None:
     """What the caller says, and the usage unless that is switched off; None for nothing."""
+    asked = {"include_usage": True} if request.usage else {}
+    if not (request.params or request.extra_body):
+        return asked or None
     source = request.extra_body if "stream_options" in request.extra_body else request.params
     given = source.get("stream_options")
     if given is not None and not isinstance(given, Mapping):
         raise UsageError("stream_options must be a mapping", param="stream_options")
     if source is request.extra_body:
         return dict(given or {})
-    asked = {"include_usage": True} if request.usage else {}
     return {**asked, **given} if given else asked or None
 
 
