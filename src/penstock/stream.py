@@ -25,7 +25,7 @@ from penstock.sources import Spool
 from penstock.structured import parse
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping
     from types import TracebackType
 
     from penstock.chunks import Chunk
@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 __all__ = ["ChatStream", "presented", "presenting"]
 
 T = TypeVar("T")
+
+_UNOPENED = CallRecord()
+"""What is known of a call before it has begun."""
 
 
 class ChatStream(AnswerFacts):
@@ -86,7 +89,8 @@ class ChatStream(AnswerFacts):
         self._partial: PartialJSON | None = None
         self._model_class: Any = None
         self._spool: Spool | None = None
-        self._record = CallRecord()
+        self._record = _UNOPENED
+        self._said: Mapping[str, Any] = {}
         self._stream: Stream[Chunk] | None = None
         self._edge: Edge | None = None
         self._chunks: AsyncGenerator[Chunk, None] | None = None
@@ -116,7 +120,7 @@ class ChatStream(AnswerFacts):
             raise
         self._let_go()
         failure = failure or StreamClosedError("the stream was closed")
-        failure.metadata = failure.metadata or dict(self._record.metadata) or None
+        failure.metadata = failure.metadata or self.metadata or None
         try:
             raise presented(failure) from failure.__cause__
         finally:
@@ -198,8 +202,13 @@ class ChatStream(AnswerFacts):
         if self._fold is None:
             raise UsageError("this stream keeps nothing: it was opened with collect=False")
         reply = self._fold.reply(self._record)
-        reply.parsed, reply.raw = self._parsed, self._record.raw
+        reply.parsed = self._parsed
         return reply
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The caller's own mapping."""
+        return dict(self._record.metadata or self._said)
 
     @property
     def partial(self) -> Any:  # Any: JSON of any shape
@@ -223,12 +232,14 @@ class ChatStream(AnswerFacts):
 
     async def _open(self) -> None:
         request, self._model_class = self._prepare()
-        self._record.metadata = request.metadata
+        self._said = request.metadata
         if isinstance(request.messages, Spool):
             self._spool = request.messages
         if self._fold is not None and request.media:
             self._fold = Fold(media_limits(self._limits, media=True))
-        pipeline = self._pipeline.extended(self._middleware)
+        pipeline = self._pipeline
+        if self._middleware:
+            pipeline = pipeline.extended(self._middleware)
         stages = pipeline.stages()
         stream = await self._provider.open(request)
         try:

@@ -155,7 +155,11 @@ class BatchStream(Generic[ItemT]):
                     self.cancel()
                     raise
                 else:
-                    items = self._taken(batch)
+                    if batch and self._live:
+                        items = self._through(batch)
+                    elif self._live:
+                        self._exhausted = True
+                        items = self._close_with([], None)
         finally:
             self._reading = False
         if self._error is not None and not items:
@@ -179,15 +183,6 @@ class BatchStream(Generic[ItemT]):
             raise primed
         return primed or []
 
-    def _taken(self, batch: list[ItemT]) -> list[ItemT]:
-        """Return a batch through the stages; an empty one is the end of the source."""
-        if not self._live:
-            return []
-        if batch:
-            return self._through(batch)
-        self._exhausted = True
-        return self._close_with([], None)
-
     def _through(self, batch: list[ItemT]) -> list[ItemT]:
         """`batch` through all stages; one that stops ends the stream for those before it."""
         for place, stage in enumerate(self.stages):
@@ -209,7 +204,11 @@ class BatchStream(Generic[ItemT]):
             return []
         for place, stage in enumerate(self.stages[after:], after):
             try:
-                batch = [*(stage(batch) if batch else ()), *_held_back(stage)]
+                if batch:
+                    batch = stage(batch)
+                flush: Callable[[], list[ItemT]] | None = getattr(stage, "flush", None)
+                if flush is not None:
+                    batch = [*batch, *flush()]
             except Interrupted as cut:
                 return self._close_with(cut.items, cut.error, after=place + 1)
             except Exception as failure:
@@ -250,11 +249,6 @@ class BatchStream(Generic[ItemT]):
                 tell(outcome)
             except Exception:  # a policy's fault must not hide the outcome from the next one
                 _log.exception("an on_close callback failed")
-
-
-def _held_back(stage: Stage[ItemT]) -> list[ItemT]:
-    flush: Callable[[], list[ItemT]] | None = getattr(stage, "flush", None)
-    return [] if flush is None else flush()
 
 
 def _prologue(count: int) -> LimitExceededError:

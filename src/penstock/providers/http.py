@@ -98,9 +98,11 @@ class HttpProvider:
             PenstockError: There is no answer, or it is an error.
         """
         chat: Any = request  # Any: the only kind of request that is routed here is a chat
+        own = chat.timeouts
+        timeouts = self._timeouts if own is None else self._timeouts.override(own)
         record = self._record(chat)
-        watch = self._watchdog(chat)
-        in_time = partial(self._in_time, chat.timeouts, record, watch)
+        watch = Watchdog(timeouts, limits=self._limits, began=chat.started)
+        in_time = partial(_in_time, timeouts.total, record, watch)
         prepared = await self.preparer.prepare(chat, dropped=record.dropped, wait=in_time)
         blame = Blame(record, prepared.head.secrets, partial(spoken, chat, prepared.body.small))
         try:
@@ -112,31 +114,6 @@ class HttpProvider:
             watch.stop()
             raise
         return stream  # type: ignore[no-any-return]  # chunks, as a chat is answered with
-
-    async def _in_time(
-        self, own: Timeouts | None, record: CallRecord, watch: Watchdog, waiting: Awaitable[T]
-    ) -> T:
-        """Await `waiting` under the ``total`` clock: a key or a message may take its time."""
-        from anyio import move_on_after
-
-        total = self._timeouts.override(own).total
-        with move_on_after(None if total is None else max(0.0, total - watch.elapsed())):
-            return await waiting
-        raise DeadlineError(
-            f"total: the call took longer than {total:g} s; its request was not ready",
-            phase="total",
-            limit=total,
-            elapsed=watch.elapsed(),
-            deployment=record.deployment,
-            provider=record.provider,
-            model=record.model,
-            peer_fault=False,
-        )
-
-    def _watchdog(self, request: ChatRequest) -> Watchdog:
-        own = request.timeouts
-        timeouts = self._timeouts if own is None else self._timeouts.override(own)
-        return Watchdog(timeouts, limits=self._limits, began=request.started)
 
     async def _exchange(
         self,
@@ -181,7 +158,7 @@ class HttpProvider:
 
     def _record(self, request: ChatRequest) -> CallRecord:
         target = self._home
-        return CallRecord(
+        record = CallRecord(
             model=request.model,
             provider=target.provider,
             deployment=target.deployment,
@@ -189,19 +166,33 @@ class HttpProvider:
             dialect=self._dialect,
             origin=target.origin,
             metadata=request.metadata,
-            prompt_changed_at=_changed_at(request.messages),
         )
+        # What a guard tells of them; the messages themselves are not kept for it.
+        change = getattr(request.messages, "change", None)
+        if change is not None:
+            record.prompt_changed_at = lambda: getattr(change, "at", None)
+        return record
 
 
 def _ends_the_wait(chunk: Chunk) -> bool:
     return chunk.content or isinstance(chunk, Finish)
 
 
-def _changed_at(messages: object) -> Callable[[], int | None]:
-    """Return what a guard tells of `messages`, without keeping them."""
-    change = getattr(messages, "change", None)
-    return _nowhere if change is None else lambda: getattr(change, "at", None)
+async def _in_time(
+    total: float | None, record: CallRecord, watch: Watchdog, waiting: Awaitable[T]
+) -> T:
+    """Await `waiting` under the ``total`` clock: a key or a message may take its time."""
+    from anyio import move_on_after
 
-
-def _nowhere() -> None:
-    """Say that no guard looks on."""
+    with move_on_after(None if total is None else max(0.0, total - watch.elapsed())):
+        return await waiting
+    raise DeadlineError(
+        f"total: the call took longer than {total:g} s; its request was not ready",
+        phase="total",
+        limit=total,
+        elapsed=watch.elapsed(),
+        deployment=record.deployment,
+        provider=record.provider,
+        model=record.model,
+        peer_fault=False,
+    )

@@ -64,6 +64,20 @@ class HttpSource:
         keep: Takes every frame, for ``keep_raw``; None where nobody wants them.
     """
 
+    __slots__ = (
+        "_answer",
+        "_blame",
+        "_complete",
+        "_decoder",
+        "_ended",
+        "_gone",
+        "_ignored",
+        "_keep",
+        "_timings",
+        "_watch",
+        "_wire",
+    )
+
     def __init__(
         self,
         wire: Wire,
@@ -180,11 +194,12 @@ class HttpSource:
 
     async def aclose(self, *, reuse: bool = False) -> None:
         """Let go of the wire; after a whole answer its connection is used again."""
+        if self._gone:
+            return
         self._stop()
         self._ended = True
-        if not self._gone:
-            await self._wire.aclose(reuse=reuse or self._complete)
-            self._gone = True
+        await self._wire.aclose(reuse=reuse or self._complete)
+        self._gone = True
 
     def _stop(self) -> None:
         if self._timings.total is None:
