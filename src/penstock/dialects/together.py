@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from penstock.chunks import Chunk
-    from penstock.dialects.shape import Shape
+    from penstock.dialects.shape import Sample
 
 __all__ = ["FEWEST", "Sized", "Together", "feed", "read_block"]
 
@@ -63,12 +63,14 @@ def feed(answer: Together, frames: Sequence[Any], into: list[Chunk]) -> None:
         _feed_part(answer, part, into)
 
 
-def read_block(alike: tuple[Shape, Sized] | None, frames: Sequence[Any], into: list[Chunk]) -> bool:
+def read_block(
+    alike: tuple[Sample, Sized] | None, frames: Sequence[Any], into: list[Chunk]
+) -> bool:
     """Append the texts of `frames`, all of one block; False where they have another shape."""
     if alike is None:
         return False
-    shape, block = alike
-    texts = shape.texts(frames)
+    sample, block = alike
+    texts = sample.texts(frames)
     if texts is None:
         return False
     block.size += sum(map(len, texts))

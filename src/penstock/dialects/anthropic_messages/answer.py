@@ -24,7 +24,7 @@ from penstock.dialects.anthropic_messages.record import EXPLAINED
 from penstock.dialects.anthropic_messages.usage import finish, usage
 from penstock.dialects.anthropic_messages.wire import PlainJson, PlainText, PlainThinking, plain
 from penstock.dialects.reading import UNREADABLE, excerpt, parse
-from penstock.dialects.shape import Shape, shape_of
+from penstock.dialects.shape import Sample
 from penstock.dialects.together import feed, read_block
 from penstock.errors import ProtocolError, TruncatedError
 
@@ -99,7 +99,7 @@ class MessagesAnswer:
         """Whether the terminal event has been seen."""
         self._blocks = Blocks(limits)
         # What text looks like in the block that is open, and that block.
-        self._alike: tuple[Shape, Block] | None = None
+        self._alike: tuple[Sample, Block] | None = None
         self._max_depth = limits.max_json_depth
         self._whole = whole
         self._started = False
@@ -156,8 +156,7 @@ class MessagesAnswer:
     def _learn(self, data: bytes | str, last: tuple[Block, str] | None) -> None:
         """Note what the `last` text, of the event in `data`, has around it."""
         if last is not None and type(data) is bytes:
-            shape = shape_of(data, b"text", last[1])
-            self._alike = None if shape is None else (shape, last[0])
+            self._alike = Sample(data, b"text", last[1]), last[0]
 
     def read_alike(self, frames: Sequence[Frame], into: list[Chunk]) -> bool:
         """Read frames that all are like an earlier one but for their text; False for others."""

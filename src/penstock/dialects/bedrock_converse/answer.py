@@ -14,7 +14,7 @@ from penstock.dialects.bedrock_converse.errors import frame_error
 from penstock.dialects.bedrock_converse.usage import finish, usage
 from penstock.dialects.bedrock_converse.wire import PADDING, plain
 from penstock.dialects.reading import UNREADABLE, excerpt, parse
-from penstock.dialects.shape import Shape, lines_of, shape_of
+from penstock.dialects.shape import Sample, lines_of
 from penstock.dialects.together import feed, read_block
 from penstock.errors import ProtocolError, TruncatedError
 
@@ -38,6 +38,7 @@ _FRAMINGS: dict[str, Framing] = {
 _EVENT = ":event-type"
 _KIND = ":message-type"
 _DELTA = "contentBlockDelta"
+_FREE = (PADDING.encode(),)
 _WHOLE = frozenset({"output", "stopReason", "usage"})
 
 
@@ -82,7 +83,7 @@ class ConverseAnswer:
         """Whether both the stop and the metadata have been seen."""
         self._blocks = Blocks(limits)
         # What text looks like in the block that is open, and that block.
-        self._alike: tuple[Shape, Block] | None = None
+        self._alike: tuple[Sample, Block] | None = None
         self._max_depth = limits.max_json_depth
         self._started = self._stopped = self._metered = False
 
@@ -138,8 +139,7 @@ class ConverseAnswer:
         block = self._blocks.open.get(plain(payload).contentBlockIndex)
         if block is None or block.kind != "text" or not into or type(into[-1]) is not TextDelta:
             return
-        shape = shape_of(payload, b"text", into[-1].text, free=(PADDING.encode(),))
-        self._alike = None if shape is None else (shape, block)
+        self._alike = Sample(payload, b"text", into[-1].text, _FREE), block
 
     def read_alike(self, frames: Sequence[Frame], into: list[Chunk]) -> bool:
         """Read deltas that all are like an earlier one but for their text; False for others."""

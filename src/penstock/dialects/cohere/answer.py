@@ -11,7 +11,7 @@ from penstock.dialects.cohere.wire import PlainEvent, plain
 from penstock.dialects.errors import event_error
 from penstock.dialects.openai_chat.answer import framing
 from penstock.dialects.reading import UNREADABLE, excerpt, parse
-from penstock.dialects.shape import Shape, shape_of
+from penstock.dialects.shape import Sample
 from penstock.dialects.together import feed
 from penstock.errors import ProtocolError, TruncatedError
 
@@ -30,7 +30,7 @@ _DONE = b"[DONE]"
 class CohereAnswer:
     """One answer to a chat; it is complete with ``message-end``, or as one whole object."""
 
-    __slots__ = ("_events", "_max_depth", "_shape", "_whole", "complete")
+    __slots__ = ("_events", "_max_depth", "_sample", "_whole", "complete")
 
     def __init__(self, framed: Framing, limits: Limits) -> None:
         self.complete = False
@@ -39,7 +39,7 @@ class CohereAnswer:
         self._max_depth = limits.max_json_depth
         self._whole = framed == "json"
         # What plain pieces of the text that is open look like.
-        self._shape: Shape | None = None
+        self._sample: Sample | None = None
 
     @property
     def settled(self) -> bool:
@@ -56,7 +56,7 @@ class CohereAnswer:
 
     def read_alike(self, frames: Sequence[Frame], into: list[Chunk]) -> bool:
         """Read frames that all are like an earlier one but for their text; False for others."""
-        texts = None if self._shape is None else self._shape.texts(frames)
+        texts = None if self._sample is None else self._sample.texts(frames)
         if texts is None:
             return False
         self._events.blocks.size += sum(map(len, texts))
@@ -90,16 +90,16 @@ class CohereAnswer:
                     blocks.size += len(text)
                     into.append(TextDelta(text))
                     continue
-                text, self._shape = "", None
+                text, self._sample = "", None
                 if self._read_plain(event, into):
                     continue
-            text, self._shape = "", None
+            text, self._sample = "", None
             self._read(frame, data, into)
             if events.done:
                 self.complete = True
                 return
         if text and type(data) is bytes:
-            self._shape = shape_of(data, b"text", text)
+            self._sample = Sample(data, b"text", text)
 
     def finish(self, ending: Ending, into: list[Chunk]) -> None:
         """Judge an answer whose bytes have ended.

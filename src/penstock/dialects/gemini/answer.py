@@ -11,7 +11,7 @@ from penstock.dialects.gemini.events import Events
 from penstock.dialects.gemini.parameters import CONFIG
 from penstock.dialects.gemini.wire import plain
 from penstock.dialects.reading import UNREADABLE, excerpt, parse
-from penstock.dialects.shape import Shape, last_of, shape_of
+from penstock.dialects.shape import Sample, last_of
 from penstock.dialects.together import feed
 from penstock.errors import ProtocolError, TruncatedError
 
@@ -69,7 +69,7 @@ class GeminiAnswer:
         "_last",
         "_max_depth",
         "_read_any",
-        "_shape",
+        "_sample",
         "_whole",
         "complete",
     )
@@ -86,7 +86,7 @@ class GeminiAnswer:
         # news.
         self._last: tuple[Json, Json] = (None, None)
         # What plain events of text look like around it.
-        self._shape: Shape | None = None
+        self._sample: Sample | None = None
 
     @property
     def settled(self) -> bool:
@@ -135,15 +135,15 @@ class GeminiAnswer:
                     if choice.ascii and not text.isascii():
                         choice.ascii = False
                     continue
-            said, self._shape = "", None
+            said, self._sample = "", None
             self._read(frame, data, into)
             id, model = self._last
         if said and type(data) is bytes:
-            self._shape = shape_of(data, b"text", said, free=_FREE)
+            self._sample = Sample(data, b"text", said, _FREE)
 
     def read_alike(self, frames: Sequence[Frame], into: list[Chunk]) -> bool:
         """Read events that are like an earlier one but for text and counts; False for others."""
-        texts = None if self._shape is None else self._shape.texts(frames)
+        texts = None if self._sample is None else self._sample.texts(frames)
         if texts is None:
             return False
         last = plain(last_of(frames))

@@ -9,7 +9,7 @@ from penstock.chunks import Chunk, ReasoningDelta, TextDelta
 from penstock.dialects.ollama.lines import Lines
 from penstock.dialects.ollama.wire import plain
 from penstock.dialects.reading import UNREADABLE, excerpt, parse
-from penstock.dialects.shape import Shape, shape_of
+from penstock.dialects.shape import Sample
 from penstock.dialects.together import feed
 from penstock.errors import ProtocolError, TruncatedError
 
@@ -54,7 +54,7 @@ def framing(content_type: str) -> Framing:
 class OllamaAnswer:
     """One answer to a chat; it is complete with the line that is ``done``."""
 
-    __slots__ = ("_lines", "_max_depth", "_shape", "_whole", "complete")
+    __slots__ = ("_lines", "_max_depth", "_sample", "_whole", "complete")
 
     def __init__(self, framed: Framing, limits: Limits) -> None:
         self.complete = False
@@ -63,7 +63,7 @@ class OllamaAnswer:
         self._max_depth = limits.max_json_depth
         self._whole = framed == "json"
         # What plain lines look like around their text.
-        self._shape: Shape | None = None
+        self._sample: Sample | None = None
 
     @property
     def settled(self) -> bool:
@@ -103,17 +103,17 @@ class OllamaAnswer:
                     into.append(TextDelta(message.content))
                 text = "" if message.thinking else message.content
                 continue
-            text, self._shape = "", None
+            text, self._sample = "", None
             self._read(data, into)
             if lines.done:
                 self.complete = True
                 return
         if text and type(data) is bytes:
-            self._shape = shape_of(data, b"content", text, free=_FREE)
+            self._sample = Sample(data, b"content", text, _FREE)
 
     def read_alike(self, frames: Sequence[Frame], into: list[Chunk]) -> bool:
         """Read lines that all are like an earlier one but for their text; False for others."""
-        texts = None if self._shape is None else self._shape.texts(frames)
+        texts = None if self._sample is None else self._sample.texts(frames)
         if texts is None:
             return False
         into += map(TextDelta, filter(None, texts))

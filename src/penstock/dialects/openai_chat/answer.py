@@ -12,7 +12,7 @@ from penstock.dialects.openai_chat.events import Events
 from penstock.dialects.openai_chat.request import choices_asked, usage_asked
 from penstock.dialects.openai_chat.wire import PlainChoice, PlainDelta, plain, usual
 from penstock.dialects.reading import UNREADABLE, excerpt, parse
-from penstock.dialects.shape import Shape, shape_of
+from penstock.dialects.shape import Sample
 from penstock.dialects.together import feed
 from penstock.errors import ProtocolError, TruncatedError
 
@@ -86,7 +86,6 @@ class ChatAnswer:
         "_max_depth",
         "_read_any",
         "_sample",
-        "_shape",
         "_shaped",
         "_usage",
         "_whole",
@@ -114,10 +113,8 @@ class ChatAnswer:
         # OpenAI's moderation results come in an event of their own, of no stated place.
         self._awaits_done = request.params.get("moderation") is not None
         self._read_any = False
-        # What plain events look like around their text, and whose that is: found in the last one
-        # with its text, once there are others to compare with it.
-        self._sample: tuple[bytes, str] | None = None
-        self._shape: Shape | None = None
+        # What plain events look like around their text, and whose that is.
+        self._sample: Sample | None = None
         self._shaped = 0
         # What the last event that was not plain said of itself, and whether any had a date: plain
         # ones that say the same are no news.
@@ -180,7 +177,7 @@ class ChatAnswer:
                     continue
             else:
                 event = None
-            delta = self._sample = self._shape = None
+            delta = self._sample = None
             if event is None and not self._read_usual(frame, data, into):
                 self._read(frame, data, into)
             if self.complete:
@@ -188,15 +185,12 @@ class ChatAnswer:
             special = self.settled
             id, model, fingerprint, tier, provider, dated = self._last
         if delta is not None and delta.content and type(data) is bytes:
-            self._sample = data, delta.content
+            self._sample = Sample(data, b"content", delta.content, _FREE)
             self._shaped = into[-1].choice
 
     def read_alike(self, frames: Sequence[Frame], into: list[Chunk]) -> bool:
         """Read frames that all are like an earlier one but for their text; False for others."""
-        if self._sample is not None:
-            (data, text), self._sample = self._sample, None
-            self._shape = shape_of(data, b"content", text, free=_FREE)
-        texts = None if self._shape is None else self._shape.texts(frames)
+        texts = None if self._sample is None else self._sample.texts(frames)
         if texts is None:
             return False
         choice = self._shaped

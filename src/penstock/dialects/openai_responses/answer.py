@@ -18,7 +18,7 @@ from penstock.dialects.openai_responses.wire import (
     plain,
 )
 from penstock.dialects.reading import UNREADABLE, excerpt, parse
-from penstock.dialects.shape import Shape, shape_of
+from penstock.dialects.shape import Sample
 from penstock.dialects.together import feed
 from penstock.errors import ProtocolError, TruncatedError
 from penstock.request import RecallRequest
@@ -55,7 +55,7 @@ class ResponsesAnswer:
         recall = request if isinstance(request, RecallRequest) else None
         self._events = Events(limits, recall)
         # What plain pieces of text look like, and of which part they are.
-        self._alike: tuple[Shape, Part] | None = None
+        self._alike: tuple[Sample, Part] | None = None
         self._max_depth = limits.max_json_depth
         self._whole = framed == "json"
         self._read_any = False
@@ -77,8 +77,8 @@ class ResponsesAnswer:
         """Read frames that all are like an earlier one but for their text; False for others."""
         if self._alike is None:
             return False
-        shape, part = self._alike
-        texts = shape.texts(frames)
+        sample, part = self._alike
+        texts = sample.texts(frames)
         if texts is None:
             return False
         size = sum(map(len, texts))
@@ -119,8 +119,7 @@ class ResponsesAnswer:
                 # Behind this event the stream can be taken up again.
                 into.append(ProviderEvent("sequence", {"sequence_number": self._events.number}))
         if last is not None and type(data) is bytes:
-            shape = shape_of(data, b"delta", last[1], free=_FREE)
-            self._alike = None if shape is None else (shape, last[0])
+            self._alike = Sample(data, b"delta", last[1], _FREE), last[0]
 
     def finish(self, ending: Ending, into: list[Chunk]) -> None:
         """Judge an answer whose bytes have ended.
