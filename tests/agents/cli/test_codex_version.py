@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from penstock.agents.cli import codex_version
-from penstock.agents.cli.codex_version import program_version
+from penstock.agents.cli.surroundings import Scratch
+
+
+def program_version(program: str, environment: dict[str, str], directory: str | None) -> str | None:
+    """The version of a program, asked for a turn that is not cancelled."""
+    scratch = Scratch()
+    try:
+        return codex_version.program_version(program, environment, directory, scratch=scratch)
+    finally:
+        scratch.close()
 
 
 def program(folder: Path, line: str) -> str:
@@ -28,7 +39,7 @@ def test_a_program_says_its_version_once(tmp_path: Path) -> None:
     path = program(tmp_path, line)
     first = [program_version("codex", environment, None) for _ in range(2)]
     noted = (tmp_path / "noted").read_text()
-    program(tmp_path, "print('codex-cli 0.170.1 of', sys.argv[1:], 'KEY' in str(os.environ))")
+    program(tmp_path, "print('codex-cli 0.170.1')")
     os.utime(path, ns=(1, 1))
 
     assert (["0.169.0-alpha.1"] * 2, "x") == (first, noted)
@@ -37,7 +48,9 @@ def test_a_program_says_its_version_once(tmp_path: Path) -> None:
     assert "xx" == (tmp_path / "noted").read_text()
 
 
-@pytest.mark.parametrize("line", ["print('hello')", "sys.exit(1)", "time.sleep(60)"])
+@pytest.mark.parametrize(
+    "line", ["print('to 127.0.0.1')", "print('a', 'b 1.2.3')", "sys.exit(1)", "time.sleep(60)"]
+)
 def test_a_program_that_says_none(
     tmp_path: Path, line: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -54,3 +67,23 @@ def test_what_is_no_program_has_no_version(tmp_path: Path) -> None:
 
     assert None is program_version("codex", {"PATH": str(tmp_path / "no")}, None)
     assert None is program_version("codex", {"PATH": str(tmp_path)}, None)
+
+
+def test_the_question_ends_with_its_turn(tmp_path: Path) -> None:
+    """A cancelled turn leaves no program behind, whether it is cancelled before or meanwhile."""
+    pid = tmp_path / "pid"
+    lines = f"os.mkfifo({str(pid)!r}); open({str(pid)!r}, 'w').write('x'); time.sleep(60)"
+    path, scratch = program(tmp_path, lines), Scratch()
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(codex_version.program_version, path, {}, None, scratch=scratch)
+        while not pid.exists():
+            time.sleep(0.01)
+        pid.read_text()
+        scratch.close()
+        meanwhile = asked.result()
+    pid.unlink()
+
+    assert (None, None) == (
+        meanwhile,
+        codex_version.program_version(path, {}, None, scratch=scratch),
+    )

@@ -24,6 +24,8 @@ WIRES = Path(__file__).parents[2] / "vectors" / "agents" / "codex"
 SCRIPT = """
 import json, os, sys
 from pathlib import Path
+if sys.argv[1:] == ["--version"]:
+    sys.exit(print("codex-cli 0.169.0"))
 here = Path(__file__).parent
 seen = {name: os.environ.get(name) for name in ("CODEX_API_KEY", "CODEX_HOME", "OPENAI_API_KEY")}
 note = {"argv": sys.argv[1:], "stdin": sys.stdin.read(), "directory": os.getcwd(), **seen}
@@ -137,11 +139,16 @@ async def test_the_key_comes_after_the_subscription(
     )
 
 
-async def test_codex_ends_with_the_server(codex: Codex, alive: Callable[[int], bool]) -> None:
-    """Told to end by a signal it takes along what it started, and does not wait for its client."""
+@pytest.mark.parametrize("version", ["print('codex-cli 1.2.3'); sys.exit()", "pass"])
+async def test_codex_ends_with_the_server(
+    codex: Codex, alive: Callable[[int], bool], version: str
+) -> None:
+    """Told to end by a signal it takes along what it started, and does not wait for its client,
+    amid a turn or while the program is asked for its version."""
     pid = codex.folder / "pid"
     (codex.folder / "codex").write_text(
-        f"#!{sys.executable} -IS\nimport os, time\n"
+        f"#!{sys.executable} -IS\nimport os, sys, time\n"
+        f"if sys.argv[1:] == ['--version']: {version}\n"
         f"open({str(pid)!r} + '~', 'w').write(str(os.getpid()))\n"
         f"os.rename({str(pid)!r} + '~', {str(pid)!r})\ntime.sleep(600)\n"
     )

@@ -58,6 +58,7 @@ class Agent:
         self.backend = backend
         self._transport = transport or ProcessTransport()
         self._kept = Kept(backend.options, grace=self._transport.grace)
+        self._starting: set[Scratch] = set()
 
     def __repr__(self) -> str:
         return f"Agent({self.backend.name})"
@@ -129,6 +130,8 @@ class Agent:
 
     async def aclose(self) -> None:
         """End the children that are left, and wait for them."""
+        for scratch in [*self._starting]:
+            scratch.close()
         await self._kept.aclose()
         await self._transport.aclose()
 
@@ -174,7 +177,7 @@ class Agent:
         watch = Watchdog(timeouts, limits=options.limits)
         start: Start | None = None
         try:
-            command = await asyncio.to_thread(self.backend.command, turn, scratch)
+            command = await self._command(turn, scratch)
             environment = self.environment(command)
             blame = Blame(
                 record, secrets_in(environment), partial(_texts, turn.prompt, turn.system)
@@ -192,6 +195,14 @@ class Agent:
             raise
         stream.on_close.append(lambda _: start.close())
         return stream
+
+    async def _command(self, turn: Turn, scratch: Scratch) -> Command:
+        """How `turn` is asked; what is asked of a program for that ends with us."""
+        self._starting.add(scratch)
+        try:
+            return await asyncio.to_thread(self.backend.command, turn, scratch)
+        finally:
+            self._starting.discard(scratch)
 
     async def _wire(self, start: Start, record: CallRecord, watch: Watchdog) -> Wire:
         """A child of the turn's own, or the one that is in its session."""

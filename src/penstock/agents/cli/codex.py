@@ -132,7 +132,7 @@ class Codex:
         """
         if self.options.keep_alive:
             _check(turn.prompt)
-            return self._server(turn)
+            return self._server(turn, scratch)
         environment = dict(self._moved())
         prompt = self._preface(turn, environment) + turn.prompt
         _check(prompt)
@@ -144,7 +144,7 @@ class Codex:
         if turn.model:
             argv += ["-m", turn.model]
         argv += self._sandboxed(resumed=turn.session_id is not None)
-        for name, value in self._config(turn, environment):
+        for name, value in self._config(turn, environment, scratch):
             argv += ["-c", f"{name}={_toml(value)}"]
             if name == "developer_instructions":
                 _check_system(argv[-1])
@@ -204,11 +204,11 @@ class Codex:
                 folder.mkdir(parents=True, exist_ok=True)  # Codex refuses one that is not there
             yield "CODEX_HOME", str(folder)
 
-    def _server(self, turn: Turn) -> Command:
+    def _server(self, turn: Turn, scratch: Scratch) -> Command:
         """The server of a thread, which the protocol tells the rest."""
         environment = dict(self._moved())
         argv = [self.options.program or self.program, "app-server"]
-        for name, value in self._config(turn, environment):
+        for name, value in self._config(turn, environment, scratch):
             if name != "developer_instructions":  # the thread's
                 argv += ["-c", f"{name}={_toml(value)}"]
         return Command((*argv, *self.options.extra_args), b"", environment)
@@ -229,7 +229,9 @@ class Codex:
             return ["-c", f"sandbox_mode={_toml(self.sandbox)}"]
         return ["-s", self.sandbox, *(["-p", self.profile] if self.profile else [])]
 
-    def _config(self, turn: Turn, environment: dict[str, str]) -> Iterator[tuple[str, Any]]:
+    def _config(
+        self, turn: Turn, environment: dict[str, str], scratch: Scratch
+    ) -> Iterator[tuple[str, Any]]:
         yield from ((name, value) for name, value in _QUIET.items() if name not in self.config)
         if turn.system:
             yield "developer_instructions", turn.system
@@ -253,9 +255,11 @@ class Codex:
             yield from server_config(server, number, environment)
         yield from self.config.items()
         if not self.endpoint:
-            yield from self._provided(turn, self._seen(environment))
+            yield from self._provided(turn, self._seen(environment), scratch)
 
-    def _provided(self, turn: Turn, seen: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+    def _provided(
+        self, turn: Turn, seen: Mapping[str, str], scratch: Scratch
+    ) -> Iterator[tuple[str, Any]]:
         """The provider of the user's configuration, or OpenAI's, without its retries."""
         root, id = _root(seen), turn.session_id
         told = Told(
@@ -267,9 +271,9 @@ class Codex:
             session=(provider_of(root, id) or OPENAI) if id else None,
             own_retries=self.own_retries,
         )
-        program = self.options.program or self.program
+        program, directory = self.options.program or self.program, self.options.directory
         yield from provider_config(
-            told, lambda: program_version(program, seen, self.options.directory)
+            told, lambda: program_version(program, seen, directory, scratch=scratch)
         )
 
 

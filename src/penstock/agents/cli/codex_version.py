@@ -13,19 +13,23 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from penstock.agents.cli.surroundings import Scratch
 
 __all__ = ["program_version"]
 
 _ASKED = 10.0
 """Seconds that a program has to say its version; 0.169.0 needs a tenth of one."""
-_VERSION = re.compile(rb"\d+\.\d+\.\d+[\w.+-]*")
+_VERSION = re.compile(rb"[\w-]+ (\d+\.\d+\.\d+(?:[-+][\w.+-]+)?)\s*")
 # What a program needs to be found and started; no key.
 _NEEDED = ("PATH", "SystemRoot", "SYSTEMROOT", "PATHEXT")
 
 
 def program_version(
-    program: str, environment: Mapping[str, str], directory: str | None
+    program: str, environment: Mapping[str, str], directory: str | None, *, scratch: Scratch
 ) -> str | None:
     """Return what ``--version`` of a program says, asked once for each file; None if that is none.
 
@@ -33,42 +37,52 @@ def program_version(
         program: Its name or path.
         environment: A child's.
         directory: Where the child works; what a relative path starts from.
+        scratch: The turn's, with which the question ends.
     """
     if os.path.dirname(program) and directory is not None:
         program = os.path.join(directory, program)
     found = shutil.which(program, path=environment.get("PATH"))
     if found is None:
         return None
-    needed = tuple((name, environment[name]) for name in _NEEDED if name in environment)
+    needed = {name: environment[name] for name in _NEEDED if name in environment}
     try:
-        return _asked(os.path.abspath(found), os.stat(found).st_mtime_ns, needed)
-    except (OSError, ValueError, subprocess.SubprocessError):  # the turn itself will show it
+        known = _known(os.path.abspath(found), os.stat(found).st_mtime_ns)
+        said = known[0] if known else _asked(os.path.abspath(found), needed, scratch)
+    except (OSError, subprocess.SubprocessError):  # the turn itself will show it
         return None
+    version = _VERSION.fullmatch(said)
+    if version is None:
+        return None
+    known[:] = [said]
+    return version[1].decode()
 
 
 @lru_cache(maxsize=8)
-def _asked(program: str, changed: int, environment: tuple[tuple[str, str], ...]) -> str:  # noqa: ARG001  # `changed` has a new file asked
-    """Ask."""
+def _known(program: str, changed: int) -> list[bytes]:  # noqa: ARG001  # they are its key
+    """What a file has said; nothing before it was asked."""
+    return []
+
+
+def _asked(program: str, environment: Mapping[str, str], scratch: Scratch) -> bytes:
     with subprocess.Popen(
         [program, "--version"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env=dict(environment),
+        env=environment,
         start_new_session=sys.platform != "win32",
     ) as child:
+        scratch.on_close(partial(_end, child))
         try:
-            said, _ = child.communicate(timeout=_ASKED)
+            return child.communicate(timeout=_ASKED)[0]
         finally:
             _end(child)
-    version = _VERSION.search(said)
-    if version is None:
-        raise ValueError("it says no version")
-    return version[0].decode()
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """End what is left of it, or closing its output would wait."""
+    """End its group, unless it has ended: that may be another's by then."""
+    if child.returncode is not None:
+        return
     with suppress(ProcessLookupError):
         if sys.platform == "win32":
             child.kill()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
@@ -94,6 +94,8 @@ class Scratch:
 
     def __init__(self) -> None:
         self._folder: Path | None = None
+        self._ends: list[Callable[[], object]] = []
+        self._closed = False
 
     def write(self, name: str, text: str) -> str:
         """Write a file, and return its path."""
@@ -106,8 +108,17 @@ class Scratch:
             f.write(text)
         return str(path)
 
+    def on_close(self, end: Callable[[], object]) -> None:
+        """Have `end` called when this is closed, now if it has been; maybe more than once."""
+        self._ends.append(end)
+        if self._closed:  # by another thread, maybe just now
+            end()
+
     def close(self) -> None:
         """Remove them all; idempotent."""
+        self._closed = True
+        while self._ends:
+            self._ends.pop()()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
