@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from penstock.errors import InvalidHeaderError, LimitExceededError
 from penstock.limits import Limits
-from penstock.transports.headers import checked, received
+from penstock.transports.headers import Names, checked, received
 
 
 def test_good_headers_pass() -> None:
@@ -51,3 +53,37 @@ def test_names_are_in_lower_case_and_joined() -> None:
     assert {"x": "1, 2", "y": "\xe9"} == received(
         [(b"X", b"1"), (b"Y", b"\xe9"), (b"x", b"2")], Limits()
     )
+
+
+@pytest.mark.parametrize("fields", range(6))
+def test_the_names_of_the_last_answer_change_nothing(fields: int) -> None:
+    """Another answer of a peer is read as if it were its first, at every bound."""
+    answers = [
+        [],
+        [(b"A", b"1"), (b"b", b"2")],
+        [(b"A", b""), (b"b", b"\xe9")],
+        [(b"A", b"1"), (b"a", b"2")],
+        [(b"A", b"1\n"), (b"b", b"2")],
+        [(b"A", b"1" * 5), (b"b", b"2" * 6)],
+    ]
+    bounds = [{"max_response_headers": size} for size in (9, 10, 11, 12, 20, 21, 22)]
+    for bound in [{}, {"max_response_header_count": 1}, *bounds]:
+        limits = Limits(**bound)
+        for before in answers:
+            names = Names()
+            names.received(before, Limits())
+            assert outcome(received, answers[fields], limits) == outcome(
+                names.received, answers[fields], limits
+            )
+
+
+def outcome(
+    read: Callable[[list[tuple[bytes, bytes]], Limits], dict[str, str]],
+    raw: list[tuple[bytes, bytes]],
+    limits: Limits,
+) -> object:
+    """Return the fields, or what is said of a bound."""
+    try:
+        return read(raw, limits)
+    except LimitExceededError as error:
+        return str(error)

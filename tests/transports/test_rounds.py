@@ -111,6 +111,8 @@ async def test_a_nearer_clock_brings_the_round_forward() -> None:
     later.asking()
     calls.clock.turn(1)
     later.opened()
+    later.answered()
+    later.asking()
 
     calls.clock.turn(60)
 
@@ -124,6 +126,8 @@ async def test_who_did_not_ask_during_a_round_is_told_in_time() -> None:
     slow = calls.begin(idle=50)
     slow.asking()
     slow.opened()
+    slow.answered()
+    slow.asking()
     calls.clock.turn(2)
     slow.received(1)
     slow.answered()

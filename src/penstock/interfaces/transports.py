@@ -50,7 +50,8 @@ class Watch(Protocol):
     def opened(self) -> float:
         """Note that an answer has begun, and return the seconds since the call began.
 
-        ``response`` ends, ``idle`` and ``progress`` begin.
+        ``response`` ends, ``idle`` and ``progress`` begin: with the next `asking`, as whoever asks
+        already has been waiting for this.
         """
         ...
 

@@ -91,14 +91,10 @@ class Watchdog:
         "_last_content",
         "_max_silence",
         "_passed_over",
-        "_progress",
         "_progress_from",
-        "_quiet",
         "_quiet_from",
-        "_rate",
         "_rate_bytes",
         "_rate_from",
-        "_rate_window",
         "_rounds",
         "_time",
         "_timeouts",
@@ -133,11 +129,7 @@ class Watchdog:
         self._rounds: Rounds | None = None
         # Of the first kind: when each runs out.
         self._armed: dict[str, float] = {}
-        # Of the second kind: a limit, and from when it counts; infinity is "off".
-        self._quiet = inf if timeouts.idle is None else timeouts.idle
-        self._progress = inf if timeouts.progress is None else timeouts.progress
-        self._rate = timeouts.min_rate
-        self._rate_window = (timeouts.progress or _RATE_WINDOW) if self._rate else inf
+        # Of the second kind: from when each counts; infinity is "not begun".
         self._quiet_from = self._progress_from = self._rate_from = inf
         self._asking = False
         # Whether some that stand still may have nobody who looks at them in time.
@@ -189,8 +181,8 @@ class Watchdog:
             self._progress_from = since
         if self._rate_from == inf:
             self._rate_from = since
-        if self._callback is not None:
-            self._expect(self._nearest())
+        # Whoever waits for it goes on, and asks for more: soon enough for these clocks.
+        self._passed_over = True
         return now - self.started
 
     def begin(self, phase: str) -> None:
@@ -224,9 +216,6 @@ class Watchdog:
     def stop(self) -> float:
         """Stop every clock, and forget whom to tell: nothing of the call is kept alive."""
         self._callback = self._rounds = None
-        self._quiet_from = self._progress_from = self._rate_from = inf
-        if self._armed:
-            self._armed.clear()
         if self._timer is not None:
             self._timer.cancel()
             self._timer, self._timer_at = None, inf
@@ -273,7 +262,7 @@ class Watchdog:
         self._ignored = 0
         if "ttft" in self._armed:
             del self._armed["ttft"]
-        if began:
+        if began and self._callback is not None:
             self._expect(self._nearest())
         return now - self.started
 
@@ -296,17 +285,21 @@ class Watchdog:
         return inf
 
     def _nearest(self) -> float:
-        """When the first clock runs out, those apart that stand still while nobody asks."""
-        nearest = min(self._armed.values()) if self._armed else inf
+        return min(self._running().values(), default=inf)
+
+    def _running(self) -> dict[str, float]:
+        """When each clock runs out, those apart that stand still while nobody asks."""
+        running, timeouts = self._armed.copy(), self._timeouts
         if not self._asking:
             self._passed_over = True
-            return nearest
-        return min(
-            nearest,
-            self._quiet_from + self._quiet,
-            self._progress_from + self._progress,
-            self._rate_from + self._rate_window,
-        )
+            return running
+        if timeouts.idle is not None:
+            running["idle"] = self._quiet_from + timeouts.idle
+        if timeouts.progress is not None:
+            running["progress"] = self._progress_from + timeouts.progress
+        if timeouts.min_rate is not None:
+            running["min_rate"] = self._rate_from + (timeouts.progress or _RATE_WINDOW)
+        return running
 
     def _expect(self, when: float) -> None:
         """See to it that somebody looks at `when`, or before."""
@@ -340,23 +333,18 @@ class Watchdog:
             callback(due)
 
     def _due(self, now: float) -> DeadlineError | None:
-        if self._armed:
-            when, phase = min((when, phase) for phase, when in self._armed.items())
-            if when <= now:
-                limit: float = getattr(self._timeouts, phase)
-                return self._error(phase, limit, now - (when - limit), now)
-        if not self._asking:
+        running = self._running()
+        phase = min(running, key=running.__getitem__, default="")
+        if not phase or running[phase] > now:
             return None
-        if self._quiet_from + self._quiet <= now:
-            return self._error("idle", self._quiet, now - self._quiet_from, now)
-        if self._progress_from + self._progress <= now:
-            return self._error("progress", self._progress, now - self._progress_from, now)
-        if self._rate and self._rate_from + self._rate_window <= now:
-            rate = (self._bytes - self._rate_bytes) / (now - self._rate_from)
-            if rate < self._rate:
-                return self._error("min_rate", self._rate, rate, now)
-            self._rate_from, self._rate_bytes = now, self._bytes
-        return None
+        limit: float = getattr(self._timeouts, phase)
+        if phase != "min_rate":
+            return self._error(phase, limit, now - (running[phase] - limit), now)
+        rate = (self._bytes - self._rate_bytes) / (now - self._rate_from)
+        if rate < limit:
+            return self._error(phase, limit, rate, now)
+        self._rate_from, self._rate_bytes = now, self._bytes
+        return self._due(now)
 
     def _error(self, phase: str, limit: float, elapsed: float, now: float) -> DeadlineError:
         what = _WHAT[phase].format(limit=limit, elapsed=elapsed)

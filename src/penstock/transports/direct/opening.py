@@ -77,6 +77,8 @@ class Opening:
         home.exchanges.add(exchange)
         try:
             await self._try(home.take(exchange.origin))
+            while not (exchange.opened or exchange.failure is not None):
+                await exchange.wait()
             if not exchange.opened:
                 await self._try_again()
         except asyncio.CancelledError:
@@ -98,6 +100,8 @@ class Opening:
         if error is not None and self._is_stale():
             exchange.begin_again()
             await self._try(None)
+            while not (exchange.opened or exchange.failure is not None):
+                await exchange.wait()
             again = self._failed()
             # A body with one pass in it says so; what broke the pass is the connection.
             if type(again[0]) is not UsageError:
@@ -151,8 +155,6 @@ class Opening:
                 exchange.body_sent()
                 # Not sooner where nothing was waited for: the first timer is then the nearest one.
                 self._keep_time()
-        while not (exchange.opened or exchange.failure is not None):
-            await exchange.wait()
 
     async def _connected(self) -> Connection:
         exchange = self._exchange

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from penstock.errors import LimitExceededError, PenstockError, ProtocolError
-from penstock.transports.headers import received
+from penstock.transports.headers import Names
 
 if TYPE_CHECKING:
     from penstock.limits import Limits
@@ -41,6 +41,7 @@ class Parser:
         "_foreign_from",
         "_limits",
         "_llhttp",
+        "_names",
         "_origin",
         "_quiet",
         "_until_close",
@@ -60,6 +61,7 @@ class Parser:
         # Called by the parser for each piece, without a frame of Python in between.
         self.on_body = self.pieces.append
         self._origin = origin
+        self._names = Names()
         self._llhttp: HttpResponseParser | None = None
         # Whether llhttp, too, has seen the last answer end.
         self._at_rest = False
@@ -178,7 +180,7 @@ class Parser:
 
     def _accept(self, status: int, version: str) -> None:
         try:
-            self.headers = received(self.raw_headers, self._limits)
+            self.headers = self._names.received(self.raw_headers, self._limits)
         except LimitExceededError as exc:
             self._fault = exc
             return

@@ -23,13 +23,9 @@ __all__ = ["Wait"]
 class Wait(asyncio.Future[None]):
     """What a task awaits, and nobody else: it is told once, `soon` or `now`."""
 
-    __slots__ = ("_context", "_go_on")
-
-    def __init__(self, *, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop=loop)
-        # What goes on with the task that waits, and in which context.
-        self._go_on: Callable[[Wait], object] | None = None
-        self._context: Context | None = None
+    # What goes on with the task that waits, and in which context. Of the class until then: a
+    # constructor of Python's takes half as long again as all the rest.
+    _waiting: tuple[Callable[[Wait], object], Context | None] | None = None
 
     def add_done_callback(  # called once, by the task
         self,
@@ -39,7 +35,7 @@ class Wait(asyncio.Future[None]):
         context: Context | None = None,
     ) -> None:
         """Note whom to tell."""
-        self._go_on, self._context = fn, context
+        self._waiting = fn, context
         if self.done():
             self._tell_soon()
 
@@ -51,15 +47,16 @@ class Wait(asyncio.Future[None]):
 
     def now(self) -> None:
         """End it, from a callback of the loop that has nothing more to do: the task goes on."""
-        go_on, context = self._go_on, self._context
-        if go_on is None or asyncio.current_task() is not None:
+        waiting = self._waiting
+        if waiting is None or asyncio.current_task() is not None:
             # Nobody waits yet, or the loop is driven from within a task, which cannot be entered.
             self.soon()
             return
         if self.done():
             return
         self.set_result(None)
-        self._go_on = None
+        self._waiting = None
+        go_on, context = waiting
         try:
             if context is None:
                 go_on(self)
@@ -77,9 +74,9 @@ class Wait(asyncio.Future[None]):
         return True
 
     def _tell_soon(self) -> None:
-        if self._go_on is not None:
-            go_on, self._go_on = self._go_on, None
-            self.get_loop().call_soon(go_on, self, context=self._context)
+        if self._waiting is not None:
+            (go_on, context), self._waiting = self._waiting, None
+            self.get_loop().call_soon(go_on, self, context=context)
 
 
 def _raise(error: BaseException) -> None:
