@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
+
+from penstock.errors import ConfigurationError, ConversationError
 
 if TYPE_CHECKING:
     from penstock.agents.cli.live import Live
@@ -16,10 +19,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Backend", "Command", "Turn"]
 
+_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,255}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """What is asked."""
+    """What is asked.
+
+    Its messages and its model may come from another program, and become arguments.
+
+    Raises:
+        ConversationError: The session's id is none, and may be an option of the agent's.
+        ConfigurationError: The model or the effort looks like one.
+    """
 
     prompt: str = field(repr=False)
     """The user's words."""
@@ -37,6 +49,14 @@ class Turn:
     """How hard the model is to think."""
     total: float | None = None
     """Seconds that it may take, for an agent that has a clock itself; None is no bound."""
+
+    def __post_init__(self) -> None:
+        id: object = self.session_id  # whatever a kept message has there
+        if id is not None and not (isinstance(id, str) and _ID.fullmatch(id)):
+            raise ConversationError(f"an agent's session may not be {id!r:.80}", code="damaged")
+        for name, value in (("model", self.model), ("effort", self.effort)):
+            if value is not None and value.startswith("-"):
+                raise ConfigurationError(f"{name} may not be {value!r:.80}", param=name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,9 +67,13 @@ async def turn_of(request: ChatRequest, *, agent: str, dropped: list[str]) -> Tu
         prompt=prompt,
         system="\n\n".join(filter(None, system)) or None,
         session_id=state.get("session_id"),
-        totals=totals if isinstance(totals, Mapping) else {},
+        totals=_numbers(totals) if isinstance(totals, Mapping) else {},
         effort=request.params.get("reasoning_effort"),
     )
+
+
+def _numbers(totals: Mapping[str, Json]) -> dict[str, float]:
+    return {name: each for name, each in totals.items() if isinstance(each, (int, float))}
 
 
 def _drop(request: ChatRequest, dropped: list[str]) -> None:
