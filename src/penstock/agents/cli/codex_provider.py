@@ -5,7 +5,7 @@ at a loopback proxy for its hosts:
 
 - Its own provider asks again up to thirty times, has no option for that, and its name is reserved.
   One of another name that ``requires_openai_auth`` and has no address sends the same requests to
-  the same hosts, with an API key and with a ChatGPT sign-in.
+  the same hosts, with an API key and with a ChatGPT sign-in, which is still renewed when it ends.
 - ``-c`` adds to a table of the files, and a project's ``.codex/config.toml`` names no provider.
 - A session goes on with the provider that it began with, or not at all.
 """

@@ -50,11 +50,9 @@ def program_version(
         said = known[0] if known else _asked(os.path.abspath(found), needed, scratch)
     except (OSError, subprocess.SubprocessError):  # the turn itself will show it
         return None
-    version = _VERSION.fullmatch(said)
-    if version is None:
-        return None
     known[:] = [said]
-    return version[1].decode()
+    version = _VERSION.fullmatch(said)
+    return None if version is None else version[1].decode()
 
 
 @lru_cache(maxsize=8)
@@ -74,9 +72,12 @@ def _asked(program: str, environment: Mapping[str, str], scratch: Scratch) -> by
     ) as child:
         scratch.on_close(partial(_end, child))
         try:
-            return child.communicate(timeout=_ASKED)[0]
+            said, _ = child.communicate(timeout=_ASKED)
         finally:
             _end(child)
+    if child.returncode:  # it may do better another time
+        raise subprocess.CalledProcessError(child.returncode, program)
+    return said
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
