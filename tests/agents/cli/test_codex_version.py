@@ -13,6 +13,8 @@ import pytest
 from penstock.agents.cli import codex_version
 from penstock.agents.cli.surroundings import Scratch
 
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="platform: a script as a program")
+
 
 def program_version(program: str, environment: dict[str, str], directory: str | None) -> str | None:
     """The version of a program, asked for a turn that is not cancelled."""
