@@ -120,10 +120,12 @@ def chat_request(
 
 def _own(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is said beside OpenAI's parameters, once all of it is looked at."""
-    unknown = options.keys() - _NAMES
-    if unknown:
-        raise UsageError(_complaint(sorted(unknown)[0]), param=sorted(unknown)[0])
+    if not _NAMES.issuperset(options):
+        unknown = min(options.keys() - _NAMES)
+        raise UsageError(_complaint(unknown), param=unknown)
     check_call(options)
+    if _OWN.isdisjoint(options):
+        return {}
     return {name: value for name, value in options.items() if name in _OWN and value is not None}
 
 

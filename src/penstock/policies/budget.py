@@ -58,7 +58,8 @@ class RetryBudget:
 
     def succeeded(self, *, retried: bool) -> None:
         """Note that a call got its answer, after a retry or at once."""
-        self._tokens = min(_CAPACITY, self._tokens + (_RETRY if retried else _SUCCESS))
+        if self._tokens < _CAPACITY:
+            self._tokens = min(_CAPACITY, self._tokens + (_RETRY if retried else _SUCCESS))
 
     def _roll(self, now: float) -> None:
         self._window_start = now
