@@ -31,10 +31,10 @@ class Interruptible(Protocol):
     ) -> bool | None: ...
 
 
-def interruptible() -> Interruptible:
-    """Return a block of the running task's."""
+def interruptible(loop: asyncio.AbstractEventLoop | None = None) -> Interruptible:
+    """Return a block of the running task's; who knows its `loop` need not have it looked for."""
     try:
-        task = asyncio.current_task()
+        task = asyncio.current_task(loop)
     except RuntimeError:  # trio
         task = None
     if task is not None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from penstock.connections import Connections
     from penstock.stream import ChatStream
 
-__all__ = ["ClientStats", "OpenStreams", "resident"]
+__all__ = ["ClientStats", "LoopStreams", "OpenStreams", "resident"]
 
 _SAMPLE = 0.25
 _POLL = 0.02
@@ -43,13 +43,13 @@ class OpenStreams:
     """The streams of one client, by the event loop that reads them."""
 
     def __init__(self) -> None:
-        self._by_loop: dict[AbstractEventLoop | None, _Loop] = {}
+        self._by_loop: dict[AbstractEventLoop | None, LoopStreams] = {}
         self._pid = os.getpid()
-        self._inherited: dict[AbstractEventLoop | None, _Loop] = {}
+        self._inherited: dict[AbstractEventLoop | None, LoopStreams] = {}
         self._refusing = False
 
     @property
-    def _loops(self) -> dict[AbstractEventLoop | None, _Loop]:
+    def _loops(self) -> dict[AbstractEventLoop | None, LoopStreams]:
         """This process's loops: a forked child keeps its parent's streams, and never touches them.
 
         Their sockets, and the selectors and pipes of their loops, are the parent's too.
@@ -59,11 +59,11 @@ class OpenStreams:
             self._inherited, self._by_loop = self._by_loop, {}
         return self._by_loop
 
-    def add(self, stream: ChatStream) -> set[ChatStream]:
+    def add(self, stream: ChatStream) -> LoopStreams:
         """Note that `stream` is being opened.
 
         Returns:
-            What it is to be discarded from once it has ended.
+            What is open on its loop, from which it is to be discarded once it has ended.
 
         Raises:
             StreamClosedError: The client is closed.
@@ -76,11 +76,11 @@ class OpenStreams:
         if here is None:
             for gone in [each for each in loops if each is not None and each.is_closed()]:
                 loops.pop(gone, None)
-            here = loops[loop] = _Loop(loop)
+            here = loops[loop] = LoopStreams(loop)
         here.streams.add(stream)
         if here.timer is None:
             here.watch()
-        return here.streams
+        return here
 
     def refuse(self) -> None:
         """Let no new stream begin."""
@@ -118,7 +118,7 @@ class OpenStreams:
         )
 
 
-class _Loop:
+class LoopStreams:
     """What is open on one loop, and how late its timers come, four times a second.
 
     The timer outlives the last stream until it next fires: setting it costs more than a short call
@@ -129,14 +129,14 @@ class _Loop:
         self.streams: set[ChatStream] = set()
         self.lag: float | None = None
         """By how many seconds the last timer came late."""
-        self._loop = loop
+        self.loop = loop
         self.timer: TimerHandle | None = None
         """What fires next; None while nobody watches."""
 
     def watch(self) -> None:
         """Watch the loop while there is any stream."""
-        if self._loop is not None:
-            self._wait(self._loop)
+        if self.loop is not None:
+            self._wait(self.loop)
 
     def stop(self) -> None:
         """Watch the loop no more."""

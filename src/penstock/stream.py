@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from penstock.pipeline.edge import Edge
     from penstock.request import ChatRequest
     from penstock.response import Reply
-    from penstock.stats import OpenStreams
+    from penstock.stats import LoopStreams, OpenStreams
 
 __all__ = ["ChatStream", "presented", "presenting"]
 
@@ -83,7 +83,7 @@ class ChatStream(AnswerFacts):
         self._pipeline = pipeline
         self._middleware = middleware
         self._opened = opened
-        self._among: set[ChatStream] | None = None
+        self._among: LoopStreams | None = None
         self._limits = limits
         self._fold = Fold(limits) if collect else None
         self._partial: PartialJSON | None = None
@@ -107,7 +107,7 @@ class ChatStream(AnswerFacts):
             raise UsageError("this stream was opened before: make a new one for another call")
         self._entered = True
         self._among = self._opened.add(self)
-        self._opening = interruptible()  # by an `aclose` from another task
+        self._opening = interruptible(self._among.loop)  # by an `aclose` from another task
         failure: PenstockError | None = None
         try:
             with self._opening:
@@ -385,7 +385,7 @@ class ChatStream(AnswerFacts):
             return
         self._gone = True
         if self._among is not None:
-            self._among.discard(self)
+            self._among.streams.discard(self)
         if self._spool is not None:
             self._spool.close()
             self._spool = None

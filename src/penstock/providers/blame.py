@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from penstock.errors import PenstockError, ProtocolError, ResponseError
@@ -27,22 +26,24 @@ class Blame:
         record: The call.
         secrets: What may appear in no message.
         said: Returns the conversation's texts, which may appear in none either.
+        about: What it is given; the request's bytes are the last.
     """
 
     def __init__(
         self,
         record: CallRecord,
         secrets: tuple[str, ...],
-        said: Callable[[], Iterable[str]] = tuple,
+        said: Callable[..., Iterable[str]] = tuple,
+        *about: object,
     ) -> None:
         self._record = record
         self._secrets = secrets
         self._said = said
+        self._about = about
 
     def forget_body(self) -> None:
         """Let go of the request's bytes; the conversation itself is still the caller's."""
-        if isinstance(self._said, partial):
-            self._said = partial(self._said.func, self._said.args[0], None)
+        self._about = self._about[:-1]
 
     def __call__(self, error: PenstockError) -> PenstockError:
         """Return `error`, filled in and redacted."""
@@ -55,7 +56,11 @@ class Blame:
         error.metadata = error.metadata or dict(record.metadata) or None
         error.dropped = error.dropped or tuple(record.dropped)
         # Only these two have the peer's own words in them.
-        texts = list(self._said()) if isinstance(error, (ProtocolError, ResponseError)) else []
+        texts = (
+            list(self._said(*self._about))
+            if isinstance(error, (ProtocolError, ResponseError))
+            else []
+        )
         error.message = conceal(redact(error.message, self._secrets), texts)
         error.args = (error.message,)
         for name in ("body", "code", "param", "request_id"):

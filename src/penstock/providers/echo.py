@@ -56,7 +56,7 @@ def conceal(text: str, spoken: Iterable[str]) -> str:
     return "".join(shown)
 
 
-def spoken(request: ChatRequest, small: bytes | None) -> Iterator[str]:
+def spoken(request: ChatRequest, small: bytes | None = None) -> Iterator[str]:
     """Yield the texts of `request`'s conversation, the last ones first, as many as are compared.
 
     A conversation that is neither in memory nor in `small` is not read again for this.

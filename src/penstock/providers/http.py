@@ -104,7 +104,7 @@ class HttpProvider:
         watch = Watchdog(timeouts, limits=self._limits, began=chat.started)
         in_time = partial(_in_time, timeouts.total, record, watch)
         prepared = await self.preparer.prepare(chat, dropped=record.dropped, wait=in_time)
-        blame = Blame(record, prepared.head.secrets, partial(spoken, chat, prepared.body.small))
+        blame = Blame(record, prepared.head.secrets, spoken, chat, prepared.body.small)
         try:
             stream: Any = await self._exchange(chat, prepared, record, watch, blame)
         except PenstockError as error:
