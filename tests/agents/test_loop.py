@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import re
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -235,6 +236,24 @@ async def test_a_crash_is_an_error_to_the_caller() -> None:
     assert ended.is_set()
     kept = [m["tool_call_id"] async for m in run.conversation if m["role"] == "tool"]
     assert ["call_0", "call_3"] == kept
+
+
+@pytest.mark.parametrize("threaded", [True, False])
+async def test_a_tool_that_exits_crashes_alone(threaded: bool) -> None:
+    """``sys.exit`` in a tool, as a parser of arguments calls it, ends its run and no process."""
+
+    def leaves() -> None:
+        """Leave."""
+        sys.exit(3)
+
+    async def leaving() -> None:
+        """Leave."""
+        leaves()
+
+    tool = FunctionTool(leaves if threaded else leaving)
+    client = ScriptedClient(calls((tool.name, {})), says("done"))
+    with pytest.raises(ToolCrashedError, match="crashed: SystemExit: 3"):
+        await ToolLoop(client, tools=[tool]).collect("go")  # type: ignore[arg-type]
 
 
 async def test_calls_run_at_once_and_answer_in_order() -> None:

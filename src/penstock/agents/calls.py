@@ -189,7 +189,7 @@ class Calls:
         call = pending.call
         tool = self._box.find(call.name)
         if tool is None:
-            known = ", ".join(self._box.names()[:50])
+            known = ", ".join(self._box.names()[:50]) or "none"
             return ToolResult(f"there is no tool {call.name!r:.100}; there are: {known}", True)
         if pending.begun and not tool.repeatable:
             return ToolResult(_INTERRUPTED, True)
@@ -248,7 +248,7 @@ class Calls:
             raise _ToolFault from error
         except (ToolError, PenstockError):
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # which would end the loop, and whoever runs in it
             raise _ToolFault from error
 
 

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from inspect import Parameter, isawaitable, iscoroutinefunction, signature
+from dataclasses import dataclass, field, replace
+from inspect import (
+    Parameter,
+    isasyncgenfunction,
+    isawaitable,
+    iscoroutinefunction,
+    isgeneratorfunction,
+    signature,
+)
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
@@ -35,8 +43,8 @@ class FunctionTool:
             then a resumed run makes it again without asking the model.
 
     Raises:
-        ConfigurationError: The function has no name, or parameters that cannot be passed by name;
-            or the schema has none.
+        ConfigurationError: The function has no name, parameters that cannot be passed by name, or
+            yields; or the schema has no name.
     """
 
     function: Callable[..., Json]
@@ -57,6 +65,8 @@ class FunctionTool:
             object.__setattr__(self, "schema", tool_schema(self.function))
             object.__setattr__(self, "_model", parameters_model(self.function))
         object.__setattr__(self, "name", _name(self.schema))
+        if isgeneratorfunction(self.function) or isasyncgenfunction(self.function):
+            raise ConfigurationError(f"the tool {self.name!r} yields: a result is returned")
 
     def __reduce__(self) -> tuple[object, ...]:
         # The model is a class that no other process can import: it is made from the function there.
@@ -117,12 +127,26 @@ class FunctionTool:
 def result_of(value: object) -> ToolResult:
     """Return what a function returned as a result: text as it is, anything else as JSON."""
     if isinstance(value, ToolResult):
-        return value
+        content = value.content
+        return replace(value, content=_sayable(content)) if isinstance(content, str) else value
     if isinstance(value, str):
-        return ToolResult(value)
+        return ToolResult(_sayable(value))
     if value is None:
         return ToolResult("")
-    return ToolResult(msgspec.json.encode(value, enc_hook=_plain).decode())
+    try:
+        return ToolResult(msgspec.json.encode(value, enc_hook=_plain).decode())
+    except UnicodeEncodeError:  # escapes say in ASCII what UTF-8 cannot
+        plain = msgspec.to_builtins(value, str_keys=True, enc_hook=_plain)
+        return ToolResult(json.dumps(plain))
+
+
+def _sayable(text: str) -> str:
+    """Return `text` without halves of surrogate pairs: names of files may have them, UTF-8 not."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
+    return text
 
 
 async def _called(function: Callable[..., Json], *given: Json, **named: Json) -> Json:
