@@ -105,6 +105,18 @@ def test_what_a_reader_forks_outlives_the_writer(tmp_path: Path) -> None:
         assert [say(0)] == list(fork)
 
 
+def test_what_a_reader_forks_has_what_is_noted_by_then(tmp_path: Path) -> None:
+    """By who writes, since the reader has last looked."""
+    path = tmp_path / "chat.jsonl"
+    with SyncConversation.open(path) as kept, SyncConversation.open(path) as reader:
+        kept.extend(map(say, range(3)))
+        assert 3 == len(reader)
+        kept.pin(1)
+        kept.note(title="A chat")
+        with reader.fork(2) as fork:
+            assert ([1], {"title": "A chat"}) == (fork.pinned(), fork.metadata())
+
+
 def _state(path: Path) -> Any:
     with SyncConversation.open(path) as kept:
         return list(kept), kept.pinned(), list(kept.summarised())

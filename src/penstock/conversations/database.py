@@ -50,9 +50,11 @@ class Database:
         if not self._still:
             with suppress(OSError):  # SQLite says better what is wrong
                 os.close(private(os.fspath(path), os.O_RDWR | os.O_CREAT))
-        with self.reported("open"):
+        try:
             self.connection = _connected(path, is_still=self._still is not None)
             """For statements within `reported` or `transaction`."""
+        except sqlite3.Error as error:
+            raise _failed(f"cannot open {path.name}", error) from error
         try:
             with self.reported("open"):
                 prepare(self.connection, path.name, sync=sync, reads=self._still is not None)
@@ -102,6 +104,8 @@ class Database:
         with self._lock:
             self._check()
             try:
+                if self.connection.in_transaction:  # an exception came before its end
+                    self.connection.execute("ROLLBACK")
                 if lets_go and self._blobs:
                     self._let_go(self._blobs)
                 yield

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from penstock.conversations import rewriting, vouching
 from penstock.conversations.canonical import BLOCK
+from penstock.conversations.fresh import beside
 from penstock.conversations.numbered import is_other, moves_in, seen_in
 from penstock.conversations.opened import Opened
 from penstock.conversations.plain import extend
@@ -187,18 +188,19 @@ class JSONLStore:
             opened = self._opened
             opened.check_open()
             opened.side.found_or_written(opened.path)
+            metadata = merged(opened.noted(), change)
             vouching.vouch(opened)
             path = made_beside(opened.path, name)
             whose = [*opened.side.shared, (opened.path.name, opened.side.generation, 0)]
             pieces = zip(whose, opened.chain.until(at), strict=False)
             shared = [(file, generation, size) for (file, generation, _), (_, size) in pieces]
-            side = Sidecar(shared=shared, metadata=merged(opened.side.metadata, change))
             try:
-                side.write(path, sync=opened.sync)
+                Sidecar(shared=shared, metadata=metadata).write(path, sync=opened.sync)
+                return JSONLStore(path, sync=opened.sync)
             except BaseException:
                 path.unlink()  # it would be an empty conversation
+                beside(path).unlink(missing_ok=True)
                 raise
-            return JSONLStore(path, sync=opened.sync)
 
     def metadata(self) -> Metadata:
         """Return what is noted of the conversation."""
@@ -211,8 +213,10 @@ class JSONLStore:
             opened = self._opened
             opened.begin_writing()
             side = replace(opened.side, metadata=merged(opened.side.metadata, change))
+            opened.know_nothing()
             side.write(opened.path, sync=opened.sync)
             opened.side = side
+            opened.know_all()
 
     def vacuum(self) -> None:
         """Do nothing: what is replaced is gone at once."""

@@ -121,10 +121,15 @@ class Opened:
 
     def noted(self) -> Metadata:
         """Return what is noted now; what was doubted of the lines stays so."""
-        if not self._closed:
-            self.look()  # how large the file is says which notes are true
-            if not self.file.writes:
-                self.side.metadata = Sidecar.of(self.path).settled(self.file.end).metadata
+        if self._closed:
+            return self.side.metadata
+        self.look()  # how large the file is says which notes are true
+        if not self.file.writes:
+            found = Sidecar.of(self.path).settled(self.file.end)
+            if found.generation != self.side.generation:  # of a file that looks as it did
+                self.know_nothing()
+                self.look()
+            self.side.metadata = found.metadata
         return self.side.metadata
 
     def keep_beside(self) -> None:
