@@ -199,7 +199,7 @@ class SSEDecoder:
         if (
             end < len(ends)
             or len(data) > self._fields.quick
-            or (len(ends) == 2 and b"\r" in data)
+            or (len(ends) == 2 and data.find(b"\r") >= 0)
             or (tail and not _may_be_held(tail))
             or (self._starting and (not data.startswith(_BEGINS) or len(data) > STEP))
         ):

@@ -44,7 +44,13 @@ class Together(Protocol):
 
 
 def feed(answer: Together, frames: Sequence[Any], into: list[Chunk]) -> None:
-    """Append the chunks of `frames`; frames after the terminal event are not read."""
+    """Append the chunks of `frames`; frames after the terminal event are not read.
+
+    It is the method ``feed`` of an answer that knows two ways.
+
+    Raises:
+        PenstockError: The answer says that it failed, or breaks the dialect.
+    """
     if answer.complete:
         return
     unread = getattr(frames, "parts", None)

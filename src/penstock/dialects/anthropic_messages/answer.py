@@ -18,6 +18,7 @@ from penstock.chunks import (
     State,
     TextDelta,
 )
+from penstock.dialects import together
 from penstock.dialects.anthropic_messages.blocks import Block, Blocks
 from penstock.dialects.anthropic_messages.errors import stream_error
 from penstock.dialects.anthropic_messages.record import EXPLAINED
@@ -25,7 +26,6 @@ from penstock.dialects.anthropic_messages.usage import finish, usage
 from penstock.dialects.anthropic_messages.wire import PlainJson, PlainText, PlainThinking, plain
 from penstock.dialects.reading import UNREADABLE, excerpt, parse
 from penstock.dialects.shape import Sample
-from penstock.dialects.together import feed, read_block
 from penstock.errors import ProtocolError, TruncatedError
 
 if TYPE_CHECKING:
@@ -112,13 +112,7 @@ class MessagesAnswer:
         """Whether the answer has its stop reason."""
         return self._finished
 
-    def feed(self, frames: Sequence[Frame], into: list[Chunk]) -> None:
-        """Append the chunks of `frames`; frames after the terminal event are not read.
-
-        Raises:
-            PenstockError: The answer says that it failed, or breaks the dialect.
-        """
-        feed(self, frames, into)
+    feed = together.feed
 
     def read_each(self, frames: Sequence[Frame], into: list[Chunk]) -> None:
         """Read frames of any shape, until one is the terminal event."""
@@ -160,7 +154,7 @@ class MessagesAnswer:
 
     def read_alike(self, frames: Sequence[Frame], into: list[Chunk]) -> bool:
         """Read frames that all are like an earlier one but for their text; False for others."""
-        return read_block(self._alike, frames, into)
+        return together.read_block(self._alike, frames, into)
 
     def finish(self, ending: Ending, into: list[Chunk]) -> None:
         """Judge an answer whose bytes have ended.

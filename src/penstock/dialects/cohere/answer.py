@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.chunks import Chunk, ReasoningDelta, TextDelta
+from penstock.dialects import together
 from penstock.dialects.cohere.events import Events
 from penstock.dialects.cohere.wire import PlainEvent, plain
 from penstock.dialects.errors import event_error
 from penstock.dialects.openai_chat.answer import framing
 from penstock.dialects.reading import UNREADABLE, excerpt, parse
 from penstock.dialects.shape import Sample
-from penstock.dialects.together import feed
 from penstock.errors import ProtocolError, TruncatedError
 
 if TYPE_CHECKING:
@@ -46,13 +46,7 @@ class CohereAnswer:
         """Whether the answer's content is whole: the terminal event is the last one."""
         return self.complete
 
-    def feed(self, frames: Sequence[Frame], into: list[Chunk]) -> None:
-        """Append the chunks of `frames`; frames after the terminal event are not read.
-
-        Raises:
-            PenstockError: The answer says that it failed, or breaks the dialect.
-        """
-        feed(self, frames, into)
+    feed = together.feed
 
     def read_alike(self, frames: Sequence[Frame], into: list[Chunk]) -> bool:
         """Read frames that all are like an earlier one but for their text; False for others."""

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.chunks import Chunk, ProviderEvent, ReasoningDelta, TextDelta
+from penstock.dialects import together
 from penstock.dialects.gemini.errors import stream_error
 from penstock.dialects.gemini.events import Events
 from penstock.dialects.gemini.parameters import CONFIG
 from penstock.dialects.gemini.wire import plain
 from penstock.dialects.reading import UNREADABLE, excerpt, parse
 from penstock.dialects.shape import Sample, last_of
-from penstock.dialects.together import feed
 from penstock.errors import ProtocolError, TruncatedError
 
 if TYPE_CHECKING:
@@ -95,14 +95,7 @@ class GeminiAnswer:
         asked = 1 if self._whole else self._choices  # some are not given where one was refused
         return len(events.finished) >= max(asked, len(events.choices))
 
-    def feed(self, frames: Sequence[Frame], into: list[Chunk]) -> None:
-        """Append the chunks of `frames`.
-
-        Raises:
-            PenstockError: The answer says that it failed, that a filter refused it, or breaks the
-                dialect.
-        """
-        feed(self, frames, into)
+    feed = together.feed
 
     def read_each(self, frames: Sequence[Frame], into: list[Chunk]) -> None:
         """Read frames of any shape."""

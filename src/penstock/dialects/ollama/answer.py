@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.chunks import Chunk, ReasoningDelta, TextDelta
+from penstock.dialects import together
 from penstock.dialects.ollama.lines import Lines
 from penstock.dialects.ollama.wire import plain
 from penstock.dialects.reading import UNREADABLE, excerpt, parse
 from penstock.dialects.shape import Sample
-from penstock.dialects.together import feed
 from penstock.errors import ProtocolError, TruncatedError
 
 if TYPE_CHECKING:
@@ -70,13 +70,7 @@ class OllamaAnswer:
         """Whether the answer's content is whole: the terminal line is the last one."""
         return self.complete
 
-    def feed(self, frames: Sequence[Frame], into: list[Chunk]) -> None:
-        """Append the chunks of `frames`; frames after the terminal line are not read.
-
-        Raises:
-            PenstockError: The answer says that it failed, or breaks the dialect.
-        """
-        feed(self, frames, into)
+    feed = together.feed
 
     def read_each(self, frames: Sequence[Frame], into: list[Chunk]) -> None:
         """Read lines of any shape, until one is the terminal line."""

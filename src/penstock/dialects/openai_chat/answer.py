@@ -7,13 +7,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.chunks import Chunk, ProviderEvent, ReasoningDelta, TextDelta
+from penstock.dialects import together
 from penstock.dialects.errors import event_error
 from penstock.dialects.openai_chat.events import Events
 from penstock.dialects.openai_chat.request import choices_asked, usage_asked
 from penstock.dialects.openai_chat.wire import PlainChoice, PlainDelta, plain, usual
 from penstock.dialects.reading import UNREADABLE, excerpt, parse
 from penstock.dialects.shape import Sample
-from penstock.dialects.together import feed
 from penstock.errors import ProtocolError, TruncatedError
 
 if TYPE_CHECKING:
@@ -120,13 +120,7 @@ class ChatAnswer:
         # ones that say the same are no news.
         self._last: tuple[Json, ...] = (None, None, None, None, None, False)
 
-    def feed(self, frames: Sequence[Frame], into: list[Chunk]) -> None:
-        """Append the chunks of `frames`; frames after the terminal event are not read.
-
-        Raises:
-            PenstockError: The answer says that it failed, or breaks the dialect.
-        """
-        feed(self, frames, into)
+    feed = together.feed
 
     def read_each(self, frames: Sequence[Frame], into: list[Chunk]) -> None:
         """Read frames of any shape, until one is the terminal event."""
@@ -256,13 +250,15 @@ class ChatAnswer:
         except UNREADABLE:
             return False
         self._read_any = True
+        said: tuple[Json, ...]
         said = event.id, event.model, event.system_fingerprint, event.service_tier, None
-        last = self._last
-        same = said == last[:5] and (last[5] or not event.created)
-        counted = events.read_usual(event, into, same=same)
-        if not same:
+        if said == self._last[:5] and (self._last[5] or not event.created):
+            counted = events.read_usual(event, (), into)
+        else:
+            counted = events.read_usual(event, (*said[:4], event.created), into)
             self._last = (*said, "created" in events.meta)
-        self._settle(counted=counted, into=into)
+        if events.finished:  # without any, nothing is settled
+            self._settle(counted=counted, into=into)
         return True
 
     def _read(self, frame: Frame, data: bytes | str, into: list[Chunk]) -> None:

@@ -103,18 +103,14 @@ class Events(msgspec.Struct, eq=False):
         counted |= self._count(event.get("usage"), into)
         return self._read_rest(event, into) or counted
 
-    def read_usual(self, event: UsualEvent, into: list[Chunk], *, same: bool) -> bool:
+    def read_usual(self, event: UsualEvent, said: tuple[Json, ...], into: list[Chunk]) -> bool:
         """Do what `read` does to an event that has only what such an event may have.
 
         Args:
             event: The event.
+            said: What it says of the answer (`_SAID`); nothing where the last one said the same.
             into: Takes its chunks.
-            same: Whether it says of the answer what the last one did.
         """
-        said: tuple[Json, ...] = ()
-        if not same:
-            named = event.id, event.model, event.system_fingerprint, event.service_tier
-            said = *named, event.created
         for place, choice in enumerate(event.choices):
             delta, word, index = choice.delta, choice.finish_reason, choice.index
             if index not in self.seen:
@@ -209,21 +205,21 @@ class Events(msgspec.Struct, eq=False):
 
     def _introduce(self, said: tuple[Json, ...], role: Json, index: int, into: list[Chunk]) -> None:
         """Append what the answer says of itself (`_SAID`, or nothing), where that is news."""
-        news = False
+        news, meta = False, self.meta
         for name, value in zip(_META, said, strict=False):
-            if value and isinstance(value, str) and self.meta.get(name) != value:
-                self.meta[name] = value
+            if value and isinstance(value, str) and meta.get(name) != value:
+                meta[name] = value
                 news = True
         created = said[-1] if said else None
         # llama.cpp and Ollama date every event anew: the first date is the answer's.
-        if created and "created" not in self.meta and isinstance(created, (int, float)):
-            self.meta["created"] = int(created)
+        if created and "created" not in meta and isinstance(created, (int, float)):
+            meta["created"] = int(created)
             news = True
         if role and isinstance(role, str) and self.roles.get(index) != role:
             self.roles[index] = role
             news = True
         if news:
-            into.append(Meta(**self.meta, role=self.roles.get(index, ""), choice=index))
+            into.append(Meta(**meta, role=self.roles.get(index, ""), choice=index))
 
     def _read_logprobs(self, logprobs: Json, index: int, into: list[Chunk]) -> None:
         if logprobs is None:

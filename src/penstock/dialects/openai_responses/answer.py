@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.chunks import Chunk, ProviderEvent, TextDelta, ToolCallDelta
+from penstock.dialects import together
 from penstock.dialects.openai_chat.answer import framing
 from penstock.dialects.openai_responses.events import Events
 from penstock.dialects.openai_responses.output import CALLS, Part
@@ -19,7 +20,6 @@ from penstock.dialects.openai_responses.wire import (
 )
 from penstock.dialects.reading import UNREADABLE, excerpt, parse
 from penstock.dialects.shape import Sample
-from penstock.dialects.together import feed
 from penstock.errors import ProtocolError, TruncatedError
 from penstock.request import RecallRequest
 
@@ -65,13 +65,7 @@ class ResponsesAnswer:
         """Whether the answer's content is whole: nothing says so but the terminal event."""
         return self.complete
 
-    def feed(self, frames: Sequence[Frame], into: list[Chunk]) -> None:
-        """Append the chunks of `frames`; frames after the terminal event are not read.
-
-        Raises:
-            PenstockError: The answer says that it failed, or breaks the dialect.
-        """
-        feed(self, frames, into)
+    feed = together.feed
 
     def read_alike(self, frames: Sequence[Frame], into: list[Chunk]) -> bool:
         """Read frames that all are like an earlier one but for their text; False for others."""
