@@ -87,12 +87,12 @@ def chat_request(
     """
     if not model:
         raise UsageError("no model: name one as 'provider/model', or set default_model=")
-    own = _own(options) if options else {}
-    if not own:  # what most calls say: nothing beside their messages, or OpenAI's parameters
-        params = _parameters(options) if options else {}
-        return ChatRequest(
-            model=model, messages=_conversation(messages, spool=False), params=params
-        ), None
+    if not options:  # what most calls say beside their messages
+        return ChatRequest(model=model, messages=_conversation(messages, spool=False)), None
+    own = _own(options)
+    if not own:  # OpenAI's parameters, and none of ours
+        said, params = _conversation(messages, spool=False), _parameters(options)
+        return ChatRequest(model=model, messages=said, params=params), None
     if "body" in own:
         messages = _nothing_beside(own["body"], messages, options)
     wanted, model_class = response_format_of(own.pop("response_format", None))

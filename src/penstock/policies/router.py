@@ -15,7 +15,7 @@ from penstock.policies.attempts import Again, AttemptPlan, Elsewhere, GiveUp, St
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from penstock.interfaces import Provider, Stream
+    from penstock.interfaces import CallRecord, Provider, Stream
     from penstock.policies.budget import RetryBudget
     from penstock.request import ItemT, Request
 
@@ -93,12 +93,13 @@ class Router:
         attempts: list[Attempt] = []
         at = 0
         while True:
+            route = routes[at]
             try:
-                stream = await routes[at].provider.open(request)
+                stream = await route.provider.open(request)
             except PenstockError as error:
                 now = self._clock()
-                attempts.append(_failed(error, routes[at], started, began, now))
-                left = _total(request, routes[at]) - (now - started)
+                attempts.append(_failed(error, route, started, began, now))
+                left = _total(request, route) - (now - started)
                 plan = plan or self._plan(request, len(routes))
                 step = plan.after(error, now=now, remaining=left)
                 if self._note is not None:
@@ -108,10 +109,11 @@ class Router:
                     # An error that is its own cause is a cycle that only the collector frees.
                     raise verdict from (error.__cause__ if verdict is error else error)
             else:
-                attempts.append(_answered(stream, routes[at], started, began, self._clock()))
+                record = stream.record
+                attempts.append(_answered(record, route, started, began, self._clock()))
                 self._budget.succeeded(retried=len(attempts) > at + 1)
-                stream.record.attempts[:] = attempts
-                stream.record.model = request.model
+                record.attempts[:] = attempts
+                record.model = request.model
                 return stream
             if isinstance(step, Elsewhere):
                 at += 1
@@ -188,15 +190,15 @@ def _failed(
 
 
 def _answered(
-    stream: Stream[ItemT], route: Route, started: float, began: float, now: float
+    record: CallRecord, route: Route, started: float, began: float, now: float
 ) -> Attempt:
     return Attempt(
         deployment=route.deployment,
         model=route.model,
         error=None,
-        status=stream.record.status,
+        status=record.status,
         started=began - started,
         elapsed=now - began,
-        request_id=stream.record.request_id,
-        dropped=tuple(stream.record.dropped),
+        request_id=record.request_id,
+        dropped=tuple(record.dropped),
     )
