@@ -99,8 +99,8 @@ class Connection(asyncio.BufferedProtocol):
         self.origin = origin
         self.listener: Listener | None = None
         """Who has it; None while it waits for a call."""
-        self.idle_since = 0.0
-        """When it was last given back, on the loop's clock."""
+        self.idle_since = 0
+        """After which sweep of the home's it was last given back."""
         self.lost = False
         """Whether it is of no more use."""
         self.paused = False

@@ -49,16 +49,13 @@ class Home:
         """Connections that are of use, busy and idle."""
         self._most_idle = places
         self._sockets: set[Connection] = set()
-        # The oldest first, and by origin, the oldest first.
-        self._idle: dict[Connection, None] = {}
+        self.idle = 0
+        """Connections that wait for the next call."""
+        # These by origin, the oldest first, and how often the old ones were looked for.
         self._by_origin: dict[Origin, dict[Connection, None]] = {}
         self._sweep: asyncio.TimerHandle | None = None
+        self._sweeps = 0
         self._emptied: asyncio.Future[None] | None = None
-
-    @property
-    def idle(self) -> int:
-        """Connections that wait for the next call."""
-        return len(self._idle)
 
     def add(self, connection: Connection) -> None:
         """Note a connection that is being made."""
@@ -78,9 +75,10 @@ class Home:
 
     def take(self, origin: Origin) -> Connection | None:
         """Return the connection to `origin` that was used last, if one waits."""
-        while waiting := self._by_origin.get(origin):
-            connection = next(reversed(waiting))
-            self._forget(connection)
+        waiting = self._by_origin.get(origin)
+        while waiting:
+            connection, _ = waiting.popitem()
+            self.idle -= 1
             if connection.is_quiet():
                 return connection
             # An end, or words that nobody asked for, which this call would take for its answer.
@@ -91,13 +89,17 @@ class Home:
         """Let `connection` wait for the next call."""
         if connection.paused:
             connection.resume()
-        connection.idle_since = self.loop.time()
-        self._idle[connection] = None
-        self._by_origin.setdefault(connection.origin, {})[connection] = None
-        if len(self._idle) > self._most_idle:
-            next(iter(self._idle)).close()
+        connection.idle_since = self._sweeps
+        waiting = self._by_origin.get(connection.origin)
+        if waiting is None:
+            waiting = self._by_origin[connection.origin] = {}
+        waiting[connection] = None
+        self.idle += 1
+        if self.idle > self._most_idle:
+            firsts = [next(iter(each)) for each in self._by_origin.values() if each]
+            min(firsts, key=lambda first: first.idle_since).close()
         if self._sweep is None:
-            self._sweep = self.loop.call_later(KEEPALIVE, self._close_idle)
+            self._sweep = self.loop.call_later(KEEPALIVE / 2, self._close_idle)
 
     async def aclose(self) -> None:
         """Cut every call and close every connection; wait for them up to `CLEANUP`."""
@@ -110,7 +112,7 @@ class Home:
             self._sweep = None
         for exchange in tuple(self.exchanges):
             exchange.abort(error)
-        for connection in tuple(self._idle):
+        for connection in self._waiting():
             connection.close()
         for connection in tuple(self.open):
             connection.abort()
@@ -134,22 +136,25 @@ class Home:
             with suppress(OSError):
                 connection.hang_up(socket.SHUT_RDWR)
         self.open.clear()
-        self._idle.clear()
         self._by_origin.clear()
+        self.idle = 0
+
+    def _waiting(self) -> list[Connection]:
+        return [each for waiting in self._by_origin.values() for each in waiting]
 
     def _forget(self, connection: Connection) -> None:
-        if self._idle.pop(connection, self) is self:
-            return
-        waiting = self._by_origin[connection.origin]
-        del waiting[connection]
-        if not waiting:
-            del self._by_origin[connection.origin]
+        waiting = self._by_origin.get(connection.origin, {})
+        if connection in waiting:
+            del waiting[connection]
+            self.idle -= 1
 
     def _close_idle(self) -> None:
-        """Close what has been idle for long, and come again while something is."""
+        """Close what nobody has taken since the last time, and come again while something waits."""
+        for connection in self._waiting():
+            if connection.idle_since < self._sweeps:
+                connection.close()
+        self._by_origin = {origin: each for origin, each in self._by_origin.items() if each}
+        self._sweeps += 1
         self._sweep = None
-        oldest = self.loop.time() - KEEPALIVE / 2
-        for connection in [each for each in self._idle if each.idle_since <= oldest]:
-            connection.close()
-        if self._idle:
-            self._sweep = self.loop.call_later(KEEPALIVE, self._close_idle)
+        if self.idle:
+            self._sweep = self.loop.call_later(KEEPALIVE / 2, self._close_idle)
