@@ -117,6 +117,17 @@ def test_a_conversation_may_be_loaded_into_itself(tmp_path: Path) -> None:
         assert 2400 == len(kept)
 
 
+def test_lines_of_others_are_loaded_however_they_are_written(tmp_path: Path) -> None:
+    """A carriage return between two tokens is white space, and ends no line."""
+    path = tmp_path / "chat.jsonl"
+    path.write_bytes(b'{"role":"user",\r"content":"a"}\r\n{"role":"user","content":"b"}\n')
+    with SyncConversation.open(path) as kept:
+        kept.note(title="A chat")
+    with SyncConversation.open() as other:
+        assert 2 == other.load(path)
+        assert ["a", "b"] == [message["content"] for message in other]
+
+
 def test_a_conversations_file_is_loaded_as_the_conversation_that_it_is(tmp_path: Path) -> None:
     """A fork's with what it begins with, and files that are referred to inside."""
     picture = tmp_path / "dam.png"

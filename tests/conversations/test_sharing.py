@@ -305,6 +305,27 @@ def test_threads_may_share_a_conversation(tmp_path: Path, name: str | None) -> N
             assert [str(number) for number in range(60)] == [n for w, n in found if w == who]
 
 
+def test_where_messages_are_is_found_while_no_other_thread_does_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pass from the last counts no lines later: what two count at once, they count twice."""
+
+    def counted(*_: object) -> int:
+        raise AssertionError("lines are counted outside of the store's lock")
+
+    with opened(tmp_path, "chat.jsonl") as kept:
+        kept.extend(map(say, range(600)))
+        with kept.fork(500) as fork:
+            fork.append(say(500))
+            backwards = fork.store.backwards(501)
+            monkeypatch.setattr(LineFile, "_scan", counted)
+            monkeypatch.setattr(LineFile, "count", counted)
+            found = [json.loads(line) for line in backwards]
+            monkeypatch.undo()
+
+    assert [say(number) for number in range(500, -1, -1)] == found
+
+
 @everywhere
 def test_a_conversation_outlives_its_loop(tmp_path: Path, name: str | None) -> None:
     """What one ``asyncio.run`` began, the next goes on with, and trio after it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from penstock.conversations.canonical import BLOCK
@@ -64,13 +65,14 @@ class Chain:
         return Chained(found)
 
     def backwards(self, stop: int) -> Iterator[bytes]:
-        """Return the lines before number `stop`, the last first."""
-        befores = [0]
-        for file in self.files[:-1]:
-            befores.append(befores[-1] + file.count())
-        for file, before in zip(reversed(self.files), reversed(befores), strict=True):
+        """Return the lines before number `stop`, the last first; their places are found at once."""
+        found, before = [], 0
+        for file in self.files:
+            count = file.count()
             if stop > before:
-                yield from file.backwards(file.offset(min(stop - before, file.count())))
+                found.append((file, file.offset(min(stop - before, count))))
+            before += count
+        return chain.from_iterable(file.backwards(offset) for file, offset in reversed(found))
 
     def until(self, index: int) -> Iterator[tuple[LineFile, int]]:
         """Return the files that have the first `index` lines, and how many bytes of each."""

@@ -122,7 +122,7 @@ def imported(path: Path) -> Iterator[Json]:
         store = JSONLStore(path)
         try:
             for pieces, _ in whole_lines(_compared(store, store.mark()), store.metadata):
-                for line in b"".join(pieces).splitlines():
+                for line in b"".join(pieces)[:-1].split(b"\n"):
                     yield msgspec.json.decode(line)
         finally:
             store.close()
