@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from asyncio import get_running_loop, run_coroutine_threadsafe
+from asyncio import _get_running_loop, run_coroutine_threadsafe
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -70,7 +70,7 @@ class OpenStreams:
         """
         if self._refusing:
             raise StreamClosedError("the client is closed: make a new one")
-        loop = _running_loop()
+        loop = _get_running_loop()  # None: trio's, or none at all
         loops = self._by_loop if self._pid == os.getpid() else self._loops
         here = loops.get(loop)
         if here is None:
@@ -95,7 +95,7 @@ class OpenStreams:
 
     async def abort(self) -> None:
         """Close every stream that is still open; other loops are told to, and not waited for."""
-        mine = _running_loop()
+        mine = _get_running_loop()
         for loop, here in list(self._loops.items()):
             if loop is mine:
                 for stream in list(here.streams):
@@ -108,7 +108,7 @@ class OpenStreams:
 
     def stats(self, connections: Connections) -> ClientStats:
         """Return the present state."""
-        here = self._loops.get(_running_loop())
+        here = self._loops.get(_get_running_loop())
         streams = [stream for each in list(self._loops.values()) for stream in list(each.streams)]
         return ClientStats(
             open_streams=len(streams),
@@ -153,13 +153,6 @@ class LoopStreams:
         if self.streams:
             self.lag = max(0.0, loop.time() - due)
             self._wait(loop)
-
-
-def _running_loop() -> AbstractEventLoop | None:
-    try:
-        return get_running_loop()
-    except RuntimeError:  # trio, or no loop at all
-        return None
 
 
 def resident() -> int | None:

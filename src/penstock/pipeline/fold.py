@@ -145,7 +145,7 @@ class Fold:
 
     def _text(self, choice: int, text: str) -> None:
         self._grow(utf8_size(text))
-        self._choice(choice).text.add(text)
+        (self._choices.get(choice) or self._choice(choice)).text.add(text)
 
     def _take_text(self, chunk: TextDelta) -> None:
         self._text(chunk.choice, chunk.text)
@@ -201,7 +201,7 @@ class Fold:
         self.usage = chunk
 
     def _take_finish(self, chunk: Finish) -> None:
-        self._choice(chunk.choice).finish = chunk
+        (self._choices.get(chunk.choice) or self._choice(chunk.choice)).finish = chunk
 
     def _take_meta(self, chunk: Meta) -> None:
         self._meta = chunk if self._meta is _UNSAID else _amended(self._meta, chunk)
