@@ -64,10 +64,7 @@ class Body:
         backend: Backend | None = None,
     ) -> None:
         check_buffer(buffer_size)
-        self._fields = fields
-        self._buffer = buffer_size
-        self._max_depth = max_depth
-        self._backend = backend or BEST
+        backend = backend or BEST
         files = False
         self.small: bytes | None = None
         """The whole body, where it fits in one buffer; else None.
@@ -77,12 +74,16 @@ class Body:
         """
         try:
             self.small = made_at_once(
-                fields, buffer_size=buffer_size, max_depth=max_depth, backend=self._backend
+                fields, buffer_size=buffer_size, max_depth=max_depth, backend=backend
             )
         except MustWaitError:
             files = True
         if self.small is not None:
-            return
+            return  # its bytes are all that is kept
+        self._fields = fields
+        self._buffer = buffer_size
+        self._max_depth = max_depth
+        self._backend = backend
         self._prepared = False
         self._settled = settle(fields.values())
         self._used: set[int] = set()
