@@ -77,3 +77,17 @@ def test_what_nobody_looked_at_is_read_before_what_follows() -> None:
     assert looked.ignored == blind.ignored
     assert [*looked.decode(b"data: b\n\n")] == [*blind.decode(b"data: b\n\n")]
     assert [SSEFrame("message", b"a")] * 5 == [*frames]
+
+
+def test_a_retry_time_waits_for_a_frame_that_is_made() -> None:
+    """Where it stands before events that are read uncut, the next one behind them has it."""
+    decoder = SSEDecoder(text=False)
+    many = b"data: a\n\n"
+    unread = decoder.decode(many * 9 + b"retry: 5\n\n" + many * 4)
+    assert isinstance(unread, Unread)
+    _, middle, last = unread.parts(4)
+
+    assert [SSEFrame("message", b"a")] * 5 == [*middle]
+    assert isinstance(last, Unread)
+    last.take()
+    assert [SSEFrame("message", b"b", retry=5)] == [*decoder.decode(b"data: b\n\n")]

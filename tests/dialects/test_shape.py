@@ -15,7 +15,7 @@ from penstock.chunks import Chunk
 from penstock.decoders import EventStreamFrame, SSEFrame
 from penstock.decoders.alike import Alike
 from penstock.dialects import dialect
-from penstock.dialects.shape import Shape, shape_of
+from penstock.dialects.shape import Sample, Shape, shape_of
 from penstock.interfaces import Ending
 from penstock.limits import Limits
 from penstock.request import ChatRequest
@@ -270,3 +270,16 @@ def test_no_cut_changes_the_answer_of_a_dialect(name: str) -> None:
     assert "".join(texts) == "".join(getattr(each, "text", "") for each in alone)
     for size in (4, 5, 13, 32, 50, len(lines)):
         assert alone == read(size)
+
+
+def test_a_sample_knows_what_its_shape_does() -> None:
+    """Its shape is found with the first events that are compared; where it has none, none is like
+    it.
+    """
+    sample = Sample(b'{"t":"a","p":"x"}', b"t", "a", (b"p",))
+    odd = Sample(b'{"t":"a\\n"}', b"t", "a\n")
+
+    assert ["b", "c"] == sample.texts([b'{"t":"b","p":"yy"}', b'{"t":"c","p":""}'])
+    assert sample.texts([b'{"u":"b","p":""}']) is None
+    assert ["d"] == sample.texts([b'{"t":"d","p":""}'])
+    assert odd.texts([b'{"t":"a\\n"}']) is None
