@@ -57,11 +57,7 @@ async def test_a_group_ends_when_we_are_killed_and_a_warden_with_its_child() -> 
 
 async def test_a_child_without_a_warden_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the system starts no shell the turn goes on."""
-
-    async def none(*_: object) -> None:
-        return None
-
-    monkeypatch.setattr(process, "guard", none)
+    monkeypatch.setattr(process, "guard", lambda *_: None)
     wire = await ProcessTransport().open(call("say:done"))
 
     assert b"done\n" == await whole(wire)

@@ -20,6 +20,7 @@ import signal
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from penstock.errors import (
@@ -152,8 +153,6 @@ async def _start(loop: asyncio.AbstractEventLoop, wire: ProcessWire, call: Proce
         if isinstance(exc, OSError) and exc.errno == errno.E2BIG:
             raise ConfigurationError(f"cannot start {call.argv[0]}: {_longest(call)}") from exc
         raise TransportError(f"cannot start {call.argv[0]}: {exc}", peer_fault=False) from exc
-    if wire.pid is not None and wire.guardable:
-        wire.guarded(await guard(wire.pid, lambda: wire.pipe_closed(_WARDEN)))
 
 
 def _longest(call: ProcessCall) -> str:
@@ -246,8 +245,10 @@ class ProcessWire:
         """Take the child, and begin to feed it."""
         self._transport = transport
         self.pid = transport.get_pid()
-        if self.guardable:
-            self._open_pipes.add(_WARDEN)
+        if not self._call.keep_open and sys.platform != "win32":  # one that stays sees stdin end
+            self._leave = guard(self.pid, partial(self.pipe_closed, _WARDEN))
+            if self._leave is not None:
+                self._open_pipes.add(_WARDEN)
         self._call.timings.opened = self._call.watch.elapsed()
         if self._error is not None:  # nobody wants it any more
             self._signal(signal.SIGTERM)
@@ -258,19 +259,6 @@ class ProcessWire:
             self._call.watch.begin("idle")
             self._call.watch.begin("ttft")
             self._feeding = asyncio.ensure_future(self._feed())
-
-    @property
-    def guardable(self) -> bool:
-        """Whether it would outlive us: one whose stdin stays open sees its end."""
-        return not self._call.keep_open and sys.platform != "win32"
-
-    def guarded(self, leave: Callable[[], None] | None) -> None:
-        """Take what ends the child's warden; None where it has none."""
-        self._leave = leave
-        if leave is None:
-            self.pipe_closed(_WARDEN)
-        elif self._exited:
-            leave()
 
     def received(self, data: bytes) -> None:
         """Keep output, and wake its reader."""
@@ -307,8 +295,9 @@ class ProcessWire:
     def exited(self) -> None:
         """Note that the child has; its pipes may have bytes yet, or a grandchild behind them."""
         self._exited = True
-        if self._leave is not None:
-            self._leave()
+        leave, self._leave = self._leave, None
+        if leave is not None:
+            leave()
         if not self._open_pipes:
             self._settle()
         else:

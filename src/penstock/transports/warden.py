@@ -10,6 +10,8 @@ ends, so does the group. Whoever forks this process without an exec holds the pi
 from __future__ import annotations
 
 import asyncio
+import subprocess
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,10 +21,12 @@ __all__ = ["guard"]
 
 _SCRIPT = 'read -r _; kill -s TERM -- "-$0" && sleep 2 && kill -s KILL -- "-$0"'
 """Nothing is ever said to it. The steps are those of `penstock.transports.process`."""
+_SLOWEST = 0.05
+"""Seconds between two looks whether a shell that was killed is gone."""
 
 
-async def guard(group: int, gone: Callable[[], None]) -> Callable[[], None] | None:
-    """Start the shell.
+def guard(group: int, gone: Callable[[], None]) -> Callable[[], None] | None:
+    """Start the shell; not by asyncio, which has a thread for each child up to Python 3.11.
 
     Args:
         group: The process group that is not to outlive us.
@@ -31,25 +35,31 @@ async def guard(group: int, gone: Callable[[], None]) -> Callable[[], None] | No
     Returns:
         What ends the shell and nothing else; None where the system starts none.
     """
-    pipe, null = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
     try:
-        transport, _ = await asyncio.get_running_loop().subprocess_exec(
-            lambda: _Shell(gone),
-            *("/bin/sh", "-c", _SCRIPT, str(group)),
-            stdin=pipe,
-            stdout=null,
-            stderr=null,
+        shell = subprocess.Popen(
+            ("/bin/sh", "-c", _SCRIPT, str(group)),
+            bufsize=0,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
             env={},
             start_new_session=True,
         )
     except OSError:
         return None
-    return transport.close
+    return partial(_leave, shell, gone)
 
 
-class _Shell(asyncio.SubprocessProtocol):
-    def __init__(self, gone: Callable[[], None]) -> None:
-        self._gone = gone
+def _leave(shell: subprocess.Popen[bytes], gone: Callable[[], None]) -> None:
+    shell.kill()  # before its pipe ends, which it would take for our end
+    if shell.stdin is not None:
+        shell.stdin.close()
+    _reap(shell, gone, 0.001)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._gone()
+
+def _reap(shell: subprocess.Popen[bytes], gone: Callable[[], None], wait: float) -> None:
+    if shell.poll() is not None:
+        gone()
+        return
+    loop = asyncio.get_running_loop()
+    loop.call_later(wait, _reap, shell, gone, min(2 * wait, _SLOWEST))
