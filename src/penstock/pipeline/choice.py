@@ -19,7 +19,7 @@ from penstock.pipeline.pieces import Pieces
 from penstock.pipeline.reasoning import Details
 from penstock.response import Audio, Choice, ToolCall
 
-__all__ = ["CallFold", "ChoiceFold"]
+__all__ = ["CallFold", "ChoiceFold", "Rest"]
 
 # JSON as the provider sent it.
 Json: TypeAlias = Any
@@ -46,28 +46,22 @@ class CallFold:
 class ChoiceFold:
     """What one choice has so far; `penstock.pipeline.Fold` decides what may be added."""
 
-    __slots__ = ("_rest", "finish", "index", "text")
+    __slots__ = ("finish", "index", "rest", "text")
 
     def __init__(self, index: int) -> None:
         self.index = index
         self.text = Pieces()
         self.finish: Finish | None = None
-        self._rest: Rest | None = None
-
-    @property
-    def rest(self) -> Rest:
+        self.rest: Rest | None = None
         """What is neither its text nor its end; made with the first of it."""
-        if self._rest is None:
-            self._rest = Rest()
-        return self._rest
 
     def result(self, dialect: str, origin: str) -> Choice:
         """Return the choice as far as it has come."""
         choice = Choice(self.index, self.text.join())
         if self.finish is not None:
             choice.finish_reason, choice.finish_raw = self.finish.reason, self.finish.raw
-        if self._rest is not None:
-            self._rest.complete(choice, dialect, origin)
+        if self.rest is not None:
+            self.rest.complete(choice, dialect, origin)
         return choice
 
 

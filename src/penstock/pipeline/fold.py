@@ -27,7 +27,7 @@ from penstock.chunks import (
 from penstock.errors import LimitExceededError
 from penstock.interfaces import CallRecord
 from penstock.limits import Limits
-from penstock.pipeline.choice import CallFold, ChoiceFold
+from penstock.pipeline.choice import CallFold, ChoiceFold, Rest
 from penstock.pipeline.pieces import utf8_size
 from penstock.response import Reply
 
@@ -138,6 +138,12 @@ class Fold:
             choice = self._choices[index] = ChoiceFold(index)
         return choice
 
+    def _rest(self, index: int) -> Rest:
+        choice = self._choices.get(index) or self._choice(index)
+        if choice.rest is None:
+            choice.rest = Rest()
+        return choice.rest
+
     def _grow(self, size: int) -> None:
         if self.size + size > self._limits.max_answer:
             raise _exceeded("max_answer", self._limits.max_answer, self.size + size)
@@ -152,14 +158,14 @@ class Fold:
 
     def _take_reasoning(self, chunk: ReasoningDelta) -> None:
         self._grow(utf8_size(chunk.reasoning) + _items_size(chunk.details))
-        self._choice(chunk.choice).rest.reason(chunk)
+        self._rest(chunk.choice).reason(chunk)
 
     def _take_refusal(self, chunk: RefusalDelta) -> None:
         self._grow(utf8_size(chunk.refusal))
-        self._choice(chunk.choice).rest.refuse(chunk.refusal)
+        self._rest(chunk.choice).refuse(chunk.refusal)
 
     def _take_call(self, chunk: ToolCallDelta) -> None:
-        limits, calls = self._limits, self._choice(chunk.choice).rest.calls
+        limits, calls = self._limits, self._rest(chunk.choice).calls
         call = calls.get(chunk.index)
         if call is None and self._calls >= limits.max_tool_calls:
             raise _exceeded("max_tool_calls", limits.max_tool_calls, self._calls + 1)
@@ -179,23 +185,23 @@ class Fold:
 
     def _take_audio(self, chunk: AudioDelta) -> None:
         self._grow(utf8_size(chunk.data) + utf8_size(chunk.transcript))
-        self._choice(chunk.choice).rest.speak(chunk)
+        self._rest(chunk.choice).speak(chunk)
 
     def _take_image(self, chunk: ImageDelta) -> None:
         self._grow(utf8_size(chunk.url) + _OBJECT)
-        self._choice(chunk.choice).rest.show(chunk)
+        self._rest(chunk.choice).show(chunk)
 
     def _take_citation(self, chunk: Citation) -> None:
         self._grow(_json_size(chunk.data))
-        self._choice(chunk.choice).rest.cite(chunk)
+        self._rest(chunk.choice).cite(chunk)
 
     def _take_logprobs(self, chunk: LogProbs) -> None:
         self._grow(_items_size(chunk.tokens) + _items_size(chunk.refusal))
-        self._choice(chunk.choice).rest.measure(chunk)
+        self._rest(chunk.choice).measure(chunk)
 
     def _take_state(self, chunk: State) -> None:
         self._grow(_json_size(chunk.data))
-        self._choice(chunk.choice).rest.remember(chunk)
+        self._rest(chunk.choice).remember(chunk)
 
     def _take_usage(self, chunk: Usage) -> None:
         self.usage = chunk
@@ -216,7 +222,7 @@ class Fold:
             size = len(name) + _json_size(value)
             self._grow(size - self._extra_sizes.get((chunk.choice, name), 0))
             self._extra_sizes[chunk.choice, name] = size
-            self._choice(chunk.choice).rest.extra[name] = value
+            self._rest(chunk.choice).extra[name] = value
 
 
 _TAKE: dict[type, Callable[[Fold, Any], None]] = {  # Any: each takes the kind of its key
