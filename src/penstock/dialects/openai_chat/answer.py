@@ -116,16 +116,16 @@ class ChatAnswer:
         # What plain events look like around their text, and whose that is.
         self._sample: Sample | None = None
         self._shaped = 0
-        # What the last event that was not plain said of itself, and whether any had a date: plain
-        # ones that say the same are no news.
-        self._last: tuple[Json, ...] = (None, None, None, None, None, False)
+        # What the last event that was not plain said of itself: plain ones that say the same are
+        # no news, nor are their dates behind the first.
+        self._last: tuple[Json, ...] = (None, None, None, None, None)
 
     feed = together.feed
 
     def read_each(self, frames: Sequence[Frame], into: list[Chunk]) -> None:
         """Read frames of any shape, until one is the terminal event."""
-        id, model, fingerprint, tier, provider, dated = self._last
-        seen = self._events.seen
+        id, model, fingerprint, tier, provider = self._last
+        seen, meta = self._events.seen, self._events.meta
         data = b""
         delta: PlainDelta | None = None
         # What says who answers, and what comes behind the last reason, is none of the plain ones:
@@ -144,7 +144,7 @@ class ChatAnswer:
                 and event.system_fingerprint == fingerprint
                 and event.service_tier == tier
                 and event.provider == provider
-                and (dated or not event.created)
+                and (not event.created or "created" in meta)
             ):
                 choice = event.choices[0]
                 delta = choice.delta
@@ -177,7 +177,7 @@ class ChatAnswer:
             if self.complete:
                 return
             special = self.settled
-            id, model, fingerprint, tier, provider, dated = self._last
+            id, model, fingerprint, tier, provider = self._last
         if delta is not None and delta.content and type(data) is bytes:
             self._sample = Sample(data, b"content", delta.content, _FREE)
             self._shaped = into[-1].choice
@@ -250,13 +250,12 @@ class ChatAnswer:
         except UNREADABLE:
             return False
         self._read_any = True
-        said: tuple[Json, ...]
         said = event.id, event.model, event.system_fingerprint, event.service_tier, None
-        if said == self._last[:5] and (self._last[5] or not event.created):
+        if said == self._last and (not event.created or "created" in events.meta):
             counted = events.read_usual(event, (), into)
         else:
-            counted = events.read_usual(event, (*said[:4], event.created), into)
-            self._last = (*said, "created" in events.meta)
+            counted = events.read_usual(event, (*said, event.created), into)
+            self._last = said
         if events.finished:  # without any, nothing is settled
             self._settle(counted=counted, into=into)
         return True
@@ -301,10 +300,9 @@ class ChatAnswer:
                 event.get("system_fingerprint"),
                 event.get("service_tier"),
                 event.get("provider"),
-                "created" in self._events.meta,
             )
             if self._events.thinking:  # the next text may have the end of a thought before it
-                self._last = (_NEVER, None, None, None, None, False)
+                self._last = (_NEVER, None, None, None, None)
             self._settle(counted=counted, into=into)
 
     def _settle(self, *, counted: bool, into: list[Chunk]) -> None:

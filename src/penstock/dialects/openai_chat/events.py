@@ -35,8 +35,9 @@ _MOST_NOTED = 64
 """Names of fields whose last value is kept, so that a peer cannot make it grow."""
 
 _META = ("id", "model", "system_fingerprint", "service_tier")
-_SAID = (*_META, "created")
-_CHUNK = frozenset({*_SAID, *NOISE, "choices", "usage", "error"})
+_SAID = (*_META, "provider", "created")
+"""What an event says of its answer; where its provider is news, that is a field like others."""
+_CHUNK = frozenset({*_META, *NOISE, "created", "choices", "usage", "error"})
 _CHOICE = frozenset({"index", "delta", "message", "finish_reason", "logprobs", "usage", "error"})
 _SAME = frozenset({"native_finish_reason", "stop_reason", "content_filter_results"})
 """Fields of a choice that OpenRouter, vLLM and Azure repeat on every event."""
