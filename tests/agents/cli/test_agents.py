@@ -633,7 +633,7 @@ def test_sessions_write_nowhere_else(tmp_path: Path) -> None:
     """A session from elsewhere names no file outside of its place, and takes no newer one away."""
     from penstock.agents.cli.session import write_files
 
-    for name in ("../x", "/x", "a/../../x", "a\\b", "c:x"):
+    for name in ("../x", "/x", "a/../../x", "a\\b", "c:x", "", ".", "a\0b"):
         with pytest.raises(ConversationError):
             write_files(tmp_path, {name: b"x"})
     write_files(tmp_path, {"a/b": b"one"})
@@ -642,7 +642,12 @@ def test_sessions_write_nowhere_else(tmp_path: Path) -> None:
         write_files(tmp_path, {"a/b": b"one"})
     with pytest.raises(ConversationError, match="no session"):
         Session.from_json(b'{"agent": 5}')
+    for name in ("a/b/c", "x" * 300):
+        with pytest.raises(ConversationError, match="cannot be restored") as caught:
+            write_files(tmp_path, {name: b"x"})
+        assert "io" == caught.value.code
     assert b"one two" == (tmp_path / "a" / "b").read_bytes()
+    assert ["a"] == [path.name for path in tmp_path.iterdir()]
 
 
 @pytest.mark.asyncio

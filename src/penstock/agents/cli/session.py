@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -65,25 +66,51 @@ def write_files(root: Path, files: Mapping[str, bytes]) -> None:
     """Put `files` below `root`, unless they are there.
 
     Raises:
-        ConversationError: One of them has gone on there, or names a place outside.
+        ConversationError: One of them has gone on there, names a place outside, or cannot be
+            written.
     """
     for name, content in files.items():
-        where = PurePosixPath(name)
-        if where.is_absolute() or ".." in where.parts or "\\" in name or ":" in name:
-            raise ConversationError(f"a session's file may not be {name!r}", code="damaged")
-        path = root.joinpath(*where.parts)
-        if path.exists():
-            there = path.read_bytes()
-            if there == content:
-                continue
-            if not content.startswith(there):
-                raise ConversationError(
-                    f"the session has gone on in {root.name}: {where.name} there is another;"
-                    " use a home= of its own",
-                    code="changed",
-                )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(path.name + ".part")
+        path = root.joinpath(*_parts(name))
+        try:
+            if not _is_there(path, content, root):
+                _write(path, content)
+        except OSError as exc:
+            raise ConversationError(
+                f"the session's file {path.name:.100} cannot be restored: {exc.strerror}", code="io"
+            ) from exc
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    where = PurePosixPath(name)
+    wrong = not where.parts or where.is_absolute() or ".." in where.parts
+    if wrong or any(each in name for each in "\\:\0"):
+        raise ConversationError(f"a session's file may not be {name!r:.100}", code="damaged")
+    return where.parts
+
+
+def _is_there(path: Path, content: bytes, root: Path) -> bool:
+    """Whether a file has `content`, of which it may have the beginning."""
+    if not path.exists():
+        return False
+    there = path.read_bytes()
+    if not content.startswith(there):
+        raise ConversationError(
+            f"the session has gone on in {root.name}: {path.name} there is another;"
+            " use a home= of its own",
+            code="changed",
+        )
+    return there == content
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file that nobody else may read, whole or not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    try:
         with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(content)
         part.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink()
+        raise
