@@ -291,6 +291,7 @@ class Exchange:
 
         An answer that begins with little is read a turn later, together with those of other calls:
         with a hundred short ones that saves a twentieth of each, as what reads them stays at hand.
+        Where it is whole and there are no other calls, that turn would be a thirtieth of it.
         """
         news, self._taking, self._news = self._news, False, False
         if news and self._waiter is not None:
