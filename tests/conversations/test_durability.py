@@ -236,7 +236,8 @@ def test_what_is_no_store_is_refused(tmp_path: Path, content: bytes) -> None:
 def test_a_later_form_is_refused(tmp_path: Path, name: str) -> None:
     """A newer penstock's file is not written by an older one."""
     path = tmp_path / name
-    SyncConversation.open(path).append(say(0))
+    with SyncConversation.open(path) as kept:
+        kept.append(say(0))
     if path.suffix == ".db":
         import sqlite3
 
