@@ -12,6 +12,7 @@ import stat
 import subprocess
 import sys
 import time
+from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
 from importlib.util import find_spec
 from io import StringIO
@@ -216,6 +217,8 @@ async def test_a_session_goes_on(
         ({"backend": "codex", "max_steps": 3}, UsageError, 2, "no bound of steps"),
         ({"backend": "claude-cod"}, UsageError, 2, "did you mean claude-code?"),
         ({"backend": "codex", "session": "kept.jsonl"}, UsageError, 2, "kept.jsonl is the name"),
+        ({"backend": "codex", "session": "/no/such/s.json"}, UsageError, 2, "in /no/such: name"),
+        ({"backend": "codex", "session": ""}, UsageError, 2, "needs a file"),
         ({"backend": "claude-code"}, ConfigurationError, 2, "cannot start claude"),
     ],
 )
@@ -388,6 +391,37 @@ async def test_agy_has_a_home_of_its_own_for_its_servers(standin: StandIn, tmp_p
     assert ["antigravity-cli"] == os.listdir(user)
     assert "talk" == standin.kept(kept)
     assert {"conversations/c-1.db": b"talk"} == Session.from_json(path.read_bytes()).files
+
+
+@pytest.mark.asyncio
+async def test_a_coding_agents_session_is_told_of_on_a_line_of_its_own(
+    standin: StandIn, tmp_path: Path
+) -> None:
+    """Behind the answer, whose line is ended first."""
+    standin.plays("claude_code/claude-code-success.jsonl")
+    path = tmp_path / "task.json"
+    options = AgentOptions(prompt="x", backend="claude-code", session=str(path), as_json=False)
+    both = StringIO()
+    with redirect_stdout(both), redirect_stderr(both):
+        await act(options)
+
+    assert f"penstock: {path}: session {CLAUDE_ID}" in both.getvalue().splitlines()
+
+
+@pytest.mark.asyncio
+async def test_a_session_that_cannot_be_written_is_the_last_event(
+    standin: StandIn, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """As every other end of a run."""
+    standin.plays("claude_code/claude-code-success.jsonl")
+    (tmp_path / "task.json.part").mkdir()
+    with pytest.raises(ConversationError, match="Is a directory"):
+        await act(
+            AgentOptions(prompt="x", backend="claude-code", session=str(tmp_path / "task.json"))
+        )
+
+    last = Seen(capsys).events[-1]
+    assert ("error", "conversation") == (last["type"], last["kind"])
 
 
 @pytest.mark.asyncio

@@ -155,6 +155,7 @@ async def _loop(options: AgentOptions, progress: Progress) -> None:
         except BaseException:
             # Not awaited: Ctrl-C has cancelled this task.
             if prompt is None or len(kept.sync) > before:
+                progress.pause()
                 _advise(options)
             raise
 

@@ -37,7 +37,7 @@ from penstock.agents.events import (
 from penstock.chunks import Chunk, ProviderEvent, ReasoningDelta, TextDelta
 from penstock.cli.approval import question, someone
 from penstock.cli.console import dumped
-from penstock.errors import UsageError
+from penstock.errors import ConversationError, UsageError
 from penstock.limits import Timeouts
 from penstock.response import ToolCall
 
@@ -86,6 +86,7 @@ class Coding:
 
 async def work(task: Coding, progress: Progress) -> None:
     """Run the turn, and keep its session however it ends."""
+    _check_place(task.session)
     options = await _options(task)
     with _home(task) as home:
         await _ask(CODING[task.name](**options, **home), task, progress)
@@ -99,7 +100,9 @@ async def _ask(agent: Agent, task: Coding, progress: Progress) -> None:
         try:
             result = await talk.run(task.prompt, timeouts=timeouts, on_chunk=heard.take)
         finally:
+            progress.pause()
             await _leave(agent, talk, task)
+            progress.resume()
     progress.show(heard.final(result))
 
 
@@ -164,18 +167,42 @@ def _free(name: str, taken: set[str]) -> str:
     return next(each for each in numbered if each not in taken)
 
 
+def _check_place(path: str | None) -> None:
+    """Refuse a session that could not be kept, before a turn has been paid for."""
+    if path is None:
+        return
+    folder = Path(path).absolute().parent
+    if not path or Path(path).is_dir():
+        raise UsageError(f"--session needs a file, and {path!r} is none", param="session")
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise UsageError(
+            f"nothing can be kept in {folder}: name another --session", param="session"
+        )
+
+
 def _kept(path: str | None) -> Session | None:
     if path is None or not Path(path).exists():
         return None
-    return Session.from_json(Path(path).read_bytes())
+    with _named(path):
+        return Session.from_json(Path(path).read_bytes())
 
 
 def _keep(path: str, session: Session) -> None:
     """Write the session, for nobody else to read; the old one is there until the new one is."""
     part = Path(f"{path}.part")
-    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(session.to_json())
-    part.replace(path)
+    with _named(path):
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(session.to_json())
+        part.replace(path)
+
+
+@contextmanager
+def _named(path: str) -> Iterator[None]:
+    """Say of which session the system speaks, in an error that is an event as well."""
+    try:
+        yield
+    except OSError as exc:
+        raise ConversationError(f"--session {path}: {exc.strerror}", code="io") from exc
 
 
 @dataclass(slots=True)
