@@ -196,7 +196,8 @@ class HttpSource:
         """Let go of the wire; after a whole answer its connection is used again."""
         if self._gone:
             return
-        self._stop()
+        if not self._complete:  # else the clocks were stopped by then
+            self._stop()
         self._ended = True
         await self._wire.aclose(reuse=reuse or self._complete)
         self._gone = True
