@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Rounds"]
 
 _APART = 1.0
-"""Seconds between two rounds, at least: with ten thousand calls one takes 3 ms."""
+"""Seconds between two rounds, at least: with ten thousand calls one takes 5 ms."""
 
 
 class Rounds:
