@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import plistlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,7 @@ def test_openais_own_provider_is_stood_for(tmp_path: Path, files: Any, more: Any
         ((), {"config": {"model_provider": "mine", "model_providers.mine": {"name": "m"}}}),
         ((("home/config.toml", MINE),), {"config": {"model_providers.mine.base_url": "u"}}),
         ((("home/config.toml", MINE),), {"session": "mine"}),
+        ((("etc/requirements.toml", 'model_provider = "mine"'), ("home/config.toml", TABLE)), {}),
     ],
 )
 def test_a_provider_of_the_users_has_no_retries(tmp_path: Path, files: Any, more: Any) -> None:
@@ -101,7 +103,10 @@ def test_a_provider_of_the_users_has_no_retries(tmp_path: Path, files: Any, more
         ((), {"arguments": ("-c", "model_provider=openai"), "session": OURS}),
         ((), {"arguments": ("--oss",)}),
         ((("etc/managed_config.toml", 'model_provider = "openai"'),), {}),
+        ((("etc/requirements.toml", 'model_provider = "openai"'),), {}),
         ((("home/config.toml", 'model_provider = "ollama"'),), {}),
+        ((("home/config.toml", MINE.replace("mine", "gcp")),), {}),
+        ((("home/config.toml", '[model_providers.openai]\nmodel_catalog_url = "u"'),), {}),
         ((("home/config.toml", 'model_provider = "nowhere"'),), {}),
         ((("home/config.toml", "model_provider = 3\nmodel_providers = 3"),), {}),
         ((("home/config.toml", "model_provider = "),), {}),
@@ -114,6 +119,18 @@ def test_nothing_is_told(tmp_path: Path, files: Any, more: Any) -> None:
     (tmp_path / "home").mkdir()
 
     assert {} == configured(tmp_path, files, **more)
+
+
+@pytest.mark.parametrize("format", plistlib.PlistFormat)
+def test_nothing_is_told_below_preferences(tmp_path: Path, format: plistlib.PlistFormat) -> None:
+    """Those of macOS may name another provider or address; others say nothing of it."""
+    file = tmp_path / "preferences" / "com.openai.codex.plist"
+    preferences = (tmp_path / "none", file.parent)
+    file.parent.mkdir()
+    for name in ("x", "config_toml_base64"):
+        file.write_bytes(plistlib.dumps({name: "eA=="}, fmt=format))
+        expected = {} if name != "x" else ONCE
+        assert expected == configured(tmp_path, preferences=preferences)
 
 
 def test_the_users_address_of_openai_is_kept(tmp_path: Path) -> None:

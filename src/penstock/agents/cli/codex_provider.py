@@ -16,6 +16,7 @@ import os
 import sys
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -30,8 +31,10 @@ OPENAI = "openai"
 """The provider that Codex has by itself."""
 OURS = "penstock-openai"
 """The same one, without retries."""
-_RESERVED = frozenset({OPENAI, "amazon-bedrock", "lmstudio", "ollama"})
-"""Providers of its own, which take no such options (0.169.0)."""
+_RESERVED = frozenset(
+    {OPENAI, "amazon-bedrock", "amazon-bedrock-runtime", "gcp", "lmstudio", "ollama"}
+)
+"""Providers of its own, which take no such options: it ends at once where they have some."""
 _OFF = ("request_max_retries", "stream_max_retries")
 _DEFINITION = {
     "name": "OpenAI",
@@ -46,12 +49,25 @@ _DEFINITION = {
 }
 _CLOUD = "cloud-config-bundle-cache.json"
 """What an employer's ChatGPT workspace adds to the configuration, below the user's own."""
+_REQUIREMENTS = "requirements.toml"
+"""What an employer has decided: its ``model_provider`` is the one, whatever else is told."""
+_PREFERENCES = "com.openai.codex.plist"
+_IN_PREFERENCES = (b"config_toml_base64", b"requirements_toml_base64")
+"""An employer's again, above all the files, on macOS."""
 
 
 def _system() -> Path:
     if sys.platform == "win32":
         return Path(os.environ.get("PROGRAMDATA", r"C:\ProgramData"), "OpenAI", "Codex")
     return Path("/etc/codex")
+
+
+def _preferences() -> tuple[Path, ...]:
+    if sys.platform != "darwin":
+        return ()
+    managed = Path("/Library/Managed Preferences")
+    own = (managed / Path.home().name, Path.home() / "Library/Preferences")
+    return (managed, *own, Path("/Library/Preferences"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +90,8 @@ class Told:
     """Whether the retries stay as they are."""
     system: Path | None = None
     """The folder of the machine's configuration; default Codex' own."""
+    preferences: tuple[Path, ...] | None = None
+    """The folders of the preferences that stand above all files; default those of macOS."""
 
 
 def provider_config(told: Told, version: Callable[[], str | None]) -> Iterator[tuple[str, Toml]]:
@@ -101,8 +119,11 @@ def provider_config(told: Told, version: Callable[[], str | None]) -> Iterator[t
 
 def _ours(told: Told, whole: Toml, version: Callable[[], str | None]) -> Iterator[tuple[str, Toml]]:
     """The provider that stands for OpenAI's; a session that began with it needs it in any case."""
-    number = version() if told.session == OURS or not told.own_retries else None
-    if number is None and told.session != OURS:
+    asked = told.session == OURS
+    if not asked and OPENAI in _table(whole.get("model_providers")):  # options only its own takes
+        return
+    number = version() if asked or not told.own_retries else None
+    if number is None and not asked:
         return
     definition: dict[str, Toml] = dict(_DEFINITION)
     if number is not None:
@@ -154,7 +175,19 @@ def _layers(told: Told) -> tuple[list[Toml], Toml, list[Toml]]:
         below.append(_file(told.root / "config.toml"))
         below += [_file(told.root / f"{profile}.config.toml")] if profile else []
     managed = told.root if sys.platform == "win32" else system
-    return below, given, [_file(managed / "managed_config.toml")]
+    required = _file(system / _REQUIREMENTS)
+    above = {name: required[name] for name in ("model_provider",) if name in required}
+    _check_preferences(_preferences() if told.preferences is None else told.preferences)
+    return below, given, [_file(managed / "managed_config.toml"), above]
+
+
+def _check_preferences(folders: tuple[Path, ...]) -> None:
+    """Binary or not, they have the names as they are, and the rest encoded."""
+    for folder in folders:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            told = (folder / _PREFERENCES).read_bytes()
+            if any(name in told for name in _IN_PREFERENCES):
+                raise _Untold
 
 
 def _options(arguments: tuple[str, ...]) -> Iterator[tuple[str, str]]:
