@@ -320,5 +320,6 @@ async def test_a_cancelled_close_leaves_nothing(road: Road) -> None:
     await asyncio.wait([reading, closing])
     await client.aclose()
 
+    assert isinstance(reading.exception(), StreamClosedError)
     assert 0 == client.stats().open_streams
     await until(lambda: road.sim.connections.open == 0)
