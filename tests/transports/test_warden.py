@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Callable
 
 import pytest
 from tests.transports.test_process import call, gone, whole
@@ -30,8 +31,11 @@ async def main():
         os.waitpid(-1, os.WNOHANG)
     except ChildProcessError:
         print("no child left", flush=True)
-    wire = await ProcessTransport().open(call("grandchild:60", "sleep:60"))
-    print(wire.pid, (await wire.read()).decode(), flush=True)
+    for stays in (False, True):
+        asked = call("grandchild:60", "sleep:60")
+        asked.keep_open = stays
+        wire = await ProcessTransport().open(asked)
+        print(wire.pid, (await wire.read()).decode(), end="", flush=True)
     await wire.read()
 
 asyncio.run(main())
@@ -39,7 +43,8 @@ asyncio.run(main())
 
 
 async def test_a_group_ends_when_we_are_killed_and_a_warden_with_its_child() -> None:
-    """The child and what it started end; a turn that is over has left no process, no zombie."""
+    """The child and what it started end, one that does not read its stdin too; a turn that is over
+    has left no process, no zombie."""
     program = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", PROGRAM),
         stdout=asyncio.subprocess.PIPE,
@@ -47,12 +52,38 @@ async def test_a_group_ends_when_we_are_killed_and_a_warden_with_its_child() -> 
     )
     assert program.stdout is not None
     assert b"no child left\n" == await program.stdout.readline()
-    pid, said = (await program.stdout.readline()).split(maxsplit=1)
+    told = [(await program.stdout.readline()).split(maxsplit=1) for _ in range(2)]
     program.kill()
     await program.wait()
 
-    assert await gone(int(pid))
-    assert await gone(json.loads(said)["pid"])
+    for pid, said in told:
+        assert await gone(int(pid))
+        assert await gone(json.loads(said)["pid"])
+
+
+async def test_a_slow_warden_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes its time to go on a busy machine; who leaves before is told of a process that runs.
+
+    A grandchild's hold on the pipes has its own bound, which is over by then.
+    """
+    left: list[Callable[[], None]] = []
+
+    def slow(_: int, gone: Callable[[], None]) -> Callable[[], None]:
+        return lambda: left.append(gone)
+
+    monkeypatch.setattr(process, "guard", slow)
+    monkeypatch.setattr(process, "_ORPHANS", 0.0)
+    wire = await ProcessTransport().open(call("exit:0"))
+    reading = asyncio.ensure_future(whole(wire))
+    while not left:  # noqa: ASYNC110  # the child's end has no event here
+        await asyncio.sleep(0.005)
+    await asyncio.sleep(0.02)
+    waited = not reading.done()
+    left[0]()
+
+    assert waited
+    assert b"" == await reading
+    await wire.aclose()
 
 
 async def test_a_child_without_a_warden_answers(monkeypatch: pytest.MonkeyPatch) -> None:

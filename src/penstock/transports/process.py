@@ -3,8 +3,8 @@
 The child leads a process group of its own, and the group is what is ended: command-line agents are
 wrappers around native children and start shells and servers. The ending is that of the fault
 matrix: close stdin, 2 s, TERM to the group, 2 s, KILL, wait. A child whose stdin was closed behind
-its prompt has had the first of these long ago, and would not notice if we were killed:
-`penstock.transports.warden` ends it then.
+its prompt has had the first of these long ago. One whose stdin ends amid a turn may work on to the
+turn's end, so that `penstock.transports.warden` ends both where we are killed.
 
 The pipes are read by callbacks of the loop, so that a slow consumer never stops them and a call
 needs no task of its own; `penstock.transports.spool` is where the bytes wait.
@@ -245,7 +245,7 @@ class ProcessWire:
         """Take the child, and begin to feed it."""
         self._transport = transport
         self.pid = transport.get_pid()
-        if not self._call.keep_open and sys.platform != "win32":  # one that stays sees stdin end
+        if sys.platform != "win32":
             self._leave = guard(self.pid, partial(self.pipe_closed, _WARDEN))
             if self._leave is not None:
                 self._open_pipes.add(_WARDEN)
@@ -301,7 +301,13 @@ class ProcessWire:
         if not self._open_pipes:
             self._settle()
         else:
-            asyncio.get_running_loop().call_later(_ORPHANS, self._settle)
+            asyncio.get_running_loop().call_later(_ORPHANS, self._orphaned)
+
+    def _orphaned(self) -> None:
+        """Wait for no pipe that a grandchild holds; the warden, which was killed, is waited for."""
+        self._open_pipes &= {_WARDEN}
+        if not self._open_pipes:
+            self._settle()
 
     # --- what the provider asks
 

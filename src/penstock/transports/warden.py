@@ -1,7 +1,8 @@
 """What ends a child's group where we were killed, and end nothing any more.
 
 A child whose stdin was closed behind its prompt does not notice that we are gone: Claude Code,
-Codex and opencode work on to the end of their turn, with a stdout that nobody reads. Linux's
+Codex and opencode work on to the end of their turn, with a stdout that nobody reads. Nor does
+Claude Code amid a turn where it stays (2.1.329), though its stdin ends then. Linux's
 ``PR_SET_PDEATHSIG`` would have to be set in the fork, where a process with threads may call next to
 nothing, and would reach the group's leader alone. So a shell reads a pipe that we hold: when it
 ends, so does the group. Whoever forks this process without an exec holds the pipe as well.
@@ -10,6 +11,7 @@ ends, so does the group. Whoever forks this process without an exec holds the pi
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 from functools import partial
 from typing import TYPE_CHECKING
@@ -42,7 +44,7 @@ def guard(group: int, gone: Callable[[], None]) -> Callable[[], None] | None:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env={},
+            env={"PATH": os.environ.get("PATH", os.defpath)},  # ``sleep`` is there
             start_new_session=True,
         )
     except OSError:
