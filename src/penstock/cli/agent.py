@@ -61,10 +61,10 @@ async def act(options: AgentOptions) -> int:
     progress = progress_for(as_json=as_json, quiet=options.quiet)
     name, _, model = (options.backend or "").partition("/")
     async with _told(progress):
-        _check_name(options.backend or "")
         if name in CODING:
             await _coding(options, name, model, progress)
         else:
+            _check_name(name)
             await _loop(options, progress)
     return 0
 
@@ -74,11 +74,10 @@ def _check_folder(path: str | None) -> None:
         raise UsageError(f"there is no folder {path}", param="cwd")
 
 
-def _check_name(backend: str) -> None:
+def _check_name(name: str) -> None:
     """Refuse what is nearly an agent's name, which would be looked for among the models."""
-    near = get_close_matches(backend, CODING, 1, 0.85)
-    if near and backend not in CODING:
-        raise UsageError(f"there is no {backend}: did you mean {near[0]}?", param="backend")
+    if near := get_close_matches(name, CODING, 1, 0.85):
+        raise UsageError(f"there is no {name}: did you mean {near[0]}?", param="backend")
 
 
 @asynccontextmanager
