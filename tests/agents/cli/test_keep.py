@@ -245,7 +245,7 @@ async def test_another_model_or_system_prompt_needs_another_child(lasting: Lasti
     assert [session.id] * 2 == told("--resume")
     assert ["m1", "m2", "m2"] == told("--model")
     assert ["Be brief."] * 3 + ["Be merry."] == told("--system-prompt")
-    # Claude Code sends the first one, else: tests/sdk/test_cli_agents.py.
+    # Claude Code sends the first one, else: tests/sdk/cli_agents.
     assert ["off"] * 2 == told("--system-prompt-snapshot")
 
 
