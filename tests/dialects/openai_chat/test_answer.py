@@ -183,6 +183,15 @@ def test_row_9_done_ends_each_choice_that_has_no_reason() -> None:
     assert [Finish("length", 0), Finish("other", 1)] == read(*frames, DONE)[-2:]
 
 
+def test_a_choice_without_an_index_is_known_by_its_place() -> None:
+    """Of two whose events have nothing unusual else, neither is taken for the other."""
+    said = [{"delta": {"content": text}} for text in "ab"]
+    over = [{"delta": {}, "finish_reason": "stop"}] * 2
+
+    expected = [TextDelta("a", 0), TextDelta("b", 1), Finish("stop", 0), Finish("stop", 1)]
+    assert expected == read(frame(*said), frame(*over), DONE)
+
+
 def test_row_11_an_overload_in_a_stream_is_retried_like_its_status() -> None:
     """The error of a stream's first event has the class, and so the retry, of its status."""
     event = SSEFrame("error", b'{"type":"error","error":{"type":"overloaded_error"}}')
@@ -392,8 +401,9 @@ def test_the_fast_path_changes_nothing(events: list[dict[str, Any]]) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         fast = outcome(frames)
-        patch.setattr(module, "plain", refuse)
-        assert fast == outcome(frames)
+        for kind in ("plain", "usual"):
+            patch.setattr(module, kind, refuse)
+            assert fast == outcome(frames)
 
 
 def refuse(_: bytes) -> None:

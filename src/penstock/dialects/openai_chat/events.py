@@ -114,8 +114,8 @@ class Events(msgspec.Struct, eq=False):
         """
         for place, choice in enumerate(event.choices):
             delta, word, index = choice.delta, choice.finish_reason, choice.index
-            if index not in self.seen:
-                self._index(index, place)
+            if index is None or index not in self.seen:
+                index = self._index(index, place)
             if said or delta.role:
                 self._introduce(said, delta.role, index, into)
             if delta.content:

@@ -101,7 +101,7 @@ class UsualChoice(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """A choice that begins or ends."""
 
     delta: UsualDelta
-    index: int = 0
+    index: int | None = None
     finish_reason: str | None = None
     logprobs: None = None
 
