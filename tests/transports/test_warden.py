@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from tests.transports.test_process import call, gone, whole
@@ -20,7 +21,7 @@ pytestmark = [
 ]
 
 PROGRAM = """
-import asyncio, os
+import asyncio, os, sys
 from tests.transports.test_process import call, whole
 from penstock.transports.process import ProcessTransport
 
@@ -33,7 +34,7 @@ async def main():
         print("no child left", flush=True)
     for stays in (False, True):
         asked = call("grandchild:60", "sleep:60")
-        asked.keep_open = stays
+        asked.keep_open, asked.scratch = stays, sys.argv[1 + stays]
         wire = await ProcessTransport().open(asked)
         print(wire.pid, (await wire.read()).decode(), end="", flush=True)
     await wire.read()
@@ -42,23 +43,38 @@ asyncio.run(main())
 """
 
 
-async def test_a_group_ends_when_we_are_killed_and_a_warden_with_its_child() -> None:
-    """The child and what it started end, one that does not read its stdin too; a turn that is over
-    has left no process, no zombie."""
+async def test_a_group_ends_when_we_are_killed_and_a_warden_with_its_child(
+    tmp_path: Path,
+) -> None:
+    """The child and what it started end, one that does not read its stdin too, and their files; a
+    turn that is over has left no process, no zombie."""
+    folders = [tmp_path / "with a space", tmp_path / "another"]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "secret").touch()
     program = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", PROGRAM),
+        *(sys.executable, "-c", PROGRAM, *map(str, folders)),
         stdout=asyncio.subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert program.stdout is not None
     assert b"no child left\n" == await program.stdout.readline()
     told = [(await program.stdout.readline()).split(maxsplit=1) for _ in range(2)]
+    files = secrets(tmp_path)
     program.kill()
     await program.wait()
 
     for pid, said in told:
         assert await gone(int(pid))
         assert await gone(json.loads(said)["pid"])
+    while secrets(tmp_path):  # noqa: ASYNC110  # another process removes them
+        await asyncio.sleep(0.01)
+    assert 2 == files
+
+
+def secrets(folder: Path) -> int:
+    """How many files are left."""
+    return len([*folder.rglob("secret")])
 
 
 async def test_a_slow_warden_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +84,7 @@ async def test_a_slow_warden_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> N
     """
     left: list[Callable[[], None]] = []
 
-    def slow(_: int, gone: Callable[[], None]) -> Callable[[], None]:
+    def slow(_: int, gone: Callable[[], None], **__: object) -> Callable[[], None]:
         return lambda: left.append(gone)
 
     monkeypatch.setattr(process, "guard", slow)
@@ -88,7 +104,7 @@ async def test_a_slow_warden_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> N
 
 async def test_a_child_without_a_warden_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the system starts no shell the turn goes on."""
-    monkeypatch.setattr(process, "guard", lambda *_: None)
+    monkeypatch.setattr(process, "guard", lambda *_, **__: None)
     wire = await ProcessTransport().open(call("say:done"))
 
     assert b"done\n" == await whole(wire)

@@ -72,6 +72,8 @@ class ProcessCall:
     """Its whole environment: nothing of ours is added."""
     directory: str | None = None
     """Where it works; None is our own directory."""
+    scratch: str | None = None
+    """A folder that is not to outlive us where we are killed; it is the caller's else."""
     watch: Watch
     limits: Limits
     timings: Timings = field(default_factory=Timings)
@@ -246,7 +248,9 @@ class ProcessWire:
         self._transport = transport
         self.pid = transport.get_pid()
         if sys.platform != "win32":
-            self._leave = guard(self.pid, partial(self.pipe_closed, _WARDEN))
+            self._leave = guard(
+                self.pid, partial(self.pipe_closed, _WARDEN), scratch=self._call.scratch
+            )
             if self._leave is not None:
                 self._open_pipes.add(_WARDEN)
         self._call.timings.opened = self._call.watch.elapsed()

@@ -21,30 +21,39 @@ if TYPE_CHECKING:
 
 __all__ = ["guard"]
 
-_SCRIPT = 'read -r _; kill -s TERM -- "-$0" && sleep 2 && kill -s KILL -- "-$0"'
+_SCRIPT = """
+read -r _
+kill -s TERM -- "-$0"
+there=$?
+[ -z "$1" ] || rm -rf -- "$1"
+[ "$there" -ne 0 ] || { sleep 2; kill -s KILL -- "-$0"; }
+"""
 """Nothing is ever said to it. The steps are those of `penstock.transports.process`."""
 _SLOWEST = 0.05
 """Seconds between two looks whether a shell that was killed is gone."""
 
 
-def guard(group: int, gone: Callable[[], None]) -> Callable[[], None] | None:
+def guard(
+    group: int, gone: Callable[[], None], *, scratch: str | None = None
+) -> Callable[[], None] | None:
     """Start the shell; not by asyncio, which has a thread for each child up to Python 3.11.
 
     Args:
         group: The process group that is not to outlive us.
         gone: Called when the shell has ended.
+        scratch: A folder that is not to, either: it may have what others must not read.
 
     Returns:
         What ends the shell and nothing else; None where the system starts none.
     """
     try:
         shell = subprocess.Popen(
-            ("/bin/sh", "-c", _SCRIPT, str(group)),
+            ("/bin/sh", "-c", _SCRIPT, str(group), scratch or ""),
             bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env={"PATH": os.environ.get("PATH", os.defpath)},  # ``sleep`` is there
+            env={"PATH": os.environ.get("PATH", os.defpath)},  # of ``sleep`` and ``rm``
             start_new_session=True,
         )
     except OSError:

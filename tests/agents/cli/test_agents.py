@@ -8,6 +8,7 @@ import os
 import pickle
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -489,8 +490,10 @@ def test_nothing_is_bypassed_unless_asked_for(make: Any) -> None:
     from penstock.agents.cli.backend import Turn
     from penstock.agents.cli.surroundings import Scratch
 
-    turn = Turn(prompt="x")
-    argv = make().backend.command(turn, Scratch()).argv
+    def told(**options: Any) -> tuple[str, ...]:
+        with closing(Scratch()) as scratch:
+            return make(**options).backend.command(Turn(prompt="x"), scratch).argv
+
     bypass = {
         "--dangerously-skip-permissions",
         "--dangerously-bypass-approvals-and-sandbox",
@@ -502,8 +505,8 @@ def test_nothing_is_bypassed_unless_asked_for(make: Any) -> None:
         opencode: {"auto_approve": True},
         antigravity: {"bypass_permissions": True},
     }
-    assert set() == bypass & set(argv)
-    assert bypass & set(make(**asked[make]).backend.command(turn, Scratch()).argv)
+    assert set() == bypass & set(told())
+    assert bypass & set(told(**asked[make]))
 
 
 @pytest.mark.asyncio

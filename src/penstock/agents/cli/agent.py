@@ -215,6 +215,7 @@ class Agent:
             stdin=start.command.stdin,
             environment=start.environment,
             directory=options.directory,
+            scratch=start.scratch.folder,
             watch=watch,
             limits=options.limits,
             timings=record.timings,

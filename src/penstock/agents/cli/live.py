@@ -213,6 +213,7 @@ async def child_of(start: Start, options: AgentOptions) -> ProcessWire:
         keep_open=True,
         environment=start.environment,
         directory=options.directory,
+        scratch=start.scratch.folder,
         watch=Watchdog(NO_CLOCKS, limits=options.limits),
         limits=options.limits,
     )

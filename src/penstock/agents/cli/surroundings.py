@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
+from threading import Lock
 
-from penstock.errors import ConfigurationError
+from penstock.errors import ConfigurationError, StreamClosedError
 
 __all__ = ["ALLOWED", "Scratch", "child_environment", "in_home", "names_secret", "secrets_in"]
 
@@ -96,17 +97,30 @@ class Scratch:
         self._folder: Path | None = None
         self._ends: list[Callable[[], object]] = []
         self._closed = False
+        self._writing = Lock()
+
+    @property
+    def folder(self) -> str | None:
+        """Where the files are; None while there are none."""
+        return None if self._folder is None else str(self._folder)
 
     def write(self, name: str, text: str) -> str:
-        """Write a file, and return its path."""
-        if self._folder is None:
-            self._folder = Path(mkdtemp(prefix="penstock-"))
-        path = self._folder / name
-        with open(
-            os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", -1, "utf-8"
-        ) as f:
-            f.write(text)
-        return str(path)
+        """Write a file, and return its path.
+
+        Raises:
+            StreamClosedError: This has been closed: by a turn that was cancelled, maybe just now.
+        """
+        with self._writing:
+            if self._closed:
+                raise StreamClosedError("the turn has ended before it began")
+            if self._folder is None:
+                self._folder = Path(mkdtemp(prefix="penstock-"))
+            path = self._folder / name
+            with open(
+                os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", -1, "utf-8"
+            ) as f:
+                f.write(text)
+            return str(path)
 
     def on_close(self, end: Callable[[], object]) -> None:
         """Have `end` called when this is closed, now if it has been; maybe more than once."""
@@ -116,7 +130,8 @@ class Scratch:
 
     def close(self) -> None:
         """Remove them all; idempotent."""
-        self._closed = True
+        with self._writing:  # a thread may be at it, for a turn that nobody waits for any more
+            self._closed = True
         while self._ends:
             self._ends.pop()()
         if self._folder is not None:
