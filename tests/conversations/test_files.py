@@ -14,7 +14,10 @@ from typing import Any
 
 import pytest
 
-from penstock.conversations import SyncConversation
+from penstock.conversations import SyncConversation, vouching
+from penstock.conversations.chain import Chain
+from penstock.conversations.files import MessageFile
+from penstock.conversations.opened import Opened
 from penstock.conversations.sidecar import Sidecar
 from penstock.conversations.sqlite import SQLiteStore
 from penstock.errors import ConfigurationError, ConversationError
@@ -115,6 +118,116 @@ def test_what_a_reader_forks_has_what_is_noted_by_then(tmp_path: Path) -> None:
         kept.note(title="A chat")
         with reader.fork(2) as fork:
             assert ([1], {"title": "A chat"}) == (fork.pinned(), fork.metadata())
+
+
+def test_what_a_reader_forks_has_the_pins_of_its_messages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the writer takes one out between a look at the notes and one at the messages."""
+    path, vouch = tmp_path / "chat.jsonl", vouching.vouch
+    with SyncConversation.open(path) as kept, SyncConversation.open(path) as reader:
+        kept.extend(map(say, range(6)))
+        kept.pin(3)
+
+        def meanwhile(opened: Opened) -> None:
+            monkeypatch.undo()
+            kept.delete(0)
+            vouch(opened)
+
+        monkeypatch.setattr(vouching, "vouch", meanwhile)
+        with pytest.raises(ConversationError, match="message 4 was taken out"):
+            reader.fork(5)
+        with reader.fork(5) as fork:
+            assert ([say(n) for n in range(1, 6)], [2]) == (list(fork), fork.pinned())
+    assert 1 == len([*tmp_path.glob("*fork*.jsonl")])
+
+
+def test_a_fork_of_what_cannot_be_read_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be a conversation without messages."""
+
+    def refused(*_: object) -> Any:
+        raise ConversationError("was truncated while it was read", code="changed")
+
+    with SyncConversation.open(tmp_path / "chat.jsonl") as kept:
+        kept.extend(map(say, range(6)))
+        kept.pin(3)
+        files = {*tmp_path.iterdir()}
+        monkeypatch.setattr(Chain, "until", refused)
+        with pytest.raises(ConversationError, match="was truncated"):
+            kept.fork(5, "fork.jsonl")
+
+        assert files == {*tmp_path.iterdir()}
+
+
+def test_a_reader_that_forks_takes_nothing_from_what_the_writer_notes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When both are the first to write beside the messages."""
+    path, dumps = tmp_path / "chat.jsonl", json.dumps
+    with SyncConversation.open(path) as kept, SyncConversation.open(path) as reader:
+        kept.extend(map(say, range(3)))
+
+        def meanwhile(*arguments: Any, **named: Any) -> str:
+            monkeypatch.undo()
+            kept.pin(1)
+            return dumps(*arguments, **named)
+
+        monkeypatch.setattr(json, "dumps", meanwhile)
+        with reader.fork(2) as fork:
+            assert ([1], [1]) == (kept.pinned(), fork.pinned())
+    assert [1] == _state(path)[1]
+
+
+@posix
+def test_a_file_system_without_locks_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not that another process writes: nobody would find it."""
+    import fcntl
+
+    def refused(*_: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    with SyncConversation.open(tmp_path / "chat.jsonl") as kept:
+        monkeypatch.setattr(fcntl, "flock", refused)
+        with pytest.raises(ConversationError, match=r"cannot lock chat\.jsonl: No locks") as caught:
+            kept.append(say(0))
+        assert "io" == caught.value.code
+
+
+def test_a_message_that_is_taken_out_of_the_end_is_cut_off(tmp_path: Path) -> None:
+    """A turn that is taken back costs no other file."""
+    path = tmp_path / "chat.jsonl"
+    with SyncConversation.open(path) as kept:
+        kept.extend(map(say, range(3)))
+        kept.pin(2)
+        there = path.stat().st_ino
+        kept.delete(-1)
+
+        assert (there, [say(0), say(1)], []) == (path.stat().st_ino, list(kept), kept.pinned())
+
+
+def test_closing_that_was_broken_off_is_done_the_next_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock is free then."""
+    path = tmp_path / "chat.jsonl"
+    kept = SyncConversation.open(path)
+    kept.append(say(0))
+
+    def refused(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(MessageFile, "close", refused)
+    with pytest.raises(KeyboardInterrupt):
+        kept.close()
+    monkeypatch.undo()
+    kept.close()
+
+    with SyncConversation.open(path) as again:
+        assert 1 == again.append(say(1))
 
 
 def _state(path: Path) -> Any:

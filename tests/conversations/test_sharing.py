@@ -17,10 +17,11 @@ import trio
 from tests.dialects.saying import target_at
 
 import penstock as ps
-from penstock.conversations import Conversation, SyncConversation, schema
+from penstock.conversations import Conversation, SyncConversation, measuring, schema
 from penstock.conversations.handles import Handle
 from penstock.conversations.lines import LineFile
 from penstock.conversations.sidecar import VERSION
+from penstock.conversations.stores import Large
 from penstock.dialects import dialect
 from penstock.encoders import Body
 from penstock.errors import ConversationError, EncodeError
@@ -187,6 +188,60 @@ def test_a_pass_tells_that_messages_moved_under_it(tmp_path: Path, name: str | N
             with pytest.raises(ConversationError, match="while it was read") as caught:
                 list(messages)
             assert "changed" == caught.value.code
+
+
+@everywhere
+@pytest.mark.parametrize("again", [1, 2])
+def test_a_large_message_is_read_as_it_was_or_not_at_all(
+    tmp_path: Path, name: str | None, again: int
+) -> None:
+    """Also where what takes its place is as large, and would have its row in SQLite."""
+    size = 100_000
+    with opened(tmp_path, name) as kept:
+        kept.append(say(0, size))
+        (found,) = measuring.each(kept.kept())
+        assert name is None or isinstance(found, Large)
+        pieces = found.pieces() if isinstance(found, Large) else iter([found])
+        said = next(pieces)
+        for number in range(again):
+            kept.redact(0, str(number) * size)
+
+        codes = []
+        try:
+            said += b"".join(pieces)
+            assert say(0, size) == json.loads(said)
+        except ConversationError as error:
+            codes.append(error.code)
+        assert (["changed"] if name == "chat.db" else []) == codes
+
+
+@everywhere
+def test_a_fork_of_messages_that_are_taken_out_meanwhile_is_not_made(
+    tmp_path: Path, name: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would have others, or those that the parent is told later, and its pins with others."""
+    with opened(tmp_path, name) as kept, opened(tmp_path, name) as other:
+        parent = kept if name is None else other
+        kept.extend(map(say, range(6)))
+        kept.pin(3)
+        length = type(parent.store).length
+
+        def meanwhile(store: Any) -> int:
+            monkeypatch.undo()
+            found = length(store)
+            kept.delete(0)
+            kept.truncate(4)
+            return found
+
+        monkeypatch.setattr(type(parent.store), "length", meanwhile)
+        with pytest.raises(ConversationError, match="message 5 was taken out") as caught:
+            parent.fork(6)
+
+        assert "changed" == caught.value.code
+        assert not [*tmp_path.glob("*fork*")]
+        with parent.fork(4) as fork:
+            kept.append(say(9))
+            assert ([say(number) for number in range(1, 5)], [2]) == (list(fork), fork.pinned())
 
 
 @everywhere

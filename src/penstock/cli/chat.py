@@ -106,12 +106,8 @@ async def _turn(kept: Conversation, prompt: str, system: str | None = None) -> A
         numbers.append(kept.sync.append(_user(prompt)))
         yield
     except BaseException:
-        # Another process may have appended since.
-        for number in reversed(numbers):
-            if len(kept.sync) == number + 1:
-                kept.sync.truncate(number)
-            else:
-                kept.sync.delete(number)
+        for number in reversed(numbers):  # another process may have appended since
+            kept.sync.delete(number)
         raise
 
 

@@ -214,8 +214,10 @@ class SyncConversation:
             name: The fork's file name in the same folder (JSONL), or its name in the same file
                 (SQLite); by default one that is free.
         """
+        moves = self._moves()
         _, stop = positions(self.store.length(), 0, at)
-        return SyncConversation(self.store.fork(stop, name, forked_at(stop)))
+        change = if_unmoved(forked_at(stop), moves, stop - 1)
+        return SyncConversation(self.store.fork(stop, name, change))
 
     def truncate(self, length: int) -> None:
         """Let go of the messages from number `length` on; negative ones count from the end.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 
 from penstock.conversations.canonical import message_of, whole_lines
-from penstock.conversations.fresh import fresh_beside
+from penstock.conversations.fresh import fresh_beside, named
 from penstock.conversations.handles import private
 from penstock.conversations.jsonl import JSONLStore
 from penstock.conversations.sidecar import Sidecar
@@ -66,7 +66,7 @@ def _written(store: Store, end: Mark, path: Path) -> int:
             for pieces, messages in whole_lines(_compared(store, end), store.metadata):
                 file.writelines(pieces)
                 count += messages
-        _named(fresh, path)
+        named(fresh, path)
     return count
 
 
@@ -77,30 +77,6 @@ def _compared(store: Store, end: Mark) -> Blocks:
     """
     blocks = store.whole(end, compared=True)
     return blocks if end.checksum is not None else Unmoved(blocks, partial(store.check, end))
-
-
-def _named(fresh: Path, path: Path) -> None:
-    """Give a file its name, unless there is one of that name by now.
-
-    Raises:
-        FileExistsError: There is.
-    """
-    try:
-        try:
-            os.link(fresh, path)
-        except FileExistsError:
-            raise
-        except OSError:  # a file system without links, such as FAT: the name is taken first
-            path.touch(exist_ok=False)
-            try:
-                fresh.replace(path)
-            except BaseException:
-                path.unlink()
-                raise
-        else:
-            fresh.unlink()
-    except FileExistsError:
-        raise FileExistsError(f"there is a file {path} already") from None
 
 
 def imported(path: Path) -> Iterator[Json]:

@@ -85,7 +85,7 @@ class MessageFile:
         while True:
             if self.handle.number < 0:
                 self._make()
-            if not try_lock(self.handle.number):
+            if not self._locked():
                 break
             if os.fstat(self.handle.number).st_ino == identity(self._name)[0]:
                 self._find_end()
@@ -248,6 +248,12 @@ class MessageFile:
             raise failed(f"cannot make {self.path.name}", error) from error
         self._is_new = True
         self.handle = Handle(number, self.path.name)
+
+    def _locked(self) -> bool:
+        try:
+            return try_lock(self.handle.number)
+        except OSError as error:
+            raise failed(f"cannot lock {self.path.name}", error) from error
 
     def _sync(self) -> None:
         """Wait for the disk; of a file that is new, for its name in the folder as well."""

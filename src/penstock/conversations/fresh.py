@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["beside", "clear", "fresh_beside"]
+__all__ = ["beside", "clear", "fresh_beside", "named"]
 
 
 @contextmanager
@@ -25,6 +25,30 @@ def fresh_beside(path: Path) -> Iterator[Path]:
         with suppress(OSError):
             fresh.unlink(missing_ok=True)
         raise
+
+
+def named(fresh: Path, path: Path) -> None:
+    """Give a file its name, unless there is one of that name by now.
+
+    Raises:
+        FileExistsError: There is.
+    """
+    try:
+        try:
+            os.link(fresh, path)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without links, such as FAT: the name is taken first
+            path.touch(exist_ok=False)
+            try:
+                fresh.replace(path)
+            except BaseException:
+                path.unlink()
+                raise
+        else:
+            fresh.unlink()
+    except FileExistsError:
+        raise FileExistsError(f"there is a file {path} already") from None
 
 
 def beside(messages: Path) -> Path:

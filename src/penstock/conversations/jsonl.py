@@ -188,12 +188,13 @@ class JSONLStore:
             opened = self._opened
             opened.check_open()
             opened.side.found_or_written(opened.path)
-            metadata = merged(opened.noted(), change)
+            opened.noted()
             vouching.vouch(opened)
-            path = made_beside(opened.path, name)
+            metadata = merged(opened.side.metadata, change)  # of the generation that is shared
             whose = [*opened.side.shared, (opened.path.name, opened.side.generation, 0)]
             pieces = zip(whose, opened.chain.until(at), strict=False)
             shared = [(file, generation, size) for (file, generation, _), (_, size) in pieces]
+            path = made_beside(opened.path, name)
             try:
                 Sidecar(shared=shared, metadata=metadata).write(path, sync=opened.sync)
                 return JSONLStore(path, sync=opened.sync)

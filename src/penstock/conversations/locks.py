@@ -21,9 +21,13 @@ else:
     import fcntl
 
     def try_lock(descriptor: int) -> bool:
-        """Take the lock of an open file until it is closed; False where another has it."""
+        """Take the lock of an open file until it is closed; False where another has it.
+
+        Raises:
+            OSError: The file system has no locks.
+        """
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except (BlockingIOError, PermissionError):  # NFS says the one or the other (fcntl(2))
             return False
         return True

@@ -126,10 +126,11 @@ class Opened:
         self.look()  # how large the file is says which notes are true
         if not self.file.writes:
             found = Sidecar.of(self.path).settled(self.file.end)
-            if found.generation != self.side.generation:  # of a file that looks as it did
+            if found.generation == self.side.generation:
+                self.side.metadata = found.metadata
+            else:  # of a file that looks as it did
                 self.know_nothing()
                 self.look()
-            self.side.metadata = found.metadata
         return self.side.metadata
 
     def keep_beside(self) -> None:
@@ -170,12 +171,10 @@ class Opened:
         return own
 
     def close(self) -> None:
-        """Let go of the files and the lock; idempotent."""
-        if self._closed:
-            return
-        self._closed = True
+        """Let go of the files and the lock; idempotent, also where it was broken off."""
+        is_first, self._closed = not self._closed, True
         try:
-            if self.dirty and self.file.writes and not self.file.is_copied:
+            if is_first and self.dirty and self.file.writes and not self.file.is_copied:
                 with suppress(ConversationError):  # the lines are only checked again then
                     self.keep_beside()
         finally:

@@ -32,12 +32,18 @@ __all__ = ["cut", "lines_of", "replace"]
 def replace(opened: Opened, own: int, message: Message | None, change: Change) -> None:
     """Put `message` in the place of line number `own`, or take it out: the file is written anew.
 
+    What is taken out of its end is cut off.
+
     Raises:
         ConversationError: It cannot be written.
     """
     opened.begin_writing()
-    lines, known = opened.lines, is_as_known(opened)
+    lines = opened.lines
     start, stop, end = lines.offset(own), lines.offset(own + 1), lines.end
+    if message is None and stop == end:
+        cut(opened, own, change)
+        return
+    known = is_as_known(opened)
     size = end - stop + start + (0 if message is None else message.size + 1)
 
     def write(put: Callable[[bytes], object]) -> None:

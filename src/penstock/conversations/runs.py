@@ -189,21 +189,27 @@ def tidy(database: sqlite3.Connection, conversation: int, loose: int, stop: int)
 
 
 def replace(database: sqlite3.Connection, conversation: int, index: int, message: Message) -> None:
-    """Put `message` in the place of number `index`."""
+    """Put `message` in the place of number `index`.
+
+    Its row has another id, also where that would be free now: who has read a part of the one is
+    told, and does not go on with the other.
+    """
     run, lines = _of_several(database, conversation, index)
     at = index - run.first
-    _delete(database, run)
+    between = _insert(database, conversation, -1, (), plain=0)
+    _delete(database, run.id)
     if at:
         _insert(database, conversation, run.first, lines[:at], plain=run.plain)
     add(database, conversation, index, [message])
     if lines[at + 1 :]:
         _insert(database, conversation, index + 1, lines[at + 1 :], plain=run.plain)
+    _delete(database, between)
 
 
 def remove(database: sqlite3.Connection, conversation: int, index: int) -> None:
     """Take out number `index`; those behind it move up."""
     run, lines = _of_several(database, conversation, index)
-    _delete(database, run)
+    _delete(database, run.id)
     del lines[index - run.first]
     if lines:
         _insert(database, conversation, run.first, lines, plain=run.plain)
@@ -218,7 +224,7 @@ def cut(database: sqlite3.Connection, conversation: int, length: int) -> None:
     for run in list(runs_of(database, conversation, length, length + 1)):
         if run.first < length:
             _, lines = find(database, conversation, length)
-            _delete(database, run)
+            _delete(database, run.id)
             _insert(database, conversation, run.first, lines[: length - run.first], plain=run.plain)
     database.execute(
         "DELETE FROM runs WHERE conversation = ? AND first >= ?", (conversation, length)
@@ -240,11 +246,14 @@ def _insert(
     lines: Sequence[bytes],
     *,
     plain: int,
-) -> None:
-    database.execute(
+) -> int:
+    """Insert a run; return its row."""
+    row = database.execute(
         "INSERT INTO runs (conversation, first, count, data, plain) VALUES (?, ?, ?, ?, ?)",
         (conversation, first, len(lines), b"\n".join([*lines, b""]), plain),
-    )
+    ).lastrowid
+    assert row is not None
+    return row
 
 
 def _insert_large(
@@ -261,8 +270,8 @@ def _insert_large(
         blob.write(b"\n")
 
 
-def _delete(database: sqlite3.Connection, run: Run) -> None:
-    database.execute("DELETE FROM runs WHERE id = ?", (run.id,))
+def _delete(database: sqlite3.Connection, row: int) -> None:
+    database.execute("DELETE FROM runs WHERE id = ?", (row,))
 
 
 def _join(database: sqlite3.Connection, conversation: int, runs: Sequence[Run]) -> None:

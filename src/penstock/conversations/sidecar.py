@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from uuid import uuid4
 
 import msgspec
 
-from penstock.conversations.fresh import beside, fresh_beside
+from penstock.conversations.fresh import beside, fresh_beside, named
 from penstock.conversations.handles import private
 from penstock.conversations.plain import Spans
 from penstock.conversations.stores import Metadata, failed
@@ -127,9 +129,12 @@ class Sidecar:
         Raises:
             ConversationError: It cannot be written.
         """
+        own = self.generation
         if not self.is_beside(messages):
-            self.write(messages)
-        self.generation = self.generation or self.of(messages).generation
+            with suppress(FileExistsError):  # the writer has noted something by now
+                self._write(messages, named)
+                return
+        self.generation = own or self.of(messages).generation
 
     def write(self, messages: Path, *, sync: bool = False) -> None:
         """Keep it beside the file `messages`.
@@ -141,9 +146,15 @@ class Sidecar:
         Raises:
             ConversationError: It cannot be written.
         """
-        path = beside(messages)
         # One that a reader made for a fork is gone on with.
-        self.generation = self.generation or self.of(messages).generation or uuid4().hex
+        self.generation = self.generation or self.of(messages).generation
+        self._write(messages, Path.replace, sync=sync)
+
+    def _write(
+        self, messages: Path, name: Callable[[Path, Path], object], *, sync: bool = False
+    ) -> None:
+        path = beside(messages)
+        self.generation = self.generation or uuid4().hex
         try:
             with fresh_beside(path) as fresh:
                 with open(fresh, "x", encoding="utf-8", opener=private) as file:
@@ -151,7 +162,9 @@ class Sidecar:
                     if sync:
                         file.flush()
                         os.fsync(file.fileno())
-                fresh.replace(path)
+                name(fresh, path)
+        except FileExistsError:
+            raise
         except OSError as error:
             raise failed(f"cannot write {path.name}", error) from error
 
