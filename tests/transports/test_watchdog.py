@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from tests.transports.clock import FakeClock
 
@@ -46,6 +48,19 @@ def test_a_clock_runs_out_at_its_limit(phase: str) -> None:
 
     assert [phase] == [error.phase for error in rig.told]
     assert (5.0, 5.0) == (rig.told[0].limit, rig.told[0].elapsed)
+
+
+def test_a_clock_that_a_test_puts_into_a_loop_is_the_loops(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its timers go by that one, too: by another, a limit would be met at once or never."""
+    loop = asyncio.new_event_loop()
+    monkeypatch.setattr(loop, "time", lambda: 5.0)
+    try:
+        dog = Watchdog(Timeouts(), limits=Limits(), clock=loop)
+        assert (5.0, 0.0) == (dog.started, dog.elapsed())
+    finally:
+        loop.close()
 
 
 def test_what_runs_before_anybody_is_told_has_its_limit_too() -> None:

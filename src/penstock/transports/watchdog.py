@@ -113,9 +113,11 @@ class Watchdog:
         clock: Clock | None = None,
     ) -> None:
         self._clock = clock or running_clock()
-        # asyncio's own loops ask the same, one call further away.
-        time: object = getattr(type(self._clock), "time", None)
-        self._time = monotonic if time is asyncio.BaseEventLoop.time else self._clock.time
+        # asyncio's own loops ask the same, one call further away, but where a test has put another
+        # clock into one.
+        time = self._clock.time
+        own = getattr(time, "__func__", None) is asyncio.BaseEventLoop.time
+        self._time = monotonic if own else time
         self._timeouts = timeouts
         self._max_silence = limits.max_silence
         if began is not None:
