@@ -7,7 +7,9 @@ of its body, one for its end. Secrets and the request's body are left out.
 from __future__ import annotations
 
 import json
+import logging
 from base64 import b64encode
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -24,12 +26,14 @@ if TYPE_CHECKING:
 
 __all__ = ["captured"]
 
+_log = logging.getLogger("penstock.providers")
+
 
 async def captured(transport: Transport, call: HttpCall, path: str) -> Wire:
     """Send `call`, and write to the file `path` what comes back; the file is replaced.
 
     Raises:
-        ConfigurationError: The file cannot be written. Nothing was sent.
+        ConfigurationError: The file cannot be written. Nothing was sent, or the disk is full.
         PenstockError: There is no answer.
     """
     recording = Recording(path)  # before a byte leaves
@@ -38,7 +42,11 @@ async def captured(transport: Transport, call: HttpCall, path: str) -> Wire:
     except BaseException:
         recording.close()
         raise
-    return Capture(wire, recording, call)
+    try:
+        return Capture(wire, recording, call)
+    except BaseException:
+        wire.abort()
+        raise
 
 
 class Recording:
@@ -52,25 +60,44 @@ class Recording:
     """
 
     def __init__(self, path: str) -> None:
+        self._path = path
         try:
             # Each line is written at once: what came before a crash is what the file is for.
             self._file: TextIOWrapper | None = open(path, "w", encoding="utf-8", buffering=1)  # noqa: SIM115  # `close` closes it
         except OSError as exc:
-            raise ConfigurationError(f"capture={path!r} cannot be written: {exc.strerror}") from exc
+            raise self._unwritable(exc) from exc
 
     def write(self, line: dict[str, object]) -> None:
-        """Append `line`; nothing once it is closed."""
-        if self._file is not None:
-            self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        """Append `line`; nothing once it is closed.
 
-    def close(self, line: dict[str, object] | None = None) -> None:
-        """Append `line`, and close the file; idempotent."""
+        Raises:
+            ConfigurationError: It cannot be written, and is closed.
+        """
         if self._file is None:
             return
-        if line is not None:
-            self.write(line)
-        self._file.close()
-        self._file = None
+        try:
+            self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        except OSError as exc:
+            self.close()
+            raise self._unwritable(exc) from exc
+
+    def close(self, line: dict[str, object] | None = None) -> None:
+        """Append `line`, and close the file; idempotent.
+
+        It is the end of a call that is over: where the disk is full by then, a warning is logged.
+        """
+        try:
+            if line is not None:
+                self.write(line)
+        except ConfigurationError as error:
+            _log.warning("%s; the recording has no end", error.message)
+        file, self._file = self._file, None
+        if file is not None:
+            with suppress(OSError):  # of the line that could not be written
+                file.close()
+
+    def _unwritable(self, exc: OSError) -> ConfigurationError:
+        return ConfigurationError(f"capture={self._path!r} cannot be written: {exc.strerror}")
 
 
 class Capture:
