@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -178,6 +179,27 @@ with SyncConversation.open(sys.argv[1]) as kept:
     assert 450 == len(found)
     for name in names:
         assert [str(n) for n in range(150)] == [number for who, number in found if who == name]
+
+
+@pytest.mark.parametrize("opens", [SyncConversation.open, SyncConversation.names])
+def test_another_use_of_an_sqlite_file_does_not_end_its_locks(
+    tmp_path: Path, opens: Callable[[Path], object]
+) -> None:
+    """Else the next process that closes it removes the log, and what is appended then with it."""
+    path = tmp_path / "chat.db"
+    code = (
+        "import sqlite3, sys; file = sqlite3.connect(sys.argv[1]);"
+        " print(len(file.execute('SELECT * FROM runs').fetchall())); file.close()"
+    )
+    with SyncConversation.open(path, name="one") as kept:
+        kept.append(say(0))
+        other = opens(path)
+        assert "1" == run(code, path).strip()
+        kept.append(say(1))
+
+        assert "2" == run(code, path).strip()
+        if isinstance(other, SyncConversation):
+            other.close()
 
 
 @posix

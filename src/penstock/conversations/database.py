@@ -11,6 +11,7 @@ from threading import RLock
 
 from penstock.conversations.canonical import BLOCK
 from penstock.conversations.files import identity
+from penstock.conversations.fresh import fresh_beside, named
 from penstock.conversations.handles import private
 from penstock.conversations.schema import BUSY, names_in, prepare
 from penstock.errors import ConversationError
@@ -49,7 +50,7 @@ class Database:
         self._still = _still(path)
         if not self._still:
             with suppress(OSError):  # SQLite says better what is wrong
-                os.close(private(os.fspath(path), os.O_RDWR | os.O_CREAT))
+                _make(path)
         try:
             self.connection = _connected(path, is_still=self._still is not None)
             """For statements within `reported` or `transaction`."""
@@ -207,6 +208,19 @@ def _connected(path: Path, *, is_still: bool, mode: str = "") -> sqlite3.Connect
         isolation_level=None,
         check_same_thread=False,
     )
+
+
+def _make(path: Path) -> None:
+    """Make the file, its owner's only, where there is none.
+
+    One that is there is not opened: closing it would end the locks that this process has on it, and
+    another would take itself for the last and remove what is logged ahead
+    (https://sqlite.org/howtocorrupt.html, 2.2).
+    """
+    if not path.exists():
+        with fresh_beside(path) as fresh:
+            os.close(private(os.fspath(fresh), os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+            named(fresh, path)
 
 
 def _still(path: Path) -> tuple[int, int, int] | None:
