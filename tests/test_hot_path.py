@@ -54,7 +54,7 @@ async def instructions(once: Callable[[], Awaitable[object]]) -> int:
     return count
 
 
-@pytest.mark.parametrize(("dialect", "most"), [("openai_chat", 107), ("anthropic_messages", 124)])
+@pytest.mark.parametrize(("dialect", "most"), [("openai_chat", 93), ("anthropic_messages", 96)])
 async def test_a_chunk_of_a_dense_stream(dialect: str, most: int, road: Road) -> None:
     """Three middleware, the fold and the edge are in it."""
     base = road.sim.url if dialect == "anthropic_messages" else f"{road.sim.url}/v1"
@@ -84,4 +84,4 @@ async def test_a_short_call(road: Road) -> None:
 
     await once()
     await once()
-    assert await instructions(once) < 10_000
+    assert await instructions(once) < 7_500
