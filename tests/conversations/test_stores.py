@@ -164,6 +164,28 @@ def test_a_large_message_of_sqlite_is_found_once_a_pass(tmp_path: Path) -> None:
         assert "changed" == caught.value.code
 
 
+def test_a_large_message_of_sqlite_that_another_takes_out_says_so(tmp_path: Path) -> None:
+    """At whatever moment before it is read, as no lock holds it until then."""
+    path = tmp_path / "chat.db"
+
+    class Late(sqlite3.Connection):
+        def blobopen(self, *arguments: Any, **named: Any) -> sqlite3.Blob:
+            other.truncate(0)
+            return super().blobopen(*arguments, **named)
+
+    with SyncConversation.open(path) as kept, SyncConversation.open(path) as other:
+        kept.append(say(0, 100_000))
+        store = kept.store
+        assert isinstance(store, SQLiteStore)
+        (block,) = store.blocks(0, 1)
+        assert isinstance(block, Large)
+        store._file.connection.close()
+        store._file.connection = sqlite3.connect(path, isolation_level=None, factory=Late)
+        with pytest.raises(ConversationError, match="while it was read") as caught:
+            next(block.pieces())
+        assert "changed" == caught.value.code
+
+
 @everywhere
 def test_messages_may_be_typed_or_ready(reopen: Open) -> None:
     """As everywhere."""

@@ -166,16 +166,22 @@ class Database:
             )
 
     def _opened(self, row: int, size: int) -> sqlite3.Blob:
-        there = self.connection.execute("SELECT LENGTH(data) FROM runs WHERE id = ?", (row,))
-        if there.fetchone() != (size + 1,):
-            raise ConversationError(
-                f"{self.path.name}: a message was replaced or taken out while it was read: read it"
-                " again",
-                code="changed",
-            )
-        blob = self.connection.blobopen("runs", "data", row, readonly=True)
-        self._blobs.add(blob)
-        return blob
+        blob = None
+        try:
+            blob = self.connection.blobopen("runs", "data", row, readonly=True)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:  # that there is no such row
+                raise
+        if blob is not None:
+            self._blobs.add(blob)
+            if len(blob) == size + 1:
+                return blob
+            self._let_go({blob})
+        raise ConversationError(
+            f"{self.path.name}: a message was replaced or taken out while it was read: read it"
+            " again",
+            code="changed",
+        )
 
     def _let_go(self, blobs: set[sqlite3.Blob]) -> None:
         for blob in blobs:
