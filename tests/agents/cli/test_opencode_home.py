@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -12,7 +16,7 @@ import pytest
 from tests.agents.cli.conftest import StandIn
 
 from penstock.agents.cli import opencode
-from penstock.agents.cli.opencode_home import fetches_in_vain, settle
+from penstock.agents.cli.opencode_home import fetches_in_vain, settle, unlock
 from penstock.errors import ConfigurationError
 
 OURS = ".config/opencode"
@@ -146,6 +150,29 @@ def test_what_a_users_plugin_or_tool_needs_is_fetched(
     (tmp_path / place).write_text(text)
 
     assert (True, False) == (before, fetches_in_vain(seen, str(work)))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="platform: whether a process is there")
+def test_locks_of_the_dead_are_removed(tmp_path: Path) -> None:
+    """Not those of the living, of other machines, and what is no lock or broken by another."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as dead:
+        pass
+    here, locks = socket.gethostname(), tmp_path / "opencode" / "locks"
+    told = {
+        "dead": {"pid": dead.pid, "hostname": here},
+        "breaking": {"pid": dead.pid, "hostname": here},
+        "living": {"pid": os.getpid(), "hostname": here},
+        "elsewhere": {"pid": dead.pid, "hostname": f"{here}-2"},
+        "none": {},
+    }
+    for name, said in told.items():
+        (locks / f"{name}.lock").mkdir(parents=True)
+        (locks / f"{name}.lock" / "meta.json").write_text(json.dumps(said))
+    (locks / "breaking.lock.breaker").mkdir()
+    unlock({"HOME": "/none", "XDG_STATE_HOME": str(tmp_path)})
+    left = {each.name.partition(".")[0] for each in locks.iterdir()}
+
+    assert {"breaking", "living", "elsewhere", "none"} == left
 
 
 def gone(url: str) -> bool:

@@ -116,3 +116,5 @@ async def test_opencode_asks_once_in_a_home_without_its_packages(
     assert failure.value.retryable
     assert ("s3cret-1", {"s3cret-2"}) == (environment["GITHUB_PAT"], Delegating.cookies)
     assert "npm_config_offline" not in environment
+    # Its next start would wait for it until it is a minute old.
+    assert [] == [*map(str, (tmp_path / "home").glob(".local/state/opencode/locks/*.lock"))]

@@ -22,6 +22,7 @@ from penstock.agents.cli.opencode_home import (
     RETRY_PLUGIN,
     fetches_in_vain,
     settle,
+    unlock,
 )
 from penstock.agents.cli.opencode_server import EXPORT, serving
 from penstock.agents.cli.options import AgentOptions
@@ -124,6 +125,7 @@ class OpenCode:
         """Return how `turn` is asked."""
         if self.options.home is not None:
             settle(self.options.home)
+        unlock(self._seen())
         if self.options.keep_alive:
             return self._server(turn, scratch)
         argv = [self.options.program or self.program, "run", "--format", "json"]
@@ -162,7 +164,7 @@ class OpenCode:
             path = Path(folder) / EXPORT
             done = await run_errand(
                 (self.options.program or self.program, "export", id),
-                {**environment, **self._quiet()},
+                self._for_errand(environment, folder),
                 directory=self.options.directory,
                 output=path,
             )
@@ -178,7 +180,7 @@ class OpenCode:
             await asyncio.to_thread(path.write_bytes, session.files.get(EXPORT, b""))
             await run_errand(
                 (self.options.program or self.program, "import", str(path)),
-                {**environment, **self._quiet()},
+                self._for_errand(environment, folder),
                 directory=self.options.directory,
             )
         return None
@@ -235,6 +237,15 @@ class OpenCode:
         if self._offline():
             quiet[OFFLINE] = "true"
         return quiet
+
+    def _for_errand(self, environment: Mapping[str, str], folder: str) -> dict[str, str]:
+        """The environment of a program that does not wait for the packages which npm is to fetch.
+
+        It ends amid that, and leaves a lock behind: the next start, which waits, would wait until
+        that is a minute old (1.18.33). Where nothing can be fetched the lock may be its own.
+        """
+        quiet = self._quiet()
+        return {**environment, **quiet, **({"XDG_STATE_HOME": folder} if OFFLINE in quiet else {})}
 
     def _config(self, plugins: Sequence[str]) -> dict[str, Any]:
         config: dict[str, Any] = {**_PRIVATE, "permission": dict(self.permission)}

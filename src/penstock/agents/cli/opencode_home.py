@@ -12,15 +12,20 @@ errands have failed, so that commands and servers may fetch what they like.
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from itertools import product
 from pathlib import Path
+from socket import gethostname
 from tempfile import mkdtemp
+from typing import Any
 
 from penstock.agents.cli.surroundings import in_home
 
-__all__ = ["OFFLINE", "ONLINE_PLUGIN", "RETRY_PLUGIN", "fetches_in_vain", "settle"]
+__all__ = ["OFFLINE", "ONLINE_PLUGIN", "RETRY_PLUGIN", "fetches_in_vain", "settle", "unlock"]
 
 _PACKAGE = "@opencode-ai/plugin"
 _LOCK = "package-lock.json"
@@ -85,6 +90,45 @@ def _lay_out(folder: Path) -> None:
     (folder / "node_modules").mkdir()
     lock = {"packages": {"": {"dependencies": {_PACKAGE: "*"}}}}
     (folder / _LOCK).write_text(json.dumps(lock), "utf-8")
+
+
+def unlock(environment: Mapping[str, str]) -> None:
+    """Remove the locks of programs that have ended: the next start waits a minute for each.
+
+    One that ends amid its errands to the registry leaves its own, such as ``opencode export``, and
+    ``opencode run`` with an MCP server. Who breaks a lock makes a folder first, so that none else
+    does: its own way.
+
+    Args:
+        environment: The child's.
+    """
+    if sys.platform == "win32":  # where nothing asks whether a process is there
+        return
+    home = environment.get("HOME") or Path.home()
+    state = Path(environment.get("XDG_STATE_HOME") or Path(home, ".local", "state"))
+    for lock in (state / "opencode" / "locks").glob("*.lock"):
+        with suppress(OSError):
+            if _is_left(lock):
+                breaker = Path(f"{lock}.breaker")
+                breaker.mkdir(mode=0o700)
+                try:
+                    if _is_left(lock):
+                        shutil.rmtree(lock)
+                finally:
+                    breaker.rmdir()
+
+
+def _is_left(lock: Path) -> bool:
+    """Whether who took a lock was a process of this machine, and has ended."""
+    try:
+        said: Any = json.loads((lock / "meta.json").read_text("utf-8"))  # Any: JSON
+        if said["hostname"] == gethostname():
+            os.kill(int(said["pid"]), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, ValueError, LookupError, TypeError, OverflowError):  # another user's, or none
+        return False
+    return False
 
 
 def fetches_in_vain(
