@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -161,6 +163,37 @@ def test_a_call_is_made_again_whatever_was_taken_back_behind_it(
     taken_back(writer)
 
     assert [KEPT, KEPT] == [first, sent(body)]
+
+
+@pytest.mark.parametrize("name", NAMES[:2])
+def test_a_reader_is_told_of_what_an_append_took_back_that_failed(
+    both: tuple[SyncConversation, SyncConversation], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it has seen a part of that, it does not go on with what is appended then.
+
+    SQLite shows nothing before it is all there.
+    """
+    writer, reader = both
+    write, passes = os.pwrite, []
+
+    def full(*arguments: Any) -> int:
+        if not passes:
+            written = write(*arguments)
+            passes.append(iter(reader))
+            assert (KEPT[0], len(KEPT) + 1) == (next(passes[0]), len(reader))
+            return written
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(ConversationError, match="free room"):
+        writer.extend(say(number, 20_000) for number in range(1000, 1004))
+    monkeypatch.undo()
+    writer.append(say(2000, 20_000))
+
+    with pytest.raises(ConversationError, match="while it was read") as caught:
+        list(passes[0])
+    assert "changed" == caught.value.code
+    assert [*KEPT, say(2000, 20_000)] == list(reader)
 
 
 @everywhere

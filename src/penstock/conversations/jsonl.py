@@ -86,7 +86,11 @@ class JSONLStore:
             seen = vouching.Summed(side.checksum)
             pieces = map(seen.seen, rewriting.lines_of(messages))
             opened.know_nothing()
-            end = opened.file.append(start, pieces, sync=opened.sync)
+            try:
+                end = opened.file.append(start, pieces, sync=opened.sync)
+            except BaseException:
+                rewriting.taken_back(opened, start)
+                raise
             first = lines.added(start, [message.size + 1 for message in messages])
             if side.checked == start:
                 side.know(end, lines.count(), seen.checksum)

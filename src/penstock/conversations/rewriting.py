@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace as replaced
 from typing import TYPE_CHECKING
 
+from penstock.conversations.numbered import cut_at
 from penstock.conversations.plain import without
 from penstock.conversations.sidecar import Sidecar
 from penstock.conversations.stores import merged
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from penstock.conversations.plain import Spans
     from penstock.conversations.stores import Change
 
-__all__ = ["cut", "lines_of", "replace"]
+__all__ = ["cut", "lines_of", "replace", "taken_back"]
 
 
 def replace(opened: Opened, own: int, message: Message | None, change: Change) -> None:
@@ -70,6 +71,20 @@ def cut(opened: Opened, own: int, change: Change) -> None:
     with _announced(opened, end, (end, change)) as side:
         opened.file.truncate(end)
         _renew(opened, side, plain)
+
+
+def taken_back(opened: Opened, end: int) -> None:
+    """Note that lines behind `end` are gone: some were there until an append failed.
+
+    A reader may go on over them, and is to be told. Where there is no room for the note, nor for
+    others in their place, it reads that they are gone.
+    """
+    with suppress(ConversationError):
+        side, number = opened.side, opened.chain.shared + opened.lines.count()
+        side.generation = side.generation or Sidecar.of(opened.path).generation
+        side = replaced(side.turned(end), metadata=merged(side.metadata, cut_at(number)))
+        side.write(opened.path, sync=opened.sync)
+        opened.side = side
 
 
 def lines_of(messages: Iterable[Message]) -> Iterator[bytes]:
