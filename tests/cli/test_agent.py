@@ -218,6 +218,7 @@ async def test_a_session_goes_on(
         ({"backend": "claude-cod"}, UsageError, 2, "did you mean claude-code?"),
         ({"backend": "opencod/x/y"}, UsageError, 2, "did you mean opencode?"),
         ({"backend": "opencode/x", "model": "y"}, UsageError, 2, "names the model already"),
+        ({"backend": "opencode", "session": "opencode.json"}, UsageError, 2, "configuration"),
         ({"backend": "codex", "session": "kept.jsonl"}, UsageError, 2, "kept.jsonl is the name"),
         ({"backend": "codex", "session": "/no/such/s.json"}, UsageError, 2, "in /no/such: name"),
         ({"backend": "codex", "session": ""}, UsageError, 2, "needs a file"),

@@ -182,6 +182,18 @@ async def test_silent_child_meets_the_clock() -> None:
     await wire.aclose()
 
 
+async def test_stderr_has_no_colours() -> None:
+    """It is told in errors, which are no terminal's."""
+    asked = call()
+    asked.argv = ("/bin/sh", "-c", r"printf '\033[91m\033[1mError: \033[0mno\033[?25h' >&2")
+    wire = await ProcessTransport().open(asked)
+    await whole(wire)
+    await wire.aclose()
+
+    assert wire.ending is not None
+    assert "Error: no" == wire.ending.stderr
+
+
 async def test_stubborn_child_is_killed() -> None:
     """One that ignores TERM meets KILL."""
     wire = await ProcessTransport(grace=0.1).open(call("stubborn", "say:up", "sleep:30"))

@@ -104,6 +104,12 @@ async def _coding(options: AgentOptions, name: str, model: str, progress: Progre
             "kept under another, such as one in .json",
             param="session",
         )
+    if name == "opencode" and Path(options.session or "").name == "opencode.json":
+        raise UsageError(
+            "opencode reads a file called opencode.json as its configuration: give the session "
+            "another name",
+            param="session",
+        )
     task = Coding(
         name=name,
         model=options.model or model or None,

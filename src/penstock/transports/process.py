@@ -56,6 +56,8 @@ _WARDEN = -1
 """Stands among a child's open pipes for the shell that guards it."""
 _SLICE = 64 * 1024
 _EXCERPT = 4096
+_COLOUR = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+"""A control sequence (ECMA-48 section 5.4): opencode writes them to a pipe, too."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -327,8 +329,8 @@ class ProcessWire:
 
     @property
     def stderr(self) -> str:
-        """The end of what the child said on stderr so far."""
-        return self._stderr[-_EXCERPT:].decode("utf-8", "replace")
+        """The end of what the child said on stderr so far, without colours."""
+        return _COLOUR.sub("", self._stderr[-_EXCERPT:].decode("utf-8", "replace"))
 
     async def read(self) -> bytes:
         """Return the next bytes; ``b""`` once the child has ended and all is read.
