@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from asyncio import _get_running_loop, run_coroutine_threadsafe
+from contextvars import Context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -146,7 +147,8 @@ class LoopStreams:
 
     def _wait(self, loop: AbstractEventLoop) -> None:
         due = loop.time() + _SAMPLE
-        self.timer = loop.call_at(due, self._tick, loop, due)
+        # In a context of nobody: that of the first call would be kept while there is any.
+        self.timer = loop.call_at(due, self._tick, loop, due, context=Context())
 
     def _tick(self, loop: AbstractEventLoop, due: float) -> None:
         self.timer, self.lag = None, None

@@ -40,7 +40,7 @@ def full(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ful
 @pytest.mark.parametrize("full", ['"status"', "tok"], indirect=True, ids=["head", "piece"])
 async def test_a_full_disk_ends_the_call_and_leaves_nothing(full: Full, road: Road) -> None:
     """The error names the file; connection, place and file are let go."""
-    client = road.client("text?tokens=1000&interval=0.05", transport="direct")
+    client = road.client("text?tokens=1000&rate=20", transport="direct")
 
     error = await fails(client.chat(None, "hi", capture="full.jsonl"))
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator
+from contextvars import ContextVar
 
 import pytest
+from tests.road import Road
 from tests.transports.direct.own import own
 from tests.transports.peers import (
     CHUNKED,
@@ -46,6 +50,33 @@ async def test_a_peer_that_hangs_up_between_calls_is_noticed(stage: Stage) -> No
         assert b"ok" == await read_all(await transport.open(call_to(peer.url)))
         await until(lambda: not transport.stats().connections)
         assert turn == peer.opened
+
+
+@pytest.mark.parametrize("tokens", [3, 20_000], ids=["short", "paused"])
+async def test_an_idle_connection_keeps_nobodys_context(tokens: int, road: Road) -> None:
+    """The call that opened it, or had it read on, is over: so is what it had in its context."""
+
+    class Kept:
+        """What a caller has there: a request of its own, a span, a session."""
+
+    variable: ContextVar[Kept] = ContextVar("variable")
+    client = road.client(f"text?tokens={tokens}", transport="direct")
+
+    async def call() -> weakref.ref[Kept]:
+        kept = Kept()
+        variable.set(kept)
+        async with client.stream(None, "hi") as stream:
+            await anext(stream)
+            await asyncio.sleep(0.02)  # the connection is full, and is paused
+            async for _ in stream:
+                pass
+        return weakref.ref(kept)
+
+    gone = await asyncio.create_task(call())
+    await asyncio.sleep(0)  # the loop is done with its task, too
+    gc.collect()
+
+    assert (1, None) == (client.stats().connections, gone())
 
 
 async def test_words_that_nobody_asked_for_end_an_idle_connection(stage: Stage) -> None:

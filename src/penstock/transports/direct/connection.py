@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import sys
+from contextvars import Context
 from typing import TYPE_CHECKING, Protocol, cast
 
 from penstock.errors import ConnectError, PenstockError, TransportError
@@ -168,7 +169,7 @@ class Connection(asyncio.BufferedProtocol):
         if self.paused:
             self.paused = False
             if self._transport is not None and not self.lost:
-                self._transport.resume_reading()
+                Context().run(self._transport.resume_reading)
 
     def abort(self) -> None:
         """Close it at once, without a word."""
@@ -385,7 +386,8 @@ async def _hand_over(sock: socket, connection: Connection, home: Home) -> None:
     """
     home.add(connection)
     work = home.loop.create_connection(lambda: connection, sock=sock)
-    job = home.loop.create_task(work)
+    # In a context of nobody: the loop keeps that in which it is told to read, as long as it reads.
+    job = Context().run(home.loop.create_task, work)
     home.jobs.add(job)
     job.add_done_callback(home.jobs.discard)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextlib import suppress
+from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import StreamClosedError
@@ -99,7 +100,7 @@ class Home:
             firsts = [next(iter(each)) for each in self._by_origin.values() if each]
             min(firsts, key=lambda first: first.idle_since).close()
         if self._sweep is None:
-            self._sweep = self.loop.call_later(KEEPALIVE / 2, self._close_idle)
+            self._sweep_later()
 
     async def aclose(self) -> None:
         """Cut every call and close every connection; wait for them up to `CLEANUP`."""
@@ -157,4 +158,9 @@ class Home:
         self._sweeps += 1
         self._sweep = None
         if self.idle:
-            self._sweep = self.loop.call_later(KEEPALIVE / 2, self._close_idle)
+            self._sweep_later()
+
+    def _sweep_later(self) -> None:
+        # In a context of nobody, as with `Rounds`: it comes again for as long as there are calls.
+        after, sweep = KEEPALIVE / 2, self._close_idle
+        self._sweep = self.loop.call_later(after, sweep, context=Context())
