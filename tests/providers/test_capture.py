@@ -37,7 +37,7 @@ def full(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ful
     return made
 
 
-@pytest.mark.parametrize("full", ['"status"', "tok"], indirect=True, ids=["head", "piece"])
+@pytest.mark.parametrize("full", ['"status"', '"text"'], indirect=True, ids=["head", "piece"])
 async def test_a_full_disk_ends_the_call_and_leaves_nothing(full: Full, road: Road) -> None:
     """The error names the file; connection, place and file are let go."""
     client = road.client("text?tokens=1000&rate=20", transport="direct")
