@@ -41,6 +41,7 @@ from penstock.errors import (
     OutputTruncatedError,
     RateLimitError,
     ServerError,
+    StreamClosedError,
     TruncatedError,
     UnsupportedFeatureError,
 )
@@ -482,6 +483,20 @@ async def test_agys_own_clock_is_later_than_the_turns(standin: StandIn) -> None:
     clocks = [after(note["argv"], "--print-timeout") for note in standin.notes]
 
     assert [["55s"], ["1805s"], ["86405s"]] == clocks
+
+
+@pytest.mark.asyncio
+async def test_no_child_starts_once_the_agent_is_closed(standin: StandIn) -> None:
+    """A turn that was about to begin is over; nobody would end its child."""
+    standin.plays("claude_code/claude-code-mcp-http-tool.jsonl")
+    agent = claude_code(**standin.options())
+    turn = asyncio.ensure_future(agent.run("Hi"))
+    await asyncio.sleep(0)  # its command is being made
+    await agent.aclose()
+    with pytest.raises(StreamClosedError):
+        await turn
+
+    assert not (standin.folder / "notes.jsonl").exists()
 
 
 @pytest.mark.parametrize("make", [claude_code, codex, opencode, antigravity])

@@ -15,7 +15,7 @@ from penstock.agents.cli.options import AGENT_TIMEOUTS
 from penstock.agents.cli.prompt import turn_of
 from penstock.agents.cli.surroundings import Scratch, child_environment, secrets_in
 from penstock.chunks import Finish, ProviderEvent, State
-from penstock.errors import ConfigurationError, PenstockError
+from penstock.errors import ConfigurationError, PenstockError, StreamClosedError
 from penstock.interfaces import CallRecord
 from penstock.pipeline.stream import BatchStream
 from penstock.providers.blame import Blame
@@ -200,7 +200,10 @@ class Agent:
         """How `turn` is asked; what is asked of a program for that ends with us."""
         self._starting.add(scratch)
         try:
-            return await asyncio.to_thread(self.backend.command, turn, scratch)
+            command = await asyncio.to_thread(self.backend.command, turn, scratch)
+            if scratch.closed:  # nobody would end the child
+                raise StreamClosedError("the agent was closed before its turn had begun")
+            return command
         finally:
             self._starting.discard(scratch)
 

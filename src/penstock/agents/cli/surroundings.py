@@ -104,6 +104,11 @@ class Scratch:
         """Where the files are; None while there are none."""
         return None if self._folder is None else str(self._folder)
 
+    @property
+    def closed(self) -> bool:
+        """Whether its turn has ended."""
+        return self._closed
+
     def write(self, name: str, text: str) -> str:
         """Write a file, and return its path.
 
