@@ -340,3 +340,30 @@ def test_a_line_that_another_program_broke_is_told(tmp_path: Path, line: bytes) 
     with SyncConversation.open(path) as kept:
         kept.delete(0)
         assert [{"role": "user", "content": ""}] == list(kept)
+
+
+@pytest.mark.parametrize("name", STORES[1:])
+def test_what_is_noted_is_looked_at_once_a_pass(
+    tmp_path: Path, picture: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not for each message: a pass would cost the square of how many refer to files."""
+    with opened(tmp_path, name) as kept:
+        kept.extend(asking(picture, f"{number}") for number in range(40))
+        store, looked = type(kept.store), []
+        metadata = store.metadata
+        monkeypatch.setattr(store, "metadata", lambda self: looked.append(1) or metadata(self))
+        passes: list[Callable[[], object]] = [
+            lambda: list(kept),
+            lambda: list(reversed(kept)),
+            lambda: list(kept.last(40)),
+            lambda: kept.tokens(),
+            lambda: kept.within_tokens(1_000_000),
+            lambda: kept.export(tmp_path / "out.jsonl"),
+        ]
+        counts = []
+        for each in passes:
+            looked.clear()
+            each()
+            counts.append(len(looked))
+
+    assert max(counts) < 10, counts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from copy import deepcopy
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 from operator import index as to_index
 from pathlib import Path
@@ -158,8 +158,9 @@ class SyncConversation:
     def __reversed__(self) -> Iterator[Json]:
         """Every message, from the last."""
         moves, length = self._moves(), self.store.length()
+        known = cache(self.store.metadata)
         for line in self.store.backwards(length):
-            yield message_in(line, self.store.metadata)
+            yield message_in(line, known)
         check_unmoved(self.store.metadata(), moves, length)
 
     def __getitem__(self, index: int) -> Json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from itertools import chain
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -123,6 +124,7 @@ def whole_lines(
 
     Each comes with the number of its messages.
     """
+    known = cache(notes)
     for block in blocks:
         if isinstance(block, Lines) and not is_referring(block.data):
             yield [block.data, b"\n"], block.data.count(b"\n") + 1
@@ -131,7 +133,7 @@ def whole_lines(
             yield chain(block.pieces(), [b"\n"]), 1
             continue
         for line in lines_of([block]):
-            message = message_in(line, notes)
+            message = message_in(line, known)
             yield chain(Message(_inside(message)).pieces(), [b"\n"]), 1
 
 

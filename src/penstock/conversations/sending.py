@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextvars import ContextVar
+from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -64,8 +65,9 @@ def _called_off_loop(call: Callable[[], T]) -> T:
 
 def messages_of(blocks: Iterator[Lines | Large], notes: Notes) -> Iterator[Json]:
     """Yield the messages of `blocks`; a file that one refers to is a typed part again."""
+    known = cache(notes)  # once: what a message refers to is noted before the message is kept
     for line in lines_of(blocks):
-        yield message_in(line, notes)
+        yield message_in(line, known)
 
 
 async def decoded(blocks: Callable[[], Blocks], notes: Notes) -> AsyncGenerator[Json, None]:
@@ -117,8 +119,9 @@ def _messages(blocks: Iterator[Lines | Large], notes: Notes) -> list[Json]:
 
 def _opened(data: bytes, notes: Notes) -> list[Lines | dict[str, Json]]:
     """Return the messages of a block, of which some refer to files."""
+    known = cache(notes)
     return [
-        message_in(line, notes) if is_referring(line) else Lines(line) for line in data.split(b"\n")
+        message_in(line, known) if is_referring(line) else Lines(line) for line in data.split(b"\n")
     ]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.conversations.canonical import message_of
@@ -170,8 +171,10 @@ def _backwards(
     """
     summaries = {each["stop"]: each for each in summaries_in(store.metadata())}
 
+    known = cache(store.metadata)
+
     def see(message: One) -> tuple[str, int]:
-        return role_of(message), tokens_in(message, counter, store.metadata)
+        return role_of(message), tokens_in(message, counter, known)
 
     while stop > 0:
         if summary := summaries.get(stop):
@@ -317,8 +320,8 @@ def _tokens(store: Store, each: Range, counter: TokenCounter) -> int:
 
 def tokens_between(store: Store, start: int, stop: int, counter: TokenCounter) -> int:
     """Return about how many tokens the messages from `start` to before `stop` are."""
-    messages = each_of(store.blocks(start, stop))
-    return sum(tokens_in(message, counter, store.metadata) for message in messages)
+    messages, known = each_of(store.blocks(start, stop)), cache(store.metadata)
+    return sum(tokens_in(message, counter, known) for message in messages)
 
 
 def _roles(store: Store, start: int) -> Iterator[str]:
