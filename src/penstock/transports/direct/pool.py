@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["KEEPALIVE", "Home"]
 
 KEEPALIVE = 30.0
-"""Seconds that an idle connection stays open, as with httpx: see `penstock.transports.pools`."""
+"""Seconds that an idle connection stays open at most, and at least half of them: as with httpx, see
+`penstock.transports.pools`."""
 CLEANUP = 2.0
 """Seconds that closing may take."""
 
