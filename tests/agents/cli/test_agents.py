@@ -442,6 +442,26 @@ async def test_opencode_says_every_option(standin: StandIn) -> None:
 
 
 @pytest.mark.asyncio
+async def test_opencode_is_told_which_servers_are_refused(standin: StandIn) -> None:
+    """By a rule behind all others, as the last one that fits decides."""
+    standin.plays("opencode/opencode-run-success.jsonl")
+    said = []
+    for options in (
+        {},
+        {"config": {"permission": "allow"}},
+        {"permission": {"*": "allow"}},
+    ):
+        async with made(standin, "opencode", servers=(ECHO, LOCAL), **options) as agent:
+            await agent.run("Hi")
+        config = json.loads(standin.notes[-1]["environment"]["OPENCODE_CONFIG_CONTENT"])
+        said.append(list(config["permission"].items()))
+
+    assert not LOCAL.allow
+    assert [("local_*", "deny")] * 3 == [rules[-1] for rules in said]
+    assert [("*", "allow")] == said[1][:-1] == said[2][:-1]
+
+
+@pytest.mark.asyncio
 async def test_antigravity_says_every_option(standin: StandIn) -> None:
     """``agy`` is a stand-in in any case; its prompt has the system's words before it."""
     result = {"status": "SUCCESS", "response": "Hi", "conversation_id": "c-1", "usage": {}}

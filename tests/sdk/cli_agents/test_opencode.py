@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from tests.agents.conftest import serving
 
 from penstock.agents import ToolRequest
 from penstock.agents.cli import Server
 from penstock.chunks import ProviderEvent
 from penstock.errors import ServerError
+from penstock.simulator import SimulatorThread
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.asyncio]
 
@@ -118,3 +120,18 @@ async def test_opencode_asks_once_in_a_home_without_its_packages(
     assert "npm_config_offline" not in environment
     # Its next start would wait for it until it is a minute old.
     assert [] == [*map(str, (tmp_path / "home").glob(".local/state/opencode/locks/*.lock"))]
+
+
+@pytest.mark.parametrize("which", ["opencode-turn", "opencode-kept"])
+async def test_the_tools_of_a_server_that_is_not_allowed_are_not_offered(
+    which: str, made: Any, simulator: SimulatorThread
+) -> None:
+    """The model is told of the allowed server's alone."""
+    async with serving() as (address, _):
+        servers = (Server(name="no", url=address, allow=False), Server(name="yes", url=address))
+        async with made(which, servers=servers) as agent:
+            await agent.run("Hello?")
+    asked = json.loads([each.body for each in simulator.requests if each.method == "POST"][-1])
+    offered = {each["function"]["name"] for each in asked["tools"]}
+
+    assert {"yes_add"} == offered & {"yes_add", "no_add"}

@@ -253,7 +253,19 @@ class OpenCode:
             config["mcp"] = {each.name: _server(each) for each in self.options.servers}
         config |= self.config
         config["plugin"] = [*plugins, *config.get("plugin", ())]
+        if refused := self._refused():
+            rules = config["permission"]
+            # The last rule that fits decides.
+            config["permission"] = {
+                **({"*": rules} if isinstance(rules, str) else rules),
+                **refused,
+            }
         return config
+
+    def _refused(self) -> dict[str, str]:
+        """The rules for the tools of servers that are not allowed, which are called after them."""
+        rule = "deny" if self.options.approve is None else "ask"
+        return {f"{each.name}_*": rule for each in self.options.servers if not each.allow}
 
 
 def _server(server: Server) -> dict[str, Any]:
