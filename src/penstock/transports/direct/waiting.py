@@ -48,7 +48,7 @@ class Wait(asyncio.Future[None]):
     def now(self) -> None:
         """End it, from a callback of the loop that has nothing more to do: the task goes on."""
         waiting = self._waiting
-        if waiting is None or asyncio.current_task() is not None:
+        if waiting is None or asyncio.current_task(self.get_loop()) is not None:
             # Nobody waits yet, or the loop is driven from within a task, which cannot be entered.
             self.soon()
             return
