@@ -181,6 +181,8 @@ def present(
 ) -> list[Peer]:
     """Return those of `peers` (name to environment) that can be measured, each with its Python."""
     names = chosen.peers.split(",") if chosen.peers else list(peers)
+    if unknown := [name for name in names if name not in peers]:
+        raise SystemExit(f"no peer is called {', '.join(unknown)}; there is {', '.join(peers)}")
     if report is not None:
         report.seconds = chosen.seconds
     found = []

@@ -128,6 +128,13 @@ def test_an_environment_that_cannot_be_made_is_named(monkeypatch: pytest.MonkeyP
     assert {"litellm": "its environment cannot be made: no such package"} == report.missing
 
 
+def test_a_peer_that_is_none_is_named() -> None:
+    """With those that there are."""
+    chosen = argparse.Namespace(peers="penstock,flor", here=True, seconds=None)
+    with pytest.raises(SystemExit, match="no peer is called flor; there is floor, penstock"):
+        present({"floor": "penstock", "penstock": "penstock"}, chosen)
+
+
 def test_who_is_not_done_in_time_is_an_error() -> None:
     """It is ended, and the message says so."""
     with pytest.raises(RuntimeError, match=r"time\.sleep: not done in 0 seconds"):
