@@ -48,7 +48,7 @@ nitpick_ignore_regex = [
         r"py:.*",
         r"penstock\.(bench|decoders|encoders|interfaces|pipeline|simulator|testing)\.[a-z_]+\.\w+",
     ),
-    (r"py:.*", r"penstock\.conversations\.(sending|still)\.\w+"),
+    (r"py:.*", r"penstock\.conversations\.(numbered|sending|still)\.\w+"),
 ]
 suppress_warnings = ["ref.python"]  # two Deployments, ours and the shim's, in short signatures
 
