@@ -239,4 +239,4 @@ def test_a_file_of_the_first_form_is_brought_up_to_date(tmp_path: Path) -> None:
 
     assert [0, 1] == flags(path)
     with closing(sqlite3.connect(path)) as database:
-        assert 2 == schema.VERSION == database.execute("PRAGMA user_version").fetchone()[0]
+        assert 3 == schema.VERSION == database.execute("PRAGMA user_version").fetchone()[0]

@@ -225,7 +225,7 @@ async def test_a_checksum_that_nobody_noted_is_taken_once(tmp_path: Path) -> Non
         await read(body_of(kept.still()))
 
     assert SHORT == json.loads(sent)["messages"]
-    assert (2, checksum) == (lambda found: (found["version"], found["checksum"]))(
+    assert (3, checksum) == (lambda found: (found["version"], found["checksum"]))(
         json.loads(beside.read_text("utf-8"))
     )
 

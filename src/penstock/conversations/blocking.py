@@ -140,7 +140,7 @@ class SyncConversation:
         for message in messages:
             notes.update(message.notes)
         if notes:  # a line never refers to what is not noted
-            self.store.note(lambda _: notes)
+            self.store.add(notes)
         return self.store.append(messages)
 
     def __len__(self) -> int:
@@ -345,7 +345,7 @@ class SyncConversation:
         if taken := [name for name in noted if name.startswith(OURS)]:
             raise ConfigurationError(f"{taken[0]!r}: names that begin with {OURS!r} are penstock's")
         told = msgspec.json.decode(b"".join(encode_json(noted)))
-        self.store.note(lambda _: told)
+        self.store.add(told)
 
     def vacuum(self) -> None:
         """Give back the room of what is no longer there."""

@@ -10,11 +10,12 @@ process at a time may write, held by the system's lock on the file; any number m
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import RLock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from penstock.conversations import rewriting, vouching
 from penstock.conversations.canonical import BLOCK
@@ -24,7 +25,7 @@ from penstock.conversations.opened import Opened
 from penstock.conversations.plain import extend
 from penstock.conversations.shared import made_beside
 from penstock.conversations.sidecar import Sidecar
-from penstock.conversations.stores import Mark, merged
+from penstock.conversations.stores import Mark, checked_notes, merged
 from penstock.conversations.unmoved import check_unmoved, has_moved
 from penstock.conversations.verified import Verified
 
@@ -217,11 +218,23 @@ class JSONLStore:
         with self._lock:
             opened = self._opened
             opened.begin_writing()
-            side = replace(opened.side, metadata=merged(opened.side.metadata, change))
+            self._put(merged(opened.side.metadata, change))
+
+    def add(self, notes: Mapping[str, Any]) -> None:  # Any: JSON
+        """Add to what is noted, whatever that is."""
+        told = checked_notes(notes)
+        with self._lock:
+            opened = self._opened
+            opened.begin_writing()
+            noted = opened.side.metadata
+            new = {name: value for name, value in told.items() if not _is(value, noted.get(name))}
             opened.know_nothing()
-            side.write(opened.path, sync=opened.sync)
-            opened.side = side
-            opened.know_all()
+            is_more = not any(name in noted for name in new)
+            if is_more and opened.added.add(new, sync=opened.sync):
+                noted.update(new)
+                opened.know_all()
+            else:
+                self._put(merged(noted, lambda _: new))
 
     def vacuum(self) -> None:
         """Do nothing: what is replaced is gone at once."""
@@ -231,6 +244,14 @@ class JSONLStore:
         with self._lock:
             self._opened.close()
 
+    def _put(self, metadata: Metadata) -> None:
+        opened = self._opened
+        side = replace(opened.side, metadata=metadata)
+        opened.know_nothing()
+        opened.put_beside(side)
+        opened.side = side
+        opened.know_all()
+
     def _before(self, mark: Mark) -> int:
         """Return how many messages are before a mark; those of others are what they were."""
         return self._opened.chain.shared + mark.messages
@@ -238,3 +259,8 @@ class JSONLStore:
     def _doubted(self) -> ConversationError:
         with self._lock:
             return vouching.doubted(self._opened)
+
+
+def _is(value: Any, noted: Any) -> bool:  # Any: JSON
+    """Whether a value is noted already; None is where nothing is. 1 and true are not the same."""
+    return json.dumps(value) == json.dumps(noted)

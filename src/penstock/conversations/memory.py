@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from penstock.conversations.canonical import BLOCK
 from penstock.conversations.numbered import seen_in
-from penstock.conversations.stores import Mark, Ready, merged
+from penstock.conversations.stores import Mark, Ready, checked_notes, merged
 from penstock.conversations.unmoved import check_unmoved
 from penstock.fields import Lines
 
@@ -107,6 +107,14 @@ class MemoryStore:
         """Add to what is noted."""
         with self._lock:
             self._metadata = merged(self._metadata, change)
+
+    def add(self, notes: Mapping[str, Any]) -> None:  # Any: JSON
+        """Add to what is noted, whatever that is."""
+        with self._lock:
+            if None in notes.values():
+                self._metadata = merged(self._metadata, lambda _: notes)
+            else:
+                self._metadata.update(checked_notes(notes))
 
     def vacuum(self) -> None:
         """Do nothing: there is no room to give back."""

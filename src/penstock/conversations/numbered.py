@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OURS",
+    "SEEN",
     "Seen",
     "check_seen",
     "cut_at",
@@ -43,6 +44,8 @@ _PINNED = OURS + "pinned"
 _SUMMARIES = OURS + "summaries"
 _MOVED = OURS + "moved"
 _ANEW = OURS + "anew"
+SEEN = (_MOVED, _ANEW)
+"""The names of the notes that `seen_in` looks at."""
 _MOST_MOVES = 64
 """Moves whose places are noted; one that goes on over more of them takes itself for moved."""
 

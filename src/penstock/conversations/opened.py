@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from penstock.conversations.added import AddedNotes
 from penstock.conversations.chain import Chain
 from penstock.conversations.files import MessageFile
 from penstock.conversations.lines import LineFile
@@ -42,6 +43,8 @@ class Opened:
         """Where its messages are."""
         self.sync = sync
         """Whether what is written waits for the disk."""
+        self.added = AddedNotes(path)
+        """Lines of notes behind what was written beside them."""
         self.dirty = False
         """Whether more is known of the messages than is written beside them."""
         self._closed = False
@@ -139,7 +142,16 @@ class Opened:
         Raises:
             ConversationError: It cannot be written.
         """
-        self.side.write(self.path, sync=self.sync)
+        self.put_beside(self.side)
+
+    def put_beside(self, side: Sidecar) -> None:
+        """Write `side` as a whole; it is not taken for what is known.
+
+        Raises:
+            ConversationError: It cannot be written.
+        """
+        side.write(self.path, sync=self.sync)
+        self.added.know()
 
     def check_open(self) -> None:
         """Refuse to go on once it is closed."""

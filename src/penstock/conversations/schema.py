@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from time import monotonic, sleep
 
+from penstock.conversations.noterows import put
 from penstock.errors import ConversationError
 
 __all__ = ["APPLICATION_ID", "BUSY", "VERSION", "names_in", "prepare"]
@@ -37,6 +39,16 @@ _STEPS = (
     """
     ALTER TABLE runs ADD COLUMN plain INTEGER NOT NULL DEFAULT 0
     """,
+    # 2 -> 3, with `_note_in_rows`
+    """
+    CREATE TABLE notes (
+        id INTEGER PRIMARY KEY,
+        conversation INTEGER NOT NULL REFERENCES conversations (id),
+        name TEXT NOT NULL,
+        value TEXT NOT NULL,
+        UNIQUE (conversation, name)
+    )
+    """,
 )
 """What makes each version of the one before it; ``user_version`` counts the steps taken.
 
@@ -44,8 +56,11 @@ A conversation has the messages of its own from number `base` on; those before a
 run is neighbouring messages, each with its newline: number `first` and so on; a message above a
 block is a run by itself. It is `plain` if each is only a role and a text: 0 and 1 are in a row's
 header, which is read without the data before them. From number `loose` on the runs are small, and
-are put together when there are many.
+are put together when there are many. What is noted is a row each, the value as JSON; `metadata`
+had all of it in the first two forms, and is empty: each append writes the row that it is in.
 """
+_IN_ROWS = 3
+"""The version since which notes are rows."""
 _CACHE = 256
 """KiB of pages in memory; SQLite's default is 2,000, and a conversation is read once through."""
 _PAGE = 8192
@@ -123,6 +138,14 @@ def _log_ahead(database: sqlite3.Connection) -> None:
             return
 
 
+def _note_in_rows(database: sqlite3.Connection) -> None:
+    for conversation, noted in database.execute(
+        "SELECT id, metadata FROM conversations"
+    ).fetchall():
+        put(database, conversation, json.loads(noted))
+    database.execute("UPDATE conversations SET metadata = '{}' WHERE metadata <> '{}'")
+
+
 def _migrate(database: sqlite3.Connection) -> None:
     database.execute("BEGIN IMMEDIATE")
     try:
@@ -131,6 +154,8 @@ def _migrate(database: sqlite3.Connection) -> None:
         for step in _STEPS[version:]:
             for statement in filter(str.strip, step.split(";")):
                 database.execute(statement)
+        if version < _IN_ROWS:
+            _note_in_rows(database)
         database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         database.execute(f"PRAGMA user_version = {VERSION}")
         database.execute("COMMIT")

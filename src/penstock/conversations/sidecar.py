@@ -1,6 +1,7 @@
 """What is known of a JSONL conversation beside its messages: a small file of its own.
 
-It is written anew and renamed, so that it is always whole. Where it is missing or older than the
+It is written anew and renamed, so that it is always whole; behind its first line may be lines of
+notes that were added since (`penstock.conversations.added`). Where it is missing or older than the
 messages, nothing is lost but the trust in lines that it does not vouch for: they are checked again.
 """
 
@@ -25,7 +26,7 @@ from penstock.errors import ConversationError
 
 __all__ = ["VERSION", "Sidecar"]
 
-VERSION = 2
+VERSION = 3
 """Of the form of these files; a later one is refused, an earlier one is written anew."""
 _MOST_PAST = 128
 """Earlier generations that are remembered, two for each change: a fork of an older one is refused,
@@ -68,7 +69,9 @@ class Sidecar:
             ConversationError: The sidecar is of a later version, or is none.
         """
         try:
-            found: Any = json.loads(beside(messages).read_text("utf-8"))
+            # The first is whole without a newline, the last of the others torn.
+            first, *lines = beside(messages).read_bytes().split(b"\n")
+            found = _decoded(first)
         except FileNotFoundError:
             return cls()
         except OSError as error:
@@ -86,9 +89,13 @@ class Sidecar:
         if found["version"] < 2:
             found["checksum"] = None
         try:
-            return msgspec.convert(found | {"version": VERSION}, cls)
-        except msgspec.ValidationError as error:
+            side = msgspec.convert(found | {"version": VERSION}, cls)
+            added = _decoded(b"[%s]" % b",".join(lines[:-1]))
+            for notes in msgspec.convert(added, list[dict[str, Any]]):
+                side.metadata.update(notes)
+        except (msgspec.ValidationError, ValueError) as error:
             raise _damaged(messages, str(error)) from None
+        return side
 
     def turned(self, unchanged: int) -> Sidecar:
         """Return what is known once the bytes behind the first `unchanged` are rewritten."""
@@ -158,7 +165,7 @@ class Sidecar:
         try:
             with fresh_beside(path) as fresh:
                 with open(fresh, "x", encoding="utf-8", opener=private) as file:
-                    file.write(json.dumps(asdict(self), ensure_ascii=False, allow_nan=False))
+                    file.write(json.dumps(asdict(self), ensure_ascii=False, allow_nan=False) + "\n")
                     if sync:
                         file.flush()
                         os.fsync(file.fileno())
@@ -167,6 +174,10 @@ class Sidecar:
             raise
         except OSError as error:
             raise failed(f"cannot write {path.name}", error) from error
+
+
+def _decoded(data: bytes) -> Any:  # Any: JSON
+    return json.loads(data.decode("utf-8"))
 
 
 def _damaged(messages: Path, why: str) -> ConversationError:

@@ -12,15 +12,15 @@ written and read as an incremental BLOB, a block at a time
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from penstock.conversations import runs
+from penstock.conversations import noterows, runs
 from penstock.conversations.database import Database
-from penstock.conversations.numbered import seen_in
+from penstock.conversations.numbered import SEEN, seen_in
 from penstock.conversations.runblocks import RunBlocks
-from penstock.conversations.stores import Chained, Mark, merged
+from penstock.conversations.stores import Chained, Mark, checked_notes
 from penstock.conversations.unmoved import check_unmoved
 from penstock.errors import ConversationError
 
@@ -32,6 +32,11 @@ __all__ = ["SUFFIXES", "SQLiteStore"]
 
 SUFFIXES = (".db", ".sqlite", ".sqlite3")
 """How the names of such files end."""
+_SEEN = ", ".join(
+    f"(SELECT value FROM notes WHERE conversation = conversations.id AND name = '{name}')"
+    for name in SEEN
+)
+"""Of a conversation's row, the notes that say how it is."""
 
 
 class SQLiteStore:
@@ -97,8 +102,8 @@ class SQLiteStore:
     def mark(self, *, summed: bool = True) -> Mark:
         """Return how many messages there are."""
         with self._file.reported("read"):
-            length, noted = self._row("length, metadata")
-        return Mark(length, messages=length, seen=seen_in(json.loads(noted)))
+            length, seen = self._seen()
+        return Mark(length, messages=length, seen=seen_in(seen))
 
     def check(self, mark: Mark) -> None:
         """Look whether the messages before a mark have the numbers that they had.
@@ -106,7 +111,9 @@ class SQLiteStore:
         Raises:
             ConversationError: Some were taken out or cut off since.
         """
-        check_unmoved(self.metadata(), mark.seen.moves, mark.messages)
+        with self._file.reported("read"):
+            _, seen = self._seen()
+        check_unmoved(seen, mark.seen.moves, mark.messages)
 
     def whole(self, mark: Mark, *, compared: bool = False) -> Chained:
         """Return the messages that there were at a mark.
@@ -165,26 +172,34 @@ class SQLiteStore:
         """
         with self._file.transaction("fork"):
             name = name or self._free_name()
+            told = self._told(change)
             made = self._database.execute(
-                "INSERT OR IGNORE INTO conversations (name, parent, base, length, metadata)"
-                " VALUES (?, ?, ?, ?, ?)",
-                (name, self._id, at, at, self._changed(change)),
+                "INSERT OR IGNORE INTO conversations (name, parent, base, length)"
+                " VALUES (?, ?, ?, ?)",
+                (name, self._id, at, at),
             )
-            if not made.rowcount:
+            if not made.rowcount or made.lastrowid is None:
                 raise ConversationError(f"there is a conversation {name!r} already", code="exists")
+            noterows.copy(self._database, self._id, made.lastrowid)
+            noterows.put(self._database, made.lastrowid, told)
         return SQLiteStore(self._file.path, name, sync=self._sync)
 
     def metadata(self) -> Metadata:
         """Return what is noted of the conversation."""
         with self._file.reported("read"):
-            row = self._row("metadata")
-        noted: Metadata = json.loads(row)
-        return noted
+            return self._noted()
 
     def note(self, change: Change) -> None:
         """Add to what is noted."""
         with self._file.transaction("note"):
             self._change(change)
+
+    def add(self, notes: Mapping[str, Any]) -> None:  # Any: JSON
+        """Add to what is noted, whatever that is."""
+        told = checked_notes(notes)
+        with self._file.transaction("note"):
+            self._length()  # it is there
+            noterows.put(self._database, self._id, told)
 
     def vacuum(self) -> None:
         """Give the room of what was replaced or let go of back to the disk."""
@@ -249,13 +264,20 @@ class SQLiteStore:
             )
 
     def _change(self, change: Change) -> None:
-        self._database.execute(
-            "UPDATE conversations SET metadata = ? WHERE id = ?", (self._changed(change), self._id)
-        )
+        noterows.put(self._database, self._id, self._told(change))
 
-    def _changed(self, change: Change) -> str:
-        whole = merged(json.loads(self._row("metadata")), change)
-        return json.dumps(whole, ensure_ascii=False, allow_nan=False)
+    def _told(self, change: Change) -> Mapping[str, Any]:  # Any: JSON
+        return checked_notes(change(self._noted()))
+
+    def _noted(self) -> Metadata:
+        self._length()  # it is there
+        return noterows.read(self._database, self._id)
+
+    def _seen(self) -> tuple[int, Metadata]:
+        """Return the length, and what `seen_in` looks at, as they are at one time."""
+        length, *values = self._row(f"length, {_SEEN}")
+        noted = zip(SEEN, values, strict=True)
+        return length, {name: json.loads(value) for name, value in noted if value is not None}
 
     def _shorten(self, length: int) -> None:
         self._database.execute(

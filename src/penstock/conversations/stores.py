@@ -26,6 +26,7 @@ __all__ = [
     "Metadata",
     "Ready",
     "Store",
+    "checked_notes",
     "failed",
     "lines_of",
     "merged",
@@ -209,6 +210,13 @@ class Store(Protocol):
         """Add to what is noted; nobody else does between what `change` is told and what it says."""
         ...
 
+    def add(self, notes: Mapping[str, Any]) -> None:  # Any: JSON
+        """Add to what is noted, whatever that is: it costs the same however much there is.
+
+        Once it has returned they are there, whatever becomes of the process.
+        """
+        ...
+
     def vacuum(self) -> None:
         """Give back the room of what is no longer there."""
         ...
@@ -233,11 +241,19 @@ def merged(metadata: Metadata, change: Change) -> Metadata:
     Raises:
         EncodeError: It notes what has no JSON form, such as half of a surrogate pair.
     """
-    told = change(metadata)
+    noted = {**metadata, **checked_notes(change(metadata))}
+    return {name: value for name, value in noted.items() if value is not None}
+
+
+def checked_notes(told: Mapping[str, Any]) -> Mapping[str, Any]:  # Any: JSON
+    """Return what is to be noted.
+
+    Raises:
+        EncodeError: It has no JSON form, such as half of a surrogate pair.
+    """
     for _ in encode_json(told):
         pass
-    noted = {**metadata, **told}
-    return {name: value for name, value in noted.items() if value is not None}
+    return told
 
 
 def positions(length: int, start: int, stop: int | None) -> tuple[int, int]:
