@@ -14,7 +14,7 @@ import pytest
 from tests.conversations.test_interrupted import broken_off, say, state_of
 
 import penstock as ps
-from penstock.conversations import SyncConversation, added, schema
+from penstock.conversations import SyncConversation, added, noterows, schema
 from penstock.conversations.jsonl import JSONLStore
 from penstock.conversations.sqlite import SQLiteStore
 from penstock.errors import ConversationError, EncodeError
@@ -93,6 +93,22 @@ def test_a_reference_in_sqlite_reads_and_writes_no_other_note(tmp_path: Path) ->
     assert pages[1] <= pages[0] + 2, pages
     assert found[:2] == found[2:]
     assert [(1, False), (0, False)] == [each[1:] for each in found[:2]]
+
+
+def test_a_view_in_sqlite_reads_no_note_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only those that say something of messages by their numbers."""
+    with SyncConversation.open(tmp_path / "chat.db") as kept:
+        kept.append(referring(tmp_path, 0))
+        kept.extend(say(f"{number}") for number in range(4))
+        kept.pin(2)
+        monkeypatch.delattr(noterows, "read")
+
+        assert ["1", "3"] == [message["content"] for message in kept.last(1)]
+        assert ["3", "2", "1"] == [kept[index]["content"] for index in (-1, -2, -3)]
+        assert ["0", "1"] == [message["content"] for message in kept.messages(1, 3)]
+        assert [2] == kept.pinned()
 
 
 @on_disk

@@ -76,13 +76,13 @@ class Compaction:
         self, keep: int, part_tokens: int, counter: TokenCounter
     ) -> Generator[tuple[str, list[Json]], object, None]:
         store = self._store
-        seen = seen_in(store.metadata())  # before anything is read
+        seen = seen_in(store.numbered())  # before anything is read
         found = stretches(store, keep)
         for stretch in found:
             start, text = _so_far(store, stretch)
             while start < stretch.stop:
                 messages = _part(store, start, stretch.stop, part_tokens, counter)
-                check_seen(store.metadata(), seen, found[-1].stop)
+                check_seen(store.numbered(), seen, found[-1].stop)
                 text = _text((yield text, messages), len(messages))
                 start += len(messages)
                 summary = Range(stretch.start, start, {"role": "user", "content": _HEAD + text})
@@ -115,7 +115,7 @@ def _text(summary: object, count: int) -> str:
 
 def _so_far(store: Store, stretch: Range) -> tuple[int, str]:
     """Return how far the summary of a stretch has come, and its text."""
-    for each in summaries_in(store.metadata()):
+    for each in summaries_in(store.numbered()):
         if each["start"] == stretch.start and each["stop"] <= stretch.stop:
             return each["stop"], str(each["message"]["content"]).removeprefix(_HEAD)
     return stretch.start, ""

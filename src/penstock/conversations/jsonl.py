@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.conversations import rewriting, vouching
 from penstock.conversations.canonical import BLOCK
 from penstock.conversations.fresh import beside
-from penstock.conversations.numbered import is_other, moves_in, seen_in
+from penstock.conversations.numbered import is_other, moves_in, numbered_in, seen_in
 from penstock.conversations.opened import Opened
 from penstock.conversations.plain import extend
 from penstock.conversations.shared import made_beside
@@ -212,6 +212,11 @@ class JSONLStore:
         """Return what is noted of the conversation."""
         with self._lock:
             return dict(self._opened.noted())
+
+    def numbered(self) -> Metadata:
+        """Return what of that says something of messages by their numbers."""
+        with self._lock:
+            return numbered_in(self._opened.noted())
 
     def note(self, change: Change) -> None:
         """Add to what is noted."""

@@ -7,7 +7,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from penstock.conversations.canonical import BLOCK
-from penstock.conversations.numbered import seen_in
+from penstock.conversations.numbered import numbered_in, seen_in
 from penstock.conversations.stores import Mark, Ready, checked_notes, merged
 from penstock.conversations.unmoved import check_unmoved
 from penstock.fields import Lines
@@ -102,6 +102,10 @@ class MemoryStore:
     def metadata(self) -> Metadata:
         """Return what is noted of the conversation."""
         return dict(self._metadata)
+
+    def numbered(self) -> Metadata:
+        """Return what of that says something of messages by their numbers."""
+        return numbered_in(self._metadata)
 
     def note(self, change: Change) -> None:
         """Add to what is noted."""

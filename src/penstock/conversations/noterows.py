@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from sqlite3 import Connection
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from penstock.conversations.stores import Metadata
 
-__all__ = ["copy", "put", "read"]
+__all__ = ["columns", "copy", "put", "read"]
 
 
 def read(database: Connection, conversation: int) -> Metadata:
@@ -23,6 +24,13 @@ def read(database: Connection, conversation: int) -> Metadata:
     ).fetchall()
     values = json.loads(f"[{','.join(value for _, value in rows)}]")  # one call for all
     return {name: value for (name, _), value in zip(rows, values, strict=True)}
+
+
+@cache
+def columns(names: tuple[str, ...]) -> str:
+    """Return what selects the values of notes, beside others of a row of ``conversations``."""
+    value = "SELECT value FROM notes WHERE conversation = conversations.id AND name ="
+    return ", ".join(f"({value} '{name}')" for name in names)
 
 
 def put(database: Connection, conversation: int, told: Mapping[str, Any]) -> None:  # Any: JSON

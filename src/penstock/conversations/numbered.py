@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from penstock.conversations.stores import Change, Metadata
 
 __all__ = [
+    "NUMBERED",
     "OURS",
     "SEEN",
     "Seen",
@@ -25,6 +26,7 @@ __all__ = [
     "is_other",
     "moved",
     "moves_in",
+    "numbered_in",
     "pinned_in",
     "pins",
     "said_anew",
@@ -46,6 +48,8 @@ _MOVED = OURS + "moved"
 _ANEW = OURS + "anew"
 SEEN = (_MOVED, _ANEW)
 """The names of the notes that `seen_in` looks at."""
+NUMBERED = (_PINNED, _SUMMARIES, *SEEN)
+"""The names of all notes that say something of messages by their numbers."""
 _MOST_MOVES = 64
 """Moves whose places are noted; one that goes on over more of them takes itself for moved."""
 
@@ -62,6 +66,11 @@ class Seen(NamedTuple):
 def seen_in(metadata: Metadata) -> Seen:
     """Return how the conversation is."""
     return Seen(_count(metadata, _MOVED), _count(metadata, _ANEW))
+
+
+def numbered_in(metadata: Metadata) -> Metadata:
+    """Return the notes that say something of messages by their numbers."""
+    return {name: metadata[name] for name in NUMBERED if name in metadata}
 
 
 def users_own(metadata: Metadata) -> Metadata:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.conversations import noterows, runs
 from penstock.conversations.database import Database
-from penstock.conversations.numbered import SEEN, seen_in
+from penstock.conversations.numbered import NUMBERED, SEEN, seen_in
 from penstock.conversations.runblocks import RunBlocks
 from penstock.conversations.stores import Chained, Mark, checked_notes
 from penstock.conversations.unmoved import check_unmoved
@@ -32,11 +32,6 @@ __all__ = ["SUFFIXES", "SQLiteStore"]
 
 SUFFIXES = (".db", ".sqlite", ".sqlite3")
 """How the names of such files end."""
-_SEEN = ", ".join(
-    f"(SELECT value FROM notes WHERE conversation = conversations.id AND name = '{name}')"
-    for name in SEEN
-)
-"""Of a conversation's row, the notes that say how it is."""
 
 
 class SQLiteStore:
@@ -102,7 +97,7 @@ class SQLiteStore:
     def mark(self, *, summed: bool = True) -> Mark:
         """Return how many messages there are."""
         with self._file.reported("read"):
-            length, seen = self._seen()
+            length, seen = self._noted_as(SEEN)
         return Mark(length, messages=length, seen=seen_in(seen))
 
     def check(self, mark: Mark) -> None:
@@ -112,7 +107,7 @@ class SQLiteStore:
             ConversationError: Some were taken out or cut off since.
         """
         with self._file.reported("read"):
-            _, seen = self._seen()
+            _, seen = self._noted_as(SEEN)
         check_unmoved(seen, mark.seen.moves, mark.messages)
 
     def whole(self, mark: Mark, *, compared: bool = False) -> Chained:
@@ -188,6 +183,11 @@ class SQLiteStore:
         """Return what is noted of the conversation."""
         with self._file.reported("read"):
             return self._noted()
+
+    def numbered(self) -> Metadata:
+        """Return what of that says something of messages by their numbers."""
+        with self._file.reported("read"):
+            return self._noted_as(NUMBERED)[1]
 
     def note(self, change: Change) -> None:
         """Add to what is noted."""
@@ -273,10 +273,10 @@ class SQLiteStore:
         self._length()  # it is there
         return noterows.read(self._database, self._id)
 
-    def _seen(self) -> tuple[int, Metadata]:
-        """Return the length, and what `seen_in` looks at, as they are at one time."""
-        length, *values = self._row(f"length, {_SEEN}")
-        noted = zip(SEEN, values, strict=True)
+    def _noted_as(self, names: tuple[str, ...]) -> tuple[int, Metadata]:
+        """Return the length, and what is noted under `names`, as they are at one time."""
+        length, *values = self._row(f"length, {noterows.columns(names)}")
+        noted = zip(names, values, strict=True)
         return length, {name: json.loads(value) for name, value in noted if value is not None}
 
     def _shorten(self, length: int) -> None:

@@ -206,6 +206,10 @@ class Store(Protocol):
         """Return what is noted of the conversation."""
         ...
 
+    def numbered(self) -> Metadata:
+        """Return what of that says something of messages by their numbers, and none of the rest."""
+        ...
+
     def note(self, change: Change) -> None:
         """Add to what is noted; nobody else does between what `change` is told and what it says."""
         ...

@@ -103,7 +103,7 @@ class Window:
 
     def _check(self) -> None:
         stop = max((each.stop for each in self.ranges), default=0)
-        check_unmoved(self.store.metadata(), self.moves, stop)
+        check_unmoved(self.store.numbered(), self.moves, stop)
 
     def _blocks(self, each: Range) -> Blocks:
         if each.message is None:
@@ -113,8 +113,8 @@ class Window:
 
 def summarised(store: Store) -> Window:
     """Return the whole conversation, with its summaries in the place of what they sum up."""
-    moves, length = moves_in(store.metadata()), store.length()
-    always = _always(store, length) if summaries_in(store.metadata()) else []
+    moves, length = moves_in(store.numbered()), store.length()
+    always = _always(store, length) if summaries_in(store.numbered()) else []
     return Window(store, tuple(_summed(store, 0, length, always)), moves)
 
 
@@ -124,7 +124,7 @@ def last(store: Store, count: int) -> Window:
     Where the first of those is a tool's result, the window begins with its call.
     """
     check_count("last", count)
-    moves, length = moves_in(store.metadata()), store.length()
+    moves, length = moves_in(store.numbered()), store.length()
     start = _grouped(store, max(length - count, 0))
     return Window(store, _parts(store, start, length, _always(store, length)), moves)
 
@@ -138,7 +138,7 @@ def within(store: Store, budget: int, counter: TokenCounter) -> Window:
         ConfigurationError: What is always sent does not fit by itself, or nothing fits beside it.
     """
     check_count("within_tokens", budget)
-    moves, length = moves_in(store.metadata()), store.length()
+    moves, length = moves_in(store.numbered()), store.length()
     always = _always(store, length)
     left = budget - sum(_tokens(store, each, counter) for each in always)
     if left < 0:
@@ -169,7 +169,7 @@ def _backwards(
     Those of the messages `kept` are none. Whether it may begin there is told as well: with a
     tool's result alone it may not.
     """
-    summaries = {each["stop"]: each for each in summaries_in(store.metadata())}
+    summaries = {each["stop"]: each for each in summaries_in(store.numbered())}
 
     known = cache(store.metadata)
 
@@ -233,7 +233,7 @@ def _summed(store: Store, start: int, stop: int, always: Sequence[Range]) -> Ite
 
     What was pinned once it was summed up comes behind the summary.
     """
-    for each in summaries_in(store.metadata()):
+    for each in summaries_in(store.numbered()):
         if start <= each["start"] and each["stop"] <= stop:
             if start < each["start"]:
                 yield Range(start, each["start"])
@@ -250,7 +250,7 @@ def _always(store: Store, stop: int) -> list[Range]:
     """Return the system's and the pinned messages before `stop`, a call with its results."""
     found: list[Range] = []
     done = 0
-    pinned = {number for number in pinned_in(store.metadata()) if number < stop}
+    pinned = {number for number in pinned_in(store.numbered()) if number < stop}
     systems = {*_systems(store, stop)}
     for number in sorted(pinned | systems):
         if number < done:
