@@ -177,7 +177,7 @@ async def test_a_turn_that_does_not_end_takes_its_child_with_it(lasting: Lasting
     async with lasting.agent(grace=0.1) as agent:
         talk = agent.converse()
         with pytest.raises(DeadlineError):
-            await talk.run("stubborn", timeouts=Timeouts(total=0.4))
+            await talk.run("stubborn", timeouts=Timeouts(total=1.5))
         await until(lambda: not agent._transport._alive)
         gone = not alive(lasting.pids()[0])
         result = await talk.run("next")
