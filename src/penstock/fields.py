@@ -5,6 +5,7 @@ A dialect puts these into `penstock.interfaces.Outgoing.fields`; the encoder kno
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
@@ -106,7 +107,7 @@ class Kept(Protocol):
         ...
 
 
-class Slices:
+class Slices(ABC):
     """A long list of which each slice (two ends, no step) is worked out when it is asked for.
 
     The encoder takes several of its items at once, as of a list, and gives the loop back between.
@@ -114,11 +115,11 @@ class Slices:
 
     __slots__ = ()
 
-    def __len__(self) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    def __len__(self) -> int: ...
 
-    def __getitem__(self, at: slice) -> Sequence[Item]:
-        raise NotImplementedError
+    @abstractmethod
+    def __getitem__(self, at: slice) -> Sequence[Item]: ...
 
     def __iter__(self) -> Iterator[Item]:
         for start in range(0, len(self), _SLICE):

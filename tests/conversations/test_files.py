@@ -17,7 +17,7 @@ import pytest
 from penstock.conversations import SyncConversation, vouching
 from penstock.conversations.chain import Chain
 from penstock.conversations.files import MessageFile
-from penstock.conversations.opened import Opened
+from penstock.conversations.jsonl_files import Opened
 from penstock.conversations.sidecar import Sidecar
 from penstock.conversations.sqlite import SQLiteStore
 from penstock.errors import ConfigurationError, ConversationError

@@ -23,11 +23,11 @@ State: TypeAlias = "tuple[list[str], list[int]]"
 Call: TypeAlias = "Callable[[SyncConversation], object]"
 
 CHANGED = ("rewriting", "files")
-ALL = (*CHANGED, "opened", "sidecar", "fresh")
+ALL = (*CHANGED, "jsonl_files", "sidecar", "atomic")
 CALLS: dict[str, tuple[str, tuple[str, ...], Call]] = {
     "appended": (
         ".jsonl",
-        ("jsonl", "lines", "opened"),
+        ("jsonl", "lines", "jsonl_files"),
         lambda kept: kept.extend([say("new"), say("newer" * 9000)]),
     ),
     "deleted": (".jsonl", ALL, lambda kept: kept.delete(2)),
@@ -57,7 +57,7 @@ def state_of(kept: SyncConversation) -> State:
 @contextmanager
 def broken_off(number: int, modules: Sequence[str]) -> Iterator[list[bool]]:
     """Raise when that many lines of modules have been come to; tell whether there were as many."""
-    files = {str(OURS / f"{module}.py") for module in modules}
+    files = {str((OURS / f"{module}.py").resolve(strict=True)) for module in modules}
     seen: set[tuple[object, int]] = set()
     left, done = number, [False]
 

@@ -9,9 +9,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import RLock
 
+from penstock.conversations.atomic import fresh_beside, named
 from penstock.conversations.canonical import BLOCK
 from penstock.conversations.files import identity
-from penstock.conversations.fresh import fresh_beside, named
 from penstock.conversations.handles import private
 from penstock.conversations.schema import BUSY, names_in, prepare
 from penstock.errors import ConversationError

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
+from penstock.conversations.atomic import fresh_beside, named
 from penstock.conversations.canonical import message_of, whole_lines
-from penstock.conversations.fresh import fresh_beside, named
 from penstock.conversations.handles import private
 from penstock.conversations.jsonl import JSONLStore
 from penstock.conversations.sidecar import Sidecar

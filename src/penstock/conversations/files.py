@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from penstock.conversations.atomic import clear, fresh_beside
 from penstock.conversations.canonical import BLOCK
-from penstock.conversations.fresh import clear, fresh_beside
 from penstock.conversations.handles import Handle, private
 from penstock.conversations.locks import try_lock
 from penstock.conversations.stores import failed

@@ -18,10 +18,10 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from penstock.conversations import rewriting, vouching
+from penstock.conversations.atomic import beside
 from penstock.conversations.canonical import BLOCK
-from penstock.conversations.fresh import beside
+from penstock.conversations.jsonl_files import Opened
 from penstock.conversations.numbered import is_other, moves_in, numbered_in, seen_in
-from penstock.conversations.opened import Opened
 from penstock.conversations.plain import extend
 from penstock.conversations.shared import made_beside
 from penstock.conversations.sidecar import Sidecar

@@ -23,7 +23,7 @@ from penstock.errors import ConversationError
 
 if TYPE_CHECKING:
     from penstock.conversations.canonical import Message
-    from penstock.conversations.opened import Opened
+    from penstock.conversations.jsonl_files import Opened
     from penstock.conversations.plain import Spans
     from penstock.conversations.stores import Change
 

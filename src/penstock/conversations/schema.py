@@ -6,7 +6,7 @@ import json
 import sqlite3
 from time import monotonic, sleep
 
-from penstock.conversations.noterows import put
+from penstock.conversations.sqlite_notes import put
 from penstock.errors import ConversationError
 
 __all__ = ["APPLICATION_ID", "BUSY", "VERSION", "names_in", "prepare"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from penstock.conversations.atomic import beside
 from penstock.conversations.files import MessageFile, identity
-from penstock.conversations.fresh import beside
 from penstock.conversations.handles import private
 from penstock.conversations.lines import LineFile
 from penstock.conversations.sidecar import Sidecar

@@ -1,8 +1,9 @@
 """What is known of a JSONL conversation beside its messages: a small file of its own.
 
 It is written anew and renamed, so that it is always whole; behind its first line may be lines of
-notes that were added since (`penstock.conversations.added`). Where it is missing or older than the
-messages, nothing is lost but the trust in lines that it does not vouch for: they are checked again.
+notes that were added since (`penstock.conversations.jsonl_notes`). Where it is missing or older
+than the messages, nothing is lost but the trust in lines that it does not vouch for: they are
+checked again.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from uuid import uuid4
 
 import msgspec
 
-from penstock.conversations.fresh import beside, fresh_beside, named
+from penstock.conversations.atomic import beside, fresh_beside, named
 from penstock.conversations.handles import private
 from penstock.conversations.plain import Spans
 from penstock.conversations.stores import Metadata, failed

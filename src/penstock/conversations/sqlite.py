@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from penstock.conversations import noterows, runs
+from penstock.conversations import runs, sqlite_notes
 from penstock.conversations.database import Database
 from penstock.conversations.numbered import NUMBERED, SEEN, seen_in
 from penstock.conversations.runblocks import RunBlocks
@@ -175,8 +175,8 @@ class SQLiteStore:
             )
             if not made.rowcount or made.lastrowid is None:
                 raise ConversationError(f"there is a conversation {name!r} already", code="exists")
-            noterows.copy(self._database, self._id, made.lastrowid)
-            noterows.put(self._database, made.lastrowid, told)
+            sqlite_notes.copy(self._database, self._id, made.lastrowid)
+            sqlite_notes.put(self._database, made.lastrowid, told)
         return SQLiteStore(self._file.path, name, sync=self._sync)
 
     def metadata(self) -> Metadata:
@@ -199,7 +199,7 @@ class SQLiteStore:
         told = checked_notes(notes)
         with self._file.transaction("note"):
             self._length()  # it is there
-            noterows.put(self._database, self._id, told)
+            sqlite_notes.put(self._database, self._id, told)
 
     def vacuum(self) -> None:
         """Give the room of what was replaced or let go of back to the disk."""
@@ -264,18 +264,18 @@ class SQLiteStore:
             )
 
     def _change(self, change: Change) -> None:
-        noterows.put(self._database, self._id, self._told(change))
+        sqlite_notes.put(self._database, self._id, self._told(change))
 
     def _told(self, change: Change) -> Mapping[str, Any]:  # Any: JSON
         return checked_notes(change(self._noted()))
 
     def _noted(self) -> Metadata:
         self._length()  # it is there
-        return noterows.read(self._database, self._id)
+        return sqlite_notes.read(self._database, self._id)
 
     def _noted_as(self, names: tuple[str, ...]) -> tuple[int, Metadata]:
         """Return the length, and what is noted under `names`, as they are at one time."""
-        length, *values = self._row(f"length, {noterows.columns(names)}")
+        length, *values = self._row(f"length, {sqlite_notes.columns(names)}")
         noted = zip(names, values, strict=True)
         return length, {name: json.loads(value) for name, value in noted if value is not None}
 

@@ -19,8 +19,8 @@ from penstock.errors import ConversationError
 from penstock.fields import Lines
 
 if TYPE_CHECKING:
+    from penstock.conversations.jsonl_files import Opened
     from penstock.conversations.lines import LineFile
-    from penstock.conversations.opened import Opened
 
 __all__ = ["Summed", "copy", "doubted", "is_as_known", "summed", "vouch"]
 

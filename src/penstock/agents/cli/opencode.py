@@ -59,8 +59,9 @@ while kill -0 "$server" 2>/dev/null; do wait "$server"; code=$?; done
 kill "$leash" 2>/dev/null
 exit "$code"
 """
-"""Ends the server when our end of its stdin closes, as it reads none and would outlive a program
-that was killed, or that forgot it; and ends no sooner than the server does."""
+"""Ends the server when our end of its stdin closes, as the ending of a child begins with that and
+the server reads none: closing takes 0.1 s and not the 2 s until TERM. It ends no sooner than the
+server does. `penstock.transports.warden` is for where we are killed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

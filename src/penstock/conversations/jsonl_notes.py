@@ -14,8 +14,8 @@ from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from penstock.conversations.atomic import beside
 from penstock.conversations.files import identity
-from penstock.conversations.fresh import beside
 from penstock.conversations.stores import failed
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from penstock.conversations.added import AddedNotes
 from penstock.conversations.chain import Chain
 from penstock.conversations.files import MessageFile
+from penstock.conversations.jsonl_notes import AddedNotes
 from penstock.conversations.lines import LineFile
 from penstock.conversations.shared import Shared
 from penstock.conversations.sidecar import Sidecar

@@ -14,7 +14,7 @@ import pytest
 from tests.conversations.test_interrupted import broken_off, say, state_of
 
 import penstock as ps
-from penstock.conversations import SyncConversation, added, noterows, schema
+from penstock.conversations import SyncConversation, jsonl_notes, schema, sqlite_notes
 from penstock.conversations.jsonl import JSONLStore
 from penstock.conversations.sqlite import SQLiteStore
 from penstock.errors import ConversationError, EncodeError
@@ -103,7 +103,7 @@ def test_a_view_in_sqlite_reads_no_note_of_a_file(
         kept.append(referring(tmp_path, 0))
         kept.extend(say(f"{number}") for number in range(4))
         kept.pin(2)
-        monkeypatch.delattr(noterows, "read")
+        monkeypatch.delattr(sqlite_notes, "read")
 
         assert ["1", "3"] == [message["content"] for message in kept.last(1)]
         assert ["3", "2", "1"] == [kept[index]["content"] for index in (-1, -2, -3)]
@@ -175,7 +175,7 @@ def test_lines_are_never_more_than_the_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The file is written anew as a whole then, ever less often."""
-    monkeypatch.setattr(added, "_LEAST", 1024)
+    monkeypatch.setattr(jsonl_notes, "_LEAST", 1024)
     with SyncConversation.open(tmp_path / "chat.jsonl") as kept:
         files = set()
         for name in noted(400):
@@ -194,7 +194,7 @@ def test_a_reference_that_is_broken_off_anywhere_is_noted_or_not(
 ) -> None:
     """Its message is never there without it; the next one goes, in this process and the next."""
     monkeypatch.setattr(os, "fsync", lambda _: None)
-    modules = ("jsonl", "added", "opened", "sqlite", "noterows", "database")
+    modules = ("jsonl", "jsonl_notes", "jsonl_files", "sqlite", "sqlite_notes", "database")
     for number in range(1000):
         folder = tmp_path / str(number)
         folder.mkdir()
