@@ -16,6 +16,7 @@ from penstock.providers.custom import registrations
 from penstock.providers.headers import check_headers
 from penstock.providers.http import HttpProvider
 from penstock.providers.knock import Knock, knock
+from penstock.providers.preparer import Preparer
 from penstock.providers.redact import masked
 
 if TYPE_CHECKING:
@@ -190,15 +191,24 @@ class Routes:
         for headers in (self._headers, resolved.deployment.headers):
             _refuse_lost(headers, resolved.key)
         timeouts = self._timeouts.override(resolved.deployment.timeouts)
-        provider = HttpProvider(
+        vocabulary = dialect(resolved.deployment.dialect)
+        preparer = Preparer(
             resolved,
-            dialect=dialect(resolved.deployment.dialect),
+            dialect=vocabulary,
             connections=self._connections,
             limits=self._limits,
             timeouts=timeouts,
             headers=self._headers,
             locate=self._connections.simulator if resolved.provider == "sim" else None,
             keyring=self._keyring,
+        )
+        provider = HttpProvider(
+            resolved,
+            dialect=vocabulary,
+            connections=self._connections,
+            limits=self._limits,
+            timeouts=timeouts,
+            preparer=preparer,
         )
         origin = resolved.deployment.origin
         return DeploymentRoute(name, resolved.model, timeouts.total, provider, origin)

@@ -25,7 +25,7 @@ from penstock.errors import (
 from penstock.interfaces import Outgoing, Target
 from penstock.limits import Limits, Timeouts
 from penstock.providers.auth import Grant, Keyring, Reach, Ready, auth_kind, scheme_of
-from penstock.providers.http import HttpProvider
+from penstock.providers.preparer import Preparer
 from penstock.providers.resolve import Resolver
 
 TARGET = Target(
@@ -325,7 +325,7 @@ async def test_a_key_never_leaves_its_origin() -> None:
     from penstock.calls import chat_request
 
     resolved = Resolver({"m": Deployment("https://api.example.com/v1", "k")}).resolve("m")
-    provider = HttpProvider(
+    preparer = Preparer(
         resolved,
         dialect=Astray(),  # type: ignore[arg-type]  # no more of one than is needed
         connections=NoSockets(),
@@ -334,7 +334,7 @@ async def test_a_key_never_leaves_its_origin() -> None:
         headers={},
     )
     with pytest.raises(InternalError, match="another origin"):
-        await provider.preparer.prepare(chat_request("m", "hi", {})[0], dropped=[])
+        await preparer.prepare(chat_request("m", "hi", {})[0], dropped=[])
 
 
 def test_configuration_has_the_keys(tmp_path: Any) -> None:

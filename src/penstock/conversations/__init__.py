@@ -8,10 +8,11 @@ blocking     `SyncConversation`, the same without a loop
 canonical    a message as it is kept
 stores       the seam to the stores
 memory       in the process
-jsonl        in a file of lines (`opened`, `files`, `lines`, `chain`, `sidecar`, `fresh`, `locks`)
+jsonl        in a file of lines (`jsonl_files`, `jsonl_notes`, `files`, `lines`, `chain`, `sidecar`,
+             `atomic`, `locks`)
 vouching     which lines of a file are known to be messages
 rewriting    lines that are replaced, taken out or cut off
-sqlite       in an SQLite file (`database`, `schema`, `runs`)
+sqlite       in an SQLite file (`database`, `schema`, `sqlite_notes`, `runs`)
 opening      which of them is at a path
 attachments  typed parts that are read while they are sent (`file_bytes`, `media_types`)
 references   attachments that are kept where they are, with their digests

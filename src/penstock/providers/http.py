@@ -20,13 +20,13 @@ from penstock.providers.preparer import Preparer
 from penstock.transports.watchdog import Watchdog
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable
 
     from penstock.chunks import Chunk
     from penstock.interfaces import Dialect, Stream, Watch
     from penstock.limits import Limits, Timeouts
     from penstock.pipeline.stream import BatchStream
-    from penstock.providers.auth import Keyring, Sockets
+    from penstock.providers.auth import Sockets
     from penstock.providers.prepared import Prepared
     from penstock.providers.resolve import Resolved
     from penstock.request import ChatRequest, ItemT, Request
@@ -45,10 +45,7 @@ class HttpProvider:
         connections: Has the transport, which is made on first use.
         limits: Bounds in bytes.
         timeouts: The client's clocks with the deployment's on top; the request's come over them.
-        headers: The client's own headers, on every request.
-        locate: Returns the address to call; it differs from the deployment's for the embedded
-            simulator, which is started on first use.
-        keyring: Where the client's deployments share sources of credentials.
+        preparer: Makes the requests.
     """
 
     def __init__(
@@ -59,9 +56,7 @@ class HttpProvider:
         connections: Sockets,
         limits: Limits,
         timeouts: Timeouts,
-        headers: dict[str, str],
-        locate: Callable[[], Awaitable[str]] | None = None,
-        keyring: Keyring | None = None,
+        preparer: Preparer,
     ) -> None:
         self._home = resolved.target
         self._framing = resolved.deployment.body_framing
@@ -69,21 +64,12 @@ class HttpProvider:
         self._connections = connections
         self._limits = limits
         self._timeouts = timeouts
-        self.preparer = Preparer(
-            resolved,
-            dialect=dialect,
-            connections=connections,
-            limits=limits,
-            timeouts=timeouts,
-            headers=headers,
-            locate=locate,
-            keyring=keyring,
-        )
+        self.preparer = preparer
         """Makes the requests."""
         self._answers = Answers(dialect, limits, origin=self._home.origin)
         self.models = Models(
             resolved,
-            preparer=self.preparer,
+            preparer=preparer,
             connections=connections,
             limits=limits,
             timeouts=timeouts,
