@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 from penstock.dialects.agents.talk import Asked
 from penstock.errors import PenstockError
-from penstock.transports.channel import TurnWire
+from penstock.transports.process.channel import TurnWire
 
 if TYPE_CHECKING:
     from penstock.agents.cli.backend import Turn

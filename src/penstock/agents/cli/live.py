@@ -9,8 +9,8 @@ from penstock.agents.tools import ToolRequest, refusal
 from penstock.errors import ToolCrashedError
 from penstock.limits import Timeouts
 from penstock.providers.source import decoder_for
-from penstock.transports.channel import Channel
 from penstock.transports.process import ProcessCall
+from penstock.transports.process.channel import Channel
 from penstock.transports.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from penstock.agents.cli.surroundings import Scratch
     from penstock.dialects.agents.talk import Asked, Question, Talk
     from penstock.interfaces import Ending
-    from penstock.transports.channel import TurnWire
     from penstock.transports.process import ProcessWire
+    from penstock.transports.process.channel import TurnWire
 
 __all__ = ["NO_CLOCKS", "Live", "TalkingChild", "child_of", "talking", "verdict"]
 

@@ -61,7 +61,7 @@ exit "$code"
 """
 """Ends the server when our end of its stdin closes, as the ending of a child begins with that and
 the server reads none: closing takes 0.1 s and not the 2 s until TERM. It ends no sooner than the
-server does. `penstock.transports.warden` is for where we are killed."""
+server does. `penstock.transports.process.warden` is for where we are killed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

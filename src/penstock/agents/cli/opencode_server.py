@@ -18,8 +18,8 @@ from penstock.encoders.body import Body
 from penstock.errors import InvalidRequestError, PenstockError, ToolCrashedError, TransportError
 from penstock.interfaces import Ending, HttpCall
 from penstock.providers.source import decoder_for
-from penstock.transports.channel import Channel
 from penstock.transports.direct import DirectTransport
+from penstock.transports.process.channel import Channel
 from penstock.transports.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from penstock.decoders import SSEFrame
     from penstock.dialects.agents.talk import Asked
     from penstock.interfaces import Wire
-    from penstock.transports.channel import TurnWire
     from penstock.transports.process import ProcessWire
+    from penstock.transports.process.channel import TurnWire
 
 __all__ = ["EXPORT", "OpenCodeSession", "serving"]
 

@@ -19,7 +19,8 @@ from penstock.errors import (
     StreamClosedError,
 )
 from penstock.limits import Limits, Timeouts
-from penstock.transports.process import MAX_STDERR, ProcessCall, ProcessTransport, ProcessWire
+from penstock.transports.process import ProcessCall, ProcessTransport, ProcessWire
+from penstock.transports.process.wire import MAX_STDERR
 from penstock.transports.watchdog import Watchdog
 
 pytestmark = [
@@ -111,7 +112,7 @@ async def test_slow_reader_stops_no_child() -> None:
     """The child is done long before its reader is: memory is bounded, the rest is in a file."""
     limits = Limits(max_queue_bytes=65_536)
     wire = await ProcessTransport().open(call("lines:2000", limits=limits))
-    await asyncio.wait_for(wire._ended.wait(), 20)
+    await asyncio.wait_for(wire._child.ended.wait(), 20)
 
     assert wire._spool.spooled
     said = await whole(wire)
@@ -123,7 +124,7 @@ async def test_output_has_a_bound() -> None:
     """A child that floods stdout is ended, with the bound's name."""
     wire = await ProcessTransport(max_spool=100_000).open(call("lines:2000", "sleep:30"))
 
-    await wire._ended.wait()
+    await wire._child.ended.wait()
     with pytest.raises(LimitExceededError, match="max_spool"):
         await whole(wire)
 

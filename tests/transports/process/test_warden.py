@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.transports.test_process import call, gone, whole
+from tests.transports.process.test_transport import call, gone, whole
 
-from penstock.transports import process
 from penstock.transports.process import ProcessTransport
+from penstock.transports.process import wire as wires
 
 pytestmark = [
     pytest.mark.asyncio,
@@ -22,7 +22,7 @@ pytestmark = [
 
 PROGRAM = """
 import asyncio, os, sys
-from tests.transports.test_process import call, whole
+from tests.transports.process.test_transport import call, whole
 from penstock.transports.process import ProcessTransport
 
 async def main():
@@ -87,8 +87,8 @@ async def test_a_slow_warden_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> N
     def slow(_: int, gone: Callable[[], None], **__: object) -> Callable[[], None]:
         return lambda: left.append(gone)
 
-    monkeypatch.setattr(process, "guard", slow)
-    monkeypatch.setattr(process, "_ORPHANS", 0.0)
+    monkeypatch.setattr(wires, "guard", slow)
+    monkeypatch.setattr(wires, "_ORPHANS", 0.0)
     wire = await ProcessTransport().open(call("exit:0"))
     reading = asyncio.ensure_future(whole(wire))
     while not left:  # noqa: ASYNC110  # the child's end has no event here
@@ -104,7 +104,7 @@ async def test_a_slow_warden_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> N
 
 async def test_a_child_without_a_warden_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the system starts no shell the turn goes on."""
-    monkeypatch.setattr(process, "guard", lambda *_, **__: None)
+    monkeypatch.setattr(wires, "guard", lambda *_, **__: None)
     wire = await ProcessTransport().open(call("say:done"))
 
     assert b"done\n" == await whole(wire)

@@ -1,4 +1,4 @@
-"""Stage 3 of 6, for agents that stay: one reader for a child, and one bounded queue for each turn.
+"""For agents that stay: one reader for a child, and one bounded queue for each turn.
 
 A long-lived child answers many turns over one pipe. Whoever knows its words says whose a line is;
 here is what reads them (`Channel`) and where they wait (`TurnWire`), which a provider reads like
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.errors import DecodeError, LimitExceededError, PenstockError, StreamClosedError
 from penstock.interfaces import Ending
-from penstock.transports.process import GRACE
-from penstock.transports.spool import MAX_SPOOL, Spool
+from penstock.transports.process.child import GRACE
+from penstock.transports.process.spool import MAX_SPOOL, Spool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

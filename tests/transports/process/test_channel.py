@@ -12,7 +12,7 @@ from penstock.errors import LimitExceededError, StreamClosedError
 from penstock.interfaces import Ending
 from penstock.limits import Limits, Timeouts
 from penstock.response import Timings
-from penstock.transports.channel import Channel, TurnWire
+from penstock.transports.process.channel import Channel, TurnWire
 from penstock.transports.watchdog import Watchdog
 
 pytestmark = pytest.mark.asyncio

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from penstock.transports.spool import Spool
+from penstock.transports.process.spool import Spool
 
 
 def test_spool_keeps_order_through_its_file() -> None:
