@@ -5,7 +5,9 @@ module    what it has
 ========= ======================================================================================
 cli       coding agents on the command line: Claude Code, Codex, opencode, Antigravity
 loop      `ToolLoop`: query, tool calls, query
-run       `ToolRun`: one run, its clock and bounds
+run       `ToolRun`: one run, its steps as events
+job       how far a run is; its clock and bounds
+answer    the model's answer in one step
 calls     the tool calls of one step
 events    what a run says of itself
 history   the conversation of a run, and what a resumed one is told

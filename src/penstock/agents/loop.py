@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, Unpack
 
 from penstock.agents.history import History
+from penstock.agents.job import Job
 from penstock.agents.limits import LoopLimits
-from penstock.agents.run import Job, ToolRun
+from penstock.agents.run import ToolRun
 from penstock.agents.toolbox import Toolbox, sorted_tools
 from penstock.conversations import Conversation
 from penstock.errors import ConfigurationError, UsageError
