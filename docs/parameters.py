@@ -17,7 +17,7 @@ sys.path.insert(0, str(PAGE.parents[1] / "src"))
 
 if TYPE_CHECKING:
     from penstock.dialects.fates import Fate, Fates
-    from penstock.dialects.schema_subset import Subset
+    from penstock.dialects.schemas.subset import Subset
 
 HEAD = """\
 # Parameters
@@ -145,7 +145,7 @@ def _matrix(found: Mapping[str, Fates]) -> Iterator[str]:
 def _schemas() -> Iterator[str]:
     """Say what each dialect takes of a schema, by where it stands."""
     from penstock.dialects import DIALECTS
-    from penstock.dialects.schema_subset import ALL_KEYWORDS
+    from penstock.dialects.schemas.subset import ALL_KEYWORDS
 
     for name in DIALECTS:
         for place, taken in _known(name, "SCHEMAS").items():

@@ -16,7 +16,7 @@ plain_lines  those of which that is known beforehand, said all at once
 large        kept messages above a block, opened without their attachments
 passes       the passes over a conversation, told apart
 extras       what a deployment or a caller adds to a body
-schemas      JSON Schemas in the words that a provider takes (with schema_merge, _refs, _words)
+schemas      JSON Schemas in the words that a provider takes
 state        opaque state of an earlier answer, given back or dropped
 ids          ids of tool calls in the form that a vendor takes
 calls        tool calls of earlier turns, opened

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from penstock.dialects.schema_subset import Subset
 from penstock.dialects.schemas import rewritten
+from penstock.dialects.schemas.subset import Subset
 from penstock.errors import EncodeError
 
 if TYPE_CHECKING:

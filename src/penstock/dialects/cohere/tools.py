@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.dialects.cache_points import unmarked
-from penstock.dialects.schema_subset import Subset
 from penstock.dialects.schemas import rewritten
+from penstock.dialects.schemas.subset import Subset
 from penstock.errors import EncodeError
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.dialects.cache_points import unmarked
 from penstock.dialects.modern import asked_call
-from penstock.dialects.schema_subset import Subset
 from penstock.dialects.schemas import rewritten
+from penstock.dialects.schemas.subset import Subset
 from penstock.errors import EncodeError, UsageError
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from penstock.dialects.schema_subset import Subset
+from penstock.dialects.schemas.subset import Subset
 
 __all__ = ["ADVICE", "SCHEMAS", "STRICT"]
 

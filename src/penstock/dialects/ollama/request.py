@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from penstock.dialects.cache_points import unmarked, unpointed
 from penstock.dialects.extras import add_extras
 from penstock.dialects.fates import at_provider, said
-from penstock.dialects.llama_grammar import GRAMMAR
 from penstock.dialects.modern import (
     asked_call,
     effort_of,
@@ -27,6 +26,7 @@ from penstock.dialects.one_by_one import one_by_one
 from penstock.dialects.openai_chat.request import address
 from penstock.dialects.places import Losses
 from penstock.dialects.schemas import rewritten
+from penstock.dialects.schemas.llama_grammar import GRAMMAR
 from penstock.interfaces import Outgoing
 
 if TYPE_CHECKING:

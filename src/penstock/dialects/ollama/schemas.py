@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from penstock.dialects.llama_grammar import GRAMMAR
-from penstock.dialects.schema_subset import ALL_KEYWORDS, Subset
+from penstock.dialects.schemas.llama_grammar import GRAMMAR
+from penstock.dialects.schemas.subset import ALL_KEYWORDS, Subset
 
 __all__ = ["SCHEMAS", "TOOL"]
 

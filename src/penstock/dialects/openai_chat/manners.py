@@ -17,7 +17,7 @@ from re import compile as pattern
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.dialects.ids import valid_id
-from penstock.dialects.llama_grammar import FLAG
+from penstock.dialects.schemas.llama_grammar import FLAG
 
 if TYPE_CHECKING:
     from penstock.interfaces import Quirks

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from penstock.dialects.fates import Fate, Fates
 from penstock.dialects.openai_chat.manners import FLAGS
-from penstock.dialects.strict_schemas import ADVICE, STRICT
+from penstock.dialects.schemas.strict import ADVICE, STRICT
 
 __all__ = ["FATES", "FLAGS", "NOISE", "PARAMETERS", "SCHEMAS", "Parameter"]
 

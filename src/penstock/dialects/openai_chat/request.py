@@ -15,8 +15,8 @@ from penstock.dialects.openai_chat.manners import CACHE_MARKS
 from penstock.dialects.openai_chat.messages import conversation
 from penstock.dialects.openai_chat.parameters import PARAMETERS
 from penstock.dialects.places import Losses
+from penstock.dialects.schemas.strict import with_strict_schemas
 from penstock.dialects.shapes import check_shapes
-from penstock.dialects.strict_schemas import with_strict_schemas
 from penstock.errors import UnsupportedFeatureError, UsageError
 from penstock.interfaces import Outgoing
 

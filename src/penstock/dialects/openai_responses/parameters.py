@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from re import compile as pattern
 
 from penstock.dialects.fates import Fate, Fates
-from penstock.dialects.strict_schemas import ADVICE, STRICT
+from penstock.dialects.schemas.strict import ADVICE, STRICT
 
 __all__ = ["ENCRYPTED", "FATES", "FLAGS", "LOGPROBS", "SCHEMAS", "STATEFUL", "thinks"]
 

@@ -27,8 +27,8 @@ from penstock.dialects.openai_responses.tools import (
     web_search,
 )
 from penstock.dialects.places import Losses
+from penstock.dialects.schemas.strict import with_strict_schemas
 from penstock.dialects.shapes import check_shapes
-from penstock.dialects.strict_schemas import with_strict_schemas
 from penstock.errors import UnsupportedFeatureError, UsageError
 from penstock.interfaces import Outgoing
 

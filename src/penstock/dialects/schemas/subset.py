@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from penstock.dialects.schema_merge import NOTES, types_of
+from penstock.dialects.schemas.merging import NOTES, type_of, types_of
+from penstock.dialects.schemas.words import NULL
 
-__all__ = ["ALL_KEYWORDS", "ALL_TYPES", "Subset", "limited"]
+__all__ = ["ALL_KEYWORDS", "ALL_TYPES", "Subset", "allowing_null", "limited"]
 
 # A JSON Schema, or any value in one.
 Json: TypeAlias = Any
@@ -30,6 +31,8 @@ ALL_KEYWORDS = frozenset(
     }
 )
 """The keywords of JSON Schema 2020-12 that say something of a value."""
+_BESIDE_TYPE = frozenset({"allOf", "anyOf", "const", "not", "oneOf", "$ref"})
+"""Words that null has to fit, too, whatever ``type`` takes."""
 _NUMBERS = frozenset({"integer", "number"})
 _BOUNDS = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"})
 
@@ -80,6 +83,38 @@ class Subset:
     """Who says so."""
     within: Mapping[str, Subset] = field(default_factory=dict)
     """The subset of what stands below a keyword, where it is another."""
+
+    def admits(self, word: str, value: Json) -> bool:
+        """Whether it takes `value` for the keyword `word`, which it knows."""
+        if word == "format" and self.formats is not None:
+            return value in self.formats
+        if word == "enum" and isinstance(value, list):
+            return all(type_of(each) in self.enums for each in value)
+        if word in self.values:
+            return value in self.values[word]
+        return word not in self.takes or self.takes[word](value)
+
+
+def allowing_null(said: dict[str, Json], subset: Subset) -> dict[str, Json]:
+    """Return what fits `said`, or null."""
+    branches = said.get("anyOf")
+    if not said.keys() - NOTES:
+        return said  # null fits already
+    if subset.null == "nullable":
+        if subset.any_of_alone and branches:
+            return {**said, "anyOf": [{**branches[0], "nullable": True}, *branches[1:]]}
+        return {**said, "nullable": True}
+    if branches and not said.keys() - NOTES - {"anyOf"}:
+        return {**said, "anyOf": [*branches, NULL]}
+    listed = "enum" not in said or "null" in subset.enums
+    alone = said.keys().isdisjoint(_BESIDE_TYPE)
+    if subset.null == "type" and "type" in said and listed and alone:
+        kinds = {"type": [*types_of(said), "null"]}
+        values = {"enum": [*said["enum"], None]} if "enum" in said else {}
+        return {**said, **kinds, **values}
+    notes = {word: value for word, value in said.items() if word in NOTES}
+    rest = {word: value for word, value in said.items() if word not in NOTES}
+    return {"anyOf": [rest, NULL], **notes}
 
 
 def limited(said: dict[str, Json], subset: Subset, lose: Callable[[str], None]) -> dict[str, Json]:

@@ -14,7 +14,7 @@ import pytest
 
 from penstock.dialects import DIALECTS
 from penstock.dialects import dialect as named
-from penstock.dialects.schema_subset import Subset
+from penstock.dialects.schemas.subset import Subset
 from penstock.encoders import encode_json
 from penstock.errors import UnsupportedFeatureError
 from penstock.interfaces import Target

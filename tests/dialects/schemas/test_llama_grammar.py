@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from penstock.dialects import dialect
-from penstock.dialects.llama_grammar import FLAG, GRAMMAR
 from penstock.dialects.schemas import rewritten
+from penstock.dialects.schemas.llama_grammar import FLAG, GRAMMAR
 from penstock.interfaces import Quirks, Target
 from penstock.request import ChatRequest
 

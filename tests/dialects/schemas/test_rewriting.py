@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel, Field
 
-from penstock.dialects.schema_subset import ALL_TYPES, Subset
 from penstock.dialects.schemas import rewritten
+from penstock.dialects.schemas.subset import ALL_TYPES, Subset
 from penstock.errors import EncodeError
 
 Json = Any

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from penstock.dialects.schema_merge import NOTES, TYPED, key_of, type_of, types_of
+from penstock.dialects.schemas.merging import NOTES, TYPED, key_of, type_of, types_of
 
 __all__ = [
+    "NULL",
     "allows_null",
     "alone",
     "any_of",
@@ -22,6 +23,9 @@ __all__ = [
 
 # A JSON Schema, or any value in one.
 Json: TypeAlias = Any
+
+NULL = {"type": "null"}
+"""What only null fits."""
 
 
 def normal(schema: Mapping[str, Json]) -> dict[str, Json]:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from msgspec.structs import replace
 
-from penstock.dialects.llama_grammar import FLAG, GRAMMAR, TOOL
-from penstock.dialects.schema_subset import Subset
 from penstock.dialects.schemas import rewritten
+from penstock.dialects.schemas.llama_grammar import FLAG, GRAMMAR, TOOL
+from penstock.dialects.schemas.subset import Subset
 
 if TYPE_CHECKING:
     from penstock.dialects.places import Losses
@@ -61,7 +61,7 @@ def with_strict_schemas(
 
     Args:
         request: What is asked.
-        losses: Told what a schema loses.
+        reports: Told what a schema loses.
         flags: The flags of the provider's row: a server that makes a grammar of every schema has a
             subset of its own.
 

@@ -11,26 +11,14 @@ from contextlib import contextmanager
 from typing import Any, TypeAlias
 from urllib.parse import unquote
 
-__all__ = ["At", "References", "joined"]
+__all__ = ["References"]
 
 # A JSON Schema, or any value in one.
 Json: TypeAlias = Any
-At: TypeAlias = "tuple[At | None, str]"
-"""A place in a schema: the place around it, and the step from there."""
 
 _MOST_INLINED = 4096
 """References replaced by their schema; ten definitions that each use the next twice are 1024."""
 _MOST_STEPS = 16
-
-
-def joined(at: At) -> str:
-    """Return a place as a path."""
-    steps = []
-    place: At | None = at
-    while place is not None:
-        place, step = place
-        steps.append(step)
-    return "".join(reversed(steps))
 
 
 class References:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from re import compile as pattern
 from typing import Any, TypeAlias
 
-from penstock.dialects.schema_subset import ALL_KEYWORDS, Subset
+from penstock.dialects.schemas.subset import ALL_KEYWORDS, Subset
 
 __all__ = ["FLAG", "GRAMMAR", "TOOL"]
 
