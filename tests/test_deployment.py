@@ -1,4 +1,4 @@
-"""Addresses and keys: `penstock.deployment`."""
+"""Addresses, and what else a deployment says: `penstock.deployment`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from penstock.client import Client
-from penstock.credentials import Headers, is_credential
-from penstock.deployment import Credential, Deployment, Secret
+from penstock.credentials import Headers
+from penstock.deployment import Deployment
 from penstock.errors import ConfigurationError, MissingCredentialsError
 
 
@@ -47,57 +47,6 @@ def test_the_origin_is_where_the_key_may_go(base_url: str, origin: str) -> None:
     assert origin == Deployment(base_url).origin
 
 
-async def supplied() -> str:
-    """Return a fresh key."""
-    return "fresh"
-
-
-@pytest.mark.asyncio
-@pytest.mark.parametrize(
-    ("source", "key"),
-    [
-        ("sk-1", "sk-1"),
-        ("env:PENSTOCK_TEST_KEY", "from-env"),
-        (lambda: "called", "called"),
-        (supplied, "fresh"),
-        (None, None),
-    ],
-)
-async def test_a_key_comes_from_where_it_is(
-    source: Credential | None, key: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A literal, a variable, a function or a coroutine function; or none is needed."""
-    monkeypatch.setenv("PENSTOCK_TEST_KEY", "from-env")
-
-    assert key == await Secret(source).reveal("d")
-
-
-def failing() -> str:
-    """Fail as a vault does that says too much."""
-    raise LookupError("canary")
-
-
-@pytest.mark.asyncio
-@pytest.mark.parametrize(
-    ("source", "what"),
-    [
-        (lambda: None, "NoneType"),
-        (lambda: "", "an empty str"),
-        (lambda: b"sk-1", "bytes"),
-        (failing, "LookupError"),
-    ],
-)
-async def test_a_function_that_supplies_no_key_is_named(source: Any, what: str) -> None:
-    """The error names the deployment, lets a fallback try, and shows nothing of the key."""
-    with pytest.raises(MissingCredentialsError, match=what) as caught:
-        await Secret(source).reveal("eu-west")
-
-    assert "eu-west" == caught.value.deployment
-    assert "eu-west" in caught.value.message
-    assert "canary" not in caught.value.message
-    assert caught.value.elsewhere
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -116,14 +65,6 @@ def test_an_argument_of_the_wrong_type_is_named(options: dict[str, Any], message
     """Where it is written, not in the first call."""
     with pytest.raises(ConfigurationError, match=message):
         Deployment("https://host", **options)
-
-
-@pytest.mark.asyncio
-async def test_a_missing_key_names_its_variables() -> None:
-    """What to set, and where else it could stand."""
-    secret = Secret(None, variables=("PENSTOCK_NONE_A", "PENSTOCK_NONE_B"))
-    with pytest.raises(MissingCredentialsError, match="PENSTOCK_NONE_A or PENSTOCK_NONE_B"):
-        await secret.reveal("openai/x")
 
 
 def test_row_39_a_key_is_not_shown() -> None:
@@ -165,36 +106,3 @@ async def test_the_first_call_says_which_header_a_pickle_left_out(where: str) ->
     assert b"canary" not in pickled
     with pytest.raises(MissingCredentialsError, match="'x-api-key'"):
         await pickle.loads(pickled).chat("d", "hi")
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("Authorization", True),
-        ("proxy-authorization", True),
-        ("X-Api-Key", True),
-        ("api-key", True),
-        ("key", True),
-        ("ocp-apim-subscription-key", True),
-        ("cookie", True),
-        ("x-corp-auth", True),
-        ("x-amz-security-token", True),
-        ("cf-access-client-secret", True),
-        ("content-type", False),
-        ("x-title", False),
-        ("idempotency-key", False),
-        ("x-author", False),
-    ],
-)
-def test_a_header_that_holds_a_credential_is_known_by_its_name(name: str, expected: bool) -> None:
-    """The names of vendors, gateways and proxies."""
-    assert expected is is_credential(name)
-
-
-@pytest.mark.asyncio
-async def test_a_pickle_keeps_where_a_key_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Row 30: secrets travel by reference, also a literal that a variable holds."""
-    monkeypatch.setenv("PENSTOCK_TEST_KEY", "sk-canary")
-    for source in ("env:PENSTOCK_TEST_KEY", "sk-canary"):
-        copy = pickle.loads(pickle.dumps(Secret(source)))
-        assert "sk-canary" == await copy.reveal("d")

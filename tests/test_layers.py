@@ -43,6 +43,7 @@ VOCABULARY = frozenset(
         "deployment",
         "errors",
         "fields",
+        "keys",
         "limits",
         "messages",
         "request",

@@ -11,8 +11,9 @@ from penstock.arguments import check_client
 from penstock.calls import CallOptions, chat_request
 from penstock.connections import Connections
 from penstock.credentials import Address, Headers
-from penstock.deployment import Credential, Deployment, Secret, secrets
+from penstock.deployment import Deployment
 from penstock.errors import ConfigurationError, PenstockError, UnknownModelError
+from penstock.keys import Credential, Secret, secrets
 from penstock.limits import Limits, Timeouts
 from penstock.mapping import MapResult, map_calls
 from penstock.pipeline.composition import compose

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from penstock.config_checks import check_arguments, dotted, file_shown, standing
-from penstock.deployment import Deployment, Secret
+from penstock.deployment import Deployment
 from penstock.errors import ConfigurationError
+from penstock.keys import Secret
 from penstock.limits import Limits, Timeouts
 from penstock.providers.custom import CustomProviderConfig
 

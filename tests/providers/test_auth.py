@@ -14,7 +14,7 @@ from tests.test_secrets import KEY, leaks
 from tests.transports.peers import Connection, Peer, Request, answer
 
 from penstock.client import Client
-from penstock.deployment import Deployment, Secret
+from penstock.deployment import Deployment
 from penstock.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -23,6 +23,7 @@ from penstock.errors import (
     InvalidRequestError,
 )
 from penstock.interfaces import Outgoing, Target
+from penstock.keys import Secret
 from penstock.limits import Limits, Timeouts
 from penstock.providers.auth import Grant, Keyring, Reach, Ready, auth_kind, scheme_of
 from penstock.providers.preparer import Preparer

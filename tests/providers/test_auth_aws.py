@@ -25,7 +25,7 @@ from tests.test_secrets import shown
 from tests.transports.peers import Connection, Peer, Request, answer
 
 from penstock.client import Client
-from penstock.deployment import Deployment, Secret
+from penstock.deployment import Deployment
 from penstock.encoders import Body
 from penstock.errors import (
     ConfigurationError,
@@ -35,6 +35,7 @@ from penstock.errors import (
     UsageError,
 )
 from penstock.interfaces import Target
+from penstock.keys import Secret
 from penstock.limits import Limits
 from penstock.providers import auth_aws
 from penstock.providers.auth import Unsigned, scheme_of

@@ -14,8 +14,8 @@ from tests.providers.test_auth import TARGET, reach
 from tests.test_secrets import shown
 from tests.transports.peers import Connection, Peer, Request, answer
 
-from penstock.deployment import Secret
 from penstock.errors import MissingCredentialsError, MissingExtraError
+from penstock.keys import Secret
 from penstock.providers.auth import Grant, Reach, scheme_of
 from penstock.providers.auth_azure import Source
 

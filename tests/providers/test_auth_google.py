@@ -17,8 +17,9 @@ from tests.test_secrets import shown
 from tests.transports.peers import Connection, Peer, Request, answer
 
 from penstock.client import Client
-from penstock.deployment import Deployment, Secret
+from penstock.deployment import Deployment
 from penstock.errors import MissingCredentialsError, MissingExtraError, PenstockError
+from penstock.keys import Secret
 from penstock.providers.auth import Reach, scheme_of
 
 

@@ -15,7 +15,7 @@ from tests.test_secrets import shown
 from tests.transports.peers import Connection, Peer, Request, answer
 
 from penstock.client import Client
-from penstock.deployment import Deployment, Secret
+from penstock.deployment import Deployment
 from penstock.errors import (
     MissingCredentialsError,
     PenstockError,
@@ -23,6 +23,7 @@ from penstock.errors import (
     RateLimitError,
     UnavailableError,
 )
+from penstock.keys import Secret
 from penstock.providers.auth import scheme_of
 from penstock.providers.auth_ibm import Tokens, _Token
 

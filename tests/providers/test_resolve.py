@@ -6,9 +6,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from penstock.deployment import Deployment, Secret, secrets
+from penstock.deployment import Deployment
 from penstock.dialects import dialect
 from penstock.errors import ConfigurationError, InvalidHeaderError, UnknownModelError
+from penstock.keys import Secret, secrets
 from penstock.providers.resolve import Resolver
 from penstock.request import ChatRequest
 

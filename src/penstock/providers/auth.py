@@ -34,8 +34,8 @@ from penstock.errors import InvalidHeaderError
 from penstock.providers.headers import check_headers
 
 if TYPE_CHECKING:
-    from penstock.deployment import Secret
     from penstock.interfaces import Target, Transport
+    from penstock.keys import Secret
     from penstock.limits import Limits, Timeouts
 
 __all__ = ["Grant", "Keyring", "Reach", "Ready", "Scheme", "Unsigned", "auth_kind", "scheme_of"]

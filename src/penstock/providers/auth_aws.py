@@ -25,8 +25,8 @@ from penstock.providers.auth_chain import found_in_thread
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from penstock.deployment import Secret
     from penstock.interfaces import Target
+    from penstock.keys import Secret
     from penstock.providers.auth import Reach, Unsigned
 
 __all__ = ["Chain", "KeyOrSigV4", "SigV4", "Signer"]

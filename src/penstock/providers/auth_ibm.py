@@ -24,8 +24,8 @@ from penstock.transports.watchdog import Watchdog
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
-    from penstock.deployment import Secret
     from penstock.interfaces import Target, Wire
+    from penstock.keys import Secret
     from penstock.providers.auth import Reach
 
 __all__ = ["IbmIam"]

@@ -10,9 +10,10 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from penstock.credentials import Headers
-from penstock.deployment import Credential, Deployment, Secret
+from penstock.deployment import Deployment
 from penstock.dialects import check_name
 from penstock.errors import ConfigurationError
+from penstock.keys import Credential, Secret
 from penstock.providers.catalogue import CAPABILITIES, ProviderRow, find_row
 from penstock.providers.headers import check_headers
 from penstock.request import ChatParams

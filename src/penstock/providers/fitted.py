@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from penstock.credentials import Headers
-from penstock.deployment import Deployment, Secret
+from penstock.deployment import Deployment
+from penstock.keys import Secret
 from penstock.providers.addresses import variable
 from penstock.providers.auth import auth_kind
 

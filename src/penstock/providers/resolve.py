@@ -8,10 +8,11 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from penstock.deployment import Deployment, Secret
+from penstock.deployment import Deployment
 from penstock.dialects import check_name
 from penstock.errors import ConfigurationError, UnknownModelError
 from penstock.interfaces import Quirks, Target
+from penstock.keys import Secret
 from penstock.providers.addresses import located, row_at
 from penstock.providers.catalogue import catalogue, find_row
 from penstock.providers.custom import CustomProviderConfig, custom_providers, registrations

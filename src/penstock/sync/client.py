@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from penstock.client import Client
 from penstock.credentials import Address, Headers
-from penstock.deployment import secrets
 from penstock.errors import PenstockError
+from penstock.keys import secrets
 from penstock.limits import Limits
 from penstock.stream import presented
 from penstock.sync.portal import Portal
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from penstock.calls import CallOptions
-    from penstock.deployment import Credential, Deployment, Secret
+    from penstock.deployment import Deployment
     from penstock.interfaces import Middleware, Provider, Transport
+    from penstock.keys import Credential, Secret
     from penstock.limits import Timeouts
     from penstock.mapping import MapResult
     from penstock.messages import Messages

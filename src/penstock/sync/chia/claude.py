@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from penstock import errors
 from penstock.agents.cli import ClaudeCode, Server, Session
 from penstock.agents.cli.session import write_files
-from penstock.deployment import Deployment, Secret
+from penstock.deployment import Deployment
 from penstock.dialects.agents.claude_code import parse_rate_limit_event
+from penstock.keys import Secret
 from penstock.sync.chia._api import APITurn, Ask
 from penstock.sync.chia._calls import (
     ChiaFunction,

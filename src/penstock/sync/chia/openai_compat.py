@@ -8,7 +8,8 @@ from os import environ
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from penstock import errors
-from penstock.deployment import Deployment, Secret
+from penstock.deployment import Deployment
+from penstock.keys import Secret
 from penstock.providers.addresses import row_at
 from penstock.providers.catalogue import find_row
 from penstock.sync.chia._api import APICall

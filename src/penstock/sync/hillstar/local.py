@@ -9,7 +9,8 @@ import os
 from typing import ClassVar
 
 from penstock.client import Client
-from penstock.deployment import Deployment, Secret
+from penstock.deployment import Deployment
+from penstock.keys import Secret
 from penstock.sync.hillstar.contract import CallResult
 from penstock.sync.hillstar.model import Model
 from penstock.sync.hillstar.places import caller_of, client_of, has

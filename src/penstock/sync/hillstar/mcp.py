@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from penstock.agents.mcp import MCPServer, ModelOverMCP
 from penstock.agents.streaming import stream_of
-from penstock.deployment import Secret
+from penstock.keys import Secret
 from penstock.sync.hillstar.calling import Caller
 from penstock.sync.hillstar.model import Model
 

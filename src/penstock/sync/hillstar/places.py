@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 from penstock.client import Client
-from penstock.deployment import Deployment, Secret
+from penstock.deployment import Deployment
+from penstock.keys import Secret
 from penstock.sync.hillstar.calling import Caller
 from penstock.sync.hillstar.contract import ComplianceError
 from penstock.sync.hillstar.model import Model
