@@ -82,6 +82,7 @@ FAILURES: dict[str, dict[str, tuple[str, int | None, str | None]]] = {
         "default-retries-rate-limit-429": ("rate_limit", 429, None),
         "default-retries-server-error-500": ("server", None, "server_error"),
         "default-retries-stream-cut": ("server", None, "stream_disconnected"),
+        "google-cloud-signed-out": ("authentication", None, "signed_out"),
         "invalid-request-400": ("invalid_request", 400, "invalid_value"),
         "killed-by-sigterm": ("truncated", -15, None),
         "max-output-tokens": ("output_truncated", None, "max_output_tokens"),

@@ -61,6 +61,7 @@ _SENTENCES: tuple[tuple[Any, type[PenstockError], str], ...] = (
         "content_filter",
     ),
     (pattern(r"^Missing environment variable: "), AuthenticationError, "missing_key"),
+    (pattern(r"^Google Cloud credentials are unavailable"), AuthenticationError, "signed_out"),
     (pattern(r"^The model (?:.{1,200} )?does not exist"), NotFoundError, "model_not_found"),
     (pattern(r"^We.{1,2}re currently experiencing high demand"), ServerError, "server_error"),
     (pattern(r"^stream disconnected before completion"), ServerError, "stream_disconnected"),
