@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.bench.distribution import EXACT, Clusters, Sample, proportion_ci
-from penstock.bench.results import Metric
+from penstock.bench.summary import Metric
 
 values = st.lists(st.floats(0, 1e4, allow_subnormal=False), min_size=2, max_size=200)
 

@@ -21,31 +21,16 @@ The JSON form of a run (``bench.json``, what ``penstock bench --json FILE`` writ
 - ``knee``: of several loads, the place in ``points`` of the one to run at.
 
 Times are seconds. What a provider did not say is missing or null, never zero. A line of the JSONL
-file, and a row of the CSV file, is a `penstock.bench.results.RequestRecord`.
+file, and a row of the CSV file, is a `penstock.bench.records.RequestRecord`.
 `penstock.bench.metrics` defines the latencies.
 """
 
 from penstock.bench.bench import Bench, Source
 from penstock.bench.lengths import Lengths
-from penstock.bench.results import (
-    SCHEMA,
-    Cost,
-    Goodput,
-    Health,
-    Load,
-    Metric,
-    Point,
-    RequestRecord,
-    Result,
-    Settings,
-    Summary,
-    Tick,
-    Tokens,
-    Workload,
-    encoded,
-    load,
-    save,
-)
+from penstock.bench.records import RequestRecord
+from penstock.bench.results import SCHEMA, Point, Result, encoded, load, save
+from penstock.bench.settings import Load, Settings, Workload
+from penstock.bench.summary import Cost, Goodput, Health, Metric, Summary, Tick, Tokens
 from penstock.bench.workload import Ask, Conversation, synthetic
 
 __all__ = [

@@ -22,7 +22,8 @@ from penstock.errors import TransportError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from penstock.bench.results import Load, RequestRecord, Settings
+    from penstock.bench.records import RequestRecord
+    from penstock.bench.settings import Load, Settings
     from penstock.client import Client
 
 __all__ = ["Bench", "Source"]
@@ -70,7 +71,7 @@ class Bench:
     def stop(self) -> None:
         """Begin no more requests, drop those under way, and let `run` return what there is.
 
-        Those that are dropped count as cancelled (`penstock.bench.results.Summary.cancelled`).
+        Those that are dropped count as cancelled (`penstock.bench.summary.Summary.cancelled`).
         """
         self._stopped = True
         if self._preparing is not None:

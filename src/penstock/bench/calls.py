@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.bench.collect import keeps
 from penstock.bench.metrics import Measurement
-from penstock.bench.results import CANCELLED, RequestRecord
+from penstock.bench.records import CANCELLED, RequestRecord
 from penstock.errors import PenstockError, UsageError
 
 if TYPE_CHECKING:

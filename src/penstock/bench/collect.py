@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 from penstock.bench.distribution import Clusters, Sample, proportion_ci
 from penstock.bench.pace import Pace
-from penstock.bench.results import CANCELLED, Cost, Goodput, Metric, Summary, Tokens
+from penstock.bench.records import CANCELLED
+from penstock.bench.summary import Cost, Goodput, Metric, Summary, Tokens
 from penstock.bench.timeline import Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from penstock.bench.results import Interval, RequestRecord, Unit
+    from penstock.bench.records import RequestRecord
+    from penstock.bench.summary import Interval, Unit
 
 __all__ = ["BOUNDS", "Collector", "keeps"]
 

@@ -24,7 +24,9 @@ from penstock.bench.text import described, milliseconds
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from penstock.bench.results import Interval, Metric, Point, Result, Settings, Summary
+    from penstock.bench.results import Point, Result
+    from penstock.bench.settings import Settings
+    from penstock.bench.summary import Interval, Metric, Summary
 
 __all__ = ["ENOUGH", "Change", "Comparison", "PointComparison", "compare", "compared_lines"]
 

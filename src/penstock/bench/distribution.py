@@ -24,7 +24,7 @@ from itertools import accumulate
 from math import ceil, exp, inf, isnan, log, nan, sqrt
 from typing import TYPE_CHECKING
 
-from penstock.bench.results import Metric, Unit
+from penstock.bench.summary import Metric, Unit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -7,14 +7,14 @@ from time import perf_counter, process_time, thread_time
 from typing import TYPE_CHECKING, Self
 
 from penstock.bench.distribution import Sample
-from penstock.bench.results import Health
+from penstock.bench.summary import Health
 from penstock.stats import resident
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from types import TracebackType
 
-    from penstock.bench.results import Metric, Summary
+    from penstock.bench.summary import Metric, Summary
 
 __all__ = ["HealthWatch"]
 

@@ -16,7 +16,7 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from penstock.bench.results import Interval
+    from penstock.bench.summary import Interval
 
 __all__ = ["BATCHES", "Pace"]
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
 
     from penstock.bench.calls import Caller
-    from penstock.bench.results import Load, RequestRecord, Settings
+    from penstock.bench.records import RequestRecord
+    from penstock.bench.settings import Load, Settings
     from penstock.bench.workload import Ask, Conversation, Message
 
 __all__ = ["Run"]

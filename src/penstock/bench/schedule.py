@@ -12,7 +12,7 @@ from penstock.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from penstock.bench.results import Load
+    from penstock.bench.settings import Load
 
 __all__ = ["arrivals"]
 

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from penstock.bench.results import Load, Point
+    from penstock.bench.results import Point
+    from penstock.bench.settings import Load
 
 __all__ = ["knee", "next_load"]
 

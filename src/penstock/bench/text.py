@@ -7,17 +7,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from penstock.bench.results import (
-        Cost,
-        Health,
-        Interval,
-        Load,
-        Metric,
-        Point,
-        Result,
-        Settings,
-        Summary,
-    )
+    from penstock.bench.results import Point, Result
+    from penstock.bench.settings import Load, Settings
+    from penstock.bench.summary import Cost, Health, Interval, Metric, Summary
 
 __all__ = ["cost_source", "described", "lines", "milliseconds"]
 

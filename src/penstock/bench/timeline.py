@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from penstock.bench.results import Tick
+from penstock.bench.summary import Tick
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from penstock.bench.results import RequestRecord
+    from penstock.bench.records import RequestRecord
 
 __all__ = ["Timeline"]
 

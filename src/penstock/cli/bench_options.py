@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from penstock.bench import Lengths, Load, Settings, Workload
 from penstock.bench.collect import BOUNDS
 from penstock.bench.prices import Prices
-from penstock.bench.results import LoadKind
+from penstock.bench.settings import LoadKind
 from penstock.cli.exits import EPILOG
 from penstock.errors import UsageError
 

@@ -15,7 +15,8 @@ from penstock.bench.text import cost_source, described
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from penstock.bench.results import Health, Interval, Metric, Point, Result, Summary
+    from penstock.bench.results import Point, Result
+    from penstock.bench.summary import Health, Interval, Metric, Summary
 
 __all__ = ["html"]
 

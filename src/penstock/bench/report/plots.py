@@ -10,7 +10,8 @@ from penstock.bench.text import described
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from penstock.bench.results import Metric, Point, Summary, Tick
+    from penstock.bench.results import Point
+    from penstock.bench.summary import Metric, Summary, Tick
 
 __all__ = ["distribution", "timeline", "tradeoff"]
 
