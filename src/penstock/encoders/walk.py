@@ -14,7 +14,7 @@ from types import GeneratorType
 from typing import Any, TypeAlias
 
 from penstock.encoders.backends import BEST, Backend, standard
-from penstock.encoders.output import WORKED, Output, check_buffer, safe_end
+from penstock.encoders.output import Output, check_buffer, safe_end
 from penstock.encoders.settled import Settled
 from penstock.encoders.sources import (
     AsyncPieces,
@@ -25,12 +25,10 @@ from penstock.encoders.sources import (
     Room,
     Translate,
     in_memory,
-    leaves,
     opened,
-    unchanged,
 )
-from penstock.encoders.survey import Look, columns
 from penstock.encoders.texts import LongTexts
+from penstock.encoders.together import FIRST_ITEMS, SINGLY, SMALLER, TRANSLATED, Together
 from penstock.encoders.values import at, refused, simpler
 from penstock.errors import UsageError
 from penstock.fields import Each, Entries, Joined, Raw, Slices, Streamed
@@ -39,15 +37,8 @@ __all__ = ["MAX_DEPTH", "Step", "Walk"]
 
 MAX_DEPTH = 256
 """Levels of arrays and objects (`fault-matrix.md`, bounds: what peers take, and no recursion)."""
-_FIRST_ITEMS = 16
-_TOGETHER = 8
-"""Items; fewer are looked at one by one."""
 _MOST_ITEMS = 1024
-_SINGLY, _TRANSLATED, _SMALLER = 4, 5, 6
-"""Beside each `Way`: not in one call; not as they are; not so many of them."""
 _SCALARS = {int, float, bool, type(None)}
-_NOT_AT_ONCE = (TypeError, ValueError, RecursionError)
-"""What looking at a value, or encoding it, raises where it has to be taken apart."""
 
 # Anything that a caller may try to encode.
 Json: TypeAlias = Any
@@ -86,9 +77,8 @@ class Walk:
         check_buffer(buffer_size)
         self.async_sources: list[AsyncPull | AsyncPieces] = []
         """What the walk opened and cannot close itself."""
-        self._backend = backend or BEST
+        backend = backend or BEST
         self._buffer = buffer_size
-        self._group = buffer_size // 2  # its text, its bytes and a piece are in memory at once
         self._output = output or Output(buffer_size)
         self._check = check
         self._settled = settled or {}
@@ -96,14 +86,17 @@ class Walk:
         self._use = use
         self._vouched = vouched
         self._path: list[str | int] = []
-        self._inside: list[int] = []
         self._texts = LongTexts(
-            self._output,
-            self._backend,
-            buffer_size=buffer_size,
-            check=check,
-            path=self._path,
+            self._output, backend, buffer_size=buffer_size, check=check, path=self._path
         )
+        self._together = Together(
+            self._output,
+            backend,
+            group=buffer_size // 2,  # its text, its bytes and a piece are in memory at once
+            max_depth=max_depth,
+            check=check,
+        )
+        self._write, self._pieces = self._together.write, self._together.pieces
 
     def told(self) -> int:
         """Return how many bytes were told of since it was asked last."""
@@ -136,49 +129,9 @@ class Walk:
 
     def _one(self, value: Json) -> Frame:
         """Walk over one value."""
-        if not self._whole(value):
+        if not self._together.whole(value):
             yield self._apart(value)
         yield from self._pieces()
-
-    def _look(self) -> Look:
-        return Look(self._max_depth, surrogates=self._check)
-
-    def _depth(self) -> int:
-        """Return how many levels there may still be."""
-        return self._max_depth - len(self._inside)
-
-    def _whole(self, value: Json) -> bool:
-        """Write `value` in one call, if it is small and of exactly JSON's types."""
-        look = self._look()
-        try:
-            if look.size(value, self._depth(), self._group) > self._group:
-                return False
-            if not self._check:
-                self._output.write(self._backend.encode(value, look.way))
-        except _NOT_AT_ONCE:
-            return False
-        return True
-
-    def _at_once(self, group: Json, way: int, *, comma: bool) -> bool:
-        """Write what is between the brackets of `group` in one call, unless that fails."""
-        if self._check:
-            return True
-        try:
-            encoded = self._backend.encode(group, way)
-        except _NOT_AT_ONCE:
-            return False
-        if comma:
-            self._output.write(b",")
-        self._output.write(memoryview(encoded)[1:-1])
-        return True
-
-    def _write(self, part: bytes | memoryview) -> None:
-        if not self._check:
-            self._output.write(part)
-
-    def _pieces(self) -> Sequence[bytes]:
-        """Return what is ready; in a check, the sign that a piece's work is done."""
-        return WORKED if self._check else self._output.take()
 
     def _apart(self, value: Json) -> Frame:
         """Return the walk over a value that is too large, or not plain JSON."""
@@ -205,13 +158,13 @@ class Walk:
 
     def _container(self, value: object, inner: Frame) -> Frame:
         """Walk over a container, minding cycles and depth."""
-        if id(value) in self._inside:
+        if id(value) in self._together.inside:
             raise refused(self._path, "the value contains itself")
-        if len(self._inside) >= self._max_depth:
+        if len(self._together.inside) >= self._max_depth:
             raise refused(self._path, f"more than {self._max_depth} levels of arrays and objects")
-        self._inside.append(id(value))
+        self._together.inside.append(id(value))
         yield inner
-        self._inside.pop()
+        self._together.inside.pop()
 
     def _scalar(self, value: float | bool | None) -> Frame:
         try:
@@ -250,8 +203,8 @@ class Walk:
         entries = iter(value.items())
         comma = False
         while group := self._entries(entries):
-            _, way = self._seen(group)
-            if way == _SINGLY or not self._at_once(group, way, comma=comma):
+            _, way = self._together.seen(group)
+            if way == SINGLY or not self._together.at_once(group, way, comma=comma):
                 yield self._each_entry(group, comma=comma)
             comma = True
             yield from self._pieces()
@@ -259,7 +212,7 @@ class Walk:
 
     def _entries(self, entries: Iterator[tuple[str, Json]]) -> dict[str, Json]:
         try:
-            return dict(islice(entries, _FIRST_ITEMS))
+            return dict(islice(entries, FIRST_ITEMS))
         except RuntimeError as error:  # dictionaries notice it themselves
             raise UsageError(f"{at(self._path)}edited while it was sent: {error}") from None
 
@@ -277,10 +230,10 @@ class Walk:
             comma = True
             name = str.__str__(key)  # a str that is an enum prints its name
             self._path.append(name)
-            if not self._whole(name):
+            if not self._together.whole(name):
                 yield self._texts.walk((name,))
             self._write(b":")
-            if not self._whole(value):
+            if not self._together.whole(value):
                 yield self._apart(value)
             self._path.pop()
             yield from self._pieces()
@@ -293,7 +246,7 @@ class Walk:
             self._use(entries)
         items = opened(entries)
         before = self._output.vouched
-        room = Room(self._group, self._depth(), surrogates=self._check)
+        room = self._room()
         pull: Pull | AsyncPull
         if isinstance(items, AsyncIterator):
             self._output.vouched = before or self._is_vouched(entries)
@@ -314,6 +267,11 @@ class Walk:
             if isinstance(pull, Pull):
                 pull.close()
 
+    def _room(self) -> Room:
+        """Return the bounds of what is pulled together here."""
+        together = self._together
+        return Room(together.group, together.depth(), surrogates=self._check)
+
     def _is_vouched(self, each: Each) -> bool:
         return self._vouched and each.off_loop is not None
 
@@ -324,50 +282,27 @@ class Walk:
         self._write(b"[")
         settled = self._settled.get(id(value)) or Settled(value)
         notes = iter(() if self._check else settled.notes())
-        start, step = 0, _FIRST_ITEMS
+        start, step = 0, FIRST_ITEMS
         while start < settled.length:
             if len(value) < settled.length:
                 raise self._shrunk(settled.length, len(value))
             count, way = next(notes, (0, 0))
             group = value[start : min(start + (count or step), settled.length)]
             if not count:
-                fit, way = self._seen_of(group, each)
-                if way == _SMALLER:
+                fit, way = self._together.way_of(group, each)
+                if way == SMALLER:
                     step = max(len(group) // 2, 1)
                     continue
                 step = max(min(fit, 2 * step, _MOST_ITEMS), 1)
             if self._check:
                 settled.note(len(group), way)
-            if way == _TRANSLATED and each is not None:
+            if way == TRANSLATED and each is not None:
                 yield self._pulled(iter(group), each.translate, start)
-            elif way == _SINGLY or not self._at_once(group, way, comma=start > 0):
+            elif way == SINGLY or not self._together.at_once(group, way, comma=start > 0):
                 yield self._pulled(iter(group), None, start)
             start += len(group)
             yield from self._pieces()
         self._write(b"]")
-
-    def _seen_of(self, group: Sequence[Json], each: Each | None) -> tuple[int, int]:
-        """Return about how many items like these are best written in one call, and how."""
-        found = None
-        if len(group) >= _TOGETHER and self._depth() > 0:
-            found = columns(group, self._group, surrogates=self._check)
-        left = each is None or (found is not None and leaves(each, found.keys))
-        if not left and each is not None and not unchanged(each.translate, group):
-            # Some of them may be unchanged, and are worth finding.
-            return len(group), _TRANSLATED if len(group) <= _FIRST_ITEMS else _SMALLER
-        size, way = self._seen(group) if found is None else (found.size, found.way)
-        if size > self._group and len(group) > 1:
-            way = _SMALLER
-        return self._group * len(group) // size, way
-
-    def _seen(self, group: Json) -> tuple[int, int]:
-        """Return about how many bytes `group` takes, and how to write it."""
-        look = self._look()
-        try:
-            size = look.size(group, self._depth() + 1, self._group)  # its brackets count already
-        except _NOT_AT_ONCE:
-            return self._group, _SINGLY
-        return size, look.way if size <= self._group else _SINGLY
 
     def _each_item(self, group: Sequence[Json], start: int) -> Frame:
         """Walk over items one by one."""
@@ -375,7 +310,7 @@ class Walk:
             if index:
                 self._write(b",")
             self._path.append(index)
-            if not self._whole(item):
+            if not self._together.whole(item):
                 yield self._apart(item)
             self._path.pop()
             yield from self._pieces()
@@ -401,7 +336,7 @@ class Walk:
 
     def _pulled(self, items: Iterator[Json], translate: Translate | None, start: int) -> Frame:
         """Walk over items as an iterator has them, from the index `start` on."""
-        room = Room(self._group, self._depth(), surrogates=self._check)
+        room = self._room()
         pull = Pull(items, translate, room)
         try:
             while (group := pull.take()).items:
@@ -413,7 +348,7 @@ class Walk:
 
     def _awaited(self, items: AsyncIterator[Json], translate: Translate | None) -> Frame:
         """Walk over items that somebody has to wait for."""
-        room = Room(self._group, self._depth(), surrogates=self._check)
+        room = self._room()
         pull = AsyncPull(items, translate, room)
         self.async_sources.append(pull)
         start = 0
@@ -431,7 +366,7 @@ class Walk:
         if group.ready:
             self._write(b"," * (start > 0))
             yield self._raw(Raw(b",".join([item.data for item in group.items])))
-        elif group.odd or not self._at_once(group.items, group.look.way, comma=start > 0):
+        elif group.odd or not self._together.at_once(group.items, group.look.way, comma=start > 0):
             yield self._each_item(group.items, start)
         yield from self._pieces()
 
