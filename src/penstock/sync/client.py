@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+from inspect import signature
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, Unpack
 
 from penstock.client import Client
-from penstock.credentials import Address, Headers
 from penstock.errors import PenstockError
-from penstock.keys import secrets
 from penstock.limits import Limits
 from penstock.stream import presented
 from penstock.sync.portal import Portal
 from penstock.sync.stream import SyncStream
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Generator, Iterable, Sequence
+    from collections.abc import AsyncIterable, Generator, Iterable
     from os import PathLike
     from types import TracebackType
 
     from penstock.calls import CallOptions
-    from penstock.deployment import Deployment
-    from penstock.interfaces import Middleware, Provider, Transport
-    from penstock.keys import Credential, Secret
-    from penstock.limits import Timeouts
+    from penstock.interfaces import Middleware
     from penstock.mapping import MapResult
     from penstock.messages import Messages
     from penstock.preview import Preview
-    from penstock.providers.custom import CustomProviderConfig
     from penstock.providers.knock import Knock
     from penstock.providers.resolve import Resolved
     from penstock.response import Reply
@@ -35,7 +30,20 @@ if TYPE_CHECKING:
 
 __all__ = ["SyncClient"]
 
+P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def _arguments_of(
+    method: Callable[Concatenate[Any, P], None],
+) -> Callable[[Callable[..., None]], Callable[Concatenate[Any, P], None]]:
+    """Have a method that hands on what it is given show the arguments of `method`."""
+
+    def shown(handing_on: Callable[..., None]) -> Callable[Concatenate[Any, P], None]:
+        handing_on.__signature__ = signature(method)  # type: ignore[attr-defined]  # PEP 362
+        return handing_on
+
+    return shown
 
 
 class SyncClient:
@@ -50,53 +58,21 @@ class SyncClient:
     of messages. Only the requests of `map` are read in the caller's.
 
     Args:
-        deployments: As in `penstock.Client`, and so is every other argument.
-        fallbacks: For a model, the models to try next, in order.
-        default_model: The model of calls that name none.
-        timeouts: Clocks in seconds.
-        limits: Bounds in bytes.
-        middleware: What every answer's chunks go through, in order.
-        max_retries: Tries after the first, in place.
-        headers: More headers, on every request to every deployment.
-        proxy: A proxy's address; by default the environment's.
-        verify: Whether certificates are checked.
-        cert: A client certificate's path, or ``(certificate, key)``.
-        http_client: Your own ``httpx.AsyncClient`` or ``httpx2.AsyncClient``; no other loop's.
-        transport: ``"direct"``, ``"httpx"``, ``"aiohttp"`` (see `Client`), or your own
-            `penstock.interfaces.Transport`.
+        arguments: Those of `penstock.Client`. An `http_client` is one that no other loop uses.
 
     Raises:
         ConfigurationError: An argument is not valid.
         UnknownModelError: `default_model` or a fallback is served nowhere.
     """
 
-    def __init__(
-        self,
-        *,
-        deployments: Mapping[str, Deployment] | None = None,
-        fallbacks: Mapping[str, Sequence[str]] | None = None,
-        default_model: str | None = None,
-        providers: Iterable[CustomProviderConfig] = (),
-        mounts: Mapping[str, Provider] | None = None,
-        aliases: Mapping[str, str] | None = None,
-        keys: Mapping[str, Credential | Secret] | None = None,
-        timeouts: Timeouts | None = None,
-        limits: Limits | None = None,
-        middleware: Iterable[Middleware] = (),
-        max_retries: int = 2,
-        headers: Mapping[str, str] | None = None,
-        proxy: str | None = None,
-        verify: Any = True,  # Any: as in `penstock.Client`
-        cert: str | tuple[str, str] | None = None,
-        http_client: object | None = None,
-        transport: str | Transport | None = None,
-    ) -> None:
-        # As in `Client`: an error's traceback has this frame in it.
-        headers = Headers(headers) if isinstance(headers, Mapping) else headers
-        keys = secrets(keys) if isinstance(keys, Mapping) else keys
-        proxy = Address(proxy) if isinstance(proxy, str) else proxy
-        given = {name: value for name, value in locals().items() if name != "self"}
-        self.__setstate__({"client": Client(**given), "limits": limits or Limits()})
+    @_arguments_of(Client.__init__)
+    def __init__(self, **arguments: Any) -> None:  # Any: the decorator has their types
+        limits = arguments.get("limits") or Limits()
+        try:
+            client = Client(**arguments)
+        finally:
+            arguments.clear()  # they may hold keys, and tracebacks that show locals show this frame
+        self.__setstate__({"client": client, "limits": limits})
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any] | str | PathLike[str] | None = None) -> Self:
