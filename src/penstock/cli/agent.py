@@ -95,9 +95,8 @@ async def _told(progress: Progress) -> AsyncIterator[None]:
         progress.close()
 
 
-async def _coding(options: AgentOptions, name: str, model: str, progress: Progress) -> None:
-    if model and options.model:
-        raise UsageError(f"--backend {options.backend} names the model already", param="model")
+def _check_session(options: AgentOptions, name: str) -> None:
+    """Refuse a file for a coding agent's session that is, or would be taken for, another thing."""
     if options.session and Path(options.session).suffix in (".jsonl", ".db", ".sqlite"):
         raise UsageError(
             f"{options.session} is the name of a model's conversation: a coding agent's session is "
@@ -110,6 +109,13 @@ async def _coding(options: AgentOptions, name: str, model: str, progress: Progre
             "another name",
             param="session",
         )
+
+
+async def _coding(options: AgentOptions, name: str, model: str, progress: Progress) -> None:
+    """Let a coding agent work."""
+    if model and options.model:
+        raise UsageError(f"--backend {options.backend} names the model already", param="model")
+    _check_session(options, name)
     task = Coding(
         name=name,
         model=options.model or model or None,

@@ -7,42 +7,26 @@ import os
 import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict
-from email.utils import parsedate_to_datetime
-from time import monotonic, time
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from penstock.cli.findings import of_address, of_clock, of_key, of_models
 from penstock.cli.providers import known_row
 from penstock.cli.reach import Step, proxy_for, steps_to
-from penstock.cli.settings import configured, key_variable, masked_key, said_where
+from penstock.cli.settings import configured, key_variable
 from penstock.config import client_arguments, load_config
-from penstock.errors import (
-    AuthenticationError,
-    BillingError,
-    NotFoundError,
-    PenstockError,
-    PermissionDeniedError,
-    RateLimitError,
-    ServerError,
-    TransportError,
-    UsageError,
-)
+from penstock.errors import PenstockError
 from penstock.limits import Timeouts
 from penstock.providers.catalogue import catalogue
 
 if TYPE_CHECKING:
     from penstock.client import Client
-    from penstock.config import Configuration
     from penstock.providers.catalogue import ProviderRow
-    from penstock.providers.knock import Knock
     from penstock.providers.resolve import Resolved
 
 __all__ = ["examine"]
 
 _PATIENCE = Timeouts(connect=5, response=10, ttft=20, idle=10, total=30)
-# AWS refuses a signature that is further off (Signature Version 4, "x-amz-date"), and so do others.
-_FATAL = 300.0
-# HTTP's Date has whole seconds, and an answer takes time.
-_NOTABLE = 5.0
 # What says that a chain of credentials is set up, without a look at its files: botocore 1.40.61,
 # credentials.py and utils.py, and google-auth, environment_vars.py.
 _CHAINS = {
@@ -55,9 +39,6 @@ _CHAINS = {
     ),
     "google_adc": ("GOOGLE_APPLICATION_CREDENTIALS",),
 }
-
-
-_ODD = "it has a space, a line break or another sign that no header may have"
 
 
 async def examine(provider: str | None, probe: bool, model: str | None, as_json: bool) -> int:
@@ -125,18 +106,10 @@ async def _steps(
         yield Step("address", False, "not known", error.message)
         return
     config = load_config()
-    yield _key(place, name, config)
+    yield of_key(place, name, config)
+    own = name.removesuffix("/*") in _own(arguments)
+    yield of_address(place, name, config, own=own)
     url = place.deployment.base_url
-    said = place.said_by.get("base_url", "penstock.toml")
-    if said == "catalogue" and name.removesuffix("/*") in _own(arguments):
-        said = "penstock.toml"
-    if said == "penstock.toml":
-        own = name.removesuffix("/*")
-        found_in = said_where(
-            config, ("deployments", name, "base_url"), ("providers", own, "base_url")
-        )
-        said = said if found_in is None else found_in[1]
-    yield Step("address", True, f"{url} ({said}), {place.deployment.dialect}")
     proxy = proxy_for(url, arguments.get("proxy"))
     if proxy is not None:
         yield Step("TCP", None, f"requests go through the proxy {_without_password(proxy)}")
@@ -147,105 +120,12 @@ async def _steps(
                 return
     begun = monotonic()
     found = await client.knock(name)
-    yield _models(found, place, monotonic() - begun)
-    clock = _clock(found)
+    yield of_models(found, place, monotonic() - begun)
+    clock = of_clock(found)
     if clock is not None:
         yield clock
     if probe and found.error is None:
         yield await _probe(client, name, model or (found.models[0] if found.models else None))
-
-
-def _key(place: Resolved, name: str, config: Configuration) -> Step:
-    secret, kind = place.deployment.api_key, place.auth
-    variable = next((each for each in secret.variables if os.environ.get(each)), None)
-    if variable is not None:
-        key = os.environ[variable]
-        found = f"${variable} {masked_key(key)}"
-        if key != key.strip() or not (key.isascii() and key.isprintable()):
-            return Step("key", False, found, f"{_ODD}: set {variable} again, without it")
-        return Step("key", True, found)
-    if secret.given:
-        own = name.removesuffix("/*")
-        places = (("deployments", name, "api_key"), ("providers", own, "api_key"), ("keys", own))
-        said = said_where(config, *places, ("keys", place.provider))
-        shown = "given" if said is None else f"{said[0]} ({said[1]})"
-        return Step("key", True, shown)
-    if (
-        secret.present
-        and secret.variables
-        and kind.partition(":")[0] not in ("aws", "aws_sigv4", "google_adc", "azure_entra")
-    ):
-        return Step(
-            "key",
-            False,
-            "none",
-            f"set {secret.variables[0]}, or {place.provider} under [keys] in penstock.toml",
-        )
-    chains = {
-        "aws": "AWS's chain",
-        "aws_sigv4": "AWS's chain",
-        "azure_entra": "Azure's default chain",
-        "google_adc": "Google's default credentials",
-    }
-    return Step("key", None, chains.get(kind.partition(":")[0], "none, and none is needed"))
-
-
-def _models(found: Knock, place: Resolved, seconds: float) -> Step:
-    error = found.error
-    if error is not None:
-        return Step("models", False, f"{error.kind}: {error.message}", _mend(found, place))
-    if not found.listed:
-        return Step(
-            "models",
-            None,
-            f"answers with {found.status}; it lists no models, so the key was not tried",
-            seconds=seconds,
-        )
-    return Step("models", True, f"{len(found.models)} listed", seconds=seconds)
-
-
-def _mend(found: Knock, place: Resolved) -> str:
-    variables = place.deployment.api_key.variables
-    key = f"${variables[0]}" if variables else "the key"
-    address = f"check base_url, {place.deployment.base_url}"
-    match found.error:
-        case UsageError():
-            return "nothing was sent: do what the line above says"
-        case PermissionDeniedError():
-            return f"{key} may not do this: check its rights, project and region"
-        case AuthenticationError():  # Gemini refuses a wrong key with 400
-            return f"the key was refused: is {key} the one of {place.provider}, and not revoked?"
-        case BillingError() | RateLimitError():
-            return "the account's limit or balance is used up: wait, or look at its page"
-        case NotFoundError():
-            return f"nothing is at this path: {address}"
-        case ServerError():
-            return "the provider is in trouble: look at its status page, and try again"
-        case TransportError():
-            return "the connection broke, or nobody answered: try again, then look at its status"
-    if found.status is not None and 300 <= found.status < 400:
-        return f"it sends us elsewhere, where no key goes: {address}"
-    return f"something else answers there, or in another dialect: {address}"
-
-
-def _clock(found: Knock) -> Step | None:
-    """Compare this machine's clock with the answer's ``Date`` (RFC 9110, 6.6.1)."""
-    try:
-        there = parsedate_to_datetime(found.headers.get("date", "")).timestamp()
-    except (TypeError, ValueError):
-        return None
-    off = abs(time() - there)
-    if off <= _NOTABLE:
-        return Step("clock", True, f"{off:.0f} s apart")
-    bad = off >= _FATAL
-    return Step(
-        "clock",
-        False if bad else None,
-        f"{off:.0f} s apart",
-        "set this machine's clock (NTP): signatures, tokens and certificates are refused"
-        if bad
-        else "",
-    )
 
 
 async def _probe(client: Client, name: str, model: str | None) -> Step:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
@@ -39,37 +40,48 @@ async def turn_of(request: ChatRequest, *, agent: str, dropped: list[str]) -> Tu
             param="tools",
         )
     _drop(request, dropped)
-    system: list[str] = []
-    said: list[tuple[str, str]] = []
-    state: Mapping[str, Json] = {}
+    heard = _Heard()
     place = 0
     async for message in messages_of(request.messages):
-        role = message.get("role")
         text = _text(message.get("content"), f"messages[{place}].content", request, dropped)
-        if role in ("system", "developer"):
-            system.append(text)
-        elif role not in _SPEAKERS:
-            raise EncodeError(
-                f"messages[{place}].role is {role!r}", param=f"messages[{place}].role"
-            )
-        else:
-            theirs = message.get(KEY)
-            if isinstance(theirs, Mapping) and theirs.get("dialect") == agent:
-                state, said = theirs, []
-            else:
-                said.append((_SPEAKERS[str(role)], text))
+        heard.take(message, text, place, agent)
         place += 1
-    prompt = _told(said)
+    prompt = _told(heard.said)
     if not prompt.strip():
         raise EncodeError("there is nothing to say to the agent: the last messages are empty")
-    totals = state.get("totals")
+    totals = heard.state.get("totals")
     return Turn(
         prompt=prompt,
-        system="\n\n".join(filter(None, system)) or None,
-        session_id=state.get("session_id"),
+        system="\n\n".join(filter(None, heard.system)) or None,
+        session_id=heard.state.get("session_id"),
         totals=_numbers(totals) if isinstance(totals, Mapping) else {},
         effort=request.params.get("reasoning_effort"),
     )
+
+
+@dataclass(slots=True)
+class _Heard:
+    """What is in a conversation for an agent, as far as it was read."""
+
+    system: list[str] = field(default_factory=list, repr=False)
+    said: list[tuple[str, str]] = field(default_factory=list, repr=False)
+    """Who said what, since the agent's own last answer."""
+    state: Mapping[str, Json] = field(default_factory=dict, repr=False)
+    """What that answer says of its session."""
+
+    def take(self, message: Mapping[str, Json], text: str, place: int, agent: str) -> None:
+        role = message.get("role")
+        if role in ("system", "developer"):
+            self.system.append(text)
+            return
+        if role not in _SPEAKERS:
+            where = f"messages[{place}].role"
+            raise EncodeError(f"{where} is {role!r}", param=where)
+        theirs = message.get(KEY)
+        if isinstance(theirs, Mapping) and theirs.get("dialect") == agent:
+            self.state, self.said = theirs, []
+        else:
+            self.said.append((_SPEAKERS[str(role)], text))
 
 
 def _numbers(totals: Mapping[str, Json]) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,23 @@ async def http_transport(
     import httpx2
     from mcp.client.streamable_http import streamable_http_client
 
+    client = httpx2.AsyncClient(
+        # What is not compressed cannot unpack to more than was read (fault matrix: bombs).
+        headers={"accept-encoding": "identity", **server.headers},
+        auth=server.auth,
+        timeout=httpx2.Timeout(_TIMEOUT, read=None),
+        event_hooks={"response": [_bound(max_read, forgotten)]},
+    )
+    assert server.url is not None
+    streams = streamable_http_client(server.url, http_client=client, max_sse_event_size=max_read)
+    async with client, streams as both:
+        yield both
+
+
+def _bound(max_read: int, forgotten: Callable[[], None]) -> Callable[[Any], Awaitable[None]]:
+    """Return what sees each answer (an ``httpx2.Response``) before its body is read."""
+    import httpx2
+
     class Bounded(httpx2.AsyncByteStream):
         """An answer's body that ends in an error past a bound."""
 
@@ -63,14 +80,4 @@ async def http_transport(
             forgotten()
         response.stream = Bounded(response)
 
-    client = httpx2.AsyncClient(
-        # What is not compressed cannot unpack to more than was read (fault matrix: bombs).
-        headers={"accept-encoding": "identity", **server.headers},
-        auth=server.auth,
-        timeout=httpx2.Timeout(_TIMEOUT, read=None),
-        event_hooks={"response": [bound]},
-    )
-    assert server.url is not None
-    streams = streamable_http_client(server.url, http_client=client, max_sse_event_size=max_read)
-    async with client, streams as both:
-        yield both
+    return bound

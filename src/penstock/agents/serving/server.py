@@ -18,7 +18,7 @@ from penstock.agents.serving.offers import OFFERS, failed
 from penstock.errors import ConfigurationError, InternalError, MissingExtraError, PenstockError
 
 if TYPE_CHECKING:
-    from penstock.agents.serving.desk import Desk
+    from penstock.agents.serving.desk import Answered, Desk, Say
 
 __all__ = ["leave_on_term", "make_server", "serve_http", "serve_stdio"]
 
@@ -53,19 +53,13 @@ def make_server(desk: Desk) -> SDK:
         async def say(done: int, words: str) -> None:
             await context.session.report_progress(float(done), None, words)
 
-        error: PenstockError
         try:
-            text, facts = await desk.call(params.name, params.arguments, say)
-        except PenstockError as failure:
-            error = failure
-        except Exception as failure:  # the task's edge: the client is told, and the server goes on
-            _log.exception("a call of %s failed", params.name)
-            error = InternalError(f"{type(failure).__name__}: {failure}")
-        else:
-            said = TextContent(type="text", text=text)
-            return CallToolResult(content=[said], structured_content=facts)
-        said = TextContent(type="text", text=f"{error.kind}: {error.message}")
-        return CallToolResult(content=[said], structured_content=failed(error), is_error=True)
+            text, facts = await _answered(desk, params, say)
+        except PenstockError as error:
+            said = TextContent(type="text", text=f"{error.kind}: {error.message}")
+            return CallToolResult(content=[said], structured_content=failed(error), is_error=True)
+        said = TextContent(type="text", text=text)
+        return CallToolResult(content=[said], structured_content=facts)
 
     return Server(
         "penstock",
@@ -74,6 +68,16 @@ def make_server(desk: Desk) -> SDK:
         on_list_tools=list_tools,
         on_call_tool=call_tool,
     )
+
+
+async def _answered(desk: Desk, params: SDK, say: Say) -> Answered:
+    try:
+        return await desk.call(params.name, params.arguments, say)
+    except PenstockError:
+        raise
+    except Exception as failure:  # the task's edge: the client is told, and the server goes on
+        _log.exception("a call of %s failed", params.name)
+        raise InternalError(f"{type(failure).__name__}: {failure}") from failure
 
 
 async def serve_stdio(desk: Desk) -> None:

@@ -42,8 +42,6 @@ TYPED: Mapping[str, str] = {
 }
 """Keywords that say something of one type only; integers are numbers."""
 
-_MOST_TAGS = 16
-"""Properties that are tried as what tells schemas apart; it is among the first."""
 _LARGER = frozenset(
     {"minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties", "minContains"}
 )
