@@ -12,8 +12,8 @@ __all__ = ["LoopLimits"]
 _KIB = 1024
 _MIB = 1024 * 1024
 _WHOLE = frozenset({"max_steps", "max_repeats"})
-_SECONDS = frozenset({"timeout", "tool_timeout", "start_timeout", "max_cost"})
-_OPTIONAL = _WHOLE | _SECONDS
+_AMOUNTS = frozenset({"timeout", "tool_timeout", "start_timeout", "max_cost"})
+_OPTIONAL = _WHOLE | _AMOUNTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ class LoopLimits:
             value = getattr(self, bound.name)
             if value is None and bound.name in _OPTIONAL:
                 continue
-            kinds = (int, float) if bound.name in _SECONDS else (int,)
+            kinds = (int, float) if bound.name in _AMOUNTS else (int,)
             fits = isinstance(value, kinds) and not isinstance(value, bool) and isfinite(value)
             if not fits or value <= 0:
                 raise ConfigurationError(
