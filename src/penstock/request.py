@@ -170,6 +170,18 @@ class ChatRequest(Request[Chunk], frozen=True, kw_only=True):
     """A file that takes the exchange as it is on the wire, for the simulator to replay."""
 
     @property
+    def bare(self) -> bool:
+        """Whether the provider is told nothing but the conversation, and all else is as usual."""
+        return (
+            self.stream
+            and self.usage
+            and not (self.params or self.tools or self.extra_body or self.extra_headers)
+            and self.response_format is None
+            and self.cache_points is None
+            and self.body is None
+        )
+
+    @property
     def media(self) -> bool:
         """Whether the answer may hold images or audio."""
         if not self.params:

@@ -10,6 +10,7 @@ is in hand, so that retry and fallback are a plain ``try`` around one await.
 
 from penstock.interfaces.dialects import (
     Answer,
+    Begins,
     Decoder,
     Dialect,
     Ending,
@@ -43,6 +44,7 @@ from penstock.interfaces.transports import (
 
 __all__ = [
     "Answer",
+    "Begins",
     "BodySource",
     "Buffer",
     "CallRecord",

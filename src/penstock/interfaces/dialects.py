@@ -10,11 +10,13 @@ from msgspec import Struct
 
 from penstock.chunks import Chunk
 from penstock.errors import PenstockError
+from penstock.fields import Each
 from penstock.limits import Limits
 from penstock.request import ChatRequest, RecallRequest
 
 __all__ = [
     "Answer",
+    "Begins",
     "Decoder",
     "Dialect",
     "Ending",
@@ -213,6 +215,23 @@ class Dialect(Protocol):
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> PenstockError:
         """Classify an answer whose `status` says that it failed; `body` is bounded."""
+        ...
+
+
+@runtime_checkable
+class Begins(Protocol):
+    """A dialect whose bodies end with the conversation, and begin alike in every bare request.
+
+    That is one of which `penstock.request.ChatRequest.bare` holds.
+    """
+
+    def conversation(self, request: ChatRequest, target: Target, *, dropped: list[str]) -> Each:
+        """Return the last of the fields that `Dialect.encode` makes of a bare `request`.
+
+        Raises:
+            UsageError: The conversation cannot be said, or something would be dropped from a strict
+                request.
+        """
         ...
 
 

@@ -112,7 +112,7 @@ class Router:
                 record = stream.record
                 attempts.append(_answered(record, route, started, began, self._clock()))
                 self._budget.succeeded(retried=len(attempts) > at + 1)
-                record.attempts[:] = attempts
+                record.attempts = attempts
                 record.model = request.model
                 return stream
             if isinstance(step, Elsewhere):
@@ -200,5 +200,5 @@ def _answered(
         started=began - started,
         elapsed=now - began,
         request_id=record.request_id,
-        dropped=tuple(record.dropped),
+        dropped=tuple(record.dropped) if record.dropped else (),
     )

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from penstock.interfaces import CallRecord, Dialect, Watch, Wire
     from penstock.limits import Limits
     from penstock.providers.blame import Blame
+    from penstock.providers.headers import Told
     from penstock.request import ChatRequest
 
-__all__ = ["Answers", "note"]
+__all__ = ["Answers"]
 
 _log = logging.getLogger("penstock.providers")
 
@@ -42,6 +43,24 @@ class Answers:
         self._dialect = dialect
         self._limits = limits
         self._origin = origin
+        # What an answer's headers are called, and what that tells: a peer's are mostly the same.
+        self._last: tuple[tuple[str, ...], Told] = (), told_by({})
+
+    def note(self, record: CallRecord, wire: Wire) -> None:
+        """Put into `record` what the answer's head says."""
+        headers = wire.headers
+        names, told = self._last
+        if names != (present := tuple(headers)):
+            told = told_by(headers)
+            self._last = present, told
+        record.status = wire.status
+        record.headers = {name: headers[name] for name in told.kept}
+        for name in told.ids:
+            if found := headers[name]:
+                record.request_id = found
+                break
+        if told.limited:
+            record.rate_limit = rate_limit(headers)
 
     def stream(
         self,
@@ -79,20 +98,6 @@ class Answers:
         if told is not None:  # what the body says of it is for clients that see no headers
             rejection.retry_after = told
         return rejection
-
-
-def note(record: CallRecord, wire: Wire) -> None:
-    """Put into `record` what the answer's head says."""
-    headers = wire.headers
-    told = told_by(headers)
-    record.status = wire.status
-    record.headers = {name: headers[name] for name in told.kept}
-    for name in told.ids:
-        if found := headers[name]:
-            record.request_id = found
-            break
-    if told.limited:
-        record.rate_limit = rate_limit(headers)
 
 
 def _keeper(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from penstock.errors import PenstockError, ProtocolError, ResponseError
 from penstock.providers.echo import conceal
 from penstock.providers.redact import redact
@@ -16,38 +18,28 @@ if TYPE_CHECKING:
 __all__ = ["Blame"]
 
 
-class Blame:
+class Blame(Struct, eq=False):
     """Says in an error where it happened, and takes out of it what nobody may see.
 
     It is an object, not a closure or a partial, so that a traceback that shows locals shows none of
     what it keeps secret.
-
-    Args:
-        record: The call.
-        secrets: What may appear in no message.
-        said: Returns the conversation's texts, which may appear in none either.
-        about: What it is given; the request's bytes are the last.
     """
 
-    def __init__(
-        self,
-        record: CallRecord,
-        secrets: tuple[str, ...],
-        said: Callable[..., Iterable[str]] = tuple,
-        *about: object,
-    ) -> None:
-        self._record = record
-        self._secrets = secrets
-        self._said = said
-        self._about = about
+    record: CallRecord
+    """The call."""
+    secrets: tuple[str, ...]
+    """What may appear in no message."""
+    said: Callable[..., Iterable[str]] = tuple
+    """Returns the conversation's texts, which may appear in none either."""
+    about: tuple[object, ...] = ()
+    """What it is given."""
 
-    def forget_body(self) -> None:
-        """Let go of the request's bytes; the conversation itself is still the caller's."""
-        self._about = self._about[:-1]
+    def __repr__(self) -> str:
+        return f"Blame({self.record!r}, ...)"
 
     def __call__(self, error: PenstockError) -> PenstockError:
         """Return `error`, filled in and redacted."""
-        record = self._record
+        record = self.record
         error.provider = error.provider or record.provider
         error.model = error.model or record.model
         error.deployment = error.deployment or record.deployment
@@ -57,13 +49,13 @@ class Blame:
         error.dropped = error.dropped or tuple(record.dropped)
         # Only these two have the peer's own words in them.
         texts = (
-            list(self._said(*self._about))
+            list(self.said(*self.about))
             if isinstance(error, (ProtocolError, ResponseError))
             else []
         )
-        error.message = conceal(redact(error.message, self._secrets), texts)
+        error.message = conceal(redact(error.message, self.secrets), texts)
         error.args = (error.message,)
         for name in ("body", "code", "param", "request_id"):
             if value := getattr(error, name):
-                setattr(error, name, conceal(redact(value, self._secrets), texts))
+                setattr(error, name, conceal(redact(value, self.secrets), texts))
         return error

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from penstock.chunks import Finish
 from penstock.errors import DeadlineError, PenstockError
 from penstock.interfaces import CallRecord, HttpCall
-from penstock.providers.answers import Answers, note
+from penstock.providers.answers import Answers
 from penstock.providers.blame import Blame
 from penstock.providers.capture import captured
 from penstock.providers.echo import spoken
@@ -23,11 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from penstock.chunks import Chunk
-    from penstock.interfaces import Dialect, Stream, Watch
+    from penstock.interfaces import Dialect, Stream, Wire
     from penstock.limits import Limits, Timeouts
-    from penstock.pipeline.stream import BatchStream
     from penstock.providers.auth import Sockets
-    from penstock.providers.prepared import Prepared
     from penstock.providers.resolve import Resolved
     from penstock.request import ChatRequest, ItemT, Request
 
@@ -88,27 +86,10 @@ class HttpProvider:
         timeouts = self._timeouts if own is None else self._timeouts.override(own)
         record = self._record(chat)
         watch = Watchdog(timeouts, limits=self._limits, began=chat.started)
-        in_time = partial(_in_time, timeouts.total, record, watch)
-        prepared = await self.preparer.prepare(chat, dropped=record.dropped, wait=in_time)
-        blame = Blame(record, prepared.head.secrets, spoken, chat, prepared.body.small)
-        try:
-            stream: Any = await self._exchange(chat, prepared, record, watch, blame)
-        except PenstockError as error:
-            watch.stop()
-            raise blame(error) from error.__cause__
-        except BaseException:
-            watch.stop()
-            raise
-        return stream  # type: ignore[no-any-return]  # chunks, as a chat is answered with
-
-    async def _exchange(
-        self,
-        request: ChatRequest,
-        prepared: Prepared,
-        record: CallRecord,
-        watch: Watch,
-        blame: Blame,
-    ) -> BatchStream[Chunk]:
+        prepared = self.preparer.at_hand(chat, dropped=record.dropped)
+        if prepared is None:
+            in_time = partial(_in_time, timeouts.total, record, watch)
+            prepared = await self.preparer.prepare(chat, dropped=record.dropped, wait=in_time)
         head = prepared.head
         call = HttpCall(
             method=head.method,
@@ -120,27 +101,33 @@ class HttpProvider:
             framing=self._framing,
             timings=record.timings,
         )
+        blame = Blame(record, head.secrets, spoken, (chat, prepared.body.small))
         transport = self._connections.transport
-        if request.capture is None:
-            wire = await transport.open(call)
-        else:
-            wire = await captured(transport, call, request.capture)
+        wire: Wire | None = None
         try:
-            note(record, wire)
+            if chat.capture is None:
+                wire = await transport.open(call)
+            else:
+                wire = await captured(transport, call, chat.capture)
+            self._answers.note(record, wire)
             if not 200 <= (wire.status or 200) < 300:
-                raise blame(await self._answers.rejection(wire))
-            # The body is with the peer: nothing of it is kept while the answer is read.
-            call.body = None
-            stream = self._answers.stream(request, wire, record, watch, blame)
+                raise await self._answers.rejection(wire)
+            stream: Any = self._answers.stream(chat, wire, record, watch, blame)
             record.command = head.command
             await stream.prime(_ends_the_wait)
-            blame.forget_body()
         except BaseException as error:
-            wire.abort()
-            if isinstance(error, Exception):  # a cancelled caller does not wait for the close
-                await wire.aclose()
+            watch.stop()
+            if wire is not None:
+                wire.abort()
+                if isinstance(error, Exception):  # a cancelled caller does not wait for the close
+                    await wire.aclose()
+            if isinstance(error, PenstockError):
+                raise blame(error) from error.__cause__
             raise
-        return stream
+        # The body is with the peer: nothing of it is kept while the answer is read.
+        call.body = None
+        blame.about = (chat,)
+        return stream  # type: ignore[no-any-return]  # chunks, as a chat is answered with
 
     def _record(self, request: ChatRequest) -> CallRecord:
         target = self._home

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from penstock.encoders import Body
+    from penstock.encoders.beginning import SmallBody
     from penstock.providers.ready import ReadyBody
 
 __all__ = ["Head", "Prepared"]
@@ -80,7 +81,7 @@ class Prepared(Struct, frozen=True):
     """A request as it goes out, before it does."""
 
     head: Head
-    body: Body | ReadyBody
+    body: Body | ReadyBody | SmallBody
     dropped: list[str]
     """What the dialect could not say, as paths."""
 

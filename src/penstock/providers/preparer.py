@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 
 from penstock._version import USER_AGENT
 from penstock.encoders import Body
+from penstock.encoders.beginning import Beginning
 from penstock.errors import InternalError, UnsupportedFeatureError
-from penstock.interfaces import Recalls
+from penstock.interfaces import Begins, Recalls
 from penstock.providers.auth import Grant, Keyring, Reach, Ready, Unsigned, scheme_of
 from penstock.providers.listing import models_url
 from penstock.providers.prepared import Head, Prepared
@@ -80,6 +81,25 @@ class Preparer:
         self._home = resolved.target
         # The head that most calls share, and what it was made from.
         self._shared: tuple[Grant, tuple[object, ...], Head] | None = None
+        self._begins = dialect if isinstance(dialect, Begins) else None
+        # What bare requests share.
+        self._usual: tuple[Grant, Head, Beginning] | None = None
+
+    def at_hand(self, request: ChatRequest, *, dropped: list[str]) -> Prepared | None:
+        """Return `request` as `prepare` does, where it differs from the last in little.
+
+        None, unless it is a bare one with a short conversation, as the one before it was, and there
+        is nothing to wait for.
+        """
+        if self._usual is None or self._begins is None or not request.bare:
+            return None
+        grant, head, beginning = self._usual
+        if self._at_hand(self._home) is not grant:
+            return None
+        body = beginning.followed_by(
+            self._begins.conversation(request, self._home, dropped=dropped)
+        )
+        return None if body is None else Prepared(head, body, dropped)
 
     async def prepare(
         self, request: ChatRequest, *, dropped: list[str], wait: Wait | None = None
@@ -100,6 +120,7 @@ class Preparer:
             outgoing = self._recalled(request, target)
         else:
             outgoing = self._dialect.encode(request, target, dropped=dropped)
+        whole = not dropped
         grant = self._at_hand(target)
         if grant is None:
             grant = await wait(self._scheme.grant(target))
@@ -117,7 +138,22 @@ class Preparer:
                 await wait(body.prepare())
         if grant.sign is not None:
             head = await wait(_signed(grant, head, body))
+        elif whole and request.bare:
+            self._keep(grant, head, outgoing)
         return Prepared(head, body, dropped)
+
+    def _keep(self, grant: Grant, head: Head, outgoing: Outgoing) -> None:
+        """Keep what a bare request has in common with the next, unless somebody may change it."""
+        if self._begins is None or self._locate is not None or self._home.extra_body:
+            return
+        *names, last = outgoing.fields
+        beginning = Beginning(
+            {name: outgoing.fields[name] for name in names},
+            last,
+            buffer_size=self._limits.body_buffer,
+            max_depth=self._limits.max_json_depth,
+        )
+        self._usual = grant, head, beginning
 
     def _head(self, request: ChatRequest, outgoing: Outgoing, target: Target, grant: Grant) -> Head:
         """Return the head of `request`: made anew only where it is not what the last one was."""

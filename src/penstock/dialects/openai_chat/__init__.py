@@ -34,12 +34,13 @@ from typing import TYPE_CHECKING
 
 from penstock.dialects.errors import response_error
 from penstock.dialects.openai_chat.answer import ChatAnswer, framing
-from penstock.dialects.openai_chat.request import encode
+from penstock.dialects.openai_chat.request import encode, spoken
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from penstock.errors import PenstockError
+    from penstock.fields import Each
     from penstock.interfaces import Framing, Outgoing, Target
     from penstock.limits import Limits
     from penstock.request import ChatRequest
@@ -62,6 +63,10 @@ class OpenAIChat:
             UnsupportedFeatureError: The request is strict, and something has no words here.
         """
         return encode(request, target, self.name, dropped)
+
+    def conversation(self, request: ChatRequest, target: Target, *, dropped: list[str]) -> Each:
+        """Return the messages of `request`, the last of the fields that `encode` makes."""
+        return spoken(request, target, self.name, dropped)
 
     def framing(self, content_type: str) -> Framing:
         """Say how an answer of `content_type` is framed.

@@ -21,10 +21,11 @@ from penstock.errors import UnsupportedFeatureError, UsageError
 from penstock.interfaces import Outgoing
 
 if TYPE_CHECKING:
+    from penstock.fields import Each
     from penstock.interfaces import Quirks, Target
     from penstock.request import ChatRequest
 
-__all__ = ["address", "choices_asked", "encode", "usage_asked"]
+__all__ = ["address", "choices_asked", "encode", "spoken", "usage_asked"]
 
 # JSON as the caller gives it, in OpenAI's shape.
 Json: TypeAlias = Any
@@ -53,7 +54,13 @@ def encode(request: ChatRequest, target: Target, dialect: str, dropped: list[str
         fields = _worded(fields, request, target.quirks, losses)
     if target.extra_body or request.extra_body:
         add_extras(fields, request, target)
-    fields["messages"] = conversation(
+    fields["messages"] = spoken(request, target, dialect, dropped)
+    return Outgoing(address(target, _PATH), fields)
+
+
+def spoken(request: ChatRequest, target: Target, dialect: str, dropped: list[str]) -> Each:
+    """Return the messages of `request`, the last of the fields."""
+    return conversation(
         request.messages,
         dialect=dialect,
         origin=target.origin,
@@ -62,7 +69,6 @@ def encode(request: ChatRequest, target: Target, dialect: str, dropped: list[str
         quirks=target.quirks,
         tools=bool(request.tools),
     )
-    return Outgoing(address(target, _PATH), fields)
 
 
 def address(target: Target, path: str) -> str:
@@ -76,11 +82,15 @@ def address(target: Target, path: str) -> str:
 
 def usage_asked(request: ChatRequest) -> bool:
     """Whether the answer is asked to end with its usage."""
+    if not (request.params or request.extra_body):  # what most calls say
+        return request.stream and request.usage
     return request.stream and bool((_stream_options(request) or {}).get("include_usage"))
 
 
 def choices_asked(request: ChatRequest) -> int:
     """How many choices the answer is to have."""
+    if not (request.params or request.extra_body):
+        return 1
     wanted = request.extra_body.get("n", request.params.get("n"))
     return wanted if isinstance(wanted, int) and wanted > 0 else 1
 
