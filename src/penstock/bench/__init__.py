@@ -23,6 +23,24 @@ The JSON form of a run (``bench.json``, what ``penstock bench --json FILE`` writ
 Times are seconds. What a provider did not say is missing or null, never zero. A line of the JSONL
 file, and a row of the CSV file, is a `penstock.bench.records.RequestRecord`.
 `penstock.bench.metrics` defines the latencies.
+
+============= ==================================================================================
+module        what it has
+============= ==================================================================================
+bench         a whole run: its loads, or a sweep (`sweep`)
+run           one load; `schedule` says when the requests of an open one are due
+calls         one request, sent and measured by `metrics`
+settings      what a run is asked to do
+workload      what is asked: drawn (`lengths`, `words`), or from `files` (`rows`, `arrays`)
+records       what is noted of one request, and its files
+collect       from records to the summary of a load: `distribution`, `pace`, `timeline`, `prices`
+summary       the figures of one load
+health        what the measuring cost the client
+results       a run as values and as JSON
+compare       two runs: what changed by more than chance would
+text          a run as text
+report        a run as a page
+============= ==================================================================================
 """
 
 from penstock.bench.bench import Bench, Source

@@ -12,7 +12,7 @@ from io import TextIOWrapper
 
 from penstock.errors import UsageError
 
-__all__ = ["ask", "dumped", "mend", "pending", "spoken"]
+__all__ = ["ask", "dumped", "mend", "pending", "printed_at_once", "spoken"]
 
 # How long a pipe beside a prompt may be silent, in seconds. What `git diff |` takes to begin has
 # mostly passed while Python started; a cron job whose standard input stays open loses this much.
@@ -99,3 +99,9 @@ async def ask(prompt: str) -> str:
         return input(prompt)  # noqa: ASYNC250  # nothing else goes on between the turns
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def printed_at_once(line: str) -> None:
+    """Print a line that another program waits for, such as a server's address."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()

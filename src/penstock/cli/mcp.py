@@ -6,6 +6,7 @@ import os
 import sys
 
 from penstock.agents.serving import Desk, leave_on_term, serve_http, serve_stdio
+from penstock.cli.console import printed_at_once
 from penstock.cli.pick import announce, pick
 from penstock.cli.settings import configured
 from penstock.errors import ConfigurationError
@@ -25,7 +26,7 @@ async def run(model: str | None, http: bool, host: str, port: int, concurrency: 
         announce(picked)
         if http:
             token = os.environ.get(TOKEN) or None
-            await serve_http(desk, host=host, port=port, token=token, ready=_announce)
+            await serve_http(desk, host=host, port=port, token=token, ready=printed_at_once)
             return 0
         if sys.stdin.isatty():
             raise ConfigurationError(
@@ -35,8 +36,3 @@ async def run(model: str | None, http: bool, host: str, port: int, concurrency: 
         leave_on_term(desk)
         await serve_stdio(desk)
     return 0
-
-
-def _announce(url: str) -> None:
-    sys.stdout.write(f"{url}\n")
-    sys.stdout.flush()

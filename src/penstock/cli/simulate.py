@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from penstock.cli.console import printed_at_once
 from penstock.simulator import faults, serve
 
 __all__ = ["run", "show_faults"]
@@ -17,7 +18,7 @@ async def run(host: str, port: int, replay: tuple[str, ...]) -> int:
         name, found, path = named.partition("=")
         file = Path(path if found else named)
         recordings[name if found else file.stem] = str(file)
-    await serve(host, port, recordings=recordings, ready=_announce)
+    await serve(host, port, recordings=recordings, ready=printed_at_once)
     return 0
 
 
@@ -26,8 +27,3 @@ def show_faults() -> int:
     width = max(map(len, faults()))
     sys.stdout.writelines(f"{name:{width}}  {what}\n" for name, what in faults().items())
     return 0
-
-
-def _announce(url: str) -> None:
-    sys.stdout.write(f"{url}\n")
-    sys.stdout.flush()

@@ -127,6 +127,18 @@ class Place:
         """
         self._losses.drop_of_message(self.index, field, why)
 
+    def drop_rest(self, message: Mapping[str, Json], known: frozenset[str]) -> None:
+        """Report each field of `message` that is not `known`.
+
+        Raises:
+            UnsupportedFeatureError: The request is strict.
+        """
+        if message.keys() <= known:
+            return
+        for name, value in message.items():
+            if name not in known and value is not None:
+                self.drop(name)
+
     def fault(self, field: str, why: str) -> EncodeError:
         """Return the error of a message whose `field` (``""`` for the message) is no such thing."""
         path = f"{self.path}.{field}" if field else self.path

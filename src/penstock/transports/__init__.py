@@ -1,5 +1,22 @@
 """Stage 3 of 6: bytes out, bytes in; the only sockets and processes.
 
+============= ==================================================================================
+module        what it has
+============= ==================================================================================
+direct        HTTP/1.1 over asyncio without a client library, which is the default
+http          HTTP over ``httpx`` and ``httpx2``; below it `backend`, `dialogue`, `exchange` on
+              asyncio, `trio_exchange`, `library`, `line`, `pools`, `faults`, and `judge`
+aiohttp       HTTP over ``aiohttp``'s connections
+process       child processes on their pipes
+watchdog      the clocks of one call, with `trio_clock`; `rounds` looks at those of a loop together
+places        how many calls hold a connection
+headers       header fields on their way out and in
+dates         when a peer asks to be called again
+inflate       answers that came compressed
+tls           which certificates are trusted
+sockets       what every TCP socket is told
+============= ==================================================================================
+
 `import penstock` loads none of this. The transport over ``httpx`` is loaded with its name, as anyio
 and the standard library's cookies come with it, and ``httpx`` itself with the first call.
 """

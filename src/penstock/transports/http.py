@@ -1,4 +1,4 @@
-"""HTTP over ``httpx`` or ``httpx2``: the transport of the default client."""
+"""HTTP over ``httpx`` or ``httpx2``: what carries proxies, trio and a client of the user's."""
 
 from __future__ import annotations
 

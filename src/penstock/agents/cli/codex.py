@@ -240,22 +240,26 @@ class Codex:
         if self.auto_compact_token_limit is not None:
             yield "model_auto_compact_token_limit", self.auto_compact_token_limit
         if self.endpoint:
-            yield "model_provider", _PROVIDER
-            within = f"model_providers.{_PROVIDER}"
-            yield f"{within}.name", _PROVIDER
-            yield f"{within}.base_url", self.endpoint
-            yield f"{within}.env_key", self.endpoint_key
-            yield f"{within}.wire_api", "responses"
-            if not any(word in self.endpoint_key.upper() for word in _HIDDEN):
-                yield "shell_environment_policy.exclude", [self.endpoint_key]
-            if not self.own_retries:  # they must not multiply with ours
-                yield f"{within}.request_max_retries", 0
-                yield f"{within}.stream_max_retries", 0
+            yield from self._pointed()
         for number, server in enumerate(self.options.servers):
             yield from server_config(server, number, environment)
         yield from self.config.items()
         if not self.endpoint:
             yield from self._provided(turn, self._seen(environment), scratch)
+
+    def _pointed(self) -> Iterator[tuple[str, Any]]:
+        """A provider at the caller's endpoint, whose key no command of the model sees."""
+        yield "model_provider", _PROVIDER
+        within = f"model_providers.{_PROVIDER}"
+        yield f"{within}.name", _PROVIDER
+        yield f"{within}.base_url", self.endpoint
+        yield f"{within}.env_key", self.endpoint_key
+        yield f"{within}.wire_api", "responses"
+        if not any(word in self.endpoint_key.upper() for word in _HIDDEN):
+            yield "shell_environment_policy.exclude", [self.endpoint_key]
+        if not self.own_retries:  # they must not multiply with ours
+            yield f"{within}.request_max_retries", 0
+            yield f"{within}.stream_max_retries", 0
 
     def _provided(
         self, turn: Turn, seen: Mapping[str, str], scratch: Scratch

@@ -105,7 +105,7 @@ class Turns:
 
     def _words(self, message: dict[str, Json], role: str, place: Place) -> list[Json]:
         """Say what a user or the system says."""
-        _drop_rest(message, _SAID, place)
+        place.drop_rest(message, _SAID)
         found = blocks(message.get("content"), place)
         if role not in _SYSTEM:
             return found
@@ -116,7 +116,7 @@ class Turns:
 
     def _result(self, message: dict[str, Json], place: Place) -> dict[str, Json]:
         """Say what a tool answered."""
-        _drop_rest(message, _OF_TOOL, place)
+        place.drop_rest(message, _OF_TOOL)
         if message["role"] == "function":
             id = _function_id(place.index - 1)
         else:
@@ -135,7 +135,7 @@ class Turns:
 
     def _answer(self, message: dict[str, Json], place: Place) -> list[Json]:
         """Say what the model said, as it said it where that is known and still fits."""
-        _drop_rest(message, _OF_ASSISTANT, place)
+        place.drop_rest(message, _OF_ASSISTANT)
         state = state_of(message, place, dialect=self._dialect, origin=self._origin)
         kept = state.get(BLOCKS)
         content = message.get("content")
@@ -236,11 +236,3 @@ def _thoughts(kept: Json) -> list[Json]:
             break
         found.append(dict(entry))
     return found
-
-
-def _drop_rest(message: dict[str, Json], known: frozenset[str], place: Place) -> None:
-    if message.keys() <= known:
-        return
-    for name, value in message.items():
-        if name not in known and value is not None:
-            place.drop(name)

@@ -121,7 +121,7 @@ class Turns:
 
     def _words(self, message: dict[str, Json], role: str, place: Place) -> list[Json]:
         """Say what a user or the system says."""
-        _drop_rest(message, _SAID, place)
+        place.drop_rest(message, _SAID)
         found = blocks(message.get("content"), self._names, place)
         if role not in _SYSTEM:
             return found
@@ -133,7 +133,7 @@ class Turns:
     def _result(self, message: dict[str, Json], place: Place) -> list[Json]:
         """Say what a tool answered; a marker of the cache stands behind it, not in it."""
         self._called = True
-        _drop_rest(message, _OF_TOOL, place)
+        place.drop_rest(message, _OF_TOOL)
         id = message.get("tool_call_id")
         if message["role"] == "function":
             id = called_id({"name": message.get("name")})
@@ -155,7 +155,7 @@ class Turns:
 
     def _answer(self, message: dict[str, Json], place: Place) -> list[Json]:
         """Say what the model said, as it said it where that is known and still fits."""
-        _drop_rest(message, _OF_ASSISTANT, place)
+        place.drop_rest(message, _OF_ASSISTANT)
         kept = state_of(message, place, dialect=self._dialect, origin=self._origin).get(BLOCKS)
         content = message.get("content")
         given = calls_of(message, place)
@@ -219,11 +219,3 @@ def _thoughts(kept: Json) -> list[Json]:
             break
         found.append(dict(entry))
     return found
-
-
-def _drop_rest(message: dict[str, Json], known: frozenset[str], place: Place) -> None:
-    if message.keys() <= known:
-        return
-    for name, value in message.items():
-        if name not in known and value is not None:
-            place.drop(name)

@@ -84,7 +84,7 @@ class Contents:
             return self._result(message, place)
         if role == "assistant":
             return self._answer(message, place)
-        _drop_rest(message, _SAID, place)
+        place.drop_rest(message, _SAID)
         found = said_parts(message.get("content"), place)
         if role in _SYSTEM:
             return self._system(found, place)
@@ -118,7 +118,7 @@ class Contents:
 
     def _result(self, message: dict[str, Json], place: Place) -> list[Json]:
         """Say what a tool answered: by the name of the call that has its id."""
-        _drop_rest(message, _OF_TOOL, place)
+        place.drop_rest(message, _OF_TOOL)
         if message["role"] == "function":
             id: Json = called_id(message)
         else:
@@ -142,7 +142,7 @@ class Contents:
 
     def _answer(self, message: dict[str, Json], place: Place) -> list[Json]:
         """Say what the model said, as it said it where that is known and still fits."""
-        _drop_rest(message, _OF_ASSISTANT, place)
+        place.drop_rest(message, _OF_ASSISTANT)
         kept = state_of(message, place, dialect=self._dialect, origin=self._origin).get(PARTS)
         called = calls_of(message, place)
         calls = [_call(call, place, legacy=number) for number, call in enumerate(called)]
@@ -200,11 +200,3 @@ def _call(call: Called, place: Place, *, legacy: int) -> dict[str, Json]:
         place.drop(f"tool_calls[{legacy}].function.arguments", str(fault))
         function["args"] = {"INVALID_JSON": call.arguments}
     return {"functionCall": function}
-
-
-def _drop_rest(message: dict[str, Json], known: frozenset[str], place: Place) -> None:
-    if message.keys() <= known:
-        return
-    for name, value in message.items():
-        if name not in known and value is not None:
-            place.drop(name)
