@@ -40,18 +40,23 @@ class Watch(Protocol):
         """Stop the clock of that name."""
         ...
 
-    def requested(self) -> float:
+    def requested(
+        self,
+        callback: Callable[[DeadlineError], None] | None = None,
+        rounds: Rounds | None = None,
+    ) -> float:
         """Note that the request is with the peer, and return the seconds since the call began.
 
-        ``write`` ends, ``response`` and ``ttft`` begin.
+        ``write`` ends, ``response`` and ``ttft`` begin, and the consumer waits for the answer. With
+        `callback` it is `on_expire`, too.
         """
         ...
 
-    def opened(self) -> float:
+    def opened(self, size: int = 0) -> float:
         """Note that an answer has begun, and return the seconds since the call began.
 
         ``response`` ends, ``idle`` and ``progress`` begin: with the next `asking`, as whoever asks
-        already has been waiting for this.
+        already has what it waited for, with `size` bytes of the answer.
         """
         ...
 
@@ -65,6 +70,13 @@ class Watch(Protocol):
 
     def received(self, size: int) -> None:
         """Note `size` bytes from the peer."""
+        ...
+
+    def delivered(self, size: int) -> float:
+        """Note `size` bytes of an answer that is `opened`, which whoever asks has at once.
+
+        It is `received` and `answered` in one, and returns the seconds since the call began.
+        """
         ...
 
     def ignored(self, size: int) -> None:

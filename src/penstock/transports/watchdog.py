@@ -10,7 +10,7 @@ Clocks of two kinds:
 
 - ``pool``, ``connect``, ``write``, ``response``, ``ttft`` and ``total`` run from `begin` to `end`.
 - ``idle``, ``progress`` and ``min_rate`` run only while the consumer asks, between `asking` and
-  `answered`; the time that it spends elsewhere is added to their limit.
+  `answered`: by a stopwatch, which is behind the time by all that the consumer spent elsewhere.
 """
 
 from __future__ import annotations
@@ -58,14 +58,10 @@ class Clock(Protocol):
         ...
 
 
-def running_clock() -> Clock:
-    """Return the clock of the running loop, asyncio's or trio's."""
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        from penstock.transports.trio_clock import TrioClock
+def _trio_clock() -> Clock:
+    from penstock.transports.trio_clock import TrioClock
 
-        return TrioClock()
+    return TrioClock()
 
 
 class Watchdog:
@@ -83,6 +79,7 @@ class Watchdog:
         "_answered_at",
         "_armed",
         "_asking",
+        "_away",
         "_bytes",
         "_callback",
         "_clock",
@@ -112,7 +109,7 @@ class Watchdog:
         began: float | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self._clock = clock or running_clock()
+        self._clock = clock or asyncio._get_running_loop() or _trio_clock()
         # asyncio's own loops ask the same, one call further away, but where a test has put another
         # clock into one.
         time = self._clock.time
@@ -121,22 +118,23 @@ class Watchdog:
         self._timeouts = timeouts
         self._max_silence = limits.max_silence
         if began is not None:
-            same = self._time is monotonic
-            started = began if same else self._time() - (monotonic() - began)
-        self.started = self._time() if started is None else started
+            started = began if own else self._time() - (monotonic() - began)
+        elif started is None:
+            started = self._time()
+        self.started = self._answered_at = started
         """When the call began, on the loop's clock."""
         self._callback: Callable[[DeadlineError], None] | None = None
         self._timer: Timer | None = None
-        self._timer_at = inf
         self._rounds: Rounds | None = None
         # Of the first kind: when each runs out.
         self._armed: dict[str, float] = {}
-        # Of the second kind: from when each counts; infinity is "not begun".
-        self._quiet_from = self._progress_from = self._rate_from = inf
-        self._asking = False
-        # Whether some that stand still may have nobody who looks at them in time.
-        self._passed_over = False
-        self._answered_at = self.started
+        # Of the second kind: from when each counts, by the stopwatch; infinity is "not begun".
+        self._timer_at = self._quiet_from = self._progress_from = self._rate_from = inf
+        # How far the stopwatch was behind when the consumer asked last.
+        self._away = 0.0
+        # Whether it asks, and whether some of its clocks, which stand still while it does not, may
+        # have nobody who looks at them in time.
+        self._asking = self._passed_over = False
         self._bytes = self._rate_bytes = self._ignored = 0
         self._last_byte: float | None = None
         self._last_content: float | None = None
@@ -158,8 +156,15 @@ class Watchdog:
         if self._armed:
             self._expect(min(self._armed.values()))
 
-    def requested(self) -> float:
-        """Note that the whole request is with the peer: ``response`` and ``ttft`` run."""
+    def requested(
+        self,
+        callback: Callable[[DeadlineError], None] | None = None,
+        rounds: Rounds | None = None,
+    ) -> float:
+        """Note that the whole request is with the peer: ``response`` and ``ttft`` run.
+
+        The consumer waits for the answer from now on. With `callback` it is `on_expire`, too.
+        """
         now = self._time()
         armed, timeouts = self._armed, self._timeouts
         if "write" in armed:
@@ -168,21 +173,35 @@ class Watchdog:
             armed["response"] = now + timeouts.response
         if timeouts.ttft is not None:
             armed["ttft"] = now + timeouts.ttft
-        if armed and self._callback is not None:
+        if not self._asking:
+            self._asking = True
+            self._away += now - self._answered_at
+        if callback is not None:
+            self.on_expire(callback, rounds)
+        elif armed and self._callback is not None:
             self._expect(min(armed.values()))
         return now - self.started
 
-    def opened(self) -> float:
-        """Note that an answer has begun: ``idle`` runs, and without ``ttft`` also ``progress``."""
+    def opened(self, size: int = 0) -> float:
+        """Note that an answer has begun: ``idle`` runs, and without ``ttft`` also ``progress``.
+
+        Whoever asks has what it waited for, with `size` bytes of the answer.
+        """
         now = self._time()
         armed = self._armed
         if "response" in armed:
             del armed["response"]
-        since = self._quiet_from = now if self._asking else self._answered_at
+        if self._asking:
+            self._asking = False
+            self._answered_at = now
+        since = self._quiet_from = self._answered_at - self._away
         if "ttft" not in armed:
             self._progress_from = since
         if self._rate_from == inf:
             self._rate_from = since
+        if size:
+            self._last_byte = now
+            self._bytes += size
         # Whoever waits for it goes on, and asks for more: soon enough for these clocks.
         self._passed_over = True
         return now - self.started
@@ -190,7 +209,7 @@ class Watchdog:
     def begin(self, phase: str) -> None:
         """Start the clock of that name; on a running one, start it again."""
         now = self._time()
-        since = now if self._asking else self._answered_at
+        since = (now if self._asking else self._answered_at) - self._away
         if phase == "idle":
             self._quiet_from = since
             if self._rate_from == inf:
@@ -227,20 +246,18 @@ class Watchdog:
         """Note that the consumer waits for bytes; ``idle`` and ``progress`` run."""
         if self._asking:
             return
-        gap = self._time() - self._answered_at
         self._asking = True
         # Later than they were expected, but for those that were passed over meanwhile.
-        self._quiet_from += gap
-        self._progress_from += gap
-        self._rate_from += gap
+        self._away += self._time() - self._answered_at
         if self._passed_over:
             self._passed_over = False
             self._expect(self._nearest())
 
     def answered(self) -> None:
         """Note that the consumer has what it waited for; ``idle`` and ``progress`` stand still."""
-        self._answered_at = self._time()
-        self._asking = False
+        if self._asking:
+            self._asking = False
+            self._answered_at = self._time()
 
     def received(self, size: int) -> None:
         """Note `size` bytes from the peer: a sign of life, unless it has been silent too long."""
@@ -249,7 +266,21 @@ class Watchdog:
         if self._quiet_from == inf:
             self.begin("idle")
         elif self._ignored <= self._max_silence:
-            self._quiet_from = now if self._asking else self._answered_at
+            self._quiet_from = (now if self._asking else self._answered_at) - self._away
+
+    def delivered(self, size: int) -> float:
+        """Note `size` bytes of an answer that is `opened`, which whoever asks has at once.
+
+        It is `received` and `answered` in one, and returns the seconds since the call began.
+        """
+        now = self._last_byte = self._time()
+        self._bytes += size
+        if self._asking:
+            self._asking = False
+            self._answered_at = now
+        if self._ignored <= self._max_silence:
+            self._quiet_from = self._answered_at - self._away
+        return now - self.started
 
     def sent(self, size: int) -> None:
         """Note `size` bytes that the peer took; the ``write`` clock, if it runs, starts again."""
@@ -260,7 +291,7 @@ class Watchdog:
         """Note content: the first one ends ``ttft``, each one starts ``progress`` again."""
         now = self._last_content = self._time()
         began = self._progress_from == inf
-        self._progress_from = now if self._asking else self._answered_at
+        self._progress_from = (now if self._asking else self._answered_at) - self._away
         self._ignored = 0
         if "ttft" in self._armed:
             del self._armed["ttft"]
@@ -295,12 +326,14 @@ class Watchdog:
         if not self._asking:
             self._passed_over = True
             return running
+        away = self._away
         if timeouts.idle is not None:
-            running["idle"] = self._quiet_from + timeouts.idle
+            running["idle"] = self._quiet_from + away + timeouts.idle
         if timeouts.progress is not None:
-            running["progress"] = self._progress_from + timeouts.progress
+            running["progress"] = self._progress_from + away + timeouts.progress
         if timeouts.min_rate is not None:
-            running["min_rate"] = self._rate_from + (timeouts.progress or _RATE_WINDOW)
+            window = timeouts.progress or _RATE_WINDOW
+            running["min_rate"] = self._rate_from + away + window
         return running
 
     def _expect(self, when: float) -> None:
@@ -342,10 +375,11 @@ class Watchdog:
         limit: float = getattr(self._timeouts, phase)
         if phase != "min_rate":
             return self._error(phase, limit, now - (running[phase] - limit), now)
-        rate = (self._bytes - self._rate_bytes) / (now - self._rate_from)
+        passed = now - self._away - self._rate_from
+        rate = (self._bytes - self._rate_bytes) / passed
         if rate < limit:
             return self._error(phase, limit, rate, now)
-        self._rate_from, self._rate_bytes = now, self._bytes
+        self._rate_from, self._rate_bytes = now - self._away, self._bytes
         return self._due(now)
 
     def _error(self, phase: str, limit: float, elapsed: float, now: float) -> DeadlineError:

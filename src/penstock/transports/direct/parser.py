@@ -24,6 +24,8 @@ __all__ = ["Parser"]
 
 # Raw bytes that a header block may have beyond the bound of its fields: status lines, spaces, 1xx.
 _SLACK = 16 * 1024
+# RFC 9112 section 6.3: their answers have no body, whatever they say.
+_BODILESS = (204, 304)
 
 
 class Parser:
@@ -44,7 +46,6 @@ class Parser:
         "_names",
         "_origin",
         "_quiet",
-        "_until_close",
         "complete",
         "done",
         "headers",
@@ -56,6 +57,9 @@ class Parser:
     )
 
     def __init__(self, origin: object) -> None:
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        """The fields, names in lower case, once `complete`."""
         self.pieces: list[bytes] = []
         """The body's pieces that the last `feed` completed; whoever takes them clears it."""
         # Called by the parser for each piece, without a frame of Python in between.
@@ -73,27 +77,23 @@ class Parser:
             method: The request's: an answer to HEAD has no body, whatever it says.
             limits: ``max_response_headers`` and ``max_response_header_count``.
         """
-        self.status = 0
-        self.headers: dict[str, str] = {}
-        """The fields, names in lower case, once `complete`."""
-        self.raw_headers: list[tuple[bytes, bytes]] = []
-        """The fields as they came."""
         self.complete = False
         """Whether status and headers are there."""
         self.done = False
         """Whether the answer is there to its end."""
         self.reusable = False
         """Whether the connection may carry another call, once `done`."""
+        self.raw_headers: list[tuple[bytes, bytes]] = []
+        """The fields as they came, once `complete`."""
         self._limits = limits
         self._allowed = limits.max_response_headers + _SLACK
         self._quiet = 0
         self._bodiless = method == "HEAD"
-        self._until_close = False
-        self._fault: PenstockError | None = None
         # From which piece on the body is nobody's, or another answer's.
         self._foreign_from = 0
         if not self._at_rest:
             self._llhttp = HttpResponseParser(self)
+            self._fault: PenstockError | None = None
         self._at_rest = False
 
     def feed(self, data: bytes | memoryview) -> None:
@@ -103,40 +103,39 @@ class Parser:
             ProtocolError: It breaks HTTP.
             LimitExceededError: The headers, or what is neither headers nor body, exceed a bound.
         """
-        size = len(data)
-        if self.done or self._llhttp is None:
+        llhttp, inside = self._llhttp, self.complete
+        if self.done or llhttp is None:
             # Bytes that nobody asked for: what comes next on this connection belongs to nobody.
-            self.reusable = self.reusable and not size
+            self.reusable = self.reusable and not data
             return
-        if self.complete:
-            self._quiet += size
-        elif size > self._allowed:
-            # No more than may be headers, so that the bound holds for any cut of the bytes.
-            most = self._allowed
-            self.feed(data[:most])
-            self.feed(data[most:])
-            return
-        else:
-            self._allowed -= size
+        if not inside:
+            left = self._allowed - len(data)
+            if left < 0:
+                # No more than may be headers, so that the bound holds for any cut of the bytes.
+                self.feed(data[:left])
+                self.feed(data[left:])
+                return
+            self._allowed = left
         try:
-            self._llhttp.feed_data(data)
+            llhttp.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as exc:
             self._broke(exc)
-        pieces, ours = self.pieces, self._foreign_from
-        if len(pieces) > ours:
+        pieces = self.pieces
+        if len(pieces) > self._foreign_from:
             # Of an answer that has no body, whose head is refused, or that nobody asked for.
-            del pieces[ours:]
+            del pieces[self._foreign_from :]
             self.reusable = False
         if self._fault is not None:
             raise self._fault
         if pieces:
             self._quiet = 0
         else:
-            self._check_bounds()
+            self._check_bounds(len(data) if inside else 0)
 
     def end(self) -> bool:
         """Note the end of the bytes; whether the answer is whole with it (RFC 9112 section 6.3)."""
-        if self.complete and self._until_close:
+        headers = self.headers
+        if self.complete and not ("transfer-encoding" in headers or "content-length" in headers):
             self.done = True
         return self.done
 
@@ -163,9 +162,8 @@ class Parser:
             return
         parser = self._llhttp
         assert parser is not None  # it is calling
-        status = parser.get_status_code()
-        version = parser.get_http_version()
-        if not version.startswith("1."):
+        status, version = parser.get_status_code(), parser.get_http_version()
+        if version != "1.1" and version != "1.0":
             self._fault = self._broken(f"it answers in HTTP/{version}")
         elif status < 200:
             self.raw_headers.clear()
@@ -180,23 +178,21 @@ class Parser:
 
     def _accept(self, status: int, version: str) -> None:
         try:
-            self.headers = self._names.received(self.raw_headers, self._limits)
+            headers = self._names.received(self.raw_headers, self._limits)
         except LimitExceededError as exc:
             self._fault = exc
             return
-        self.status = status
-        coding = self.headers.get("transfer-encoding")
+        self.status, self.headers = status, headers
+        coding = headers.get("transfer-encoding")
         if coding is not None and (coding.lower() != "chunked" or version == "1.0"):
             # RFC 9112 section 6.1: in HTTP/1.0 its framing is faulty.
             self._fault = self._broken(f"its transfer coding is {coding[:40]!r}")
             return
-        self._bodiless = self._bodiless or status in (204, 304)
-        sized = coding is not None or "content-length" in self.headers
-        self._until_close = not (sized or self._bodiless)
         self.complete = True
-        # What a HEAD's answer says of a body, llhttp would wait for.
-        self.done = self._bodiless
-        if not self._bodiless:
+        if self._bodiless or status in _BODILESS:
+            # What a HEAD's answer says of a body, llhttp would wait for.
+            self.done = True
+        else:
             self._foreign_from = sys.maxsize
 
     def _broke(self, exc: HttpParserError | HttpParserUpgrade) -> None:
@@ -207,7 +203,9 @@ class Parser:
         else:
             self._fault = self._fault or self._broken(str(exc))
 
-    def _check_bounds(self) -> None:
+    def _check_bounds(self, size: int) -> None:
+        """Judge bytes without a piece of the body: of the head, or `size` beside the body."""
+        self._quiet += size
         if not self.complete and not self._allowed:
             raise self._too_much("max_response_headers")
         if self._quiet > self._limits.max_response_headers and not self.done:
