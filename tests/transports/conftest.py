@@ -22,7 +22,7 @@ TRANSPORTS = [*LIBRARIES, "direct", *(["aiohttp"] if find_spec("aiohttp") else [
 @pytest.fixture(autouse=True)
 def patient_drain(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time for a busy machine to read the rest of an answer; its bound has a test of its own."""
-    for module in ("exchange", "trio_exchange", "direct.exchange"):
+    for module in ("exchange", "trio_exchange", "direct.draining"):
         monkeypatch.setattr(f"penstock.transports.{module}._DRAIN", 5.0)
 
 

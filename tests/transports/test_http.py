@@ -531,7 +531,7 @@ async def test_a_rest_that_is_too_long_is_not_awaited(
 ) -> None:
     """Draining is bounded in time and bytes; past them the connection is closed."""
     if not rest:
-        for room in ("exchange", "direct.exchange"):
+        for room in ("exchange", "direct.draining"):
             monkeypatch.setattr(f"penstock.transports.{room}._DRAIN", 0.1)
     peer = await stage.peer(silent_after(CHUNKED + chunk(b"data") + (rest and chunk(rest))))
     transport = stage.transport(use=over)

@@ -12,20 +12,17 @@ import sys
 from contextvars import Context
 from typing import TYPE_CHECKING, Protocol, cast
 
-from penstock.errors import ConnectError, PenstockError, TransportError
-from penstock.transports.direct.dial import dial
-from penstock.transports.direct.tls import Tls
+from penstock.transports.direct.parser import Parser
 from penstock.transports.sockets import readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from socket import socket
 
     from penstock.transports.direct.address import Origin
-    from penstock.transports.direct.parser import Parser
     from penstock.transports.direct.pool import Home
+    from penstock.transports.direct.tls import Tls
 
-__all__ = ["Buffers", "Connection", "Listener", "connect"]
+__all__ = ["Buffers", "Connection", "Listener"]
 
 READ = 60 * 1024
 """Bytes of one read; with `penstock.transports.direct.exchange.AHEAD` of them unread, 64 KiB."""
@@ -65,7 +62,7 @@ class Listener(Protocol):
 
 
 class Connection(asyncio.BufferedProtocol):
-    """One connection, plain or with TLS; made by `connect`.
+    """One connection, plain or with TLS; made by `penstock.transports.direct.connecting`.
 
     Args:
         origin: Whom it goes to.
@@ -106,8 +103,8 @@ class Connection(asyncio.BufferedProtocol):
         """Whether it is of no more use."""
         self.paused = False
         """Whether what comes stays in the kernel."""
-        self.parser: Parser | None = None
-        """What reads its answers; whoever has it first makes it."""
+        self.parser = Parser(origin)
+        """What reads its answers."""
         self._home = home
         self._tls = tls
         self._buffers = home.buffers
@@ -327,8 +324,7 @@ class Connection(asyncio.BufferedProtocol):
     def _leave(self) -> None:
         """Be of no more use: to senders, and to the pool."""
         self.lost = True
-        if self.parser is not None:
-            self.parser.release()
+        self.parser.release()
         self._stop_sampling()
         self._wake_sender()
         self._home.leaves(self)
@@ -357,56 +353,3 @@ class Connection(asyncio.BufferedProtocol):
         if self._sampler is not None:
             self._sampler.cancel()
             self._sampler = None
-
-
-async def connect(origin: Origin, home: Home, context: ssl.SSLContext | None) -> Connection:
-    """Return a connection to `origin`, TLS included; nothing is left where this is cancelled.
-
-    Raises:
-        ConnectError: There is none.
-    """
-    connection = Connection(origin, home, None if context is None else Tls(context, origin.host))
-    try:
-        await _hand_over(await dial(origin), connection, home)
-        await connection.shake_hands()
-    except (OSError, ssl.SSLError, UnicodeError) as exc:
-        connection.abort()
-        raise _no_connection(exc, origin) from exc
-    except BaseException:
-        connection.abort()
-        raise
-    return connection
-
-
-async def _hand_over(sock: socket, connection: Connection, home: Home) -> None:
-    """Give `sock` to the loop, which closes it with the connection.
-
-    That takes two turns of the loop and no network. It is not cut short, as nobody could say whose
-    the socket is then: uvloop closes it a turn later, and by then it may be another one's.
-    """
-    home.add(connection)
-    work = home.loop.create_connection(lambda: connection, sock=sock)
-    # In a context of nobody: the loop keeps that in which it is told to read, as long as it reads.
-    job = Context().run(home.loop.create_task, work)
-    home.jobs.add(job)
-    job.add_done_callback(home.jobs.discard)
-    try:
-        await asyncio.shield(job)
-    except asyncio.CancelledError:
-        job.add_done_callback(lambda _: connection.abort())
-        raise
-    except BaseException:
-        sock.close()
-        raise
-
-
-def _no_connection(exc: Exception, origin: Origin) -> PenstockError:
-    reason = str(exc)[:200] or type(exc).__name__
-    if isinstance(exc, ssl.SSLError) and not isinstance(exc, ssl.SSLCertVerificationError):
-        return TransportError(f"TLS with {origin} failed: {reason}", phase="connect")
-    untrusted = isinstance(exc, ssl.SSLCertVerificationError)
-    return ConnectError(
-        f"no connection to {origin}: {reason}",
-        phase="connect",
-        retryable=False if untrusted else None,
-    )

@@ -17,12 +17,11 @@ from penstock.transports.headers import checked
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from penstock.interfaces import HttpCall, Wire
     from penstock.transports.direct.address import Address, Origin
     from penstock.transports.direct.exchange import Exchange
-    from penstock.transports.direct.opening import Opening
     from penstock.transports.direct.pool import Home
     from penstock.transports.http import HttpxTransport
     from penstock.transports.tls import Certificate, Verify
@@ -102,7 +101,7 @@ class DirectTransport:
         # A forked child keeps its parent's connections, so that no finaliser touches their sockets.
         self._inherited: dict[asyncio.AbstractEventLoop, Home] = {}
         # Loaded with the first of them, and not asked for in each call.
-        self._opening: type[Opening] | None = None
+        self._opened: Callable[..., Coroutine[Any, Any, Exchange]] | None = None  # Any: see `open`
         self._other: HttpxTransport | None = None
         self._pid = os.getpid()
         self._closed = False
@@ -121,7 +120,7 @@ class DirectTransport:
             connections, idle = connections + other.connections, idle + other.idle
         return DirectStats(calls, waiting, connections, idle)
 
-    async def open(self, call: HttpCall) -> Wire:
+    def open(self, call: HttpCall) -> Coroutine[Any, Any, Wire]:  # Any: as each coroutine has it
         """Send `call` whole; return when the answer's status and headers are there.
 
         Raises:
@@ -139,12 +138,12 @@ class DirectTransport:
         if road is None or road.url != call.url or road.method != call.method:
             road = self._road(call)
         if road.head is None or asyncio._get_running_loop() is None:
-            return await self._over_httpx().open(call)
-        return await self._send(call, road.address, road.head)
+            return self._over_httpx().open(call)
+        return self._send(call, road.address.origin, road.head)
 
-    async def exchange(
+    def exchange(
         self, call: HttpCall, headers: list[tuple[bytes, bytes]], *, decode: bool = True
-    ) -> Exchange:
+    ) -> Coroutine[Any, Any, Exchange]:  # Any: as each coroutine has it
         """Send `call` with `headers`, as they are, on a connection of our own.
 
         Args:
@@ -153,16 +152,16 @@ class DirectTransport:
             decode: Whether a compressed answer is decompressed.
         """
         address = self._address(call.url)
-        head = head_of(call.method, address, headers)
-        return await self._send(call, address, head, decode=decode)
+        return self._send(call, address.origin, head_of(call.method, address, headers), decode)
 
     def _send(
-        self, call: HttpCall, address: Address, head: bytes, *, decode: bool = True
-    ) -> Coroutine[Any, Any, Exchange]:  # Any: as every coroutine has it
-        home = self._here()
-        assert self._opening is not None  # there is a home
-        opening = self._opening(call, address.origin, home, head, self._trusting, decode=decode)
-        return opening.run()
+        self, call: HttpCall, origin: Origin, head: bytes, decode: bool = True
+    ) -> Coroutine[Any, Any, Exchange]:  # Any: as each coroutine has it
+        home = self._loops.get(asyncio.get_running_loop())
+        if home is None or self._pid != os.getpid():
+            home = self._settle()
+        assert self._opened is not None  # there is a home
+        return self._opened(call, origin, head, home, self._trusting, decode)
 
     async def aclose(self) -> None:
         """Cut every call, close every connection, and wait up to 2 s for those that are closing.
@@ -243,16 +242,13 @@ class DirectTransport:
         context.set_alpn_protocols(["http/1.1"])
         return context
 
-    def _here(self) -> Home:
-        """The running loop's connections; loops that are gone, and a parent's, are forgotten."""
-        loop = asyncio.get_running_loop()
-        home = self._loops.get(loop)
-        if home is not None and self._pid == os.getpid():
-            return home
-        from penstock.transports.direct.opening import Opening
+    def _settle(self) -> Home:
+        """Begin on the running loop; loops that are gone, and a parent's, are forgotten."""
+        from penstock.transports.direct.opening import opened
         from penstock.transports.direct.pool import Home
 
-        self._opening = Opening
+        self._opened = opened
+        loop = asyncio.get_running_loop()
         with self._lock:
             self._notice_fork()
             for gone in [found for found in self._loops if found.is_closed()]:
