@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
+from typing import TypeVar
 
 import pytest
 
 from penstock.errors import InvalidHeaderError, LimitExceededError
 from penstock.limits import Limits
 from penstock.transports.headers import Names, checked, received
+
+T = TypeVar("T")
 
 
 def test_good_headers_pass() -> None:
@@ -71,17 +75,12 @@ def test_the_names_of_the_last_answer_change_nothing(fields: int) -> None:
         limits = Limits(**bound)
         for before in answers:
             names = Names()
-            names.received(before, Limits())
-            assert outcome(received, answers[fields], limits) == outcome(
-                names.received, answers[fields], limits
-            )
+            names.received([*chain.from_iterable(before)], Limits())
+            found = outcome(names.received, [*chain.from_iterable(answers[fields])], limits)
+            assert outcome(received, answers[fields], limits) == found
 
 
-def outcome(
-    read: Callable[[list[tuple[bytes, bytes]], Limits], dict[str, str]],
-    raw: list[tuple[bytes, bytes]],
-    limits: Limits,
-) -> object:
+def outcome(read: Callable[[T, Limits], dict[str, str]], raw: T, limits: Limits) -> object:
     """Return the fields, or what is said of a bound."""
     try:
         return read(raw, limits)

@@ -85,7 +85,7 @@ class HttpProvider:
         own = chat.timeouts
         timeouts = self._timeouts if own is None else self._timeouts.override(own)
         record = self._record(chat)
-        watch = Watchdog(timeouts, limits=self._limits, began=chat.started)
+        watch = Watchdog(timeouts, self._limits, chat.started)
         prepared = self.preparer.at_hand(chat, dropped=record.dropped)
         if prepared is None:
             in_time = partial(_in_time, timeouts.total, record, watch)

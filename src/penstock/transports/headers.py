@@ -76,33 +76,42 @@ def received(raw: Iterable[tuple[bytes, bytes]], limits: Limits) -> dict[str, st
 class Names:
     """What the answers of one peer have in common: mostly the same names, in the same order."""
 
-    __slots__ = ("_found", "_seen", "_size")
+    __slots__ = ("_last", "_seen", "_size")
 
     def __init__(self) -> None:
-        # As they came, in lower case, and the bytes of their fields without values.
-        self._seen: tuple[bytes, ...] = ()
-        self._found: tuple[str, ...] = ()
+        # As they came, the last answer's fields, and the bytes of these without values.
+        self._seen: list[bytes] = []
+        self._last: dict[str, str] = {}
         self._size = 0
 
-    def received(self, raw: list[tuple[bytes, bytes]], limits: Limits) -> dict[str, str]:
+    def received(self, raw: list[bytes], limits: Limits) -> dict[str, str]:
         """Return what `received` returns, for a third where the last answer had these names.
+
+        Args:
+            raw: Names and values by turns.
+            limits: As there.
 
         Raises:
             LimitExceededError: As there.
         """
-        names, values = zip(*raw, strict=True) if raw else ((), ())
+        names = raw[::2]
         if names == self._seen:
             # All at once: one by one it takes three calls a field, and answers have up to thirty.
-            text = b"\n".join(values).decode("latin-1")
+            text = b"\n".join(raw[1::2]).decode("latin-1")
             parts = text.split("\n")
-            most = min(_MAX_FIELD, limits.max_response_headers) - self._size
+            size = self._size + len(text)
+            fits = size <= _MAX_FIELD and size <= limits.max_response_headers
             # No line end within a value, and all together no more than any bound.
-            if len(parts) == len(raw) <= limits.max_response_header_count and len(text) <= most:
-                return dict(zip(self._found, parts, strict=True))
-        headers = received(raw, limits)
-        if len(headers) == len(raw):
-            self._seen, self._found = names, tuple(headers)
-            self._size = sum(map(len, names)) + 4 * len(raw)
+            if fits and len(parts) == len(names) <= limits.max_response_header_count:
+                # A copy has its room already, and takes half of what making one anew does.
+                headers = self._last.copy()
+                for name, value in zip(self._last, parts):  # noqa: B905 - its word costs as much
+                    headers[name] = value
+                return headers
+        headers = received(zip(names, raw[1::2], strict=True), limits)
+        if len(headers) == len(names):
+            self._seen, self._last = names, headers.copy()
+            self._size = sum(map(len, names)) + 4 * len(names)
         return headers
 
 

@@ -70,8 +70,8 @@ class Watchdog:
     Args:
         timeouts: The limits in seconds.
         limits: ``max_silence``: bytes without content that count as a sign of life.
-        started: When the call began, on `clock`; default now. Timings and ``total`` count from it.
-        began: The same on `time.monotonic`, in place of `started`.
+        began: When the call began, on `time.monotonic`. Timings and ``total`` count from it.
+        started: The same on `clock`, in place of `began`; default now.
         clock: Where the time comes from; default the running loop.
     """
 
@@ -103,10 +103,10 @@ class Watchdog:
     def __init__(
         self,
         timeouts: Timeouts,
-        *,
         limits: Limits,
-        started: float | None = None,
         began: float | None = None,
+        *,
+        started: float | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._clock = clock or asyncio._get_running_loop() or _trio_clock()
@@ -153,8 +153,7 @@ class Watchdog:
         if self._timeouts.total is not None:
             self._armed["total"] = self.started + self._timeouts.total
         # What began before there was anybody to tell has no timer yet.
-        if self._armed:
-            self._expect(min(self._armed.values()))
+        self._expect_armed()
 
     def requested(
         self,
@@ -178,8 +177,8 @@ class Watchdog:
             self._away += now - self._answered_at
         if callback is not None:
             self.on_expire(callback, rounds)
-        elif armed and self._callback is not None:
-            self._expect(min(armed.values()))
+        elif self._callback is not None:
+            self._expect_armed()
         return now - self.started
 
     def opened(self, size: int = 0) -> float:
@@ -335,6 +334,13 @@ class Watchdog:
             window = timeouts.progress or _RATE_WINDOW
             running["min_rate"] = self._rate_from + away + window
         return running
+
+    def _expect_armed(self) -> None:
+        nearest = inf
+        for when in self._armed.values():  # `min` takes three times as long
+            if when < nearest:
+                nearest = when
+        self._expect(nearest)
 
     def _expect(self, when: float) -> None:
         """See to it that somebody looks at `when`, or before."""

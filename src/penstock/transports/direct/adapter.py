@@ -91,9 +91,10 @@ def _adapter(use: str) -> Any:  # Any: a class made for either package
                 exchange = await self._direct.exchange(call, headers, decode=False)
             except PenstockError as exc:
                 raise _translated(exc, http, request) from exc
+            raw = exchange.raw_headers
             return http.Response(
                 exchange.status,
-                headers=exchange.raw_headers,
+                headers=list(zip(raw[::2], raw[1::2], strict=True)),
                 stream=body(exchange, request),
                 extensions={"http_version": b"HTTP/1.1"},
             )

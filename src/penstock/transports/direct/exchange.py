@@ -103,8 +103,8 @@ class Exchange:
         """What makes the connection or sends the body, while it does."""
         self.status: int | None
         self.headers: Mapping[str, str]
-        self.raw_headers: list[tuple[bytes, bytes]]
-        """The answer's fields as they came, once `opened`, as status and headers are."""
+        self.raw_headers: list[bytes]
+        """Names and values by turns, as they came; there once `opened`, as the two before."""
         self._watch = call.watch
         self._decode = decode
         self._connection: Connection | None = None

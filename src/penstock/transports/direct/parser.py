@@ -83,8 +83,8 @@ class Parser:
         """Whether the answer is there to its end."""
         self.reusable = False
         """Whether the connection may carry another call, once `done`."""
-        self.raw_headers: list[tuple[bytes, bytes]] = []
-        """The fields as they came, once `complete`."""
+        self.raw_headers: list[bytes] = []
+        """Names and values by turns, as they came, once `complete`."""
         self._limits = limits
         self._allowed = limits.max_response_headers + _SLACK
         self._quiet = 0
@@ -154,7 +154,7 @@ class Parser:
     def on_header(self, name: bytes, value: bytes) -> None:
         """A field is there; one after the body is a trailer, which nobody here asks for."""
         if not self.complete:
-            self.raw_headers.append((name, value))
+            self.raw_headers.extend((name, value))
 
     def on_headers_complete(self) -> None:
         """Status and headers are there; those of a 1xx are passed over (RFC 9110 section 15.2)."""
