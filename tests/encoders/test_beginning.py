@@ -40,32 +40,30 @@ def test_the_bytes_are_those_of_all_the_fields(
     for messages in conversations:
         whole = Body({**fields, "messages": Each(messages)}, backend=backend)
 
-        assert SmallBody(whole.small or b"") == begun.followed_by(Each(messages))
+        assert SmallBody(whole.small or b"") == begun.followed_by(messages)
 
 
 @pytest.mark.parametrize(
-    "each",
+    "messages",
     [
-        Each([{"role": "user", "content": "hi", "name": "x"}]),
-        Each([{"role": "user"}]),
-        Each([{"role": "user", "content": None}]),
-        Each([{"role": "user", "content": ["hi"]}]),
-        Each([{"role": Role.USER, "content": "hi"}]),
-        Each([{"role": "user", "content": "\ud800"}]),
-        Each([{"role": "user", "content": "hi"}], lambda message: message),
-        Each([{"role": "user", "content": "hi"}] * 65),
-        Each([{"role": "user", "content": "x" * 4096}]),
-        Each([{"role": "user", "content": "\0" * 1000}]),
-        Each([{"role": "user", "content": "日" * 2000}]),
-        Each(iter([{"role": "user", "content": "hi"}])),
-        Each(["hi"]),
-        Each([None]),
+        [{"role": "user", "content": "hi", "name": "x"}],
+        [{"role": "user"}],
+        [{"role": "user", "content": None}],
+        [{"role": "user", "content": ["hi"]}],
+        [{"role": Role.USER, "content": "hi"}],
+        [{"role": "user", "content": "\ud800"}],
+        [{"role": "user", "content": "hi"}] * 65,
+        [{"role": "user", "content": "x" * 4096}],
+        [{"role": "user", "content": "\0" * 1000}],
+        [{"role": "user", "content": "日" * 2000}],
+        ["hi"],
+        [None],
     ],
     ids=repr,
 )
-def test_the_rest_is_left_to_a_body(each: Each) -> None:
+def test_the_rest_is_left_to_a_body(messages: list[Any]) -> None:
     """Whatever is unusual, large, or not JSON."""
-    assert beginning({"model": "m"}).followed_by(each) is None
+    assert beginning({"model": "m"}).followed_by(messages) is None
 
 
 @pytest.mark.parametrize(
@@ -74,19 +72,19 @@ def test_the_rest_is_left_to_a_body(each: Each) -> None:
 )
 def test_unusual_fields_are_left_to_a_body(fields: dict[str, Any], size: int, depth: int) -> None:
     """So is what comes after them."""
-    each = Each([{"role": "user", "content": "hi"}])
+    messages = [{"role": "user", "content": "hi"}]
 
-    assert beginning(fields, size=size, depth=depth).followed_by(each) is None
+    assert beginning(fields, size=size, depth=depth).followed_by(messages) is None
 
 
 def test_a_body_takes_the_buffer_and_no_more() -> None:
     """The last byte that fits does."""
-    each = Each([{"role": "user", "content": "hi" * 40}])
-    whole = Body({"model": "m", "messages": each}).small or b""
+    messages = [{"role": "user", "content": "hi" * 40}]
+    whole = Body({"model": "m", "messages": Each(messages)}).small or b""
     fits = [
         size
         for size in range(len(whole) - 3, len(whole) + 40)
-        if beginning({"model": "m"}, size=size).followed_by(each) is not None
+        if beginning({"model": "m"}, size=size).followed_by(messages) is not None
     ]
 
     # Up to 25 bytes less than a buffer are left to `Body`, which counts exactly.
@@ -98,7 +96,7 @@ def test_no_copy_is_left_in_the_texts() -> None:
     """An encoder marks copies of ours."""
     messages = [{"role": "user", "content": f"größer {9}"}]
     before = sys.getsizeof(messages[0]["content"])
-    assert beginning({"model": "m"}).followed_by(Each(messages)) is not None
+    assert beginning({"model": "m"}).followed_by(messages) is not None
 
     assert before == sys.getsizeof(messages[0]["content"])
 

@@ -14,7 +14,6 @@ from msgspec import Struct
 from penstock.encoders.backends import BEST, Backend
 from penstock.encoders.flat import flat
 from penstock.encoders.survey import PER_VALUE, Way
-from penstock.fields import Each
 
 __all__ = ["Beginning", "SmallBody"]
 
@@ -62,17 +61,15 @@ class Beginning:
             self._json = backend.encode(*found)[: -len('""}')]
             self._room = buffer_size - len(self._json)
 
-    def followed_by(self, each: Each) -> SmallBody | None:
-        """Return the whole body, with `each` as its last field.
+    def followed_by(self, messages: list[Json]) -> SmallBody | None:
+        """Return the whole body, with `messages` as its last field.
 
-        None, unless it is a few messages of a role and a text, and fits in the buffer: then a
+        None, unless they are a few of a role and a text, and it fits in the buffer: then a
         `penstock.encoders.Body` of all the fields has it, or says why there is none.
         """
-        messages, room, ascii = each.source, self._room, True
-        if each.translate is not None or type(messages) is not list:
-            return None
         if len(messages) > _MOST_MESSAGES:
             return None
+        room, ascii = self._room, True
         try:
             for message in messages:
                 role, content = message["role"], message["content"]

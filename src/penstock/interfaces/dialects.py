@@ -10,7 +10,6 @@ from msgspec import Struct
 
 from penstock.chunks import Chunk
 from penstock.errors import PenstockError
-from penstock.fields import Each
 from penstock.limits import Limits
 from penstock.request import ChatRequest, RecallRequest
 
@@ -225,13 +224,8 @@ class Begins(Protocol):
     That is one of which `penstock.request.ChatRequest.bare` holds.
     """
 
-    def conversation(self, request: ChatRequest, target: Target, *, dropped: list[str]) -> Each:
-        """Return the last of the fields that `Dialect.encode` makes of a bare `request`.
-
-        Raises:
-            UsageError: The conversation cannot be said, or something would be dropped from a strict
-                request.
-        """
+    def verbatim(self, target: Target) -> bool:
+        """Whether a message of a role and a text alone goes to `target` as it is."""
         ...
 
 

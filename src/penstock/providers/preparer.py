@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 
 from penstock._version import USER_AGENT
@@ -81,24 +81,30 @@ class Preparer:
         self._home = resolved.target
         # The head that most calls share, and what it was made from.
         self._shared: tuple[Grant, tuple[object, ...], Head] | None = None
-        self._begins = dialect if isinstance(dialect, Begins) else None
-        # What bare requests share.
+        # What bare requests share, where there is anything, and nobody may change it meanwhile.
+        self._shares = (
+            isinstance(dialect, Begins)
+            and dialect.verbatim(self._home)
+            and locate is None
+            and not self._home.extra_body
+        )
         self._usual: tuple[Grant, Head, Beginning] | None = None
 
     def at_hand(self, request: ChatRequest, *, dropped: list[str]) -> Prepared | None:
-        """Return `request` as `prepare` does, where it differs from the last in little.
+        """Return `request` as `prepare` does, where it is another one in its conversation alone.
 
-        None, unless it is a bare one with a short conversation, as the one before it was, and there
-        is nothing to wait for.
+        None, unless it is a bare one, as one before it was, with a few messages of a role and a
+        text, and there is nothing to wait for.
         """
-        if self._usual is None or self._begins is None or not request.bare:
+        if self._usual is None or not request.bare:
             return None
         grant, head, beginning = self._usual
-        if self._at_hand(self._home) is not grant:
+        messages: Any = request.messages  # Any: whatever the caller calls a conversation
+        if type(messages) is str:
+            messages = [{"role": "user", "content": messages}]
+        if type(messages) is not list or self._at_hand(self._home) is not grant:
             return None
-        body = beginning.followed_by(
-            self._begins.conversation(request, self._home, dropped=dropped)
-        )
+        body = beginning.followed_by(messages)
         return None if body is None else Prepared(head, body, dropped)
 
     async def prepare(
@@ -138,14 +144,12 @@ class Preparer:
                 await wait(body.prepare())
         if grant.sign is not None:
             head = await wait(_signed(grant, head, body))
-        elif whole and request.bare:
+        elif self._shares and whole and request.bare:
             self._keep(grant, head, outgoing)
         return Prepared(head, body, dropped)
 
     def _keep(self, grant: Grant, head: Head, outgoing: Outgoing) -> None:
-        """Keep what a bare request has in common with the next, unless somebody may change it."""
-        if self._begins is None or self._locate is not None or self._home.extra_body:
-            return
+        """Keep what a bare request has in common with the next."""
         *names, last = outgoing.fields
         beginning = Beginning(
             {name: outgoing.fields[name] for name in names},

@@ -34,13 +34,12 @@ from typing import TYPE_CHECKING
 
 from penstock.dialects.errors import response_error
 from penstock.dialects.openai_chat.answer import ChatAnswer, framing
-from penstock.dialects.openai_chat.request import encode, spoken
+from penstock.dialects.openai_chat.request import encode, verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from penstock.errors import PenstockError
-    from penstock.fields import Each
     from penstock.interfaces import Framing, Outgoing, Target
     from penstock.limits import Limits
     from penstock.request import ChatRequest
@@ -64,9 +63,9 @@ class OpenAIChat:
         """
         return encode(request, target, self.name, dropped)
 
-    def conversation(self, request: ChatRequest, target: Target, *, dropped: list[str]) -> Each:
-        """Return the messages of `request`, the last of the fields that `encode` makes."""
-        return spoken(request, target, self.name, dropped)
+    def verbatim(self, target: Target) -> bool:
+        """Whether a message of a role and a text alone goes to `target` as it is."""
+        return verbatim(target)
 
     def framing(self, content_type: str) -> Framing:
         """Say how an answer of `content_type` is framed.

@@ -11,7 +11,7 @@ from penstock.dialects.cache_points import cached, unmarked_tools, unpointed
 from penstock.dialects.efforts import taken_effort
 from penstock.dialects.extras import add_extras
 from penstock.dialects.fates import put
-from penstock.dialects.openai_chat.manners import CACHE_MARKS
+from penstock.dialects.openai_chat.manners import CACHE_MARKS, Manners
 from penstock.dialects.openai_chat.messages import conversation
 from penstock.dialects.openai_chat.parameters import PARAMETERS
 from penstock.dialects.places import Losses
@@ -21,11 +21,10 @@ from penstock.errors import UnsupportedFeatureError, UsageError
 from penstock.interfaces import Outgoing
 
 if TYPE_CHECKING:
-    from penstock.fields import Each
     from penstock.interfaces import Quirks, Target
     from penstock.request import ChatRequest
 
-__all__ = ["address", "choices_asked", "encode", "spoken", "usage_asked"]
+__all__ = ["address", "choices_asked", "encode", "usage_asked", "verbatim"]
 
 # JSON as the caller gives it, in OpenAI's shape.
 Json: TypeAlias = Any
@@ -54,13 +53,7 @@ def encode(request: ChatRequest, target: Target, dialect: str, dropped: list[str
         fields = _worded(fields, request, target.quirks, losses)
     if target.extra_body or request.extra_body:
         add_extras(fields, request, target)
-    fields["messages"] = spoken(request, target, dialect, dropped)
-    return Outgoing(address(target, _PATH), fields)
-
-
-def spoken(request: ChatRequest, target: Target, dialect: str, dropped: list[str]) -> Each:
-    """Return the messages of `request`, the last of the fields."""
-    return conversation(
+    fields["messages"] = conversation(
         request.messages,
         dialect=dialect,
         origin=target.origin,
@@ -69,6 +62,12 @@ def spoken(request: ChatRequest, target: Target, dialect: str, dropped: list[str
         quirks=target.quirks,
         tools=bool(request.tools),
     )
+    return Outgoing(address(target, _PATH), fields)
+
+
+def verbatim(target: Target) -> bool:
+    """Whether a message of a role and a text alone goes to `target` as it is."""
+    return not Manners(target.quirks, tools=False).particular
 
 
 def address(target: Target, path: str) -> str:
