@@ -283,3 +283,51 @@ def test_a_sample_knows_what_its_shape_does() -> None:
     assert sample.texts([b'{"u":"b","p":""}']) is None
     assert ["d"] == sample.texts([b'{"t":"d","p":""}'])
     assert odd.texts([b'{"t":"a\\n"}']) is None
+
+
+@pytest.mark.parametrize("text", ["", "b", "é", "a b", 'say "a"', "\n", "\\"])
+def test_one_event_like_the_sample_has_a_text(text: str) -> None:
+    """As it stands in the JSON, with its escapes, behind a space or none."""
+    tight = [each.replace(b": ", b":") for each in (event("a"), event(text))]
+
+    assert text == Sample(event("a"), b"content", "a").text_of(event(text))
+    assert text == Sample(tight[0], b"content", "a").text_of(tight[1])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        event("a", usage={"total_tokens": 1}),
+        event("a").replace(b'"m"', b'"n"'),
+        event("a")[:-1],
+        event("a") + b"\n",
+        event("a").replace(b'"a"', b'"\x01"'),
+        event("a").replace(b'"a"', b'"\\ud83d"'),
+        event("a").replace(b'"a"', b'"\xff"'),
+        event("a").replace(b'"a"', b'"a","role":"tool"'),
+        event("a").replace(b'"a"', b'"a\\"'),
+        event("a").replace(b'"a"', b"null"),
+        event("a").replace(b'"a"', b""),
+        b"[DONE]",
+        b"",
+    ],
+)
+def test_one_event_unlike_the_sample_has_none(other: bytes) -> None:
+    """It is left to the dialect."""
+    assert Sample(event("a"), b"content", "a").text_of(other) is None
+
+
+@pytest.mark.parametrize(
+    ("sample", "text"),
+    [
+        (event("a\n"), "a\n"),
+        (event("a", more={"content": "a"}), "a"),
+        (event("a", more="\\"), "a"),
+        (event("a"), "b"),
+        (b'{"a":1}', "a"),
+    ],
+)
+def test_a_sample_that_is_not_plain_is_like_nothing(sample: bytes, text: str) -> None:
+    """Not even itself: where its text is cannot be said."""
+    assert Sample(sample, b"content", text).text_of(sample) is None
+    assert Sample(sample, b"content", text).text_of(b"") is None

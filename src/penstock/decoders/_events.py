@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from functools import partial
+from itertools import repeat
+from typing import TYPE_CHECKING, NamedTuple
 
-from penstock.decoders._fields import repaired
+from penstock.decoders._fields import SSEFrame, repaired
+from penstock.decoders.alike import FEWEST, Alike
 
-__all__ = ["Numbered", "cut", "head_of", "numbered"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Numbered", "cut", "framed", "head_of", "numbered"]
 
 
 class Numbered(NamedTuple):
@@ -30,6 +36,8 @@ def head_of(block: bytes, end: bytes, start: int = 0) -> tuple[bytes, str] | Non
         end: The two line ends behind each of them.
         start: Where the event begins, or goes on.
     """
+    if block[start : start + 6] == b"data: ":  # as most do
+        return b"data: ", "message"
     at, name = start, b""
     if block.startswith(b"event:", start):
         line = block.find(b"\n", start)
@@ -70,6 +78,30 @@ def numbered(block: bytes, end: bytes) -> Numbered | None:
     return Numbered(lines, ids.decode().split("\n"), len(found[-1]), name)
 
 
+def framed(
+    lines: list[bytes], name: str, ids: str | list[str], *, text: bool, now: bool = False
+) -> Sequence[SSEFrame]:
+    """Return a frame for each of `lines`: `now`, or once it is wanted where they are many.
+
+    Args:
+        lines: The data of each.
+        name: The name of all.
+        ids: The id of each, or of all.
+        text: Whether their data is `str`, which is made now.
+        now: Whether they will be looked at one by one.
+    """
+    if text:
+        known = ids if isinstance(ids, list) else [ids] * len(lines)
+        return [SSEFrame(name, line.decode(), i) for line, i in zip(lines, known, strict=True)]
+    if isinstance(ids, list):
+        return Alike(lines, partial(SSEFrame, name), ids)
+    if now or len(lines) < FEWEST:
+        return [*map(SSEFrame, repeat(name), lines, repeat(ids))]
+    # A keyword makes each frame twice as dear.
+    make = partial(SSEFrame, name, id=ids) if ids else partial(SSEFrame, name)
+    return Alike(lines, make)
+
+
 def _are_data(lines: list[bytes], begin: bytes) -> bool:
     """Whether each of `lines` is the value of a field, behind what each event begins with."""
     # Not by a count of the line feeds: `bytes.count` of one sign takes as long as all the rest.
@@ -77,4 +109,4 @@ def _are_data(lines: list[bytes], begin: bytes) -> bool:
     if joined.find(b"\n") >= 0 or joined.find(b"\r") >= 0:  # ``in`` takes twice as long
         return False
     # A space behind the colon is not the value's.
-    return begin.endswith(b" ") or not any(line.startswith(b" ") for line in lines)
+    return begin[-1:] == b" " or not any(line.startswith(b" ") for line in lines)

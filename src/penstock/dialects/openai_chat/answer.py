@@ -11,7 +11,7 @@ from penstock.dialects import together
 from penstock.dialects.errors import event_error
 from penstock.dialects.openai_chat.events import Events
 from penstock.dialects.openai_chat.request import choices_asked, usage_asked
-from penstock.dialects.openai_chat.wire import PlainChoice, PlainDelta, plain, usual
+from penstock.dialects.openai_chat.wire import PlainChoice, plain, usual
 from penstock.dialects.reading import UNREADABLE, excerpt, parse
 from penstock.dialects.shape import Sample
 from penstock.errors import ProtocolError, TruncatedError
@@ -87,6 +87,7 @@ class ChatAnswer:
         "_read_any",
         "_sample",
         "_shaped",
+        "_steady",
         "_usage",
         "_whole",
         "complete",
@@ -116,6 +117,8 @@ class ChatAnswer:
         # What plain events look like around their text, and whose that is.
         self._sample: Sample | None = None
         self._shaped = 0
+        # Whether nothing else in them is another each time.
+        self._steady = False
         # What the last event that was not plain said of itself: plain ones that say the same are
         # no news, nor are their dates behind the first.
         self._last: tuple[Json, ...] = (None, None, None, None, None)
@@ -124,63 +127,22 @@ class ChatAnswer:
 
     def read_each(self, frames: Sequence[Frame], into: list[Chunk]) -> None:
         """Read frames of any shape, until one is the terminal event."""
-        id, model, fingerprint, tier, provider = self._last
-        seen, meta = self._events.seen, self._events.meta
-        data = b""
-        delta: PlainDelta | None = None
-        # What says who answers, and what comes behind the last reason, is none of the plain ones:
-        # to find that out for each of them takes as long as to read it.
-        special = not self._read_any or self.settled
         for frame in frames:
             data = frame if type(frame) is bytes else frame.data
-            try:
-                event = None if special else plain(data)
-            except UNREADABLE:
-                event = None
-            if (
-                event is not None
-                and event.id == id
-                and event.model == model
-                and event.system_fingerprint == fingerprint
-                and event.service_tier == tier
-                and event.provider == provider
-                and (not event.created or "created" in meta)
-            ):
-                choice = event.choices[0]
-                delta = choice.delta
-                # Text and nothing beside it, without the call that everything else costs.
-                if (
-                    delta.content
-                    and not choice.finish_reason
-                    and delta.reasoning is None
-                    and delta.reasoning_content is None
-                    and delta.reasoning_details is None
-                    and delta.tool_calls is None
-                    and delta.role is None
-                    and delta.channel is None
-                    and choice.index in seen
-                ):
-                    into.append(TextDelta(delta.content, choice.index))
+            sample = self._sample
+            if sample is not None and self._steady and type(data) is bytes:
+                text = sample.text_of(data)
+                if text is not None:
+                    if text:
+                        into.append(TextDelta(text, self._shaped))
                     continue
-                if not self._read_plain(choice, into):
-                    event = None
-                elif choice.finish_reason:
-                    self._events.end_choice(choice.index, choice.finish_reason, into)
-                    self._settle(counted=False, into=into)
-                else:
-                    continue
-            else:
-                event = None
-            delta = self._sample = None
-            if event is None and not self._read_usual(frame, data, into):
+            if self._read_plain(data, into):
+                continue
+            self._sample = None
+            if not self._read_usual(frame, data, into):
                 self._read(frame, data, into)
             if self.complete:
                 return
-            special = self.settled
-            id, model, fingerprint, tier, provider = self._last
-        if delta is not None and delta.content and type(data) is bytes:
-            self._sample = Sample(data, b"content", delta.content, _FREE)
-            self._shaped = into[-1].choice
 
     def read_alike(self, frames: Sequence[Frame], into: list[Chunk]) -> bool:
         """Read frames that all are like an earlier one but for their text; False for others."""
@@ -209,7 +171,34 @@ class ChatAnswer:
         what = "before its first event" if not self._read_any else "without [DONE] or a reason"
         raise TruncatedError(f"the answer ended {what}{how}", code="no_terminal_event")
 
-    def _read_plain(self, choice: PlainChoice, into: list[Chunk]) -> bool:
+    def _read_plain(self, data: bytes | str, into: list[Chunk]) -> bool:
+        """Read an event in the midst of an answer; False for any other."""
+        # What says who answers, and what comes behind the last reason, is none of the plain ones:
+        # to find that out for each of them takes as long as to read it.
+        if not self._read_any or self.settled:
+            return False
+        try:
+            event = plain(data)
+        except UNREADABLE:
+            return False
+        said = event.id, event.model, event.system_fingerprint, event.service_tier, event.provider
+        if said != self._last or (event.created and not self._events.meta.created):
+            return False
+        choice = event.choices[0]
+        text, index, word = choice.delta.content, choice.index, choice.finish_reason
+        if not self._read_piece(choice, into):
+            return False
+        self._sample = None
+        if word:
+            self._events.end_choice(index, word, into)
+            self._settle(counted=False, into=into)
+        elif text and type(data) is bytes:
+            self._sample = Sample(data, b"content", text, _FREE)
+            self._shaped = index
+            self._steady = event.obfuscation is event.p is event.created_at is None
+        return True
+
+    def _read_piece(self, choice: PlainChoice, into: list[Chunk]) -> bool:
         """Append the only piece of a plain event; False where there is more to it than that."""
         delta, index = choice.delta, choice.index
         if index not in self._events.seen or (
@@ -251,11 +240,9 @@ class ChatAnswer:
             return False
         self._read_any = True
         said = event.id, event.model, event.system_fingerprint, event.service_tier, None
-        if said == self._last and (not event.created or "created" in events.meta):
-            counted = events.read_usual(event, (), into)
-        else:
-            counted = events.read_usual(event, (*said, event.created), into)
-            self._last = said
+        news = said != self._last or (event.created and not events.meta.created)
+        self._last = said
+        counted = events.read_usual(event, into, news=bool(news))
         if events.finished:  # without any, nothing is settled
             self._settle(counted=counted, into=into)
         return True

@@ -35,8 +35,8 @@ _MOST_NOTED = 64
 """Names of fields whose last value is kept, so that a peer cannot make it grow."""
 
 _META = ("id", "model", "system_fingerprint", "service_tier")
-_SAID = (*_META, "provider", "created")
-"""What an event says of its answer; where its provider is news, that is a field like others."""
+_Said: TypeAlias = tuple[str | None, str | None, str | None, str | None, float]
+"""What an event says of its answer: `_META`, and when it was made."""
 _CHUNK = frozenset({*_META, *NOISE, "created", "choices", "usage", "error"})
 _CHOICE = frozenset({"index", "delta", "message", "finish_reason", "logprobs", "usage", "error"})
 _SAME = frozenset({"native_finish_reason", "stop_reason", "content_filter_results"})
@@ -63,8 +63,8 @@ class Events(msgspec.Struct, eq=False):
 
     _limits: Limits
     _read_delta: ReadDelta = read_delta
-    meta: dict[str, Json] = {}
-    """Id, model and so on, as far as known."""
+    meta: Meta = Meta()
+    """Id, model and so on, as far as known; no choice's role is in it."""
     roles: dict[int, str] = {}
     """Each choice's role."""
     calls: dict[int, Calls] = {}
@@ -96,7 +96,7 @@ class Events(msgspec.Struct, eq=False):
         if choices is not None and not isinstance(choices, list):
             raise ProtocolError("choices is no list", code="bad_event")
         counted = False
-        said = tuple(map(event.get, _SAID))
+        said = _said(event)
         for place, choice in enumerate(choices or ()):
             counted |= self._read_choice(said, choice, place, into)
         if not choices:
@@ -104,14 +104,18 @@ class Events(msgspec.Struct, eq=False):
         counted |= self._count(event.get("usage"), into)
         return self._read_rest(event, into) or counted
 
-    def read_usual(self, event: UsualEvent, said: tuple[Json, ...], into: list[Chunk]) -> bool:
+    def read_usual(self, event: UsualEvent, into: list[Chunk], *, news: bool) -> bool:
         """Do what `read` does to an event that has only what such an event may have.
 
         Args:
             event: The event.
-            said: What it says of the answer (`_SAID`); nothing where the last one said the same.
             into: Takes its chunks.
+            news: Whether it says anything else of the answer than the last one.
         """
+        said: _Said | None = None
+        if news:
+            fingerprint, tier = event.system_fingerprint, event.service_tier
+            said = event.id, event.model, fingerprint, tier, event.created
         for place, choice in enumerate(event.choices):
             delta, word, index = choice.delta, choice.finish_reason, choice.index
             if index is None or index not in self.seen:
@@ -167,9 +171,7 @@ class Events(msgspec.Struct, eq=False):
             calls = self.calls[choice] = Calls(choice, self._tally)
         return calls
 
-    def _read_choice(
-        self, said: tuple[Json, ...], choice: Json, place: int, into: list[Chunk]
-    ) -> bool:
+    def _read_choice(self, said: _Said, choice: Json, place: int, into: list[Chunk]) -> bool:
         if not isinstance(choice, dict):
             raise ProtocolError("a choice is no object", code="bad_event")
         index = self._index(choice.get("index"), place)
@@ -204,23 +206,28 @@ class Events(msgspec.Struct, eq=False):
             self.seen[index] = None
         return index
 
-    def _introduce(self, said: tuple[Json, ...], role: Json, index: int, into: list[Chunk]) -> None:
-        """Append what the answer says of itself (`_SAID`, or nothing), where that is news."""
-        news, meta = False, self.meta
-        for name, value in zip(_META, said, strict=False):
-            if value and isinstance(value, str) and meta.get(name) != value:
-                meta[name] = value
-                news = True
-        created = said[-1] if said else None
-        # llama.cpp and Ollama date every event anew: the first date is the answer's.
-        if created and "created" not in meta and isinstance(created, (int, float)):
-            meta["created"] = int(created)
-            news = True
+    def _introduce(self, said: _Said | None, role: Json, index: int, into: list[Chunk]) -> None:
+        """Append what the answer says of itself, where that is news; None is nothing."""
+        meta = known = self.meta
+        if said is not None:
+            id, model, fingerprint, tier, created = said
+            meta = self.meta = Meta(
+                id or known.id,
+                model or known.model,
+                # llama.cpp and Ollama date every event anew: the first date is the answer's.
+                known.created or int(created),
+                "",
+                fingerprint or known.system_fingerprint,
+                tier or known.service_tier,
+            )
+        news = meta != known
         if role and isinstance(role, str) and self.roles.get(index) != role:
             self.roles[index] = role
             news = True
         if news:
-            into.append(Meta(**meta, role=self.roles.get(index, ""), choice=index))
+            role = self.roles.get(index, "")
+            tier, fingerprint = meta.service_tier, meta.system_fingerprint
+            into.append(Meta(meta.id, meta.model, meta.created, role, fingerprint, tier, index))
 
     def _read_logprobs(self, logprobs: Json, index: int, into: list[Chunk]) -> None:
         if logprobs is None:
@@ -293,3 +300,16 @@ class Events(msgspec.Struct, eq=False):
             self._usage = raw
             into.append(usage(raw))
         return True
+
+
+def _said(event: dict[str, Json]) -> _Said:
+    """Return what `event` says of its answer."""
+    id, model, fingerprint, tier = map(event.get, _META)
+    created = event.get("created")
+    return (
+        id if isinstance(id, str) else None,
+        model if isinstance(model, str) else None,
+        fingerprint if isinstance(fingerprint, str) else None,
+        tier if isinstance(tier, str) else None,
+        created if isinstance(created, (int, float)) else 0,
+    )

@@ -2,7 +2,8 @@
 
 A typed decode of only the fields that are used costs 0.3 µs, a generic one three times that. The
 types forbid unknown fields, so that an event with anything more is decoded generically and nothing
-of it is lost.
+of it is lost. Their fields stand in the order in which most servers send them: msgspec looks for
+each name behind the last one first.
 """
 
 from __future__ import annotations
@@ -33,30 +34,30 @@ class PlainCall(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 class PlainDelta(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """Text, a thought or a piece of a tool call, and nothing else."""
 
+    role: str | None = None
     content: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
     reasoning_details: tuple[dict[str, str | int | None], ...] | None = None
     tool_calls: tuple[PlainCall] | None = None
-    role: str | None = None
     channel: str | None = None
     refusal: None = None
     function_call: None = None
 
 
-class PlainChoice(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+class PlainChoice(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, gc=False):
     """The only choice of its event."""
 
-    delta: PlainDelta
     index: int = 0
-    finish_reason: str | None = None
+    delta: PlainDelta
     logprobs: None = None
+    finish_reason: str | None = None
     native_finish_reason: None = None
     stop_reason: None = None
     token_ids: None = None
 
 
-class PlainEvent(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+class PlainEvent(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, gc=False):
     """A ``chat.completion.chunk`` in the middle of an answer.
 
     ``provider`` and ``native_finish_reason`` are OpenRouter's, ``stop_reason`` and ``token_ids``
@@ -64,14 +65,14 @@ class PlainEvent(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     three are watsonx's (its node SDK's TextChatStreamItem): ``model`` once more, and dates.
     """
 
-    choices: tuple[PlainChoice]
     id: str | None = None
-    model: str | None = None
-    system_fingerprint: str | None = None
-    service_tier: str | None = None
     provider: str | None = None
-    created: int = 0
     object: str | None = None
+    created: int = 0
+    model: str | None = None
+    service_tier: str | None = None
+    system_fingerprint: str | None = None
+    choices: tuple[PlainChoice]
     usage: None = None
     error: None = None
     obfuscation: str | None = None
@@ -97,25 +98,25 @@ class UsualDelta(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     reasoning: None = None
 
 
-class UsualChoice(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+class UsualChoice(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, gc=False):
     """A choice that begins or ends."""
 
-    delta: UsualDelta
     index: int | None = None
-    finish_reason: str | None = None
+    delta: UsualDelta
     logprobs: None = None
+    finish_reason: str | None = None
 
 
-class UsualEvent(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+class UsualEvent(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, gc=False):
     """A ``chat.completion.chunk`` at the begin or the end of an answer, as nearly all have them."""
 
-    choices: list[UsualChoice]
     id: str | None = None
-    model: str | None = None
-    system_fingerprint: str | None = None
-    service_tier: str | None = None
-    created: int = 0
     object: Literal["chat.completion.chunk"] | None = None
+    created: int = 0
+    model: str | None = None
+    service_tier: str | None = None
+    system_fingerprint: str | None = None
+    choices: list[UsualChoice]
     usage: dict[str, int | float | dict[str, int | float | None] | None] | None = None
     obfuscation: str | None = None
 
