@@ -22,6 +22,7 @@ class AnswerFacts:
     Those of the call itself are always there; those of the answer need the fold (``collect=True``).
     """
 
+    __slots__ = ()
     _record: CallRecord
 
     @property

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from penstock.errors import Attempt
-    from penstock.interfaces import CallRecord, Outcome
+    from penstock.interfaces import CallRecord, Outcome, Stream
     from penstock.request import ChatRequest
 
-__all__ = ["attempted", "closed", "from_environment", "opened"]
+__all__ = ["attempted", "from_environment", "opened"]
 
 _log = logging.getLogger("penstock.calls")
 
@@ -80,17 +80,19 @@ def attempted(attempt: Attempt, step: str) -> None:
     _log.debug("%s said: %s", attempt.deployment, attempt.message)
 
 
-def opened(record: CallRecord, request: ChatRequest) -> None:
-    """Note that an answer has begun, and once what its request could not say."""
+def opened(stream: Stream[Any], request: ChatRequest) -> None:  # Any: any kind of answer
+    """Note that an answer has begun, and once what its request could not say; later how it ends."""
+    record = stream.record
     if record.dropped:
         _say_dropped(record.deployment, record.dropped)
-    if request.params.get("store") and request.metadata and _first(("", "metadata")):
+    if request.metadata and request.params.get("store") and _first(("", "metadata")):
         _log.warning(
             "metadata= is never sent, also not with store=True: OpenAI's goes in "
             "extra_body={'metadata': ...}"
         )
     if not _log.isEnabledFor(logging.INFO):
         return
+    stream.on_close.append(_closed)
     _log.info(
         "%s answers as %s at %s (status %s, request %s, try %d), first content after %s",
         record.deployment,
@@ -104,10 +106,8 @@ def opened(record: CallRecord, request: ChatRequest) -> None:
     )
 
 
-def closed(outcome: Outcome) -> None:
+def _closed(outcome: Outcome) -> None:
     """Note how an answer ended."""
-    if not _log.isEnabledFor(logging.INFO):
-        return
     record = outcome.record
     how = outcome.kind if outcome.error is None else f"error: {type(outcome.error).__name__}"
     tokens = None if record.usage is None else record.usage.total_tokens

@@ -64,8 +64,33 @@ class ChatStream(AnswerFacts):
         collect: Whether the answer is folded; without it the stream holds one network read.
     """
 
-    __slots__ = ("_next",)
+    __slots__ = (
+        "__weakref__",
+        "_among",
+        "_chunks",
+        "_closed",
+        "_edge",
+        "_ended",
+        "_fold",
+        "_limits",
+        "_middleware",
+        "_model_class",
+        "_next",
+        "_opened",
+        "_opening",
+        "_parsed",
+        "_partial",
+        "_pipeline",
+        "_prepare",
+        "_provider",
+        "_read",
+        "_record",
+        "_said",
+        "_spool",
+        "_stream",
+    )
     _next: Callable[[], Awaitable[Chunk]]
+    _read: Callable[[], Awaitable[list[Chunk]]]
 
     def __init__(
         self,
@@ -94,31 +119,32 @@ class ChatStream(AnswerFacts):
         self._stream: Stream[Chunk] | None = None
         self._edge: Edge | None = None
         self._chunks: AsyncGenerator[Chunk, None] | None = None
-        # What reads the next chunk, for now and between reads. It never raises itself:
-        # `anext(stream, None)` of CPython 3.11 crashes the interpreter then. Once the stream has
-        # ended it is nothing of the stream's, whose memory would wait for the collector.
-        self._next = self._more = _unopened
-        self._entered = self._ended = self._closed = self._gone = False
+        # What reads the next chunk. It never raises itself: `anext(stream, None)` of CPython 3.11
+        # crashes the interpreter then. Once the stream has ended it is nothing of the stream's,
+        # whose memory would wait for the collector.
+        self._next = _unopened
+        self._ended = self._closed = False
         self._opening: Interruptible | None = None
         self._parsed: Any = None
 
     async def __aenter__(self) -> Self:
-        if self._entered or self._closed:
+        if self._among is not None or self._closed:
             raise UsageError("this stream was opened before: make a new one for another call")
-        self._entered = True
         self._among = self._opened.add(self)
         self._opening = interruptible(self._among.loop)  # by an `aclose` from another task
         failure: PenstockError | None = None
         try:
             with self._opening:
-                await self._open()
+                request, stages = self._ready()
+                self._stream = await self._provider.open(request)
+                self._adopt(self._stream, request, stages)
                 return self
         except PenstockError as error:
             failure = error
         except BaseException:
-            self._let_go()
+            await self._give_up()
             raise
-        self._let_go()
+        await self._give_up()
         failure = failure or StreamClosedError("the stream was closed")
         failure.metadata = failure.metadata or self.metadata or None
         try:
@@ -155,7 +181,7 @@ class ChatStream(AnswerFacts):
         """
         if self._fold is None:
             raise UsageError("this stream keeps nothing: it was opened with collect=False")
-        if self._next == self._begin:
+        if self._next == self._begin:  # nobody has begun to read: it needs no generator
             await self._drain()
         else:
             async for _ in self:
@@ -187,10 +213,11 @@ class ChatStream(AnswerFacts):
                 await self._stream.aclose()
         finally:
             # A caller who is cancelled while the wire closes still leaves no generator behind.
-            if self._chunks is None:
-                self._let_go()
-            else:
-                await self._close_generators(self._chunks)
+            if self._edge is not None:
+                await self._edge.aclose()
+            # One that is being read is left to its reader, whose read raises.
+            if self._chunks is not None and not getattr(self._chunks, "ag_running", False):
+                await self._chunks.aclose()
 
     @property
     def response(self) -> Reply:
@@ -230,62 +257,66 @@ class ChatStream(AnswerFacts):
                 self._partial.finish()
         return self._partial.value
 
-    async def _open(self) -> None:
+    def _ready(self) -> tuple[ChatRequest, list[Stage[Chunk]]]:
+        """Return the request, and what runs over the batches of its answer."""
         request, self._model_class = self._prepare()
         self._said = request.metadata
         if isinstance(request.messages, Spool):
             self._spool = request.messages
         if self._fold is not None and request.media:
             self._fold = Fold(media_limits(self._limits, media=True))
-        pipeline = self._pipeline
         if self._middleware:
-            pipeline = pipeline.extended(self._middleware)
-        stages = pipeline.stages()
-        stream = await self._provider.open(request)
-        try:
-            if self._closed:  # by another task, meanwhile
-                raise StreamClosedError("the stream was closed")
-            self._adopt(stream, pipeline, stages)
-        except BaseException:
-            # Nobody else knows of it yet: a middleware that cannot begin keeps no connection.
-            await stream.aclose()
-            raise
-        logs.opened(self._record, request)
+            self._pipeline = self._pipeline.extended(self._middleware)
+        return request, self._pipeline.stages()
 
-    def _adopt(self, stream: Stream[Chunk], pipeline: Pipeline, stages: list[Stage[Chunk]]) -> None:
+    def _adopt(
+        self, stream: Stream[Chunk], request: ChatRequest, stages: list[Stage[Chunk]]
+    ) -> None:
         """Take `stream` as this answer, with the caller's middleware around it."""
+        if self._closed:  # by another task, meanwhile
+            raise StreamClosedError("the stream was closed")
         self._record = stream.record
-        stream.on_close.append(logs.closed)
         stream.stages += stages
-        if pipeline.steps:
-            self._edge = pipeline.edge(_items(stream))
-            self._chunks = self._by_item(self._edge.chunks)
-        self._stream = stream
-        self._next = self._more = self._begin if self._chunks is None else self._chunks.__anext__
+        self._read = stream.read
+        if self._pipeline.steps:
+            self._edge = self._pipeline.edge(_items(stream))
+            self._read = partial(_one, self._edge.chunks)
+        self._next = self._begin
+        logs.opened(stream, request)
+
+    async def _give_up(self) -> None:
+        """Keep nothing of a call that could not begin."""
+        self._let_go()
+        if self._stream is not None:  # but the caller's middleware, or another task, was against it
+            await self._stream.aclose()
 
     def _begin(self) -> Awaitable[Chunk]:
-        """Begin to hand out what the network brings; `collect` alone needs no generator for it."""
-        assert self._stream is not None
-        self._chunks = self._by_batch(self._stream)
-        self._next = self._more = self._chunks.__anext__
+        """Begin to hand out what is read."""
+        self._chunks = self._each()
+        self._next = self._chunks.__anext__
         return self._next()
 
-    async def _by_batch(self, stream: Stream[Chunk]) -> AsyncGenerator[Chunk, None]:
-        """Yield the chunks of a stream on which nothing is done item by item."""
+    async def _each(self) -> AsyncGenerator[Chunk, None]:
+        """Yield the chunks of every batch, each folded with its batch."""
+        more, fold = self._next, self._fold
         failure: BaseException | None = None
         while failure is None:
             batch: list[Chunk] = []
             self._next = _second_reader
             try:
-                batch = await stream.read()
-                self._take(batch)
+                batch = await self._read()
+                if fold is not None:
+                    fold.add(batch)
+                if self._partial is not None:
+                    _feed(self._partial, batch)
             except BaseException as error:  # a cancelled read too is the end of the stream
                 failure = error
             else:
                 if not batch:
                     self._end(None)
                     return
-            self._read_on()
+            if not self._ended:  # by an `aclose` in the meantime
+                self._next = more
             # Also where it was too much to fold: what is complete is not lost with the error.
             for chunk in batch:
                 yield chunk
@@ -295,14 +326,16 @@ class ChatStream(AnswerFacts):
             del failure  # as above
 
     async def _drain(self) -> None:
-        """Read all of a stream that nobody has begun to read, with nothing done item by item."""
-        stream = self._stream
-        assert stream is not None
+        """Fold all of a stream that nobody has begun to read."""
+        fold = self._fold
+        assert fold is not None  # `collect` has asked
         self._next = _second_reader
         failure: BaseException
         try:
-            while batch := await stream.read():
-                self._take(batch)
+            while batch := await self._read():
+                fold.add(batch)
+                if self._partial is not None:
+                    _feed(self._partial, batch)
         except BaseException as error:  # as above
             failure = error
         else:
@@ -312,36 +345,6 @@ class ChatStream(AnswerFacts):
             raise self._failed(failure) from failure.__cause__
         finally:
             del failure  # as above
-
-    async def _by_item(self, chunks: AsyncGenerator[Chunk, None]) -> AsyncGenerator[Chunk, None]:
-        """Yield the chunks that come out of asynchronous middleware."""
-        while True:
-            self._next = _second_reader
-            try:
-                chunk = await anext(chunks, None)
-                if chunk is not None:
-                    self._take([chunk])
-            except BaseException as error:  # a cancelled read too is the end of the stream
-                failure = error
-                break
-            if chunk is None:
-                self._end(None)
-                return
-            self._read_on()
-            yield chunk
-        try:
-            raise self._failed(failure) from failure.__cause__
-        finally:
-            del failure  # as above
-
-    def _take(self, batch: list[Chunk]) -> None:
-        """Fold what is about to be handed out."""
-        if self._fold is not None:
-            self._fold.add(batch)
-        if self._partial is not None:
-            texts = [c.text for c in batch if type(c) is TextDelta and c.choice == 0]
-            if texts:
-                self._partial.feed("".join(texts))
 
     def _failed(self, error: BaseException) -> BaseException:
         """Return what the reader gets for `error`, and every later read."""
@@ -360,30 +363,12 @@ class ChatStream(AnswerFacts):
     def _end(self, why: Exception | None) -> None:
         """Note that no more chunks come: at the answer's end, or as every later read will say."""
         self._ended = True
-        self._next = self._more = _over if why is None else partial(_raise, why)
+        self._next = _over if why is None else partial(_raise, why)
         if self._partial is not None:
             self._partial.finish()
         self._let_go()
 
-    def _read_on(self) -> None:
-        """Let the next read come, unless the stream was closed in the meantime."""
-        if not self._ended:
-            self._next = self._more
-
-    async def _close_generators(self, chunks: AsyncGenerator[Chunk, None]) -> None:
-        try:
-            if self._edge is not None:
-                await self._edge.aclose()
-            # One that is being read is left to its reader, whose read raises.
-            if not getattr(chunks, "ag_running", False):
-                await chunks.aclose()
-        finally:
-            self._let_go()
-
     def _let_go(self) -> None:
-        if self._gone:
-            return
-        self._gone = True
         if self._among is not None:
             self._among.streams.discard(self)
         if self._spool is not None:
@@ -410,6 +395,18 @@ def _unopened() -> Awaitable[Chunk]:
 
 def _second_reader() -> Awaitable[Chunk]:
     return _raise(UsageError("two tasks read one stream; use penstock.pipeline.tee"))
+
+
+async def _one(chunks: AsyncGenerator[Chunk, None]) -> list[Chunk]:
+    """Return the next of `chunks` as a batch; empty at their end."""
+    chunk = await anext(chunks, None)
+    return [] if chunk is None else [chunk]
+
+
+def _feed(partial: PartialJSON, batch: list[Chunk]) -> None:
+    texts = [each.text for each in batch if type(each) is TextDelta and each.choice == 0]
+    if texts:
+        partial.feed("".join(texts))
 
 
 async def _items(stream: Stream[Chunk]) -> AsyncGenerator[Chunk, None]:

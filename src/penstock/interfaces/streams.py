@@ -61,7 +61,7 @@ class CallRecord(Struct):
     """When things happened."""
     metadata: Mapping[str, Json] = {}
     """The caller's own mapping."""
-    prompt_changed_at: Callable[[], int | None] = lambda: None
+    prompt_changed_at: Callable[[], int | None] = type(None)
     """Says at which message the conversation is not what was sent the turn before, if known."""
     command: str | None = None
     """The request as a ``curl`` command, the key masked."""

@@ -59,11 +59,8 @@ class Pipeline:
                 self._add(_beginning(form))
         self._fuse(functions)
         self._shared = self.stages() if stateless else None
-
-    @property
-    def steps(self) -> int:
+        self.steps = len(self._steps)
         """How many of them run at the edge, item by item."""
-        return len(self._steps)
 
     def extended(self, middleware: Iterable[Middleware]) -> Pipeline:
         """Return this one with `middleware` behind it; itself where there is none."""

@@ -27,8 +27,8 @@ from penstock.chunks import (
 from penstock.errors import LimitExceededError
 from penstock.interfaces import CallRecord
 from penstock.limits import Limits
+from penstock.pipeline.bounds import utf8_size
 from penstock.pipeline.choice import CallFold, ChoiceFold, Rest
-from penstock.pipeline.pieces import utf8_size
 from penstock.response import Reply
 
 __all__ = ["Fold"]
@@ -54,6 +54,8 @@ class Fold:
     and the calls by ``max_tool_calls``. A chunk that would exceed a bound is not kept.
     """
 
+    __slots__ = ("_calls", "_choices", "_extra_sizes", "_limits", "_meta", "size", "usage")
+
     def __init__(self, limits: Limits | None = None) -> None:
         self.size = 0
         """Bytes kept so far."""
@@ -72,7 +74,7 @@ class Fold:
             LimitExceededError: A bound was met; what came before is kept.
         """
         texts: list[str]
-        if chunks and type(chunks[0]) is TextDelta:  # as all are of most batches
+        if len(chunks) > 1 and type(chunks[0]) is TextDelta:  # as all are of most long batches
             texts = [each.text for each in chunks if type(each) is TextDelta and not each.choice]
             if len(texts) == len(chunks):
                 self._text(0, "".join(texts))
@@ -94,7 +96,7 @@ class Fold:
     def text(self) -> str:
         """The first choice's text so far; put together when it is read."""
         first = self._choices.get(0)
-        return "" if first is None else first.text.join()
+        return "" if first is None else first.text.getvalue()
 
     def reply(self, record: CallRecord) -> Reply:
         """Return the answer as far as it has come, with what `record` knows of the call."""
@@ -155,7 +157,7 @@ class Fold:
         if reached > self._limits.max_answer:
             raise _exceeded("max_answer", self._limits.max_answer, reached)
         self.size = reached
-        (self._choices.get(choice) or self._choice(choice)).text.add(text)
+        (self._choices.get(choice) or self._choice(choice)).text.write(text)
 
     def _take_text(self, chunk: TextDelta) -> None:
         self._text(chunk.choice, chunk.text)

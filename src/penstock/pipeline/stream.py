@@ -144,22 +144,27 @@ class BatchStream(Generic[ItemT]):
         items: list[ItemT] = []
         try:
             while self._live and not items:
+                passed = 0  # so many stages have had the batch
                 try:
                     batch = await self._source.read() if self._primed is None else self._first()
-                except Interrupted as cut:
-                    self._exhausted = cut.error is None
-                    items = self._close_with(cut.items, cut.error)
-                except Exception as error:
-                    items = self._close_with([], error)
-                except BaseException:
-                    self.cancel()
-                    raise
-                else:
                     if batch and self._live:
-                        items = self._through(batch)
+                        for stage in self.stages:
+                            passed += 1
+                            batch = stage(batch)
+                            if not batch:
+                                break
+                        items = batch
                     elif self._live:
                         self._exhausted = True
                         items = self._close_with([], None)
+                except Interrupted as cut:
+                    self._exhausted = not passed and cut.error is None
+                    items = self._close_with(cut.items, cut.error, after=passed)
+                except Exception as error:
+                    items = self._close_with([], error, after=passed)
+                except BaseException:
+                    self.cancel()
+                    raise
         finally:
             self._reading = False
         if self._error is not None and not items:
@@ -182,19 +187,6 @@ class BatchStream(Generic[ItemT]):
         if isinstance(primed, Interrupted):
             raise primed
         return primed or []
-
-    def _through(self, batch: list[ItemT]) -> list[ItemT]:
-        """`batch` through all stages; one that stops ends the stream for those before it."""
-        for place, stage in enumerate(self.stages):
-            try:
-                batch = stage(batch)
-            except Interrupted as cut:
-                return self._close_with(cut.items, cut.error, after=place + 1)
-            except Exception as error:
-                return self._close_with([], error, after=place + 1)
-            if not batch:
-                return batch
-        return batch
 
     def _close_with(
         self, batch: list[ItemT], error: Exception | None, *, after: int = 0
