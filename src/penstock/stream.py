@@ -229,7 +229,8 @@ class ChatStream(AnswerFacts):
         if self._fold is None:
             raise UsageError("this stream keeps nothing: it was opened with collect=False")
         reply = self._fold.reply(self._record)
-        reply.parsed = self._parsed
+        if self._parsed is not None:
+            reply.parsed = self._parsed
         return reply
 
     @property

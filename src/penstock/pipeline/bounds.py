@@ -16,8 +16,9 @@ from penstock.chunks import (
     ToolCallDelta,
 )
 from penstock.errors import LimitExceededError
+from penstock.pipeline.pieces import utf8_size
 
-__all__ = ["check_bound", "chunk_size", "utf8_size"]
+__all__ = ["check_bound", "chunk_size"]
 
 _log = logging.getLogger("penstock.pipeline")
 
@@ -65,9 +66,3 @@ def chunk_size(chunk: Chunk) -> int:
             return utf8_size(chunk.data) + utf8_size(chunk.transcript) + _OVERHEAD
         case _:
             return len(encode(chunk)) + _OVERHEAD
-
-
-def utf8_size(text: str) -> int:
-    """Return the bytes of `text` in UTF-8; lone surrogates count as three."""
-    # `encode` keeps no copy inside the `str`, unlike the C API that JSON encoders use.
-    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))

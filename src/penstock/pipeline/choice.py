@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from io import StringIO
 from re import findall
 from typing import Any, TypeAlias
 
@@ -18,6 +17,7 @@ from penstock.chunks import (
     ReasoningDelta,
     State,
 )
+from penstock.pipeline.pieces import Pieces
 from penstock.pipeline.reasoning import Details
 from penstock.response import Audio, Choice, ToolCall
 
@@ -36,22 +36,22 @@ class CallFold:
         self.kind = kind
         self.id = ""
         self.name = ""
-        self.arguments = StringIO()
+        self.arguments = Pieces()
         self.size = 0
         """Bytes of the arguments so far."""
 
     def result(self) -> ToolCall:
         """Return the call as far as it has come."""
-        return ToolCall(self.id, self.name, self.arguments.getvalue(), self.kind)
+        return ToolCall(self.id, self.name, self.arguments.join(), self.kind)
 
 
-class ChoiceFold(Struct, eq=False):
+class ChoiceFold(Struct, eq=False):  # which is made in C: every call makes one
     """What one choice has so far; `penstock.pipeline.Fold` decides what may be added."""
 
     index: int
     """Its place."""
-    text: StringIO = field(default_factory=StringIO)
-    """Its text, which any number of pieces may make up."""
+    text: Pieces = field(default_factory=Pieces)
+    """Its text."""
     finish: Finish | None = None
     """Why it ended, once it has."""
     rest: Rest | None = None
@@ -59,9 +59,11 @@ class ChoiceFold(Struct, eq=False):
 
     def result(self, dialect: str, origin: str) -> Choice:
         """Return the choice as far as it has come."""
-        choice = Choice(self.index, self.text.getvalue())
+        choice = Choice(self.index, self.text.join())
         if self.finish is not None:
-            choice.finish_reason, choice.finish_raw = self.finish.reason, self.finish.raw
+            choice.finish_reason = self.finish.reason
+            if self.finish.raw is not None:
+                choice.finish_raw = self.finish.raw
         if self.rest is not None:
             self.rest.complete(choice, dialect, origin)
         return choice
@@ -90,13 +92,13 @@ class Rest:
     def __init__(self) -> None:
         self.calls: dict[int, CallFold] = {}
         self.extra: dict[str, Json] = {}
-        self._refusal: StringIO | None = None
-        self._reasoning: StringIO | None = None
+        self._refusal: Pieces | None = None
+        self._reasoning: Pieces | None = None
         self._spelling: str | None = None
         self._details: Details | None = None
         self._audio: AudioDelta | None = None
-        self._audio_data: StringIO | None = None
-        self._audio_transcript: StringIO | None = None
+        self._audio_data: Pieces | None = None
+        self._audio_transcript: Pieces | None = None
         self._images: dict[ImageDelta, None] = {}
         self._citations: list[Json] = []
         self._logprobs: list[Json] | None = None
@@ -106,15 +108,15 @@ class Rest:
     def refuse(self, piece: str) -> None:
         """Add to the refusal."""
         if self._refusal is None:
-            self._refusal = StringIO()
-        self._refusal.write(piece)
+            self._refusal = Pieces()
+        self._refusal.add(piece)
 
     def reason(self, chunk: ReasoningDelta) -> None:
         """Add to the thinking; the first spelling that carried text is the one to give back."""
         if chunk.reasoning:
             if self._reasoning is None:
-                self._reasoning = StringIO()
-            self._reasoning.write(chunk.reasoning)
+                self._reasoning = Pieces()
+            self._reasoning.add(chunk.reasoning)
             if self._spelling is None:
                 self._spelling = chunk.spelling
         for item in chunk.details:
@@ -140,11 +142,11 @@ class Rest:
             id=before.id or chunk.id, expires_at=chunk.expires_at or before.expires_at
         )
         if chunk.data:
-            self._audio_data = self._audio_data or StringIO()
-            self._audio_data.write(chunk.data)
+            self._audio_data = self._audio_data or Pieces()
+            self._audio_data.add(chunk.data)
         if chunk.transcript:
-            self._audio_transcript = self._audio_transcript or StringIO()
-            self._audio_transcript.write(chunk.transcript)
+            self._audio_transcript = self._audio_transcript or Pieces()
+            self._audio_transcript.add(chunk.transcript)
 
     def show(self, chunk: ImageDelta) -> None:
         """Add an image unless the same one is there: some providers repeat it at the end."""
@@ -164,7 +166,7 @@ class Rest:
     def complete(self, choice: Choice, dialect: str, origin: str) -> None:
         """Put it into `choice`, as far as it has come."""
         choice.reasoning = _joined(self._reasoning)
-        choice.refusal = None if self._refusal is None else self._refusal.getvalue()
+        choice.refusal = None if self._refusal is None else self._refusal.join()
         choice.tool_calls = [self.calls[index].result() for index in sorted(self.calls)]
         choice.audio = None if self._audio is None else self._sound(self._audio)
         choice.images = [image.url for image in self._images]
@@ -206,8 +208,8 @@ class Rest:
         return {"dialect": dialect, "origin": origin, **state}
 
 
-def _joined(pieces: StringIO | None) -> str:
-    return "" if pieces is None else pieces.getvalue()
+def _joined(pieces: Pieces | None) -> str:
+    return "" if pieces is None else pieces.join()
 
 
 def _one_base64(data: str) -> str:

@@ -27,8 +27,8 @@ from penstock.chunks import (
 from penstock.errors import LimitExceededError
 from penstock.interfaces import CallRecord
 from penstock.limits import Limits
-from penstock.pipeline.bounds import utf8_size
 from penstock.pipeline.choice import CallFold, ChoiceFold, Rest
+from penstock.pipeline.pieces import utf8_size
 from penstock.response import Reply
 
 __all__ = ["Fold"]
@@ -84,8 +84,8 @@ class Fold:
             for chunk in chunks:
                 if type(chunk) is TextDelta and not chunk.choice:
                     texts.append(chunk.text)
-                elif (take := _TAKE.get(type(chunk))) is not None:
-                    take(self, chunk)
+                elif type(chunk) in _TAKE:
+                    _TAKE[type(chunk)](self, chunk)
                 else:
                     raise TypeError(f"not a chunk: {type(chunk).__name__}")
         finally:
@@ -96,7 +96,7 @@ class Fold:
     def text(self) -> str:
         """The first choice's text so far; put together when it is read."""
         first = self._choices.get(0)
-        return "" if first is None else first.text.getvalue()
+        return "" if first is None else first.text.join()
 
     def reply(self, record: CallRecord) -> Reply:
         """Return the answer as far as it has come, with what `record` knows of the call."""
@@ -124,7 +124,9 @@ class Fold:
             timings=replace(record.timings),
             command=record.command,
         )
-        reply.prompt_changed_at = record.prompt_changed_at()
+        changed_at = record.prompt_changed_at()
+        if changed_at is not None:
+            reply.prompt_changed_at = changed_at
         if record.dropped:
             reply.dropped = list(record.dropped)
         if record.metadata:
@@ -157,7 +159,7 @@ class Fold:
         if reached > self._limits.max_answer:
             raise _exceeded("max_answer", self._limits.max_answer, reached)
         self.size = reached
-        (self._choices.get(choice) or self._choice(choice)).text.write(text)
+        (self._choices.get(choice) or self._choice(choice)).text.add(text)
 
     def _take_text(self, chunk: TextDelta) -> None:
         self._text(chunk.choice, chunk.text)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from io import StringIO
 from typing import Any, Literal, TypeAlias
 
 from penstock.chunks import Chunk, Finish, TextDelta, ToolCallDelta
 from penstock.errors import LimitExceededError
 from penstock.limits import Limits
-from penstock.pipeline.bounds import check_bound, utf8_size
+from penstock.pipeline.bounds import check_bound
+from penstock.pipeline.pieces import Pieces, utf8_size
 from penstock.pipeline.stream import Interrupted
 
 __all__ = ["Partial", "PartialJSON", "WatchJSON", "partial_json"]
@@ -47,7 +47,7 @@ class PartialJSON:
         """Why the text is not JSON; the value stays what it was before."""
         self._max_size = Limits().max_tool_arguments if max_size is None else max_size
         self._name = name
-        self._text = StringIO()
+        self._text = Pieces()
         self._size = 0
         self._length = 0
         self._due = 0
@@ -62,7 +62,7 @@ class PartialJSON:
         check_bound(self._name, self._size, size, self._max_size)
         self._size += size
         self._length += len(piece)
-        self._text.write(piece)
+        self._text.add(piece)
         if self._length < self._due or self.problem is not None:
             return False
         if self._length > _ALWAYS:
@@ -80,7 +80,7 @@ class PartialJSON:
     def _parse(self, *, partial: bool) -> bool:
         from pydantic_core import from_json  # loads for 9 ms, and few answers are parsed
 
-        text = self._text.getvalue()
+        text = self._text.join()
         if not text or text.isspace():
             if not partial:
                 self.problem = "the text is empty"

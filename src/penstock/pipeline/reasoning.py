@@ -9,8 +9,9 @@ with the next turn in the order and the form in which a whole answer would have 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from io import StringIO
 from typing import Any, TypeAlias
+
+from penstock.pipeline.pieces import Pieces
 
 __all__ = ["Details"]
 
@@ -27,7 +28,7 @@ class Details:
 
     def __init__(self) -> None:
         self._items: list[Json] = []
-        self._text: StringIO | None = None
+        self._text: Pieces | None = None
 
     def add(self, item: Json) -> None:
         """Take the next item as it came."""
@@ -36,13 +37,13 @@ class Details:
             self._seal()
             self._items.append(item)
         elif self._text is not None and _continues(self._items[-1], item):
-            self._text.write(item.get(key) or "")
+            self._text.add(item.get(key) or "")
             news = {name: value for name, value in item.items() if value is not None}
             self._items[-1].update(news | {key: None})
         else:
             self._seal()
-            self._text = StringIO()
-            self._text.write(item.get(key) or "")
+            self._text = Pieces()
+            self._text.add(item.get(key) or "")
             self._items.append(dict(item))
 
     def join(self) -> list[Json]:
@@ -55,7 +56,7 @@ class Details:
 
     def _write(self) -> None:
         """Put the joined text into the last item."""
-        if self._text is not None and (text := self._text.getvalue()):
+        if self._text is not None and (text := self._text.join()):
             self._items[-1][_TEXTS[self._items[-1]["type"]]] = text
 
     def _seal(self) -> None:

@@ -154,8 +154,8 @@ class BatchStream(Generic[ItemT]):
                             if not batch:
                                 break
                         items = batch
-                    elif self._live:
-                        self._exhausted = True
+                    else:
+                        self._exhausted = self._live
                         items = self._close_with([], None)
                 except Interrupted as cut:
                     self._exhausted = not passed and cut.error is None
