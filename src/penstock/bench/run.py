@@ -70,7 +70,7 @@ class Run:
         self._settings = settings
         self._conversations = enumerate(conversations)
         self._on_record = on_record
-        self._unsent = caller
+        self._untimed = caller
         self._begin()
         self._deadline: float | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -132,7 +132,7 @@ class Run:
         """Let the time count from now on."""
         self._origin = perf_counter()
         self._first: float | None = None
-        self._caller = replace(self._unsent, origin=self._origin)
+        self._caller = replace(self._untimed, origin=self._origin)
 
     def _users(self, count: int, *, until: Callable[[], bool]) -> None:
         """Begin a closed loop; `Load.ramp_up` spreads its beginning."""

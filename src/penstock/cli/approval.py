@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from penstock.agents.tools import ToolRequest
     from penstock.cli.progress import Progress
 
-__all__ = ["Approval", "someone"]
+__all__ = ["Approval", "question", "someone"]
 
 _NOBODY = "nobody is there to allow it"
 

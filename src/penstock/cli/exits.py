@@ -17,7 +17,7 @@ from penstock.errors import (
     UsageError,
 )
 
-__all__ = ["EPILOG", "INTERRUPTED", "exit_code", "guarded", "interrupted"]
+__all__ = ["EPILOG", "INTERRUPTED", "exit_code", "guarded", "interrupted", "kind_code"]
 
 EPILOG = (
     "Exit codes: 0 answered; 1 the provider failed; 2 a mistake in the call; 3 credentials; "

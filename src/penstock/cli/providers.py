@@ -12,7 +12,7 @@ from penstock.config import client_arguments
 from penstock.errors import UsageError
 from penstock.providers.catalogue import CAPABILITIES, ProviderRow, catalogue, find_row
 
-__all__ = ["known_row", "list_providers"]
+__all__ = ["known_row", "list_providers", "own_rows"]
 
 
 def known_row(name: str) -> ProviderRow:

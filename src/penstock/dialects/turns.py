@@ -33,7 +33,18 @@ if TYPE_CHECKING:
     from penstock.dialects.plain_lines import Plain
     from penstock.fields import Kept
 
-__all__ = ["Pass", "Speaker", "conversation", "replayed", "replayed_kept"]
+__all__ = [
+    "END",
+    "NEXT",
+    "Pass",
+    "Speaker",
+    "Steps",
+    "conversation",
+    "driven",
+    "driven_async",
+    "replayed",
+    "replayed_kept",
+]
 
 # JSON of the OpenAI shape as the caller gives it, or of the vendor's.
 Json: TypeAlias = Any

@@ -26,6 +26,7 @@ __all__ = [
     "Group",
     "Pull",
     "Room",
+    "Translate",
     "in_memory",
     "leaves",
     "one_shot",

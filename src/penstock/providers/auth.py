@@ -38,7 +38,21 @@ if TYPE_CHECKING:
     from penstock.keys import Secret
     from penstock.limits import Limits, Timeouts
 
-__all__ = ["Grant", "Keyring", "Reach", "Ready", "Scheme", "Unsigned", "auth_kind", "scheme_of"]
+__all__ = [
+    "KEY_HEADERS",
+    "USUAL",
+    "Grant",
+    "Keyring",
+    "Reach",
+    "Ready",
+    "Scheme",
+    "Signable",
+    "Sockets",
+    "Unsigned",
+    "auth_kind",
+    "given_token",
+    "scheme_of",
+]
 
 _log = logging.getLogger("penstock.providers")
 

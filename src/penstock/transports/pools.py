@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from penstock.interfaces import Watch
     from penstock.transports.library import Library
 
-__all__ = ["Lease", "Pool", "PoolStats", "Route", "Settings", "Shard"]
+__all__ = ["KEEPALIVE", "Lease", "Pool", "PoolStats", "Route", "Settings", "Shard"]
 
 Route: TypeAlias = tuple[str, str]
 """The kind of connection (``http``, ``https``, ``unix``, ``client``) and the socket's path."""

@@ -6,6 +6,25 @@ their own. Permissions are never bypassed unless that is asked for by name.
     agent = claude_code(model="claude-sonnet-4-6", directory="project")
     result = await agent.run("What is in this folder?")
     print(result.text, result.reply.usage, result.session)
+
+============= ==================================================================================
+module        what it has
+============= ==================================================================================
+agent         `Agent`, the provider, put together from the stages
+options       what a caller says of any agent; `surroundings` is what a child sees of this machine
+backend       what each agent is to the provider
+claude_code   Claude Code
+codex         Codex; whom it asks (`codex_provider`, `codex_version`), its MCP servers
+              (`codex_servers`), its record of a session (`codex_rollout`)
+opencode      opencode; `opencode_config`, `opencode_home`, and `opencode_server` for one that stays
+antigravity   ``agy``, with `antigravity_home`
+              and by its Python SDK: `antigravity_sdk`, in an `antigravity_worker`
+prompt        a request as an agent takes it
+conversation  turns of one session; `policy` says when a failed one is asked again
+session       where a conversation stands, as a value that travels
+keep          children that stay, by their session; `live` is one of them
+errand        a short run of a program that answers no one
+============= ==================================================================================
 """
 
 from __future__ import annotations

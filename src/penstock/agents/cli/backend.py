@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from penstock.dialects.agents.answer import AgentAnswer
     from penstock.transports.process import ProcessTransport
 
-__all__ = ["Backend", "Command", "Turn"]
+__all__ = ["Backend", "Command", "Start", "Turn"]
 
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,255}")
 

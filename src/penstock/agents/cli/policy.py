@@ -16,7 +16,9 @@ from penstock.errors import (
 __all__ = ["Retries"]
 
 _LONGEST = 60.0
+"""Seconds of a wait at most; the wait for a reset is the caller's to bound."""
 _SLACK = 1.0
+"""Seconds after a reset, as two clocks differ."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from penstock.simulator.wires.openai_errors import error_body, error_event
 from penstock.simulator.wires.openai_shapes import Part, reshape, reshape_whole
 from penstock.simulator.wires.sse import encode, finish_stream
 
-__all__ = ["OpenAIChat"]
+__all__ = ["CREATED", "OpenAIChat"]
 
 CREATED = 1_700_000_000
 """A fixed time, so that the same request has the same answer."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from penstock.transports.direct.connection import Connection
     from penstock.transports.direct.exchange import Exchange
 
-__all__ = ["KEEPALIVE", "Home"]
+__all__ = ["CLEANUP", "KEEPALIVE", "Home"]
 
 KEEPALIVE = 30.0
 """Seconds that an idle connection stays open at most, and at least half of them: as with httpx, see

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from penstock.transports.http import HttpxTransport
     from penstock.transports.tls import Certificate, Verify
 
-__all__ = ["DirectStats", "DirectTransport"]
+__all__ = ["DirectStats", "DirectTransport", "proxied"]
 
 _MOST_KEPT = 256
 """Addresses that are kept taken apart, and heads that calls have in common."""
