@@ -221,6 +221,17 @@ class Client:
             PenstockError: On entering: there is no answer, or it is an error. While iterating: the
                 answer failed; ``error.partial`` has what came.
         """
+        return self._stream(model, messages, options, middleware=middleware, collect=collect)
+
+    def _stream(
+        self,
+        model: str | None,
+        messages: Messages | None,
+        options: CallOptions,
+        *,
+        middleware: Iterable[Middleware],
+        collect: bool = True,
+    ) -> ChatStream:
         return ChatStream(
             self._router,
             lambda: chat_request(model or self._default_model, messages, options),
@@ -244,7 +255,7 @@ class Client:
         Raises:
             PenstockError: There is no whole answer; ``error.partial`` has what came.
         """
-        stream = self.stream(model, messages, middleware=middleware, **options)
+        stream = self._stream(model, messages, options, middleware=middleware)
         # A traceback that shows locals must not show the conversation (fault matrix, 39).
         del messages, options
         async with stream:

@@ -63,7 +63,7 @@ class Backend:
     ) -> None:
         self.name = name
         self.text = text
-        self._fast = fast
+        self.fast = fast
 
     def __repr__(self) -> str:
         return f"<Backend {self.name}>"
@@ -74,17 +74,17 @@ class Backend:
         Raises:
             UnicodeEncodeError: There is half of a surrogate pair in it.
         """
-        if way != _EXACT and self._fast is not standard:
+        if way != _EXACT and self.fast is not standard:
             try:
                 if way == _PLAIN:
-                    return self._fast(value)
+                    return self.fast(value)
                 if way == _COPIED:
-                    return self._fast(unshared(value))
+                    return self.fast(unshared(value))
                 if type(value) is list and len(value) >= _MANY:
                     rows = in_rows(value, _msgspec)  # orjson would set aside 8 times as much
                     if rows is not None:
                         return rows
-                return self._fast(marshalled(value))
+                return self.fast(marshalled(value))
             except TypeError:
                 # A key of a subclass of str that equals another object's key; or orjson's word for
                 # a surrogate, which the other encoder puts better.
@@ -93,7 +93,7 @@ class Backend:
 
     def copied(self, messages: list[Json] | tuple[Json, ...]) -> list[Json]:
         """Return objects of texts as if they were plain: with texts that nobody else holds."""
-        if self._fast is standard:  # which leaves no copies in any
+        if self.fast is standard:  # which leaves no copies in any
             return [*messages]
         if len(messages) > 2 and [*chain.from_iterable(messages)] == _USUAL * len(messages):
             # A third of what other ways take: what nearly all messages are is known here.

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from penstock.encoders.backends import BEST, Backend
 from penstock.encoders.flat import flat
-from penstock.encoders.survey import PER_VALUE, Way
+from penstock.encoders.survey import PER_VALUE
 
 __all__ = ["Beginning", "SmallBody"]
 
@@ -26,7 +26,6 @@ _MOST_MESSAGES = 64
 _PAIR = 2
 _PER_PAIR = 4 * PER_VALUE + len("rolecontent")
 """Bytes of a message beside its role and its content."""
-_PLAIN = int(Way.PLAIN)
 
 
 class Beginning:
@@ -86,7 +85,7 @@ class Beginning:
                 return None
             if not ascii:
                 messages = self._backend.copied(messages)
-            made = self._backend.encode(messages, _PLAIN)
+            made = self._backend.fast(messages)
         except (TypeError, ValueError, LookupError):
             return None
         return SmallBody(b"%b%b}" % (self._json, made)) if len(made) < self._room else None
