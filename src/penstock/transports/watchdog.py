@@ -177,7 +177,7 @@ class Watchdog:
             self._away += now - self._answered_at
         if callback is not None:
             self.on_expire(callback, rounds)
-        elif self._callback is not None:
+        else:
             self._expect_armed()
         return now - self.started
 
@@ -336,11 +336,13 @@ class Watchdog:
         return running
 
     def _expect_armed(self) -> None:
-        nearest = inf
+        """See to those of the first kind."""
+        nearest, rounds = self._timer_at, self._rounds
         for when in self._armed.values():  # `min` takes three times as long
             if when < nearest:
                 nearest = when
-        self._expect(nearest)
+        if rounds is None or nearest < rounds.next:
+            self._expect(nearest)
 
     def _expect(self, when: float) -> None:
         """See to it that somebody looks at `when`, or before."""

@@ -303,23 +303,23 @@ class Exchange:
         """Whether the connection ended before a byte of an answer, and nobody gave up."""
         return self.broken is not None and not (self.heard or self.aborted)
 
-    def attach(self, connection: Connection) -> None:
-        """Have `connection` from now on."""
+    def send(self, connection: Connection, head: bytes) -> bool:
+        """Have `connection` from now on, and send a request whose body is in memory.
+
+        Returns:
+            Whether there is nothing left to be sent, or nobody to send it to.
+        """
+        call, body = self.call, self.call.body
         self._connection = connection
         connection.listener = self
         parser = self._parser = connection.parser
-        parser.begin(self.call.method, self.call.limits)
+        parser.begin(call.method, call.limits)
         if connection.lost:
             self.ended(None, clean=False)
-
-    def send(self, head: bytes) -> bool:
-        """Send a request whose body is in memory; whether there is nothing left to be sent."""
-        connection, body = self._connection, self.call.body
-        if connection is None:
-            return True  # it is lost, and `failure` says how
+            return True
         small = None if body is None else body.small
         if small is not None:
-            self.call.timings.bytes_sent = len(small)
+            call.timings.bytes_sent = len(small)
         elif body is not None:
             return False
         connection.write(whole(head, small))

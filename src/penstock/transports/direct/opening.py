@@ -58,8 +58,7 @@ async def opened(  # positional, as it is called for every call
         while True:
             if connection is None:
                 connection = await _connected(exchange, trust)
-            exchange.attach(connection)
-            if not exchange.send(head):
+            if not exchange.send(connection, head):
                 await _send(exchange, connection, head)
             while exchange.opening:
                 await exchange.wait()
