@@ -291,14 +291,14 @@ def _around(event: bytes, name: bytes, text: str) -> tuple[bytes, slice, bytes]:
 
     No other event is nothing and a string.
     """
-    before, *behind = event.split(b'"' + name + b'":')
-    if len(behind) == 1 and event.find(b"\\") < 0:
-        rest = behind[0].removeprefix(b" ")
-        said = b'"' + text.encode() + b'"'
-        after = rest[len(said) :]
-        if said + after == rest:
-            before = event[: len(event) - len(rest)]
-            return before, slice(len(before), -len(after)), after
+    key = b'"' + name + b'":'
+    said = b'"' + text.encode("utf-8", "replace") + b'"'
+    before, found, after = event.partition(key + said)
+    if not found:
+        before, found, after = event.partition(key + b" " + said)
+    if found and event.count(key) == 1 and event.find(b"\\") < 0:
+        before += found[: -len(said)]
+        return before, slice(len(before), -len(after)), after
     return b"", slice(0, 0), b""
 
 
