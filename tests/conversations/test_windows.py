@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -97,7 +98,7 @@ def test_a_function_of_old_is_not_parted_from_its_call() -> None:
     kept.append(say("user", "u3"))
     kept.redact(1)
 
-    assert [(1, 4)] == [(each.start, each.stop) for each in kept.last(2).ranges]
+    assert [1, 2, 3] == [list(kept).index(message) for message in kept.last(2)]
     assert {"name": "f", "arguments": "{}"} == kept[1]["function_call"]
     assert tokens_of(kept[1], Each()) == 4 + 10 + 14
 
@@ -173,8 +174,9 @@ def test_a_view_with_a_large_message_holds_nothing_of_it(tmp_path: Path, name: s
         view, whole = kept.last(1), kept.within_tokens(10**7)
         tokens, peak = kept.tokens(), tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
+        assert [kept[0], kept[2]] == list(view)
 
-    assert ([0, 2], 3) == ([each.start for each in view.ranges], len(whole))
+    assert (2, 3) == (len(view), len(whole))
     assert expected <= tokens < expected + 100
     assert peak < 512 * 1024
 
@@ -209,13 +211,14 @@ def test_any_view_is_one_that_a_provider_takes(seed: int) -> None:
     """Calls with all their results, what is always sent, each once, in order, within the budget."""
     draw = random.Random(seed)
     kept = SyncConversation.open()
-    kept.extend(say("system", "s") for _ in range(draw.randrange(3)))
+    said = itertools.count()
+    kept.extend(say("system", f"s{next(said)}") for _ in range(draw.randrange(3)))
     while len(kept) < 12 + seed:
-        kept.extend(say("system", "later") for _ in range(draw.randrange(5) // 4))
+        kept.extend(say("system", f"later{next(said)}") for _ in range(draw.randrange(5) // 4))
         ids = [f"c{len(kept)}{number}" for number in range(draw.randrange(4))]
-        kept.append(call(*ids) if ids else say("user", "u" * draw.randrange(1, 9)))
+        kept.append(call(*ids) if ids else say("user", f"u{next(said)}" * draw.randrange(1, 9)))
         for id in ids:
-            kept.extend(say("system", "amid") for _ in range(draw.randrange(6) // 5))
+            kept.extend(say("system", f"amid{next(said)}") for _ in range(draw.randrange(6) // 5))
             kept.append({"role": "tool", "tool_call_id": id, "content": "t"})
     for change in draw.sample(["pin", "compact", "pin", "compact", "pin"], 4):
         if change == "pin":
@@ -234,9 +237,9 @@ def test_any_view_is_one_that_a_provider_takes(seed: int) -> None:
         sent = list(view)
         called = [id["id"] for each in sent for id in each.get("tool_calls", ())]
         assert called == [each["tool_call_id"] for each in sent if each["role"] == "tool"]
-        plain = [each for each in view.ranges if each.message is None]
-        shown = [number for each in plain for number in range(each.start, each.stop)]
+        shown = [messages.index(message) for message in sent if message in messages]
         assert sorted({*shown}) == shown
+        assert len(sent) - len(shown) == view.summaries
         assert {*system, *kept.pinned()} <= {*shown}
         assert len(sent) == len(view)
 

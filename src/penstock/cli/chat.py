@@ -130,7 +130,7 @@ async def _sent(kept: Conversation) -> Conversation | Window:
     What is sent whole is compared with what was appended.
     """
     view = await kept.summarised()
-    return view if any(each.message for each in view.ranges) else kept
+    return view if view.summaries else kept
 
 
 async def _answer(client: Client, kept: Conversation, *, quiet: bool) -> Message:

@@ -19,12 +19,14 @@ references   attachments that are kept where they are, with their digests
 sending      the way out of a store, in worker threads
 exports      files of messages that need nothing beside them
 windows      what is sent of a conversation
+always       what of it every view has
 measuring    who says a message, and how many tokens it is
 numbered     what is noted of messages by their numbers
 tokens       how many tokens a message is
 redacting    what is left of a message
 unmoved      passes that notice when messages are taken out under them
 compacting   summaries in the place of earlier messages
+stretches    which messages those may be
 ============ =====================================================================================
 """
 

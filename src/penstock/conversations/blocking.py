@@ -19,6 +19,8 @@ from penstock.conversations.exports import exported, imported
 from penstock.conversations.measuring import each, outline
 from penstock.conversations.numbered import (
     OURS,
+    PINNED,
+    SEEN,
     cut_at,
     ends_pin,
     forked_at,
@@ -161,7 +163,7 @@ class SyncConversation:
         known = cache(self.store.metadata)
         for line in self.store.backwards(length):
             yield message_in(line, known)
-        check_unmoved(self.store.numbered(), moves, length)
+        check_unmoved(self.store.numbered(SEEN), moves, length)
 
     def __getitem__(self, index: int) -> Json:
         """The message number `index`; negative ones count from the end.
@@ -197,7 +199,7 @@ class SyncConversation:
         moves = self._moves()
         first, last = positions(store.length(), start, stop)
         return Unmoved(
-            store.blocks(first, last), lambda: check_unmoved(store.numbered(), moves, last)
+            store.blocks(first, last), lambda: check_unmoved(store.numbered(SEEN), moves, last)
         )
 
     @property
@@ -259,7 +261,7 @@ class SyncConversation:
             self.store.note(forgotten(gone - left))
 
     def _moves(self) -> int:
-        return moves_in(self.store.numbered())
+        return moves_in(self.store.numbered(SEEN))
 
     def _index(self, index: int) -> int:
         length, number = self.store.length(), to_index(index)
@@ -282,7 +284,7 @@ class SyncConversation:
 
     def pinned(self) -> list[int]:
         """Return the numbers of the pinned messages, in order."""
-        return pinned_in(self.store.numbered())
+        return pinned_in(self.store.numbered((PINNED,)))
 
     def last(self, count: int) -> Window:
         """Return a view of the system's and pinned messages and the last `count`.

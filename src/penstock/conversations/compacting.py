@@ -6,14 +6,26 @@ part is noted before the next is asked for, so that an interrupted compaction go
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.conversations.measuring import RESULTS
-from penstock.conversations.numbered import Seen, check_seen, seen_in, summaries_in, sums_up
+from penstock.conversations.numbered import (
+    SEEN,
+    SUMMARIES,
+    Seen,
+    begin_of,
+    check_seen,
+    seen_in,
+    summaries_in,
+    sums_up,
+)
 from penstock.conversations.sending import messages_of
+from penstock.conversations.stretches import Stretch, end_of, stretches
 from penstock.conversations.tokens import TokenCounter, counter_of, tokens_of
-from penstock.conversations.windows import Range, check_count, stretches
+from penstock.conversations.windows import check_count
 from penstock.errors import ConfigurationError, ConversationError
 
 if TYPE_CHECKING:
@@ -29,6 +41,8 @@ Summarise: TypeAlias = "Callable[[str, Sequence[Json]], Awaitable[str]]"
 SummariseNow: TypeAlias = "Callable[[str, Sequence[Json]], str]"
 """The same, blocking."""
 
+_PAGE = 64
+"""Stretches that are found at once."""
 _HEAD = "Summary of the conversation so far:\n"
 
 
@@ -76,28 +90,46 @@ class Compaction:
         self, keep: int, part_tokens: int, counter: TokenCounter
     ) -> Generator[tuple[str, list[Json]], object, None]:
         store = self._store
-        seen = seen_in(store.numbered())  # before anything is read
-        found = stretches(store, keep)
-        for stretch in found:
+        seen = seen_in(store.numbered(SEEN))  # before anything is read
+        end = end_of(store, keep)
+        stop = _last_stop(stretches(store, 0, end))
+        for stretch in _in_pages(store, end):
             start, text = _so_far(store, stretch)
             while start < stretch.stop:
                 messages = _part(store, start, stretch.stop, part_tokens, counter)
-                check_seen(store.numbered(), seen, found[-1].stop)
+                check_seen(store.numbered(SEEN), seen, stop)
                 text = _text((yield text, messages), len(messages))
                 start += len(messages)
-                summary = Range(stretch.start, start, {"role": "user", "content": _HEAD + text})
-                store.note(_unless_changed(summary, seen, found[-1].stop))
+                change = sums_up(stretch.start, start, {"role": "user", "content": _HEAD + text})
+                store.note(_unless_changed(change, seen, stop))
 
 
-def _unless_changed(summary: Range, seen: Seen, stop: int) -> Change:
-    """Return what notes a summary, unless messages before `stop` are not those that were seen."""
+def _last_stop(found: Iterator[Stretch]) -> int:
+    stop = 0
+    for stretch in found:
+        stop = stretch.stop
+    return stop
 
-    def change(metadata: Metadata) -> Mapping[str, Json]:
+
+def _in_pages(store: Store, stop: int) -> Iterator[Stretch]:
+    """Yield what may be summed up before `stop`: it is found a few stretches at a time.
+
+    No file is read on in once a model was waited for: it may be another by then.
+    """
+    start = 0
+    while page := [*islice(stretches(store, start, stop), _PAGE)]:
+        yield from page
+        start = page[-1].stop
+
+
+def _unless_changed(change: Change, seen: Seen, stop: int) -> Change:
+    """Return a change that is refused where messages before `stop` are not those that were seen."""
+
+    def checked(metadata: Metadata) -> Mapping[str, Json]:
         check_seen(metadata, seen, stop)
-        assert summary.message is not None
-        return sums_up(summary.start, summary.stop, summary.message)(metadata)
+        return change(metadata)
 
-    return change
+    return checked
 
 
 def _text(summary: object, count: int) -> str:
@@ -113,9 +145,11 @@ def _text(summary: object, count: int) -> str:
     )
 
 
-def _so_far(store: Store, stretch: Range) -> tuple[int, str]:
+def _so_far(store: Store, stretch: Stretch) -> tuple[int, str]:
     """Return how far the summary of a stretch has come, and its text."""
-    for each in summaries_in(store.numbered()):
+    summaries = summaries_in(store.numbered((SUMMARIES,)))
+    at = bisect_left(summaries, stretch.start, key=begin_of)
+    for each in summaries[at : at + 1]:
         if each["start"] == stretch.start and each["stop"] <= stretch.stop:
             return each["stop"], str(each["message"]["content"]).removeprefix(_HEAD)
     return stretch.start, ""

@@ -21,7 +21,13 @@ from penstock.conversations import rewriting, vouching
 from penstock.conversations.atomic import beside
 from penstock.conversations.canonical import BLOCK
 from penstock.conversations.jsonl_files import Opened
-from penstock.conversations.numbered import is_other, moves_in, numbered_in, seen_in
+from penstock.conversations.numbered import (
+    is_other,
+    moves_in,
+    numbered_in,
+    pinned_among,
+    seen_in,
+)
 from penstock.conversations.plain import extend
 from penstock.conversations.shared import made_beside
 from penstock.conversations.sidecar import Sidecar
@@ -213,10 +219,15 @@ class JSONLStore:
         with self._lock:
             return dict(self._opened.noted())
 
-    def numbered(self) -> Metadata:
-        """Return what of that says something of messages by their numbers."""
+    def numbered(self, names: Sequence[str]) -> Metadata:
+        """Return the notes of these names, which say something of messages by their numbers."""
         with self._lock:
-            return numbered_in(self._opened.noted())
+            return numbered_in(self._opened.noted(), names)
+
+    def pinned(self, start: int, stop: int, most: int) -> Sequence[int]:
+        """Return the numbers of the pinned messages from `start` to before `stop`, in order."""
+        with self._lock:
+            return pinned_among(self._opened.noted(), start, stop, most)
 
     def note(self, change: Change) -> None:
         """Add to what is noted."""

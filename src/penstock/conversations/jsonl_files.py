@@ -48,7 +48,9 @@ class Opened:
         self.dirty = False
         """Whether more is known of the messages than is written beside them."""
         self._closed = False
-        side = Sidecar.of(path)
+        self._seen: bytes | None
+        """The digest of the notes that are known; None while it is not certain that they are."""
+        side, self._seen = Sidecar.seen(path)
         self.file = MessageFile(path)
         """The file."""
         self.side = side.settled(self.file.end)
@@ -111,7 +113,7 @@ class Opened:
     def know_nothing(self) -> None:
         """Have the next call look at everything anew, unless this one comes to its end."""
         self.file.writes = False
-        self._generation = None
+        self._generation = self._seen = None
 
     def read_anew(self, end: int) -> None:
         """Take the lines, which end at `end`, for others than they were."""
@@ -127,10 +129,12 @@ class Opened:
         if self._closed:
             return self.side.metadata
         self.look()  # how large the file is says which notes are true
-        if not self.file.writes:
-            found = Sidecar.of(self.path).settled(self.file.end)
+        # What says the same as before is not taken in again: there may be many notes.
+        if not self.file.writes and Sidecar.digest(self.path) != self._seen:
+            found, seen = Sidecar.seen(self.path)
+            found = found.settled(self.file.end)
             if found.generation == self.side.generation:
-                self.side.metadata = found.metadata
+                self.side.metadata, self._seen = found.metadata, seen
             else:  # of a file that looks as it did
                 self.know_nothing()
                 self.look()

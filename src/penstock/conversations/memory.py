@@ -7,7 +7,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from penstock.conversations.canonical import BLOCK
-from penstock.conversations.numbered import numbered_in, seen_in
+from penstock.conversations.numbered import numbered_in, pinned_among, seen_in
 from penstock.conversations.stores import Mark, Ready, checked_notes, merged
 from penstock.conversations.unmoved import check_unmoved
 from penstock.fields import Lines
@@ -103,9 +103,13 @@ class MemoryStore:
         """Return what is noted of the conversation."""
         return dict(self._metadata)
 
-    def numbered(self) -> Metadata:
-        """Return what of that says something of messages by their numbers."""
-        return numbered_in(self._metadata)
+    def numbered(self, names: Sequence[str]) -> Metadata:
+        """Return the notes of these names, which say something of messages by their numbers."""
+        return numbered_in(self._metadata, names)
+
+    def pinned(self, start: int, stop: int, most: int) -> Sequence[int]:
+        """Return the numbers of the pinned messages from `start` to before `stop`, in order."""
+        return pinned_among(self._metadata, start, stop, most)
 
     def note(self, change: Change) -> None:
         """Add to what is noted."""

@@ -6,6 +6,7 @@ means another message than it did.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -15,10 +16,12 @@ if TYPE_CHECKING:
     from penstock.conversations.stores import Change, Metadata
 
 __all__ = [
-    "NUMBERED",
     "OURS",
+    "PINNED",
     "SEEN",
+    "SUMMARIES",
     "Seen",
+    "begin_of",
     "check_seen",
     "cut_at",
     "ends_pin",
@@ -27,6 +30,7 @@ __all__ = [
     "moved",
     "moves_in",
     "numbered_in",
+    "pinned_among",
     "pinned_in",
     "pins",
     "said_anew",
@@ -42,14 +46,14 @@ Json: TypeAlias = Any
 
 OURS = "penstock:"
 """Begins the names of the notes that are not the caller's."""
-_PINNED = OURS + "pinned"
-_SUMMARIES = OURS + "summaries"
+PINNED = OURS + "pinned"
+"""The name of the note that has the pinned messages' numbers, in order."""
+SUMMARIES = OURS + "summaries"
+"""The name of that which has the spans that are summed up, in order."""
 _MOVED = OURS + "moved"
 _ANEW = OURS + "anew"
 SEEN = (_MOVED, _ANEW)
 """The names of the notes that `seen_in` looks at."""
-NUMBERED = (_PINNED, _SUMMARIES, *SEEN)
-"""The names of all notes that say something of messages by their numbers."""
 _MOST_MOVES = 64
 """Moves whose places are noted; one that goes on over more of them takes itself for moved."""
 
@@ -68,9 +72,9 @@ def seen_in(metadata: Metadata) -> Seen:
     return Seen(_count(metadata, _MOVED), _count(metadata, _ANEW))
 
 
-def numbered_in(metadata: Metadata) -> Metadata:
-    """Return the notes that say something of messages by their numbers."""
-    return {name: metadata[name] for name in NUMBERED if name in metadata}
+def numbered_in(metadata: Metadata, names: Sequence[str]) -> Metadata:
+    """Return the notes of these names, which say something of messages by their numbers."""
+    return {name: metadata[name] for name in names if name in metadata}
 
 
 def users_own(metadata: Metadata) -> Metadata:
@@ -80,12 +84,28 @@ def users_own(metadata: Metadata) -> Metadata:
 
 def pinned_in(metadata: Metadata) -> list[int]:
     """Return the numbers of the pinned messages, in order."""
-    return sorted(metadata.get(_PINNED, ()))
+    return sorted(metadata.get(PINNED, ()))
 
 
-def summaries_in(metadata: Metadata) -> list[Json]:
+def pinned_among(metadata: Metadata, start: int, stop: int, most: int) -> Sequence[int]:
+    """Return the numbers of the pinned messages between two; see `stores.Store.pinned`."""
+    pinned: Sequence[int] = metadata.get(PINNED, ())
+    first, last = bisect_left(pinned, start), bisect_left(pinned, stop)
+    if most < 0:
+        return pinned[max(first, last + most) : last]
+    return pinned[first : min(last, first + most)]
+
+
+def summaries_in(metadata: Metadata) -> Sequence[Json]:
     """Return which spans are summed up, and the message that is sent for each, in order."""
-    return list(metadata.get(_SUMMARIES, ()))
+    summaries: Sequence[Json] = metadata.get(SUMMARIES, ())
+    return summaries
+
+
+def begin_of(summary: Json) -> int:
+    """Return the number of the first message of a span that is summed up."""
+    start: int = summary["start"]
+    return start
 
 
 def pins(index: int) -> Change:
@@ -221,7 +241,7 @@ def _noted(
     """Return the notes to make; an empty one ends."""
     noted: dict[str, Json] = {}
     if pinned is not None:
-        noted[_PINNED] = sorted(pinned) or None
+        noted[PINNED] = sorted(pinned) or None
     if summaries is not None:
-        noted[_SUMMARIES] = sorted(summaries, key=lambda each: int(each["start"])) or None
+        noted[SUMMARIES] = sorted(summaries, key=begin_of) or None
     return noted

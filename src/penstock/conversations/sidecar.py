@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -20,6 +21,7 @@ from uuid import uuid4
 import msgspec
 
 from penstock.conversations.atomic import beside, fresh_beside, named
+from penstock.conversations.canonical import BLOCK
 from penstock.conversations.handles import private
 from penstock.conversations.plain import Spans
 from penstock.conversations.stores import Metadata, failed
@@ -69,14 +71,47 @@ class Sidecar:
         Raises:
             ConversationError: The sidecar is of a later version, or is none.
         """
+        return cls.seen(messages)[0]
+
+    @classmethod
+    def seen(cls, messages: Path) -> tuple[Sidecar, bytes]:
+        """Return the same, and the `digest` of what says so.
+
+        Raises:
+            ConversationError: The sidecar is of a later version, or is none.
+        """
         try:
-            # The first is whole without a newline, the last of the others torn.
-            first, *lines = beside(messages).read_bytes().split(b"\n")
-            found = _decoded(first)
+            data = beside(messages).read_bytes()
         except FileNotFoundError:
-            return cls()
+            return cls(), b""
         except OSError as error:
             raise failed(f"cannot read {beside(messages).name}", error) from error
+        return cls._of(messages, data), sha256(data).digest()
+
+    @staticmethod
+    def digest(messages: Path) -> bytes:
+        """Return the SHA-256 of what is beside the file `messages`; ``b""`` where nothing is.
+
+        Raises:
+            ConversationError: It cannot be read.
+        """
+        found = sha256()
+        try:
+            with beside(messages).open("rb", buffering=0) as file:
+                while data := file.read(BLOCK):
+                    found.update(data)
+        except FileNotFoundError:
+            return b""
+        except OSError as error:
+            raise failed(f"cannot read {beside(messages).name}", error) from error
+        return found.digest()
+
+    @classmethod
+    def _of(cls, messages: Path, data: bytes) -> Sidecar:
+        # The first is whole without a newline, the last of the others torn.
+        first, *lines = data.split(b"\n")
+        try:
+            found = _decoded(first)
         except ValueError as error:
             raise _damaged(messages, str(error)) from None
         if not isinstance(found, dict) or not isinstance(found.get("version"), int):

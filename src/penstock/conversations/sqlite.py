@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.conversations import runs, sqlite_notes
 from penstock.conversations.database import Database
-from penstock.conversations.numbered import NUMBERED, SEEN, seen_in
+from penstock.conversations.numbered import SEEN, seen_in
 from penstock.conversations.runblocks import RunBlocks
 from penstock.conversations.stores import Chained, Mark, checked_notes
 from penstock.conversations.unmoved import check_unmoved
@@ -184,10 +184,15 @@ class SQLiteStore:
         with self._file.reported("read"):
             return self._noted()
 
-    def numbered(self) -> Metadata:
-        """Return what of that says something of messages by their numbers."""
+    def numbered(self, names: Sequence[str]) -> Metadata:
+        """Return the notes of these names, which say something of messages by their numbers."""
         with self._file.reported("read"):
-            return self._noted_as(NUMBERED)[1]
+            return self._noted_as(tuple(names))[1]
+
+    def pinned(self, start: int, stop: int, most: int) -> Sequence[int]:
+        """Return the numbers of the pinned messages from `start` to before `stop`, in order."""
+        with self._file.reported("read"):
+            return sqlite_notes.numbers(self._database, self._id, (start, stop), most)
 
     def note(self, change: Change) -> None:
         """Add to what is noted."""

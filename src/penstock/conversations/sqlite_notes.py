@@ -11,10 +11,12 @@ from functools import cache
 from sqlite3 import Connection
 from typing import TYPE_CHECKING, Any
 
+from penstock.conversations.numbered import PINNED
+
 if TYPE_CHECKING:
     from penstock.conversations.stores import Metadata
 
-__all__ = ["columns", "copy", "put", "read"]
+__all__ = ["columns", "copy", "numbers", "put", "read"]
 
 
 def read(database: Connection, conversation: int) -> Metadata:
@@ -31,6 +33,23 @@ def columns(names: tuple[str, ...]) -> str:
     """Return what selects the values of notes, beside others of a row of ``conversations``."""
     value = "SELECT value FROM notes WHERE conversation = conversations.id AND name ="
     return ", ".join(f"({value} '{name}')" for name in names)
+
+
+def numbers(
+    database: Connection, conversation: int, between: tuple[int, int], most: int
+) -> list[int]:
+    """Return the pinned numbers between two; see `stores.Store.pinned`.
+
+    SQLite goes over the note, so that it is not here as a whole (https://sqlite.org/json1.html).
+    """
+    order = "ASC" if most > 0 else "DESC"
+    found = database.execute(
+        "SELECT number.value FROM notes, JSON_EACH(notes.value) AS number"
+        " WHERE conversation = ? AND name = ? AND number.value >= ? AND number.value < ?"
+        f" ORDER BY number.value {order} LIMIT ?",
+        (conversation, PINNED, *between, abs(most)),
+    )
+    return sorted(row[0] for row in found)
 
 
 def put(database: Connection, conversation: int, told: Mapping[str, Any]) -> None:  # Any: JSON

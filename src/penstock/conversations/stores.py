@@ -206,8 +206,15 @@ class Store(Protocol):
         """Return what is noted of the conversation."""
         ...
 
-    def numbered(self) -> Metadata:
-        """Return what of that says something of messages by their numbers, and none of the rest."""
+    def numbered(self, names: Sequence[str]) -> Metadata:
+        """Return what says something of messages by their numbers: the notes of these names."""
+        ...
+
+    def pinned(self, start: int, stop: int, most: int) -> Sequence[int]:
+        """Return the numbers of the pinned messages from `start` to before `stop`, in order.
+
+        Of more than `most` the first are returned; the last where `most` is negative.
+        """
         ...
 
     def note(self, change: Change) -> None:

@@ -1,21 +1,24 @@
 """A view of a kept conversation: what is sent of it can be less than what is kept.
 
-A view is ranges of messages, and texts in the place of some. Deciding it goes over the messages one
-at a time and keeps numbers. It never begins between a tool call and its results: a provider refuses
-a result whose call it does not see.
+A view is where it begins, and the rule that what is before has only what every view has. Deciding
+it goes over the messages one at a time and keeps a few numbers; where more stretches than those are
+sent, each pass finds them anew. It never begins between a tool call and its results: a provider
+refuses a result whose call it does not see.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Container, Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from penstock.conversations.always import SYSTEM, Picked, always, grouped, pinned_between
 from penstock.conversations.canonical import message_of
 from penstock.conversations.measuring import RESULTS, One, downwards, role_of, tokens_in
 from penstock.conversations.measuring import each as each_of
-from penstock.conversations.numbered import moves_in, pinned_in, summaries_in
+from penstock.conversations.numbered import SEEN, SUMMARIES, begin_of, moves_in, summaries_in
 from penstock.conversations.sending import decoded, messages_of, off_loop, sent
 from penstock.conversations.stores import Chained, Ready
 from penstock.conversations.tokens import TokenCounter, tokens_of
@@ -27,35 +30,26 @@ if TYPE_CHECKING:
     from penstock.conversations.stores import Blocks, Store
     from penstock.fields import Streamed
 
-__all__ = [
-    "Range",
-    "Window",
-    "check_count",
-    "last",
-    "stretches",
-    "summarised",
-    "tokens_between",
-    "within",
-]
+__all__ = ["Window", "check_count", "last", "summarised", "tokens_between", "within"]
 
 # A message of the OpenAI shape.
 Json: TypeAlias = Any
 
-_SYSTEM = ("system", "developer")
-_MARKS = (*(role.encode() for role in _SYSTEM), b"\\u")
-"""One of them is in every message of the system."""
+_FEW = 128
+"""Parts that a view holds, 20 KiB of them: a file's index has up to 32."""
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
-    """Neighbouring messages, or a text in their place."""
+class _Part(NamedTuple):
+    """A text, where there is one, and then neighbouring messages."""
 
     start: int
     """The number of the first."""
     stop: int
     """The number behind the last."""
     message: Mapping[str, Json] | None = None
-    """What is sent for them; None sends them."""
+    """What is sent before them: the summary of what they are amid."""
+    whole: bool = True
+    """Whether all of them are sent, or only what every view has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +57,27 @@ class Window:
     """A part of a conversation, to be passed as ``messages=``; later appends do not change it.
 
     Once messages of it are taken out or cut off it is an error to read it (`ConversationError` with
-    code ``changed``): decide another.
+    code ``changed``): decide another. Nor do later pins and summaries change it, unless it has more
+    than 128 stretches of messages: it holds no more of them, and has what is pinned and
+    summed up when it is read.
     """
 
     store: Store = field(repr=False)
     """Where the messages are."""
-    ranges: tuple[Range, ...]
-    """What is sent, in order."""
-    moves: int = 0
+    start: int
+    """The number from which on all of them are sent; of those before only the system's and the
+    pinned."""
+    stop: int
+    """The number behind the last."""
+    summaries: int
+    """How many summaries stand in the place of messages."""
+    moves: int
     """How often messages had been taken out or cut off when it was decided."""
+    _count: int = field(repr=False)
+    _end: int = field(repr=False)
+    """The number behind the last message that is sent."""
+    _few: tuple[_Part, ...] | None = field(repr=False)
+    """What is sent, in order; None where that is more than is held."""
 
     def __reduce__(self) -> str:
         raise ConfigurationError(
@@ -88,7 +94,7 @@ class Window:
 
     def __len__(self) -> int:
         """How many messages are sent."""
-        return sum(1 if each.message else each.stop - each.start for each in self.ranges)
+        return self._count
 
     off_loop = off_loop
 
@@ -99,23 +105,25 @@ class Window:
     def kept(self) -> Blocks:
         """Return the blocks of the view, for a thread that may wait."""
         self._check()
-        return Unmoved(Chained([self._blocks(each) for each in self.ranges]), self._check)
+        return Unmoved(Chained(self._sources()), self._check)
 
     def _check(self) -> None:
-        stop = max((each.stop for each in self.ranges), default=0)
-        check_unmoved(self.store.numbered(), self.moves, stop)
+        check_unmoved(self.store.numbered(SEEN), self.moves, self._end)
 
-    def _blocks(self, each: Range) -> Blocks:
-        if each.message is None:
-            return self.store.blocks(each.start, each.stop)
-        return Ready(iter([Lines(b"".join(message_of(each.message).pieces()))]), 1)
+    def _sources(self) -> Iterator[Blocks]:
+        store, few = self.store, self._few
+        for part in _parts(store, self.start, self.stop) if few is None else few:
+            if part.message is not None:
+                yield Ready(iter([Lines(b"".join(message_of(part.message).pieces()))]), 1)
+            if part.start < part.stop:
+                source = store.blocks if part.whole else partial(Picked, store, end=self.stop)
+                yield source(part.start, part.stop)
 
 
 def summarised(store: Store) -> Window:
     """Return the whole conversation, with its summaries in the place of what they sum up."""
-    moves, length = moves_in(store.numbered()), store.length()
-    always = _always(store, length) if summaries_in(store.numbered()) else []
-    return Window(store, tuple(_summed(store, 0, length, always)), moves)
+    moves, length = _now(store)
+    return _decided(store, 0, length, moves)
 
 
 def last(store: Store, count: int) -> Window:
@@ -124,9 +132,8 @@ def last(store: Store, count: int) -> Window:
     Where the first of those is a tool's result, the window begins with its call.
     """
     check_count("last", count)
-    moves, length = moves_in(store.numbered()), store.length()
-    start = _grouped(store, max(length - count, 0))
-    return Window(store, _parts(store, start, length, _always(store, length)), moves)
+    moves, length = _now(store)
+    return _decided(store, grouped(store, max(length - count, 0)), length, moves)
 
 
 def within(store: Store, budget: int, counter: TokenCounter) -> Window:
@@ -138,54 +145,82 @@ def within(store: Store, budget: int, counter: TokenCounter) -> Window:
         ConfigurationError: What is always sent does not fit by itself, or nothing fits beside it.
     """
     check_count("within_tokens", budget)
-    moves, length = moves_in(store.numbered()), store.length()
-    always = _always(store, length)
-    left = budget - sum(_tokens(store, each, counter) for each in always)
+    moves, length = _now(store)
+    needed, end = _needed(store, length, counter)
+    left = budget - needed
     if left < 0:
         raise ConfigurationError(
-            f"the system's and pinned messages have {budget - left} tokens: the budget is {budget}"
+            f"the system's and pinned messages have {needed} tokens: the budget is {budget}"
         )
-    kept = {number for each in always for number in range(each.start, each.stop)}
     start = length
-    for number, tokens, begins in _backwards(store, length, counter, kept):
+    for number, tokens, begins in _backwards(store, length, counter):
         left -= tokens
         if left < 0:
             break
         if begins:
             start = number
-    if left < 0 and start == length and length - 1 not in kept:
+    if left < 0 and start == length != end:
         raise ConfigurationError(
             "the last message, with the call that it is a result of, does not fit: with what is"
             f" always sent it has {budget - left} tokens or more, and the budget is {budget}"
         )
-    return Window(store, _parts(store, start, length, always), moves)
+    return _decided(store, start, length, moves)
 
 
-def _backwards(
-    store: Store, stop: int, counter: TokenCounter, kept: Container[int]
-) -> Iterator[tuple[int, int, bool]]:
+def _now(store: Store) -> tuple[int, int]:
+    """Return how often messages have moved so far, and how many there are."""
+    return moves_in(store.numbered(SEEN)), store.length()
+
+
+def _needed(store: Store, length: int, counter: TokenCounter) -> tuple[int, int]:
+    """Return how many tokens every view has, and the number behind the last message of it."""
+    tokens = end = 0
+    known = cache(store.metadata)
+    for found in always(store, 0, length, length):
+        tokens += sum(tokens_in(line, counter, known) for line in found.picked())
+        end = found.number + found.sent.rfind(1) + 1
+        del found  # the next is read now
+    return tokens, end
+
+
+def _backwards(store: Store, stop: int, counter: TokenCounter) -> Iterator[tuple[int, int, bool]]:
     """Yield where a view may begin, from the last on: a number, and the tokens from there on.
 
-    Those of the messages `kept` are none. Whether it may begin there is told as well: with a
-    tool's result alone it may not.
+    Those that every view has are none. The last may be where none begins, which is told as well:
+    with a tool's result alone.
     """
-    summaries = {each["stop"]: each for each in summaries_in(store.numbered())}
-
+    summaries = summaries_in(store.numbered((SUMMARIES,)))
+    pins = pinned_between(store, 0, stop, downwards=True)
     known = cache(store.metadata)
+    at, pin, tokens, is_pinned = len(summaries), next(pins, -1), 0, False
 
     def see(message: One) -> tuple[str, int]:
         return role_of(message), tokens_in(message, counter, known)
 
     while stop > 0:
-        if summary := summaries.get(stop):
+        while at and summaries[at - 1]["stop"] > stop:
+            at -= 1
+        if at and summaries[at - 1]["stop"] == stop:
+            summary = summaries[at - 1]
             stop = summary["start"]
-            yield stop, tokens_of(summary["message"], counter), True
+            yield stop, tokens + tokens_of(summary["message"], counter), True
+            tokens, is_pinned = 0, False
             continue
-        for number, (role, tokens) in downwards(store, stop, see):
+        until = summaries[at - 1]["stop"] if at else 0
+        for number, (role, more) in downwards(store, stop, see):
+            while pin > number:
+                pin = next(pins, -1)
+            if role not in SYSTEM:
+                # A pinned result or call brings those behind it along, and the call of both.
+                is_pinned = is_pinned or pin == number
+                tokens = 0 if is_pinned else tokens + more
+                if role not in RESULTS:
+                    yield number, tokens, True
+                    tokens, is_pinned = 0, False
             stop = number
-            yield stop, 0 if stop in kept else tokens, role not in (*RESULTS, *_SYSTEM)
-            if stop in summaries:
+            if stop == until:
                 break
+    yield 0, tokens, False
 
 
 def check_count(what: str, count: object) -> None:
@@ -198,131 +233,60 @@ def check_count(what: str, count: object) -> None:
         raise ConfigurationError(f"{what} takes a number from 0 on, not {count!r}")
 
 
-def stretches(store: Store, keep: int) -> list[Range]:
-    """Return what may be summed up: not the system's, the pinned or the last `keep` messages."""
-    check_count("keep", keep)
-    length = store.length()
-    stop = _grouped(store, max(length - keep, 0))
-    at = 0
-    found = []
-    for each in _always(store, stop):
-        # Where the system speaks amid the results of a call, no summary has a part of them.
-        found.append(Range(at, _grouped(store, each.start)))
-        at = max(at, _after_results(store, each.stop - 1))
-    found.append(Range(at, stop))
-    return [each for each in found if each.start < each.stop]
-
-
-def _parts(store: Store, start: int, length: int, always: Sequence[Range]) -> tuple[Range, ...]:
-    """Return what is sent: of what is before `start` only what always is."""
-    found = [each for each in always if each.start < start]
-    found += _summed(store, max(start, found[-1].stop if found else 0), length, always)
-    ranges: list[Range] = []
-    for each in found:
-        if each.start >= each.stop:
-            continue
-        if ranges and ranges[-1].stop >= each.start and not (each.message or ranges[-1].message):
-            ranges[-1] = Range(ranges[-1].start, max(each.stop, ranges[-1].stop))
+def _decided(store: Store, start: int, stop: int, moves: int) -> Window:
+    """Return the view that has all from `start` to before `stop`, and what every view has."""
+    few: list[_Part] | None = []
+    count = end = summaries = 0
+    for part in _settled(store, start, stop):
+        count += part.stop - part.start + (part.message is not None)
+        summaries += part.message is not None
+        end = part.stop
+        if few and few[-1].stop == part.start and part.message is None:
+            few[-1] = few[-1]._replace(stop=part.stop)
+        elif few is not None and len(few) < _FEW:
+            few.append(part)
         else:
-            ranges.append(each)
-    return tuple(ranges)
+            few = None
+    end = stop if start < stop else end
+    held = None if few is None else tuple(few)
+    return Window(store, start, stop, summaries, moves, count, end, held)
 
 
-def _summed(store: Store, start: int, stop: int, always: Sequence[Range]) -> Iterator[Range]:
-    """Yield what is sent between two numbers; a summary of which a part is outside is left out.
+def _settled(store: Store, start: int, stop: int) -> Iterator[_Part]:
+    """Yield what is sent, of which each part is sent whole."""
+    for part in _parts(store, start, stop):
+        if part.whole:
+            yield part
+            continue
+        if part.message is not None:
+            yield _Part(part.start, part.start, part.message)
+        for found in always(store, part.start, part.stop, stop):
+            for first, behind in found.stretches():
+                yield _Part(first, behind)
+            del found  # the next is read now
+
+
+def _parts(store: Store, start: int, stop: int) -> Iterator[_Part]:
+    """Yield what is sent; a summary of which a part is before `start` is left out.
 
     What was pinned once it was summed up comes behind the summary.
     """
-    for each in summaries_in(store.numbered()):
-        if start <= each["start"] and each["stop"] <= stop:
-            if start < each["start"]:
-                yield Range(start, each["start"])
-            yield Range(each["start"], each["stop"], each["message"])
-            for one in always:
-                if each["start"] <= one.start < each["stop"]:
-                    yield one
-            start = each["stop"]
-    if start < stop:
-        yield Range(start, stop)
-
-
-def _always(store: Store, stop: int) -> list[Range]:
-    """Return the system's and the pinned messages before `stop`, a call with its results."""
-    found: list[Range] = []
-    done = 0
-    pinned = {number for number in pinned_in(store.numbered()) if number < stop}
-    systems = {*_systems(store, stop)}
-    for number in sorted(pinned | systems):
-        if number < done:
-            continue
-        start, done = number, number + 1
-        if number not in systems:
-            start, done = _grouped(store, number), _after_results(store, number)
-        while found and found[-1].stop > start:  # of the system's, amid the results of a call
-            found.pop()
-        found.append(Range(start, done))
-    return found
-
-
-def _systems(store: Store, stop: int) -> Iterator[int]:
-    """Yield the numbers of the system's messages; most blocks are not opened, only looked through.
-
-    A role may be written in escapes by another program, whose ``\\u`` is looked for as well.
-    """
-    number = 0
-    for block in store.blocks(0, stop):
-        lines = [block] if not isinstance(block, Lines) else _split(block.data)
-        for line in lines:
-            if isinstance(line, int):
-                number += line
-                continue
-            if role_of(line) in _SYSTEM:
-                yield number
-            number += 1
-
-
-def _split(data: bytes) -> list[bytes | int]:
-    """Return the lines of a block in which a system's message may be; else how many there are."""
-    if not any(mark in data for mark in _MARKS):
-        return [data.count(b"\n") + 1]
-    return [line if any(mark in line for mark in _MARKS) else 1 for line in data.split(b"\n")]
-
-
-def _grouped(store: Store, start: int) -> int:
-    """Return `start`, or the number of the call whose result stands there.
-
-    What the system says amid the results of a call parts them no more than it parts a call from
-    them.
-    """
-    behind = next((role for role in _roles(store, start) if role not in _SYSTEM), None)
-    if behind not in RESULTS:
-        return start
-    for number, role in downwards(store, start + 1, role_of):
-        if role not in RESULTS and role not in _SYSTEM:
-            return number
-    return start
-
-
-def _after_results(store: Store, number: int) -> int:
-    """Return the number behind a message and, where it is a call or result, its results."""
-    end = number + 1
-    for at, role in enumerate(_roles(store, end), end):
-        if role in RESULTS:
-            end = at + 1
-        elif role not in _SYSTEM:
+    if start > 0:
+        yield _Part(0, start, whole=False)
+    summaries = summaries_in(store.numbered((SUMMARIES,)))
+    for at in range(bisect_left(summaries, start, key=begin_of), len(summaries)):
+        each = summaries[at]
+        if each["stop"] > stop:
             break
-    return end
-
-
-def _tokens(store: Store, each: Range, counter: TokenCounter) -> int:
-    return tokens_between(store, each.start, each.stop, counter)
+        if start < each["start"]:
+            yield _Part(start, each["start"])
+        yield _Part(each["start"], each["stop"], each["message"], whole=False)
+        start = each["stop"]
+    if start < stop:
+        yield _Part(start, stop)
 
 
 def tokens_between(store: Store, start: int, stop: int, counter: TokenCounter) -> int:
     """Return about how many tokens the messages from `start` to before `stop` are."""
     messages, known = each_of(store.blocks(start, stop)), cache(store.metadata)
     return sum(tokens_in(message, counter, known) for message in messages)
-
-
-def _roles(store: Store, start: int) -> Iterator[str]:
-    return map(role_of, each_of(store.blocks(start, store.length())))
