@@ -117,6 +117,46 @@ def test_pinned_messages_are_in_every_view(kept: SyncConversation) -> None:
     assert [0, 1, 9] == numbers(kept.last(1))
 
 
+def test_a_pinned_result_brings_its_call_from_many_blocks_before(kept: SyncConversation) -> None:
+    """With all that is between them; what is pinned of the system makes no difference."""
+    results = [{"role": "tool", "tool_call_id": "x", "content": f"{n}" * 9000} for n in range(9)]
+    turn = [call("x"), *results[:5], say("system", "amid"), *results[5:]]
+    kept.extend([*turn, say("user", "behind"), *turn])
+    first = len(LOG)
+    kept.pin(first + 6)
+    assert [*LOG[:2], *[say("system", "amid")] * 2] == list(kept.last(0))
+    kept.pin(first + 10)
+
+    assert [*LOG[:2], *turn, say("system", "amid")] == list(kept.last(0))
+    tokens = sum(tokens_of(message, Each()) for message in kept.last(0))
+    with pytest.raises(ConfigurationError, match=f"have {tokens} tokens"):
+        kept.within_tokens(tokens - 1, Each())
+
+
+@pytest.mark.parametrize(("turns", "expected"), [(120, 0), (140, 1)])
+def test_what_is_pinned_later_is_in_a_view_that_has_much_to_find(turns: int, expected: int) -> None:
+    """And in no other: it has what was pinned when it was decided."""
+    kept = SyncConversation.open()
+    for number in range(turns):
+        kept.extend([say("user", f"u{number}"), say("system", f"s{number}")])
+    view = kept.last(0)
+    kept.pin(2)
+
+    assert expected == [message["content"] for message in view].count("u1")
+    assert turns == len(view)
+
+
+def test_a_result_whose_call_was_deleted_is_sent_once(kept: SyncConversation) -> None:
+    """Also where it comes behind a summary, as if it were of the last message of that."""
+    kept.delete(8)
+    kept.compact(lambda *_: "summary", keep=4, part_tokens=1)
+    kept.delete(5)
+    kept.pin(4)
+
+    said = [str(message["content"])[:7] for message in kept.summarised()]
+    assert ["s0", "s1", "Summary", "u4", "t6", "t7", "u9"] == said
+
+
 class Each:
     """Counts ten tokens for any text."""
 

@@ -6,7 +6,8 @@ and nothing is held of those that were passed, however many such messages there 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from itertools import compress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,7 +20,16 @@ from penstock.fields import Lines
 if TYPE_CHECKING:
     from penstock.conversations.stores import Store
 
-__all__ = ["SYSTEM", "Found", "Picked", "always", "grouped", "pinned_between", "roles_from"]
+__all__ = [
+    "SYSTEM",
+    "Found",
+    "Picked",
+    "Pins",
+    "always",
+    "grouped",
+    "pinned_downwards",
+    "roles_from",
+]
 
 SYSTEM = ("system", "developer")
 """Who says what is in every view."""
@@ -57,7 +67,7 @@ class Found(NamedTuple):
             yield self.number + start, self.number + stop
 
 
-def always(store: Store, start: int, stop: int, end: int) -> Iterator[Found]:
+def always(store: Store, start: int, stop: int, pins: Pins) -> Iterator[Found]:
     """Yield where the system's and the pinned messages between two numbers are.
 
     A pinned call has its results with it, a pinned result its call and the others of that.
@@ -66,15 +76,17 @@ def always(store: Store, start: int, stop: int, end: int) -> Iterator[Found]:
         store: The conversation.
         start: The first number, with which no result of an earlier call begins.
         stop: The number behind the last.
-        end: How many messages there are: a call before `stop` may have a pinned result behind it.
+        pins: What is pinned, also behind `stop`: it may be a result of a call before.
     """
-    going, number = _Going(store, start, end), start
+    going, number = _Going(store, start, pins), start
     blocks = store.blocks(start, stop)
     following = next(blocks, None)
     while (block := following) is not None:
         following = next(blocks, None)
         behind = number + (block.data.count(b"\n") + 1 if isinstance(block, Lines) else 1)
-        ahead = following if behind < stop else next(store.blocks(stop, end), None)
+        ahead = following
+        if behind == stop < pins.stop and going.is_pinned_ahead:
+            ahead = next(store.blocks(stop, stop + 1), None)
         if going.may_have(block, behind, ahead):
             lines = [*each_of([block])]
             if any(sent := going.sent(lines, number)):
@@ -91,11 +103,11 @@ class Picked:
         store: The conversation.
         start: The first number.
         stop: The number behind the last.
-        end: How many messages there are.
+        pins: What is pinned.
     """
 
-    def __init__(self, store: Store, start: int, stop: int, end: int) -> None:
-        self._blocks = _picked(always(store, start, stop, end))
+    def __init__(self, store: Store, start: int, stop: int, pins: Pins) -> None:
+        self._blocks = _picked(always(store, start, stop, pins))
 
     def __iter__(self) -> Iterator[Lines | Large]:
         return self
@@ -128,26 +140,46 @@ def roles_from(store: Store, start: int, stop: int | None = None) -> Iterator[st
     return map(role_of, each_of(store.blocks(start, stop)))
 
 
-def pinned_between(
-    store: Store, start: int, stop: int, *, downwards: bool = False
-) -> Iterator[int]:
-    """Yield the numbers of the pinned messages between two, a page of them held at once."""
-    while page := store.pinned(start, stop, -_PAGE if downwards else _PAGE):
-        yield from reversed(page) if downwards else page
-        if len(page) < _PAGE:
-            return
-        start, stop = (start, page[0]) if downwards else (page[-1] + 1, stop)
+def pinned_downwards(store: Store, stop: int) -> Iterator[int]:
+    """Yield the numbers of the pinned messages before `stop`, the last first."""
+    while page := store.pinned(0, stop, -_PAGE):
+        yield from reversed(page)
+        stop = page[0]
+
+
+class Pins:
+    """The numbers of the pinned messages, a page of them held at once.
+
+    Args:
+        store: The conversation.
+        stop: The number behind its last message.
+    """
+
+    def __init__(self, store: Store, stop: int) -> None:
+        self._store = store
+        self.stop = stop
+        """The number behind the last message."""
+        self._page: Sequence[int] = ()
+        self._start = self._stop = 0
+
+    def after(self, number: int) -> int:
+        """Return the first from `number` on, and `stop` where there is none."""
+        if not self._start <= number < self._stop:
+            page = self._page = self._store.pinned(number, self.stop, _PAGE)
+            self._start, self._stop = number, page[-1] + 1 if len(page) == _PAGE else self.stop
+        at = bisect_left(self._page, number)
+        return self._page[at] if at < len(self._page) else self.stop
 
 
 class _Going:
     """Goes over a conversation upwards, and knows whether a call goes on that is sent."""
 
-    def __init__(self, store: Store, start: int, stop: int) -> None:
+    def __init__(self, store: Store, start: int, pins: Pins) -> None:
         self._store = store
-        self._stop = stop
-        self._pins = pinned_between(store, start, stop)
-        self._pin = next(self._pins, stop)
-        """The next pinned message's number; `stop` where there is none."""
+        self._pins = pins
+        self._stop = pins.stop
+        self._pin = pins.after(start)
+        """The next pinned message's number; `pins.stop` where there is none."""
         self._open = False
         """Whether the last message so far is of a call that is sent."""
         self._begun = False
@@ -156,6 +188,11 @@ class _Going:
         """The number up to which no result is pinned of a call that has begun before."""
         self._held = -1
         """The number of a result that is pinned, of the call that goes on until there."""
+
+    @property
+    def is_pinned_ahead(self) -> bool:
+        """Whether anything more is pinned, so that who speaks next matters."""
+        return self._pin < self._stop
 
     def may_have(self, block: Lines | Large, end: int, following: Lines | Large | None) -> bool:
         """Return whether anything of a block may be sent: else it need not be opened.
@@ -190,7 +227,7 @@ class _Going:
         done = _behind(lines, 0) if self._open else 0
         sent[:done] = b"\1" * done
         while self._pin < number + len(lines):
-            at, self._pin = self._pin - number, next(self._pins, self._stop)
+            at, self._pin = self._pin - number, self._pins.after(self._pin + 1)
             if at < done or (role := role_of(lines[at])) in SYSTEM:
                 continue
             begin = _before(lines, at, done) if role in RESULTS else at
@@ -204,17 +241,13 @@ class _Going:
             return True
         if self._pin >= self._stop or end < self._free or role_of(_first(following)) not in _BEHIND:
             return False
-        pins = pinned_between(self._store, end, self._stop)
-        pin = next(pins, self._stop)
         for number, role in enumerate(roles_from(self._store, end, self._stop), end):
             self._free = number
             if role not in _BEHIND:
                 return False
-            if pin == number:
-                if role in RESULTS:
-                    self._held = number
-                    return True
-                pin = next(pins, self._stop)
+            if role in RESULTS and self._pins.after(number) == number:
+                self._held = number
+                return True
         self._free = self._stop
         return False
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from penstock.conversations.always import SYSTEM, grouped, pinned_between, roles_from
+from penstock.conversations.always import SYSTEM, Pins, grouped, roles_from
 from penstock.conversations.measuring import RESULTS
 
 if TYPE_CHECKING:
@@ -39,12 +39,9 @@ def stretches(store: Store, start: int, stop: int) -> Iterator[Stretch]:
         start: The first number, with which no result of an earlier call begins.
         stop: The number behind the last, of which the same is true.
     """
-    pins = pinned_between(store, start, stop)
-    pin, turn = next(pins, stop), _Turn(start, is_call=False)
+    pins, turn = Pins(store, stop), _Turn(start, is_call=False)
     for number, role in enumerate(roles_from(store, start, stop), start):
-        is_pinned = pin == number
-        if is_pinned:
-            pin = next(pins, stop)
+        is_pinned = pins.after(number) == number
         if role in SYSTEM:
             turn.speaks(number)
         elif role in RESULTS:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from penstock.conversations.always import SYSTEM, Picked, always, grouped, pinned_between
+from penstock.conversations.always import SYSTEM, Picked, Pins, always, grouped, pinned_downwards
 from penstock.conversations.canonical import message_of
 from penstock.conversations.measuring import RESULTS, One, downwards, role_of, tokens_in
 from penstock.conversations.measuring import each as each_of
@@ -111,12 +111,12 @@ class Window:
         check_unmoved(self.store.numbered(SEEN), self.moves, self._end)
 
     def _sources(self) -> Iterator[Blocks]:
-        store, few = self.store, self._few
+        store, few, pins = self.store, self._few, Pins(self.store, self.stop)
         for part in _parts(store, self.start, self.stop) if few is None else few:
             if part.message is not None:
                 yield Ready(iter([Lines(b"".join(message_of(part.message).pieces()))]), 1)
             if part.start < part.stop:
-                source = store.blocks if part.whole else partial(Picked, store, end=self.stop)
+                source = store.blocks if part.whole else partial(Picked, store, pins=pins)
                 yield source(part.start, part.stop)
 
 
@@ -176,7 +176,7 @@ def _needed(store: Store, length: int, counter: TokenCounter) -> tuple[int, int]
     """Return how many tokens every view has, and the number behind the last message of it."""
     tokens = end = 0
     known = cache(store.metadata)
-    for found in always(store, 0, length, length):
+    for found in always(store, 0, length, Pins(store, length)):
         tokens += sum(tokens_in(line, counter, known) for line in found.picked())
         end = found.number + found.sent.rfind(1) + 1
         del found  # the next is read now
@@ -190,7 +190,7 @@ def _backwards(store: Store, stop: int, counter: TokenCounter) -> Iterator[tuple
     with a tool's result alone.
     """
     summaries = summaries_in(store.numbered((SUMMARIES,)))
-    pins = pinned_between(store, 0, stop, downwards=True)
+    pins = pinned_downwards(store, stop)
     known = cache(store.metadata)
     at, pin, tokens, is_pinned = len(summaries), next(pins, -1), 0, False
 
@@ -254,13 +254,14 @@ def _decided(store: Store, start: int, stop: int, moves: int) -> Window:
 
 def _settled(store: Store, start: int, stop: int) -> Iterator[_Part]:
     """Yield what is sent, of which each part is sent whole."""
+    pins = Pins(store, stop)
     for part in _parts(store, start, stop):
         if part.whole:
             yield part
             continue
         if part.message is not None:
             yield _Part(part.start, part.start, part.message)
-        for found in always(store, part.start, part.stop, stop):
+        for found in always(store, part.start, part.stop, pins):
             for first, behind in found.stretches():
                 yield _Part(first, behind)
             del found  # the next is read now
