@@ -105,8 +105,7 @@ class Names:
             if fits and len(parts) == len(names) <= limits.max_response_header_count:
                 # A copy has its room already, and takes half of what making one anew does.
                 headers = self._last.copy()
-                for name, value in zip(self._last, parts):  # noqa: B905 - its word costs as much
-                    headers[name] = value
+                headers.update(zip(self._last, parts))  # noqa: B905 - its word costs as much
                 return headers
         headers = received(zip(names, raw[1::2], strict=True), limits)
         if len(headers) == len(names):
