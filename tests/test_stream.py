@@ -252,7 +252,7 @@ async def test_partial_is_the_answers_value_so_far(road: Road) -> None:
         "type": "object",
         "properties": {"a": {"type": "string"}, "b": {"type": "array", "items": {}}},
     }
-    client = road.client("json?size=12&rate=200")
+    client = road.client("json?size=12&rate=20")  # one read each, though the parser is being loaded
     async with client.stream(None, "hi", response_format=schema) as stream:
         seen = [stream.partial async for chunk in stream if chunk.text]
         whole = json.loads(stream.response.text)

@@ -74,7 +74,10 @@ class Fold:
             LimitExceededError: A bound was met; what came before is kept.
         """
         texts: list[str]
-        if len(chunks) > 1 and type(chunks[0]) is TextDelta:  # as all are of most long batches
+        if chunks and type(chunks[0]) is TextDelta:  # as all are of most batches
+            if len(chunks) == 1:  # as in those of a slow answer
+                self._text(chunks[0].choice, chunks[0].text)
+                return
             texts = [each.text for each in chunks if type(each) is TextDelta and not each.choice]
             if len(texts) == len(chunks):
                 self._text(0, "".join(texts))
