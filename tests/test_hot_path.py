@@ -84,4 +84,4 @@ async def test_a_short_call(road: Road) -> None:
 
     await once()
     await once()
-    assert await instructions(once) < 7_500
+    assert await instructions(once) < 6_400
