@@ -80,13 +80,13 @@ def always(store: Store, start: int, stop: int, pins: Pins) -> Iterator[Found]:
     """
     going, number = _Going(store, start, pins), start
     blocks = store.blocks(start, stop)
-    following = next(blocks, None)
-    while (block := following) is not None:
-        following = next(blocks, None)
+    following: Lines | Large | None = None
+    while (block := following or next(blocks, None)) is not None:
         behind = number + (block.data.count(b"\n") + 1 if isinstance(block, Lines) else 1)
-        ahead = following
-        if behind == stop < pins.stop and going.is_pinned_ahead:
-            ahead = next(store.blocks(stop, stop + 1), None)
+        following = ahead = None
+        if going.is_pinned_ahead:
+            following = next(blocks, None)
+            ahead = following or next(store.blocks(stop, min(stop + 1, pins.stop)), None)
         if going.may_have(block, behind, ahead):
             lines = [*each_of([block])]
             if any(sent := going.sent(lines, number)):
