@@ -50,7 +50,7 @@ MEASURED = {
     "bedrock_converse": 8.60,
 }
 """Calls for each chunk of a dense stream, with three middleware."""
-A_CALL = 383
+A_CALL = 313
 """Calls for one short question and its reply."""
 HEADROOM = 1.1
 FREED = sorted(MEASURED.keys() - {"mistral"})
