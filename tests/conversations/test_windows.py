@@ -133,17 +133,61 @@ def test_a_pinned_result_brings_its_call_from_many_blocks_before(kept: SyncConve
         kept.within_tokens(tokens - 1, Each())
 
 
-@pytest.mark.parametrize(("turns", "expected"), [(120, 0), (140, 1)])
-def test_what_is_pinned_later_is_in_a_view_that_has_much_to_find(turns: int, expected: int) -> None:
-    """And in no other: it has what was pinned when it was decided."""
-    kept = SyncConversation.open()
-    for number in range(turns):
-        kept.extend([say("user", f"u{number}"), say("system", f"s{number}")])
-    view = kept.last(0)
-    kept.pin(2)
+CHOICES: list[Callable[[SyncConversation], object]] = [
+    lambda kept: kept.pin(4),
+    lambda kept: kept.unpin(2),
+    lambda kept: kept.compact(lambda *_: "summary", keep=240),
+]
 
-    assert expected == [message["content"] for message in view].count("u1")
-    assert turns == len(view)
+
+@pytest.mark.parametrize("change", CHOICES)
+@pytest.mark.parametrize("turns", [120, 140])
+def test_what_is_pinned_or_summed_up_later_is_in_no_view(
+    kept: SyncConversation, turns: int, change: Callable[[SyncConversation], object]
+) -> None:
+    """One that holds no more stretches is an error then: it never sends what it was not."""
+    kept.pin(2)
+    system = itertools.chain.from_iterable([say("user", "u"), say("system", "s")] for _ in LOG)
+    kept.extend(itertools.islice(itertools.cycle([*system]), 2 * turns))
+    view = kept.last(0)
+    before = list(view)
+    kept.pin(2)  # as it is already
+    kept.append(say("user", "behind"))
+    kept.pin(len(kept) - 1)
+    assert before == list(view)
+    change(kept)
+
+    if turns < 128:
+        assert before == list(view)
+    else:
+        with pytest.raises(ConversationError, match="decide another view") as caught:
+            list(view)
+        assert "changed" == caught.value.code
+    assert len(kept.last(0)) == len(list(kept.last(0)))
+
+
+def test_a_summary_is_not_sent_once_what_it_may_repeat_is_redacted(kept: SyncConversation) -> None:
+    """By a view that was decided before; one without it is sent."""
+    kept.compact(lambda *_: "summary", keep=4)
+    view, without = kept.summarised(), kept.last(2)
+    kept.redact(2)
+
+    with pytest.raises(ConversationError, match="redacted since"):
+        list(view)
+    assert [0, 1, 8, 9] == numbers(without)
+
+
+def test_a_budget_is_kept_while_another_pins(kept: SyncConversation) -> None:
+    """What is pinned between the two looks at the messages is in no view that counted without."""
+
+    class Pinning:
+        def count(self, text: str) -> int:
+            kept.pin(2)
+            return len(text)
+
+    with pytest.raises(ConversationError, match="pinned, unpinned or summed up since"):
+        kept.within_tokens(100, Pinning())
+    assert 100 >= sum(tokens_of(each, Each()) for each in kept.within_tokens(100, Each()))
 
 
 def test_a_result_whose_call_was_deleted_is_sent_once(kept: SyncConversation) -> None:

@@ -304,6 +304,7 @@ class SyncConversation:
         Raises:
             ConfigurationError: What is always sent does not fit by itself, or the last message
                 beside it; or `counter` is none.
+            ConversationError: Something was pinned or summed up meanwhile.
         """
         return windows.within(self.store, budget, counter_of(counter))
 

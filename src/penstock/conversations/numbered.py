@@ -7,7 +7,7 @@ means another message than it did.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from penstock.errors import ConversationError
@@ -33,7 +33,9 @@ __all__ = [
     "pinned_among",
     "pinned_in",
     "pins",
+    "rechosen",
     "said_anew",
+    "said_else",
     "seen_in",
     "summaries_in",
     "sums_up",
@@ -52,7 +54,8 @@ SUMMARIES = OURS + "summaries"
 """The name of that which has the spans that are summed up, in order."""
 _MOVED = OURS + "moved"
 _ANEW = OURS + "anew"
-SEEN = (_MOVED, _ANEW)
+_CHOSEN = OURS + "chosen"
+SEEN = (_MOVED, _ANEW, _CHOSEN)
 """The names of the notes that `seen_in` looks at."""
 _MOST_MOVES = 64
 """Moves whose places are noted; one that goes on over more of them takes itself for moved."""
@@ -65,11 +68,13 @@ class Seen(NamedTuple):
     """How often messages had been taken out or cut off."""
     anew: int
     """How often one had been put in another's place."""
+    chosen: int
+    """How often one had been pinned or unpinned, or several summed up."""
 
 
 def seen_in(metadata: Metadata) -> Seen:
     """Return how the conversation is."""
-    return Seen(_count(metadata, _MOVED), _count(metadata, _ANEW))
+    return Seen(*(_count(metadata, name) for name in SEEN))
 
 
 def numbered_in(metadata: Metadata, names: Sequence[str]) -> Metadata:
@@ -110,12 +115,12 @@ def begin_of(summary: Json) -> int:
 
 def pins(index: int) -> Change:
     """Return what pins message number `index`."""
-    return lambda metadata: _noted(pinned={*pinned_in(metadata), index})
+    return _pinning(index, lambda pinned: pinned | {index})
 
 
 def ends_pin(index: int) -> Change:
     """Return what ends that."""
-    return lambda metadata: _noted(pinned={*pinned_in(metadata)} - {index})
+    return _pinning(index, lambda pinned: pinned - {index})
 
 
 def check_seen(metadata: Metadata, seen: Seen, stop: int) -> None:
@@ -134,7 +139,7 @@ def check_seen(metadata: Metadata, seen: Seen, stop: int) -> None:
 
 def is_other(metadata: Metadata, seen: Seen, stop: int) -> bool:
     """Return whether a message before number `stop` is another one, or says something else."""
-    return moved(metadata, seen.moves, stop) or _since(metadata, _ANEW, seen.anew, stop)
+    return moved(metadata, seen.moves, stop) or said_else(metadata, seen.anew, stop)
 
 
 def sums_up(start: int, stop: int, message: Mapping[str, Json]) -> Change:
@@ -146,7 +151,8 @@ def sums_up(start: int, stop: int, message: Mapping[str, Json]) -> Change:
             for each in summaries_in(metadata)
             if each["stop"] <= start or each["start"] >= stop
         ]
-        return _noted(summaries=[*others, {"start": start, "stop": stop, "message": message}])
+        noted = _noted(summaries=[*others, {"start": start, "stop": stop, "message": message}])
+        return {**noted, **_one_more(metadata, _CHOSEN, start)}
 
     return change
 
@@ -159,6 +165,16 @@ def moves_in(metadata: Metadata) -> int:
 def moved(metadata: Metadata, since: int, stop: int | None) -> bool:
     """Return whether any before number `stop` were, after the first `since` times."""
     return _since(metadata, _MOVED, since, stop)
+
+
+def said_else(metadata: Metadata, since: int, stop: int) -> bool:
+    """Return whether any before number `stop` was redacted, after the first `since` times."""
+    return _since(metadata, _ANEW, since, stop)
+
+
+def rechosen(metadata: Metadata, since: int, stop: int) -> bool:
+    """Return whether any was pinned, unpinned or summed up, after the first `since` times."""
+    return _since(metadata, _CHOSEN, since, stop)
 
 
 def cut_at(length: int) -> Change:
@@ -208,6 +224,16 @@ def taken_out(index: int) -> Change:
         return {**noted, **_one_more(metadata, _MOVED, index)}
 
     return change
+
+
+def _pinning(index: int, change: Callable[[set[int]], set[int]]) -> Change:
+    def pinned(metadata: Metadata) -> Mapping[str, Json]:
+        before = {*pinned_in(metadata)}
+        if (after := change(before)) == before:
+            return {}
+        return {**_noted(pinned=after), **_one_more(metadata, _CHOSEN, index)}
+
+    return pinned
 
 
 def _count(metadata: Metadata, name: str) -> int:

@@ -61,7 +61,7 @@ class Mark(NamedTuple):
     """CRC-32 of the bytes before it, each message's newline included; None where none is kept."""
     messages: int = 0
     """How many messages are before it, but for those that are another file's."""
-    seen: Seen = Seen(0, 0)
+    seen: Seen = Seen(0, 0, 0)
     """How the conversation was then."""
 
 

@@ -18,12 +18,21 @@ from penstock.conversations.always import SYSTEM, Picked, Pins, always, grouped,
 from penstock.conversations.canonical import message_of
 from penstock.conversations.measuring import RESULTS, One, downwards, role_of, tokens_in
 from penstock.conversations.measuring import each as each_of
-from penstock.conversations.numbered import SEEN, SUMMARIES, begin_of, moves_in, summaries_in
+from penstock.conversations.numbered import (
+    SEEN,
+    SUMMARIES,
+    Seen,
+    begin_of,
+    rechosen,
+    said_else,
+    seen_in,
+    summaries_in,
+)
 from penstock.conversations.sending import decoded, messages_of, off_loop, sent
 from penstock.conversations.stores import Chained, Ready
 from penstock.conversations.tokens import TokenCounter, tokens_of
 from penstock.conversations.unmoved import Unmoved, check_unmoved
-from penstock.errors import ConfigurationError
+from penstock.errors import ConfigurationError, ConversationError
 from penstock.fields import Lines
 
 if TYPE_CHECKING:
@@ -56,10 +65,10 @@ class _Part(NamedTuple):
 class Window:
     """A part of a conversation, to be passed as ``messages=``; later appends do not change it.
 
-    Once messages of it are taken out or cut off it is an error to read it (`ConversationError` with
-    code ``changed``): decide another. Nor do later pins and summaries change it, unless it has more
-    than 128 stretches of messages: it holds no more of them, and has what is pinned and
-    summed up when it is read.
+    It is an error to read it (`ConversationError` with code ``changed``: decide another) once
+    messages of it are taken out or cut off; where it has a summary, also once any is redacted, as
+    the summary may repeat it; and where it has more than 128 stretches of messages, also once any
+    of them is pinned, unpinned or summed up, as it holds no more stretches than those.
     """
 
     store: Store = field(repr=False)
@@ -71,8 +80,8 @@ class Window:
     """The number behind the last."""
     summaries: int
     """How many summaries stand in the place of messages."""
-    moves: int
-    """How often messages had been taken out or cut off when it was decided."""
+    seen: Seen
+    """How the conversation was when it was decided."""
     _count: int = field(repr=False)
     _end: int = field(repr=False)
     """The number behind the last message that is sent."""
@@ -108,7 +117,12 @@ class Window:
         return Unmoved(Chained(self._sources()), self._check)
 
     def _check(self) -> None:
-        check_unmoved(self.store.numbered(SEEN), self.moves, self._end)
+        noted, seen, end = self.store.numbered(SEEN), self.seen, self._end
+        check_unmoved(noted, seen.moves, end)
+        if self.summaries and said_else(noted, seen.anew, end):
+            raise _is_other("redacted")
+        if self._few is None and rechosen(noted, seen.chosen, end):
+            raise _is_other("pinned, unpinned or summed up")
 
     def _sources(self) -> Iterator[Blocks]:
         store, few, pins = self.store, self._few, Pins(self.store, self.stop)
@@ -122,8 +136,8 @@ class Window:
 
 def summarised(store: Store) -> Window:
     """Return the whole conversation, with its summaries in the place of what they sum up."""
-    moves, length = _now(store)
-    return _decided(store, 0, length, moves)
+    seen, length = _now(store)
+    return _decided(store, 0, length, seen)
 
 
 def last(store: Store, count: int) -> Window:
@@ -132,8 +146,8 @@ def last(store: Store, count: int) -> Window:
     Where the first of those is a tool's result, the window begins with its call.
     """
     check_count("last", count)
-    moves, length = _now(store)
-    return _decided(store, grouped(store, max(length - count, 0)), length, moves)
+    seen, length = _now(store)
+    return _decided(store, grouped(store, max(length - count, 0)), length, seen)
 
 
 def within(store: Store, budget: int, counter: TokenCounter) -> Window:
@@ -143,9 +157,10 @@ def within(store: Store, budget: int, counter: TokenCounter) -> Window:
 
     Raises:
         ConfigurationError: What is always sent does not fit by itself, or nothing fits beside it.
+        ConversationError: Something was pinned or summed up meanwhile.
     """
     check_count("within_tokens", budget)
-    moves, length = _now(store)
+    seen, length = _now(store)
     needed, end = _needed(store, length, counter)
     left = budget - needed
     if left < 0:
@@ -164,12 +179,21 @@ def within(store: Store, budget: int, counter: TokenCounter) -> Window:
             "the last message, with the call that it is a result of, does not fit: with what is"
             f" always sent it has {budget - left} tokens or more, and the budget is {budget}"
         )
-    return _decided(store, start, length, moves)
+    view = _decided(store, start, length, seen)
+    if rechosen(store.numbered(SEEN), seen.chosen, length):
+        raise _is_other("pinned, unpinned or summed up")
+    return view
 
 
-def _now(store: Store) -> tuple[int, int]:
-    """Return how often messages have moved so far, and how many there are."""
-    return moves_in(store.numbered(SEEN)), store.length()
+def _is_other(how: str) -> ConversationError:
+    return ConversationError(
+        f"messages of the view were {how} since it was begun: decide another view", code="changed"
+    )
+
+
+def _now(store: Store) -> tuple[Seen, int]:
+    """Return how the conversation is, and how many messages it has."""
+    return seen_in(store.numbered(SEEN)), store.length()
 
 
 def _needed(store: Store, length: int, counter: TokenCounter) -> tuple[int, int]:
@@ -233,7 +257,7 @@ def check_count(what: str, count: object) -> None:
         raise ConfigurationError(f"{what} takes a number from 0 on, not {count!r}")
 
 
-def _decided(store: Store, start: int, stop: int, moves: int) -> Window:
+def _decided(store: Store, start: int, stop: int, seen: Seen) -> Window:
     """Return the view that has all from `start` to before `stop`, and what every view has."""
     few: list[_Part] | None = []
     count = end = summaries = 0
@@ -249,7 +273,7 @@ def _decided(store: Store, start: int, stop: int, moves: int) -> Window:
             few = None
     end = stop if start < stop else end
     held = None if few is None else tuple(few)
-    return Window(store, start, stop, summaries, moves, count, end, held)
+    return Window(store, start, stop, summaries, seen, count, end, held)
 
 
 def _settled(store: Store, start: int, stop: int) -> Iterator[_Part]:
