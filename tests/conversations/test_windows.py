@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -14,6 +15,7 @@ from tests.conversations.log import LOG, call, say
 
 import penstock as ps
 from penstock.conversations import SyncConversation
+from penstock.conversations.memory import MemoryStore
 from penstock.conversations.tokens import EstimatedTokens, tokens_of
 from penstock.conversations.windows import Window
 from penstock.errors import ConfigurationError, ConversationError
@@ -188,6 +190,40 @@ def test_a_budget_is_kept_while_another_pins(kept: SyncConversation) -> None:
     with pytest.raises(ConversationError, match="pinned, unpinned or summed up since"):
         kept.within_tokens(100, Pinning())
     assert 100 >= sum(tokens_of(each, Each()) for each in kept.within_tokens(100, Each()))
+
+
+def test_a_view_is_an_error_where_messages_go_while_it_is_decided(kept: SyncConversation) -> None:
+    """Whichever look at them finds fewer than there were."""
+
+    class Cutting:
+        def count(self, text: str) -> int:
+            kept.truncate(1)
+            return len(text)
+
+    with pytest.raises(ConversationError, match="taken out or cut off") as caught:
+        kept.within_tokens(100, Cutting())
+    assert "changed" == caught.value.code
+
+
+def test_a_view_in_memory_knows_of_no_move_before_the_messages_move() -> None:
+    """It would take those for its own that are about to go."""
+
+    class Store(MemoryStore):
+        def __setattr__(self, name: str, value: object) -> None:
+            if name == "_lines" and (found := getattr(self, "_lines", None)):
+                assert len(found) == len(LOG)
+                thread.start()
+                thread.join(0.05)  # it comes to its end only once this is done
+            super().__setattr__(name, value)
+
+    kept = SyncConversation(Store())
+    kept.extend(LOG)
+    views: list[Window] = []
+    thread = threading.Thread(target=lambda: views.append(kept.summarised()))
+    kept.truncate(2)
+    thread.join()
+
+    assert 2 == len(views[0]) == len(list(views[0]))
 
 
 def test_a_result_whose_call_was_deleted_is_sent_once(kept: SyncConversation) -> None:

@@ -304,7 +304,7 @@ class SyncConversation:
         Raises:
             ConfigurationError: What is always sent does not fit by itself, or the last message
                 beside it; or `counter` is none.
-            ConversationError: Something was pinned or summed up meanwhile.
+            ConversationError: Messages were pinned, summed up, taken out or cut off meanwhile.
         """
         return windows.within(self.store, budget, counter_of(counter))
 

@@ -212,7 +212,7 @@ class Conversation:
         Raises:
             ConfigurationError: What is always sent does not fit by itself, or the last message
                 beside it; or `counter` is none.
-            ConversationError: Something was pinned or summed up meanwhile.
+            ConversationError: Messages were pinned, summed up, taken out or cut off meanwhile.
         """
         return await in_thread(self.sync.within_tokens, budget, counter)
 

@@ -14,6 +14,7 @@ import msgspec
 from penstock.conversations.references import broken, message_in, parsed
 from penstock.conversations.stores import Large
 from penstock.conversations.tokens import TokenCounter, tokens_of
+from penstock.conversations.unmoved import has_moved
 from penstock.cuts import Cuts
 from penstock.fields import Lines
 
@@ -53,11 +54,17 @@ def each(blocks: Iterable[Lines | Large]) -> Iterator[One]:
 
 
 def downwards(store: Store, stop: int, see: Callable[[One], T]) -> Iterator[tuple[int, T]]:
-    """Yield the number of each message before `stop`, the last first, and what `see` returns."""
+    """Yield the number of each message before `stop`, the last first, and what `see` returns.
+
+    Raises:
+        ConversationError: Some of them were taken out or cut off meanwhile.
+    """
     count = 1
     while stop > 0:
         start = max(stop - count, 0)
         seen = [see(message) for message in each(store.blocks(start, stop))]
+        if len(seen) < stop - start:
+            raise has_moved()
         for number in range(stop - 1, start - 1, -1):
             yield number, seen.pop()
         stop, count = start, min(2 * count, _MOST)

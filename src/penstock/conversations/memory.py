@@ -105,7 +105,8 @@ class MemoryStore:
 
     def numbered(self, names: Sequence[str]) -> Metadata:
         """Return the notes of these names, which say something of messages by their numbers."""
-        return numbered_in(self._metadata, names)
+        with self._lock:  # no move is known before the messages have moved
+            return numbered_in(self._metadata, names)
 
     def pinned(self, start: int, stop: int, most: int) -> Sequence[int]:
         """Return the numbers of the pinned messages from `start` to before `stop`, in order."""

@@ -157,7 +157,7 @@ def within(store: Store, budget: int, counter: TokenCounter) -> Window:
 
     Raises:
         ConfigurationError: What is always sent does not fit by itself, or nothing fits beside it.
-        ConversationError: Something was pinned or summed up meanwhile.
+        ConversationError: Messages were pinned, summed up, taken out or cut off meanwhile.
     """
     check_count("within_tokens", budget)
     seen, length = _now(store)
