@@ -12,6 +12,8 @@ from penstock.decoders.alike import FEWEST, Alike
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from penstock.decoders._fields import Event
+
 __all__ = ["Numbered", "cut", "framed", "head_of", "numbered"]
 
 
@@ -73,26 +75,28 @@ def numbered(block: bytes, end: bytes) -> Numbered | None:
     if b"" in seams or not _are_data(lines, begin) or not _are_data(found, mark):
         return None
     ids = b"\n".join(found)
-    if b"\0" in ids:  # it would be none
+    if b"\0" in ids or b"" in found:  # it would be none
         return None
     return Numbered(lines, ids.decode().split("\n"), len(found[-1]), name)
 
 
 def framed(
     lines: list[bytes], name: str, ids: str | list[str], *, text: bool, now: bool = False
-) -> Sequence[SSEFrame]:
-    """Return a frame for each of `lines`: `now`, or once it is wanted where they are many.
+) -> Sequence[Event]:
+    """Return the events of `lines`; frames are made `now`, or once wanted where they are many.
 
     Args:
         lines: The data of each.
         name: The name of all.
         ids: The id of each, or of all.
-        text: Whether their data is `str`, which is made now.
+        text: Whether their data is `str`, and they are frames, which are made now.
         now: Whether they will be looked at one by one.
     """
     if text:
         known = ids if isinstance(ids, list) else [ids] * len(lines)
         return [SSEFrame(name, line.decode(), i) for line, i in zip(lines, known, strict=True)]
+    if not ids and name == "message":
+        return lines
     if isinstance(ids, list):
         return Alike(lines, partial(SSEFrame, name), ids)
     if now or len(lines) < FEWEST:

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import msgspec
 
 from penstock.decoders._faults import STEP, exceeded
 
-__all__ = ["FIELDS", "Fields", "SSEFrame", "repaired"]
+__all__ = ["FIELDS", "Event", "Fields", "SSEFrame", "repaired"]
 
 _NAMES = frozenset([b"data", b"event", b"id", b"retry"])
 FIELDS = tuple(name + b":" for name in sorted(_NAMES))
@@ -33,6 +35,10 @@ class SSEFrame(msgspec.Struct, frozen=True, gc=False):
     """Milliseconds before a reconnection, where the peer set them since the frame before."""
 
 
+Event: TypeAlias = SSEFrame | bytes
+"""A frame, or its data alone; see `penstock.decoders.SSEDecoder`."""
+
+
 class Fields(msgspec.Struct, eq=False, gc=False):
     """The event under way."""
 
@@ -41,7 +47,7 @@ class Fields(msgspec.Struct, eq=False, gc=False):
     max_event: int
     """Bytes of one event: its data, its name and the last id together."""
     text: bool
-    """Whether `SSEFrame.data` is `str`."""
+    """Whether data is `str`, and each event a frame."""
     quick: int
     """Bytes in which, between events, no bound can be passed; no more than two steps hold."""
     # A second data line turns the first into a bytearray: a list of lines would cost many times
@@ -67,7 +73,7 @@ class Fields(msgspec.Struct, eq=False, gc=False):
         self.id, self._id_size = id, size
         self.quick = min(self.max_line, self.max_event - size, 2 * STEP)
 
-    def read(self, block: bytes, frames: list[SSEFrame]) -> None:
+    def read(self, block: bytes, frames: list[Event]) -> None:
         """Read the lines of `block`, which end with line feeds alone."""
         lines = block.split(b"\n")
         lines.pop()
@@ -118,21 +124,20 @@ class Fields(msgspec.Struct, eq=False, gc=False):
         self.data += b"\n"
         self.data += value
 
-    def dispatch(self, frames: list[SSEFrame]) -> None:
+    def dispatch(self, frames: list[Event]) -> None:
         """End the event; one without any data line is none."""
         data, event = self.data, self.event
         self.event = b""
         if data is None:
             self.ignored += 1
             return
-        frames.append(
-            SSEFrame(
-                event.decode("utf-8", "replace") if event else "message",
-                data.decode("utf-8", "replace") if self.text else repaired(bytes(data)),
-                self.id,
-                self._retry,
-            )
-        )
+        name = event.decode("utf-8", "replace") if event else "message"
+        if self.text:
+            frames.append(SSEFrame(name, data.decode("utf-8", "replace"), self.id, self._retry))
+        elif name == "message" and not self.id and self._retry is None:
+            frames.append(repaired(bytes(data)))
+        else:
+            frames.append(SSEFrame(name, repaired(bytes(data)), self.id, self._retry))
         self.data = self._retry = None
         self.ignored = 0
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from penstock.decoders._faults import Fault
-    from penstock.decoders._fields import Fields, SSEFrame
+    from penstock.decoders._fields import Event, Fields
 
 __all__ = ["BEGINS", "LF", "TELLING", "Lines", "read_alike", "with_line_feeds"]
 
@@ -68,14 +68,14 @@ class Lines:
         """Raise the fault again, if there was one."""
         self._fuse.check()
 
-    def spend(self, fault: Fault, frames: list[SSEFrame]) -> None:
+    def spend(self, fault: Fault, frames: list[Event]) -> None:
         """Give `fault` the `frames` before it, keep it, and nothing else."""
         self._buffer = bytearray()
         self._fields.data = None
         self._fields.event = b""
         self._fuse.blow(fault, frames)
 
-    def take(self, data: bytes, frames: list[SSEFrame]) -> None:
+    def take(self, data: bytes, frames: list[Event]) -> None:
         """Read the lines that `data` completes, and keep what is left.
 
         Raises:
@@ -84,7 +84,7 @@ class Lines:
         for start in range(0, len(data), STEP):
             self._take_step(data[start : start + STEP], frames)
 
-    def end(self, frames: list[SSEFrame]) -> None:
+    def end(self, frames: list[Event]) -> None:
         """Read the end of the stream.
 
         Raises:
@@ -105,7 +105,7 @@ class Lines:
             raise torn("an event's data")
         self._fields.dispatch(frames)
 
-    def _take_step(self, data: bytes, frames: list[SSEFrame]) -> None:
+    def _take_step(self, data: bytes, frames: list[Event]) -> None:
         if self._after_cr and data:  # that CR was a whole line end; a LF behind it belongs to it
             self._after_cr = False
             data = data.removeprefix(b"\n")
@@ -135,7 +135,7 @@ class Lines:
             self._buffer.clear()
             self._skipping = True
 
-    def _read(self, block: bytes, frames: list[SSEFrame]) -> None:
+    def _read(self, block: bytes, frames: list[Event]) -> None:
         """Read `block`, which ends with a line end, behind the torn line."""
         if len(self._buffer) > STEP and self._buffer.startswith(b"data:"):
             block = self._read_long(block)
@@ -177,7 +177,7 @@ class Lines:
         self._fields.add(value)
         return block[end:].removeprefix(b"\r").removeprefix(b"\n")
 
-    def _read_plain(self, block: bytes, frames: list[SSEFrame]) -> bytes:
+    def _read_plain(self, block: bytes, frames: list[Event]) -> bytes:
         """Read the events of a `block` that are all alike, one data line each; return the rest.
 
         This is what most vendors send, and it costs 0.1 us an event above the split; line by line
@@ -193,7 +193,7 @@ class Lines:
         return block[end:]
 
 
-def read_alike(block: bytes, end: bytes, fields: Fields) -> Sequence[SSEFrame] | None:
+def read_alike(block: bytes, end: bytes, fields: Fields) -> Sequence[Event] | None:
     """Read events that all have one line of data each behind the same; None for others.
 
     Args:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from penstock.decoders._faults import Fault
+    from penstock.decoders._fields import Event
 
 __all__ = ["SSEDecoder", "SSEFrame"]
 
@@ -42,7 +43,8 @@ class SSEDecoder:
     Args:
         max_line: Bytes of one line, its end not counted.
         max_event: Bytes of one event: its data, its name and the last id together.
-        text: Whether `SSEFrame.data` is `str`. As bytes it is cheaper for who parses JSON next.
+        text: Whether data is `str`. As bytes it is cheaper for who parses JSON next, and an event
+            that has no name, no id and no retry time is its data alone.
     """
 
     __slots__ = ("_between", "_fields", "_held", "_lines", "_starting", "_unread")
@@ -63,7 +65,7 @@ class SSEDecoder:
         self._between = True
         self._held = b""
         # The last read, where nobody has looked at it yet.
-        self._unread: Unread[SSEFrame] | None = None
+        self._unread: Unread[Event] | None = None
 
     @property
     def ignored(self) -> int:
@@ -79,7 +81,7 @@ class SSEDecoder:
         torn = 0 if self._lines is None else self._lines.buffered
         return torn + len(self._held) + len(fields.data or b"") + len(fields.event)
 
-    def decode(self, data: bytes) -> Sequence[SSEFrame]:
+    def decode(self, data: bytes) -> Sequence[Event]:
         """Return the events that `data` completes, often none.
 
         Raises:
@@ -94,7 +96,7 @@ class SSEDecoder:
             data, self._held = self._held + data, b""
         found = [at + len(end) for end in (LF, _CRLF) if (at := data.rfind(end)) >= 0]
         end = max(found, default=len(data))
-        frames: list[SSEFrame] = []
+        frames: list[Event] = []
         try:
             lines.take(data[:end], frames)
             self._between = lines.between
@@ -105,7 +107,7 @@ class SSEDecoder:
             raise
         return frames
 
-    def flush(self) -> list[SSEFrame]:
+    def flush(self) -> list[Event]:
         """Return the last event, if only the line ends behind it are missing.
 
         That is: its last line has its end and the data is not JSON that stops in the middle; or
@@ -118,7 +120,7 @@ class SSEDecoder:
         """
         self._settle()
         lines = self._torn()
-        frames: list[SSEFrame] = []
+        frames: list[Event] = []
         held, self._held = self._held, b""
         try:
             lines.take(held, frames)
@@ -128,7 +130,7 @@ class SSEDecoder:
             raise
         return frames
 
-    def _read_whole(self, data: bytes) -> Sequence[SSEFrame] | None:
+    def _read_whole(self, data: bytes) -> Sequence[Event] | None:
         """Read what begins between two events and has the end of one, as most reads of an answer.
 
         No bound can be passed; the long way costs twice as much. None where that has to be gone.
@@ -152,7 +154,8 @@ class SSEDecoder:
             self._starting, self._held = False, b""
             fields.ignored = 0
             alone = line[6:] if cr < 0 else line[6:cr]
-            return [SSEFrame("message", alone if alone.isascii() else repaired(alone), fields.id)]
+            alone = alone if alone.isascii() else repaired(alone)
+            return [SSEFrame("message", alone, fields.id) if fields.id else alone]
         ends = blank + blank
         stop = data.rfind(ends) + len(ends)
         tail = data[stop:]
@@ -166,7 +169,7 @@ class SSEDecoder:
         self._held = tail
         return self._read_events(data[:stop] if tail else data, ends, first=first)
 
-    def _read_events(self, block: bytes, end: bytes, *, first: bool) -> Sequence[SSEFrame]:
+    def _read_events(self, block: bytes, end: bytes, *, first: bool) -> Sequence[Event]:
         """Read whole events, of which the first line at least ends as they all should."""
         fields = self._fields
         if block[:3] == b"id:":
@@ -191,7 +194,7 @@ class SSEDecoder:
         """Whether nothing of one event is left for the next."""
         return not self._fields.begun
 
-    def read(self, unread: Unread[SSEFrame], *, last: bool) -> Sequence[SSEFrame]:
+    def read(self, unread: Unread[Event], *, last: bool) -> Sequence[Event]:
         """Return the events that were left unread; see `penstock.decoders.alike.Source`."""
         if last:
             self._unread = None
@@ -211,8 +214,8 @@ class SSEDecoder:
         if self._unread is not None:
             _ = self._unread.frames
 
-    def _read_unlike(self, block: bytes, *, last: bool = True) -> list[SSEFrame]:
-        frames: list[SSEFrame] = []
+    def _read_unlike(self, block: bytes, *, last: bool = True) -> list[Event]:
+        frames: list[Event] = []
         self._fields.read(with_line_feeds(block), frames)
         if last and self._fields.begun:  # a retry time belongs to the next event
             tail, self._held = self._held, b""
@@ -228,14 +231,14 @@ class SSEDecoder:
         self._between = False
         return self._lines
 
-    def _leave(self, tail: bytes, frames: list[SSEFrame]) -> None:
+    def _leave(self, tail: bytes, frames: list[Event]) -> None:
         """Hold the begin of an event for the next read, or read it as far as it goes."""
         if self._between and _may_be_held(tail) and len(tail) <= self._fields.quick:
             self._held = tail
         else:
             self._torn().take(tail, frames)
 
-    def _spend(self, fault: Fault, frames: list[SSEFrame]) -> None:
+    def _spend(self, fault: Fault, frames: list[Event]) -> None:
         self._held = b""
         self._torn().spend(fault, frames)
 

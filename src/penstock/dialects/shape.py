@@ -42,7 +42,9 @@ def lines_of(frames: Sequence[Any]) -> Sequence[Any]:  # Any: a decoder's frames
 def data_of(frames: Sequence[Any]) -> Sequence[bytes]:  # Any: a decoder's frames, or bytes
     """Return the data of each of `frames`, of which there is one at least."""
     lines = lines_of(frames)
-    return lines if type(lines[0]) is bytes else [frame.data for frame in lines]
+    if {*map(type, lines)} == {bytes}:
+        return lines
+    return [line if type(line) is bytes else line.data for line in lines]
 
 
 def last_of(frames: Sequence[Any]) -> bytes:  # Any: a decoder's frames, or bytes

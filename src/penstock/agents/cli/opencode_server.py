@@ -205,8 +205,9 @@ class OpenCodeSession:
             self._events.wire.abort()
         self._leaving = asyncio.ensure_future(self._http.aclose())
 
-    def _hear(self, frame: SSEFrame) -> None:
-        data = frame.data if isinstance(frame.data, bytes) else frame.data.encode()
+    def _hear(self, frame: SSEFrame | bytes) -> None:
+        said = frame if isinstance(frame, bytes) else frame.data
+        data = said if isinstance(said, bytes) else said.encode()
         try:
             event = msgspec.json.decode(data)
         except msgspec.DecodeError:

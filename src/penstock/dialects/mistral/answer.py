@@ -16,7 +16,6 @@ from penstock.dialects.openai_chat.answer import ChatAnswer
 from penstock.dialects.openai_chat.delta import read_delta
 from penstock.dialects.openai_chat.events import Events
 from penstock.dialects.reading import UNREADABLE
-from penstock.dialects.shape import lines_of
 
 if TYPE_CHECKING:
     from penstock.interfaces import Ending, Framing
@@ -71,10 +70,6 @@ class MistralAnswer:
         try:
             block = getattr(frames, "block", None)
             if block is not None and _THINKING not in block:
-                self._inner.feed(frames, into)
-                return
-            lines = lines_of(frames)
-            if lines is not frames and _THINKING not in b"\n".join(lines):
                 self._inner.feed(frames, into)
                 return
             for place, frame in enumerate(frames):
