@@ -324,6 +324,7 @@ def test_one_event_unlike_the_sample_has_none(other: bytes) -> None:
         (event("a", more={"content": "a"}), "a"),
         (event("a", more="\\"), "a"),
         (event("a"), "b"),
+        (b'{"content":"a","content" :"a"}', "a"),
         (b'{"a":1}', "a"),
     ],
 )

@@ -298,7 +298,8 @@ def _around(event: bytes, name: bytes, text: str) -> tuple[bytes, slice, bytes]:
     before, found, after = event.partition(key + said)
     if not found:
         before, found, after = event.partition(key + b" " + said)
-    if found and event.count(key) == 1 and event.find(b"\\") < 0:
+    # The name alone is counted: its last value holds, and may have a space before the colon.
+    if found and event.count(key[:-1]) == 1 and event.find(b"\\") < 0:
         before += found[: -len(said)]
         return before, slice(len(before), -len(after)), after
     return b"", slice(0, 0), b""
