@@ -33,6 +33,8 @@ __all__ = ["Clock", "Watchdog"]
 # Seconds over which `Timeouts.min_rate` is judged where ``progress`` is off: its default.
 _RATE_WINDOW = 300.0
 
+_TIME_OF_ASYNCIO = asyncio.BaseEventLoop.time
+
 _WHAT = {
     "pool": "no place in our own limits within {limit:g} s",
     "connect": "no connection within {limit:g} s",
@@ -109,11 +111,11 @@ class Watchdog:
         started: float | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self._clock = clock or asyncio._get_running_loop() or _trio_clock()
+        self._clock = clock = clock or asyncio._get_running_loop() or _trio_clock()
         # asyncio's own loops ask the same, one call further away, but where a test has put another
         # clock into one.
-        time = self._clock.time
-        own = getattr(time, "__func__", None) is asyncio.BaseEventLoop.time
+        time = clock.time
+        own = getattr(time, "__func__", None) is _TIME_OF_ASYNCIO
         self._time = monotonic if own else time
         self._timeouts = timeouts
         self._max_silence = limits.max_silence

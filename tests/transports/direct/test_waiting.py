@@ -15,6 +15,7 @@ WHO = ContextVar("who", default="nobody")
 def waiting(order: list[str]) -> tuple[Wait, asyncio.Task[None]]:
     """Return a wait and the task that waits for it."""
     wait = Wait(loop=asyncio.get_running_loop())
+    wait.waiting = None
 
     async def read() -> None:
         WHO.set("reader")
@@ -111,6 +112,7 @@ async def test_without_a_context_a_reader_has_that_of_the_bytes() -> None:
     found: list[str] = []
     over = asyncio.Event()
     wait = Wait(loop=asyncio.get_running_loop())
+    wait.waiting = None
     wait.add_done_callback(lambda _: found.append(WHO.get()))
     WHO.set("caller")
     asyncio.get_running_loop().call_soon(wait.now)
@@ -130,6 +132,7 @@ def test_what_ends_the_loop_is_the_loops(end: type[BaseException]) -> None:
 
     async def main() -> None:
         wait = Wait(loop=asyncio.get_running_loop())
+        wait.waiting = None
         readers.append(asyncio.create_task(read(wait)))
         await asyncio.sleep(0)
 

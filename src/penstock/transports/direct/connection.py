@@ -72,7 +72,6 @@ class Connection(asyncio.BufferedProtocol):
 
     __slots__ = (
         "__weakref__",
-        "_blocked",
         "_buffer",
         "_buffers",
         "_drained",
@@ -85,6 +84,7 @@ class Connection(asyncio.BufferedProtocol):
         "_tls",
         "_transport",
         "_unsent",
+        "blocked",
         "idle_since",
         "listener",
         "lost",
@@ -95,6 +95,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def __init__(self, origin: Origin, home: Home, tls: Tls | None) -> None:
         self.origin = origin
+        self.blocked = False
+        """Whether a send has not been taken whole, and may still be."""
         self.listener: Listener | None = None
         """Who has it; None while it waits for a call."""
         self.idle_since = 0
@@ -115,18 +117,13 @@ class Connection(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         # Says whether the peer has said anything; kept, as each call asks.
         self._readable: Callable[[], object] | None = None
-        self._blocked = self._ended = self._established = False
+        self._ended = self._established = False
         self._unsent = 0
         self._sampler: asyncio.TimerHandle | None = None
         self._drained: asyncio.Future[None] | None = None
         self._shaken: asyncio.Future[None] | None = None
 
     # --- for whoever has it
-
-    @property
-    def blocked(self) -> bool:
-        """Whether a send has not been taken whole."""
-        return self._blocked and not self.lost
 
     def write(self, data: bytes) -> None:
         """Send `data`; what the kernel does not take waits, and `blocked` says so."""
@@ -249,12 +246,12 @@ class Connection(asyncio.BufferedProtocol):
 
     def pause_writing(self) -> None:
         """The kernel takes no more for now."""
-        self._blocked = True
+        self.blocked = not self.lost
         self._sample_later()
 
     def resume_writing(self) -> None:
         """Everything is with the kernel."""
-        self._blocked = False
+        self.blocked = False
         self._stop_sampling()
         if self.listener is not None:
             self.listener.taken(self._unsent)
@@ -323,7 +320,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _leave(self) -> None:
         """Be of no more use: to senders, and to the pool."""
-        self.lost = True
+        self.lost, self.blocked = True, False
         self.parser.release()
         self._stop_sampling()
         self._wake_sender()

@@ -163,6 +163,7 @@ class Exchange:
         if self._waiter is not None:
             raise InternalError("two reads of one answer at once")
         waiter = self._waiter = Wait(loop=self.home.loop)
+        waiter.waiting = None
         connection = self._connection
         if connection is not None and connection.paused:
             connection.resume()

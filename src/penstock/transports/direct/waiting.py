@@ -23,9 +23,13 @@ __all__ = ["Wait"]
 class Wait(asyncio.Future[None]):
     """What a task awaits, and nobody else: it is told once, `soon` or `now`."""
 
-    # What goes on with the task that waits, and in which context. Of the class until then: a
-    # constructor of Python's takes half as long again as all the rest.
-    _waiting: tuple[Callable[[Wait], object], Context | None] | None = None
+    __slots__ = ("_context", "waiting")
+
+    waiting: Callable[[Wait], object] | None
+    """What goes on with the task that waits; whoever makes one sets it to None, as a constructor of
+    Python's takes half as long again as all the rest."""
+    # In which context.
+    _context: Context | None
 
     def add_done_callback(  # called once, by the task
         self,
@@ -35,7 +39,7 @@ class Wait(asyncio.Future[None]):
         context: Context | None = None,
     ) -> None:
         """Note whom to tell."""
-        self._waiting = fn, context
+        self.waiting, self._context = fn, context
         if self.done():
             self._tell_soon()
 
@@ -47,16 +51,14 @@ class Wait(asyncio.Future[None]):
 
     def now(self) -> None:
         """End it, from a callback of the loop that has nothing more to do: the task goes on."""
-        waiting = self._waiting
-        if waiting is None or asyncio.current_task(self.get_loop()) is not None:
-            # Nobody waits yet, or the loop is driven from within a task, which cannot be entered.
+        go_on = self.waiting
+        if go_on is None or asyncio.current_task(self.get_loop()) is not None:
+            # Nobody waits any more or yet, or the loop is driven from within a task, which cannot
+            # be entered.
             self.soon()
             return
-        if self.done():
-            return
         self.set_result(None)
-        self._waiting = None
-        go_on, context = waiting
+        self.waiting, context = None, self._context
         try:
             if context is None:
                 go_on(self)
@@ -74,9 +76,10 @@ class Wait(asyncio.Future[None]):
         return True
 
     def _tell_soon(self) -> None:
-        if self._waiting is not None:
-            (go_on, context), self._waiting = self._waiting, None
-            self.get_loop().call_soon(go_on, self, context=context)
+        go_on = self.waiting
+        if go_on is not None:
+            self.waiting = None
+            self.get_loop().call_soon(go_on, self, context=self._context)
 
 
 def _raise(error: BaseException) -> None:
