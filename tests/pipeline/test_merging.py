@@ -38,20 +38,20 @@ class Unopened:
     def __init__(self, *lines: Line, refuse: Exception | None = None) -> None:
         self.stream = ScriptedStream(lines)
         self.refuse = refuse
-        self.opened = False
+        self.opened = anyio.Event()
         self.closed = 0
 
     def __aiter__(self) -> AsyncIterator[Chunk]:
-        if not self.opened and self.early:
+        if not self.opened.is_set() and self.early:
             raise UsageError("open the stream first")
-        return items(self.stream) if self.opened else refuse()
+        return items(self.stream) if self.opened.is_set() else refuse()
 
     async def __aenter__(self) -> Unopened:
         for _ in range(3):  # as connecting takes a while
             await asyncio.sleep(0)
         if self.refuse is not None:
             raise self.refuse
-        self.opened = True
+        self.opened.set()
         return self
 
     async def __aexit__(
@@ -135,7 +135,7 @@ async def test_a_failure_is_raised() -> None:
     error, other = OverloadedError("busy"), Unopened(3600.0)
 
     with pytest.raises(OverloadedError) as caught:
-        await read({"a": Unopened(0, 0, "1", 0.01, error), "b": other})
+        await read({"a": Unopened("1", other.opened, error), "b": other})
 
     assert error is caught.value
     assert 1 == other.closed
@@ -155,12 +155,13 @@ async def test_a_failure_can_be_reported(refused: bool) -> None:
 
 async def test_leaving_closes_what_was_opened() -> None:
     """A reader that stops early leaves no task and no stream behind."""
-    streams = [Unopened(0.01, "a", 3600.0), Unopened(3600.0)]
+    silent = Unopened(3600.0)
+    talking = Unopened(silent.opened, "a", 3600.0)
 
-    async with merge(streams) as merged:
+    async with merge([talking, silent]) as merged:
         await anext(merged)
 
-    assert [1, 1] == [stream.closed for stream in streams]
+    assert (1, 1) == (talking.closed, silent.closed)
 
 
 async def test_a_failing_body_raises_its_own_error() -> None:
