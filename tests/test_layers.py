@@ -57,7 +57,7 @@ INPUT = VOCABULARY | {"arguments", "prompt_cache", "sources", "structured", "too
 EDGE = frozenset(
     [
         *["calls", "client", "config", "config_checks", "connections", "cutting", "facts", "logs"],
-        *["mapping", "preview", "routes", "stats", "stream"],
+        *["mapping", "preview", "routes", "stats", "stream", "tracebacks"],
     ]
 )
 """The client and its parts."""
@@ -118,8 +118,11 @@ TABLE = {
     "facts": Row(SEAMS, MSGSPEC),
     "logs": Row(SEAMS),
     "stream": Row(
-        SEAMS | {"cutting", "facts", "logs", "pipeline", "sources", "stats", "structured"}, MSGSPEC
+        SEAMS
+        | {"cutting", "facts", "logs", "pipeline", "sources", "stats", "structured", "tracebacks"},
+        MSGSPEC,
     ),
+    "tracebacks": Row(frozenset({"errors"})),
     "cutting": Row(frozenset(), ANYIO),
     "stats": Row(SEAMS | {"connections", "stream"}),
     "connections": Row(SEAMS | {"simulator", "transports"}, ANYIO),

@@ -22,7 +22,8 @@ from penstock.policies.router import Router
 from penstock.providers.resolve import Resolver
 from penstock.routes import Routes, mounted
 from penstock.stats import ClientStats, OpenStreams
-from penstock.stream import ChatStream, presented, presenting
+from penstock.stream import ChatStream
+from penstock.tracebacks import presented, presenting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Sequence

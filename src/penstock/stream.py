@@ -6,9 +6,8 @@ chunk and folded once, so that a reply, or a truncation's partial one, is there 
 
 from __future__ import annotations
 
-import sys
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
 from msgspec.structs import replace
 
@@ -23,6 +22,7 @@ from penstock.pipeline.fold import Fold
 from penstock.pipeline.partial import PartialJSON
 from penstock.sources import Spool
 from penstock.structured import parse
+from penstock.tracebacks import presented
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping
@@ -38,9 +38,7 @@ if TYPE_CHECKING:
     from penstock.response import Reply
     from penstock.stats import LoopStreams, OpenStreams
 
-__all__ = ["ChatStream", "presented", "presenting"]
-
-T = TypeVar("T")
+__all__ = ["ChatStream"]
 
 _UNOPENED = CallRecord()
 """What is known of a call before it has begun."""
@@ -414,36 +412,3 @@ async def _items(stream: Stream[Chunk]) -> AsyncGenerator[Chunk, None]:
     while batch := await stream.read():
         for chunk in batch:
             yield chunk
-
-
-async def presenting(waiting: Awaitable[T]) -> T:
-    """Return what `waiting` does, its errors as `presented` makes them."""
-    try:
-        return await waiting
-    except PenstockError as error:
-        failure = error
-    raise presented(failure) from failure.__cause__
-
-
-def presented(error: PenstockError) -> PenstockError:
-    """Return `error` without the frames below the edge.
-
-    Their locals hold the conversation and the headers, which a traceback that shows locals would
-    print (fault matrix, row 39); what matters of the error is in its fields. What the caller was
-    handling when it made the call is the caller's, and keeps its frames.
-    """
-    theirs = _behind(sys.exception())
-    for link in _behind(error):
-        if not any(link is other for other in theirs):
-            link.__traceback__ = None
-    return error
-
-
-def _behind(error: BaseException | None) -> list[BaseException]:
-    """Return `error` and all that led to it."""
-    chain = [] if error is None else [error]
-    for link in chain:  # it grows while it is walked, and may come back to where it was
-        for behind in (link.__cause__, link.__context__):
-            if behind is not None and not any(behind is other for other in chain):
-                chain.append(behind)
-    return chain

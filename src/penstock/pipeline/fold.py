@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any, TypeAlias
 
 from msgspec.json import encode
@@ -103,10 +104,10 @@ class Fold:
 
     def reply(self, record: CallRecord) -> Reply:
         """Return the answer as far as it has come, with what `record` knows of the call."""
-        choices = [
-            choice.result(record.dialect, record.origin)
-            for _, choice in sorted(self._choices.items())
-        ]
+        folds = self._choices.values() or (ChoiceFold(0),)
+        choices = [each.result(record.dialect, record.origin) for each in folds]
+        if len(choices) > 1:
+            choices.sort(key=attrgetter("index"))
         meta = self._meta
         # Not all at once: of more than 15 named arguments CPython makes a dict first
         # (STACK_USE_GUIDELINE in its compile.c), which costs three times the reply.
@@ -116,12 +117,12 @@ class Fold:
             model=meta.model or record.wire_model or record.model,
             provider=record.provider,
             deployment=record.deployment,
-            choices=choices or [ChoiceFold(0).result("", "")],
+            choices=choices,
             usage=self.usage or record.usage,
             system_fingerprint=meta.system_fingerprint or None,
             service_tier=meta.service_tier or None,
             request_id=record.request_id,
-            headers=dict(record.headers),
+            headers=record.headers.copy(),
             rate_limit=record.rate_limit,
             attempts=tuple(record.attempts),
             timings=replace(record.timings),

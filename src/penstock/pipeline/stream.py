@@ -235,10 +235,9 @@ class BatchStream(Generic[ItemT]):
         self._live = False
         # The source knows the record, too: together they would wait for the collector.
         self.record.buffered = int
-        outcome = Outcome(kind, self.record, error)
         for tell in self.on_close:
             try:
-                tell(outcome)
+                tell(Outcome(kind, self.record, error))
             except Exception:  # a policy's fault must not hide the outcome from the next one
                 _log.exception("an on_close callback failed")
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, Un
 from penstock.client import Client
 from penstock.errors import PenstockError
 from penstock.limits import Limits
-from penstock.stream import presented
 from penstock.sync.portal import Portal
 from penstock.sync.stream import SyncStream
+from penstock.tracebacks import presented
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Generator, Iterable

@@ -17,10 +17,10 @@ from penstock.agents.cli.policy import Retries
 from penstock.agents.mcp.server import MCPServer, has_server
 from penstock.client import Client
 from penstock.errors import ConfigurationError, PenstockError, UsageError
-from penstock.stream import presented
 from penstock.sync.chia._errors import ChiaError, Kinds, Setting
 from penstock.sync.chia._log import Log, News, shortened, weight
 from penstock.sync.shared import shared_portal
+from penstock.tracebacks import presented
 
 if TYPE_CHECKING:
     from typing import Self

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 from penstock.errors import InvalidRequestError, PenstockError, UsageError
 from penstock.limits import Timeouts
-from penstock.stream import presented
 from penstock.sync.hillstar.contract import CallResult, failure_of, raised
 from penstock.sync.shared import shared_portal
+from penstock.tracebacks import presented
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
