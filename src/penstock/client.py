@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from penstock import logs
@@ -22,7 +23,7 @@ from penstock.policies.router import Router
 from penstock.providers.resolve import Resolver
 from penstock.routes import Routes, mounted
 from penstock.stats import ClientStats, OpenStreams
-from penstock.stream import ChatStream
+from penstock.stream import ChatStream, Surroundings
 from penstock.tracebacks import presented, presenting
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class Client:
         self._limits = limits or Limits()
         self._timeouts = timeouts or Timeouts()
         # A form that is none is refused here, not in the first call.
-        self._pipeline = compose(*middleware)
+        pipeline = compose(*middleware)
         self._default_model = default_model
         resolver = Resolver(
             _checked(deployments or {}),
@@ -155,6 +156,7 @@ class Client:
             sleep=self._connections.sleep,
             note=logs.attempted,
         )
+        self._around = Surroundings(self._router, pipeline, self._limits, self._open_streams)
         logs.from_environment()
 
     @classmethod
@@ -222,26 +224,8 @@ class Client:
             PenstockError: On entering: there is no answer, or it is an error. While iterating: the
                 answer failed; ``error.partial`` has what came.
         """
-        return self._stream(model, messages, options, middleware=middleware, collect=collect)
-
-    def _stream(
-        self,
-        model: str | None,
-        messages: Messages | None,
-        options: CallOptions,
-        *,
-        middleware: Iterable[Middleware],
-        collect: bool = True,
-    ) -> ChatStream:
-        return ChatStream(
-            self._router,
-            lambda: chat_request(model or self._default_model, messages, options),
-            pipeline=self._pipeline,
-            middleware=middleware,
-            limits=self._limits,
-            opened=self._open_streams,
-            collect=collect,
-        )
+        asked = partial(chat_request, model or self._default_model, messages, options)
+        return ChatStream(self._around, asked, middleware, collect=collect)
 
     async def chat(
         self,
@@ -256,9 +240,10 @@ class Client:
         Raises:
             PenstockError: There is no whole answer; ``error.partial`` has what came.
         """
-        stream = self._stream(model, messages, options, middleware=middleware)
+        asked = partial(chat_request, model or self._default_model, messages, options)
+        stream = ChatStream(self._around, asked, middleware)
         # A traceback that shows locals must not show the conversation (fault matrix, 39).
-        del messages, options
+        del asked, messages, options
         async with stream:
             return await stream.collect()
 
@@ -275,13 +260,7 @@ class Client:
         return Responses(self._recalled)
 
     def _recalled(self, request: RecallRequest) -> ChatStream:
-        return ChatStream(
-            self._router,
-            lambda: (request, None),
-            pipeline=self._pipeline,
-            limits=self._limits,
-            opened=self._open_streams,
-        )
+        return ChatStream(self._around, lambda: (request, None))
 
     def map(
         self,

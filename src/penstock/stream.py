@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from penstock import logs
@@ -38,10 +39,23 @@ if TYPE_CHECKING:
     from penstock.response import Reply
     from penstock.stats import LoopStreams, OpenStreams
 
-__all__ = ["ChatStream"]
+__all__ = ["ChatStream", "Surroundings"]
 
 _UNOPENED = CallRecord()
 """What is known of a call before it has begun."""
+
+
+class Surroundings(Struct, frozen=True, eq=False):
+    """What the streams of one client have in common."""
+
+    provider: Provider
+    """Who answers."""
+    pipeline: Pipeline
+    """The client's middleware."""
+    limits: Limits
+    """Bounds what folding keeps."""
+    opened: OpenStreams
+    """The client's open streams."""
 
 
 class ChatStream(AnswerFacts):
@@ -53,34 +67,29 @@ class ChatStream(AnswerFacts):
     or whose reader was cancelled says so at every later read: it never looks as if it had ended.
 
     Args:
-        provider: Who answers.
+        around: What it shares with the client's other streams.
         request: Makes the request, and the pydantic model that parses the answer, or None.
-        pipeline: The client's middleware.
-        middleware: What comes behind it, for this answer.
-        limits: Bounds what folding keeps.
-        opened: The client's open streams.
+        middleware: What comes behind the client's, for this answer.
         collect: Whether the answer is folded; without it the stream holds one network read.
     """
 
     __slots__ = (
         "__weakref__",
         "_among",
+        "_around",
         "_chunks",
         "_closed",
         "_edge",
         "_ended",
         "_fold",
-        "_limits",
         "_middleware",
         "_model_class",
         "_next",
-        "_opened",
         "_opening",
         "_parsed",
         "_partial",
         "_pipeline",
         "_prepare",
-        "_provider",
         "_read",
         "_record",
         "_said",
@@ -92,23 +101,18 @@ class ChatStream(AnswerFacts):
 
     def __init__(
         self,
-        provider: Provider,
+        around: Surroundings,
         request: Callable[[], tuple[ChatRequest, Any]],  # Any: the caller's pydantic model
-        *,
-        pipeline: Pipeline,
         middleware: Iterable[Middleware] = (),
-        limits: Limits,
-        opened: OpenStreams,
+        *,
         collect: bool = True,
     ) -> None:
-        self._provider = provider
+        self._around = around
         self._prepare = request
-        self._pipeline = pipeline
+        self._pipeline = around.pipeline
         self._middleware = middleware
-        self._opened = opened
         self._among: LoopStreams | None = None
-        self._limits = limits
-        self._fold = Fold(limits) if collect else None
+        self._fold = Fold(around.limits) if collect else None
         self._partial: PartialJSON | None = None
         self._model_class: Any = None
         self._spool: Spool | None = None
@@ -128,13 +132,13 @@ class ChatStream(AnswerFacts):
     async def __aenter__(self) -> Self:
         if self._among is not None or self._closed:
             raise UsageError("this stream was opened before: make a new one for another call")
-        self._among = self._opened.add(self)
+        self._among = self._around.opened.add(self)
         self._opening = interruptible(self._among.loop)  # by an `aclose` from another task
         failure: PenstockError | None = None
         try:
             with self._opening:
                 request, stages = self._ready()
-                self._stream = await self._provider.open(request)
+                self._stream = await self._around.provider.open(request)
                 self._adopt(self._stream, request, stages)
                 return self
         except PenstockError as error:
@@ -250,7 +254,7 @@ class ChatStream(AnswerFacts):
         if self._fold is None:
             raise UsageError("this stream keeps nothing: it was opened with collect=False")
         if self._partial is None:
-            self._partial = PartialJSON(max_size=self._limits.max_answer, name="max_answer")
+            self._partial = PartialJSON(max_size=self._around.limits.max_answer, name="max_answer")
             self._partial.feed(self._fold.text)
             if self._ended:
                 self._partial.finish()
@@ -263,7 +267,7 @@ class ChatStream(AnswerFacts):
         if isinstance(request.messages, Spool):
             self._spool = request.messages
         if self._fold is not None and request.media:
-            self._fold = Fold(media_limits(self._limits, media=True))
+            self._fold = Fold(media_limits(self._around.limits, media=True))
         if self._middleware:
             self._pipeline = self._pipeline.extended(self._middleware)
         return request, self._pipeline.stages()

@@ -20,7 +20,7 @@ from penstock.chunks import Finish, TextDelta, ToolCallDelta, Usage
 from penstock.limits import Limits
 from penstock.pipeline.composition import compose
 from penstock.stats import OpenStreams
-from penstock.stream import ChatStream
+from penstock.stream import ChatStream, Surroundings
 from penstock.testing import ScriptedProvider
 from penstock.testing.scripted import Line
 
@@ -51,13 +51,8 @@ class ScriptedClient:
 
     def stream(self, model: str | None, messages: Any, **options: Any) -> ChatStream:
         """Return the next script as a stream."""
-        return ChatStream(
-            self.provider,
-            lambda: chat_request(model or "scripted", messages, options),
-            pipeline=compose(),
-            limits=Limits(),
-            opened=OpenStreams(),
-        )
+        around = Surroundings(self.provider, compose(), Limits(), OpenStreams())
+        return ChatStream(around, lambda: chat_request(model or "scripted", messages, options))
 
 
 def stdio(**options: Any) -> MCPServer:

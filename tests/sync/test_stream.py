@@ -25,7 +25,7 @@ from penstock.limits import Limits
 from penstock.pipeline.composition import compose
 from penstock.request import ChatRequest
 from penstock.stats import OpenStreams
-from penstock.stream import ChatStream
+from penstock.stream import ChatStream, Surroundings
 from penstock.sync.portal import Portal
 from penstock.sync.stream import SyncStream
 from penstock.testing.scripted import Line, ScriptedProvider
@@ -55,11 +55,8 @@ def answer(
     """A stream that says what `script` says."""
     limits = limits or Limits()
     stream = ChatStream(
-        provider or ScriptedProvider(script),
+        Surroundings(provider or ScriptedProvider(script), compose(), limits, OpenStreams()),
         lambda: (ChatRequest(model="scripted", messages="hello"), None),
-        pipeline=compose(),
-        limits=limits,
-        opened=OpenStreams(),
         collect=collect,
     )
     return SyncStream(portal, stream, limits)
@@ -349,12 +346,10 @@ def test_middleware_runs_on_the_portals_thread(portal: Portal) -> None:
             threads.append(threading.current_thread())
             yield TextDelta(chunk.text.upper()) if chunk.text else chunk
 
+    provider = ScriptedProvider([["a"], Finish("stop")])
     stream = ChatStream(
-        ScriptedProvider([["a"], Finish("stop")]),
+        Surroundings(provider, compose(shout), Limits(), OpenStreams()),
         lambda: (ChatRequest(model="scripted", messages="hello"), None),
-        pipeline=compose(shout),
-        limits=Limits(),
-        opened=OpenStreams(),
     )
     with SyncStream(portal, stream, Limits()) as opened:
         assert "A" == opened.collect().text

@@ -8,7 +8,7 @@ from penstock.calls import chat_request
 from penstock.limits import Limits
 from penstock.pipeline.composition import compose
 from penstock.stats import OpenStreams
-from penstock.stream import ChatStream
+from penstock.stream import ChatStream, Surroundings
 
 if TYPE_CHECKING:
     from penstock.interfaces import Provider
@@ -29,10 +29,5 @@ def stream_of(
 
     The errors are those of `penstock.Client.stream`.
     """
-    return ChatStream(
-        provider,
-        lambda: chat_request(model, messages, options),
-        pipeline=compose(),
-        limits=limits or Limits(),
-        opened=OpenStreams(),
-    )
+    around = Surroundings(provider, compose(), limits or Limits(), OpenStreams())
+    return ChatStream(around, lambda: chat_request(model, messages, options))

@@ -22,7 +22,7 @@ from penstock.pipeline.stream import BatchStream
 from penstock.ray.source import RemoteSource, future_of, result_of
 from penstock.ray.worker import Worker
 from penstock.stats import OpenStreams
-from penstock.stream import ChatStream
+from penstock.stream import ChatStream, Surroundings
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -100,7 +100,7 @@ class ActorPool:
         self._open = [0] * self._size
         self._known: set[int] = set()
         self._places: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
-        self._opened = OpenStreams()
+        self._around = Surroundings(self, compose(), Limits(), OpenStreams())
         self._closed = False
 
     def __getstate__(self) -> dict[str, Value]:
@@ -147,12 +147,9 @@ class ActorPool:
         `middleware` runs here, and so do the bounds on what is folded.
         """
         return ChatStream(
-            self,
+            self._around,
             lambda: chat_request(model, messages, options),
-            pipeline=compose(),
-            middleware=middleware,
-            limits=Limits(),
-            opened=self._opened,
+            middleware,
             collect=collect,
         )
 
@@ -204,7 +201,7 @@ class ActorPool:
     async def aclose(self) -> None:
         """Close what is open on the actors, and end them where this pool began them; idempotent."""
         self._closed = True
-        await self._opened.abort()
+        await self._around.opened.abort()
         actors, self._actors = self._actors, []
         if not self._owner:
             return
