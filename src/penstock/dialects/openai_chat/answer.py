@@ -10,7 +10,7 @@ from penstock.chunks import Chunk, ProviderEvent, ReasoningDelta, TextDelta
 from penstock.dialects import together
 from penstock.dialects.errors import event_error
 from penstock.dialects.openai_chat.events import Events
-from penstock.dialects.openai_chat.request import choices_asked, usage_asked
+from penstock.dialects.openai_chat.request import asked
 from penstock.dialects.openai_chat.wire import PlainChoice, plain, usual
 from penstock.dialects.reading import UNREADABLE, excerpt, parse
 from penstock.dialects.shape import Sample
@@ -109,8 +109,7 @@ class ChatAnswer:
         self._events = events or Events(limits)
         self._max_depth = limits.max_json_depth
         self._whole = framed == "json"
-        self._choices = choices_asked(request)
-        self._usage = usage_asked(request)
+        self._choices, self._usage = asked(request)
         # OpenAI's moderation results come in an event of their own, of no stated place.
         self._awaits_done = request.params.get("moderation") is not None
         self._read_any = False

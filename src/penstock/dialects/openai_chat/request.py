@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from penstock.interfaces import Quirks, Target
     from penstock.request import ChatRequest
 
-__all__ = ["address", "choices_asked", "encode", "usage_asked", "verbatim"]
+__all__ = ["address", "asked", "encode", "verbatim"]
 
 # JSON as the caller gives it, in OpenAI's shape.
 Json: TypeAlias = Any
@@ -79,19 +79,14 @@ def address(target: Target, path: str) -> str:
     return f"{target.base_url}{found}{query}"
 
 
-def usage_asked(request: ChatRequest) -> bool:
-    """Whether the answer is asked to end with its usage."""
+def asked(request: ChatRequest) -> tuple[int, bool]:
+    """Return how many choices the answer is to have, and whether it is to end with its usage."""
     if not (request.params or request.extra_body):  # what most calls say
-        return request.stream and request.usage
-    return request.stream and bool((_stream_options(request) or {}).get("include_usage"))
-
-
-def choices_asked(request: ChatRequest) -> int:
-    """How many choices the answer is to have."""
-    if not (request.params or request.extra_body):
-        return 1
+        return 1, request.stream and request.usage
     wanted = request.extra_body.get("n", request.params.get("n"))
-    return wanted if isinstance(wanted, int) and wanted > 0 else 1
+    choices = wanted if isinstance(wanted, int) and wanted > 0 else 1
+    usage = request.stream and bool((_stream_options(request) or {}).get("include_usage"))
+    return choices, usage
 
 
 def _said(request: ChatRequest, target: Target, losses: Losses) -> dict[str, Json]:
