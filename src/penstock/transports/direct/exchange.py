@@ -150,7 +150,7 @@ class Exchange:
             self._watch.asking()
             try:
                 await self.wait()
-            except asyncio.CancelledError:
+            except BaseException:  # a cancel, or a coroutine that is closed by hand
                 self._waiter = None
                 self.abort()
                 raise
