@@ -52,10 +52,8 @@ class Wait(asyncio.Future[None]):
     def now(self) -> None:
         """End it, from a callback of the loop that has nothing more to do: the task goes on."""
         go_on = self.waiting
-        if go_on is None or asyncio.current_task(self.get_loop()) is not None:
-            # Nobody waits any more or yet, or the loop is driven from within a task, which cannot
-            # be entered.
-            self.soon()
+        if go_on is None:
+            self.soon()  # nobody waits any more or yet
             return
         self.set_result(None)
         self.waiting, context = None, self._context
@@ -64,6 +62,10 @@ class Wait(asyncio.Future[None]):
                 go_on(self)
             else:
                 context.run(go_on, self)
+        except RuntimeError:
+            # The loop is driven from within a task, beside which no other can be entered. To ask
+            # beforehand takes as long as all the rest.
+            self.get_loop().call_soon(go_on, self, context=context)
         except (KeyboardInterrupt, SystemExit) as error:
             # It ends the loop, and is no fault of the connection, for which uvloop takes it.
             self.get_loop().call_soon(_raise, error)
