@@ -148,8 +148,9 @@ class Exchange:
             if self._ending is not None:
                 return b""
             self._watch.asking()
+            waiter = self.wait()
             try:
-                await self.wait()
+                await waiter
             except BaseException:  # a cancel, or a coroutine that is closed by hand
                 self._waiter = None
                 self.abort()

@@ -132,14 +132,20 @@ class DirectTransport:
             ProtocolError: The answer breaks HTTP.
             LimitExceededError: The answer's headers exceed a bound.
         """
-        if self._closed:
-            self._check_open()
         road = self._roads.get(id(call.headers))
-        if road is None or road.url != call.url or road.method != call.method:
-            road = self._road(call)
-        if road.head is None or asyncio._get_running_loop() is None:
-            return self._over_httpx().open(call)
+        if road is not None and (road.url != call.url or road.method != call.method):
+            road = None
+        if road is None or road.head is None or self._closed or asyncio._get_running_loop() is None:
+            return self._open_otherwise(call, road)
         return self._send(call, road.address.origin, road.head)
+
+    async def _open_otherwise(self, call: HttpCall, road: Road | None) -> Wire:
+        """Open a call that is the first on its road, or does not go on a connection of ours."""
+        self._check_open()
+        road = road or self._road(call)
+        if road.head is None or asyncio._get_running_loop() is None:
+            return await self._over_httpx().open(call)
+        return await self._send(call, road.address.origin, road.head)
 
     def exchange(
         self, call: HttpCall, headers: list[tuple[bytes, bytes]], *, decode: bool = True
