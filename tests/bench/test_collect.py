@@ -97,6 +97,15 @@ def test_gaps_are_by_the_token() -> None:
     assert (3, 0.5) == (metrics["icl"].count, metrics["icl"].mean)
 
 
+def test_what_came_at_once_is_counted() -> None:
+    """Of several tokens in one read nothing was between them; of one token nothing is asked."""
+    collector = Collector({})
+    for gaps, tokens in (([0.0, 0.0], 5), ([0.0, 0.1], 5), ([], 5), ([0.0], 1)):
+        collector.take(record(), gaps, tokens)
+
+    assert 1 == collector.summary(peak=1).at_once
+
+
 def test_a_user_sees_the_inverse_of_the_time_per_token() -> None:
     """And nothing where there is no such time, or it is nothing."""
     summary = summed(record(0), record(1, tpot=None), record(2, tpot=0.0))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 from pathlib import Path
+
+import pytest
 
 from penstock.bench import RequestRecord
 from penstock.bench.records import RecordWriter
 
+FULL = Path("/dev/full")
 RECORDS = [
     RequestRecord(number=0, scheduled=0.5, started=0.5, ended=1.5, ttft=0.25, output_tokens=3),
     RequestRecord(
@@ -36,6 +40,26 @@ def test_each_format_has_every_request(tmp_path: Path) -> None:
         (row["ttft"], row["output_tokens"], row["status"]) for row in rows
     ]
     assert RECORDS[1].message == rows[1]["message"]
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="platform: it has no device that is always full")
+def test_a_file_that_is_full_is_left(tmp_path: Path) -> None:
+    """The run goes on, the other file is whole, and the reason can be read."""
+    with RecordWriter(jsonl=FULL, table=tmp_path / "r.csv") as write:
+        for _ in range(1000):  # more than is held back for a write
+            write(RECORDS[0])
+
+    assert {str(FULL): errno.ENOSPC} == {p: error.errno for p, error in write.failures.items()}
+    assert 1001 == len((tmp_path / "r.csv").read_text("utf-8").splitlines())
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="platform: it has no device that is always full")
+def test_what_is_lost_at_the_end_is_said() -> None:
+    """A few records are written when the file is closed."""
+    with RecordWriter(jsonl=FULL) as write:
+        write(RECORDS[0])
+
+    assert [str(FULL)] == list(write.failures)
 
 
 def test_without_files_nothing_is_written(tmp_path: Path) -> None:

@@ -12,8 +12,10 @@ import msgspec
 import pytest
 
 from penstock.bench import Result, load
+from penstock.bench.distribution import Sample
 from penstock.bench.report import html
 from penstock.bench.report.axes import Axis, seconds
+from penstock.bench.report.plots import distribution
 
 RUN = Path(__file__).parent / "data" / "bench.json"
 VOID = {"meta", "polyline", "polygon", "br"}
@@ -145,6 +147,20 @@ def test_a_run_in_which_nothing_came_has_a_page(run: Result) -> None:
     for result in nothing_came(run):
         parsed(result)
         assert not re.search(r"\bnan\b|\binf\b", html(result))
+
+
+@pytest.mark.parametrize("value", [0.0, 0.25])
+def test_values_that_are_all_the_same_are_a_bar(value: float) -> None:
+    """In the middle of an axis with round ticks, none of which is below nothing."""
+    sample = Sample()
+    for _ in range(3):
+        sample.add(value)
+    metric = sample.metric("s")
+    assert metric is not None
+    drawn = distribution("TPOT", metric)
+
+    assert 1 == drawn.count('class="bar"')
+    assert [] == re.findall(r">-[^<]*<", drawn)
 
 
 @pytest.mark.parametrize(

@@ -420,6 +420,30 @@ async def test_uncounted_tokens_are_warned_of() -> None:
     assert any("did not count the tokens of 2 answers" in each for each in result.warnings)
 
 
+async def test_answers_that_come_at_once_are_warned_of() -> None:
+    """A proxy that holds them back makes a fast model of a slow one."""
+    async with bed("text?tokens=5") as it:
+        at_once = await it.run(requests=4)
+    async with bed("text?tokens=5&rate=200") as it:
+        paced = await it.run(requests=4)
+
+    assert [True, False] == [
+        any("2 users: 4 of 4 answers came at once" in each for each in result.warnings)
+        for result in (at_once, paced)
+    ]
+
+
+async def test_a_line_that_cannot_be_sent_is_one_failed_request() -> None:
+    """Not the first: the figures of those before it are kept."""
+    said = ["hi", "hi", "half a character: \ud83d", "hi"]
+    load = Load(kind="concurrency", concurrency=1)
+    async with bed() as it:
+        point = await it.point(lambda _: map(one, said), load=load, goodput={"e2e": 60.0})
+
+    assert (3, {"encode": 1}) == (point.summary.succeeded, point.summary.errors)
+    assert [True, True, False, True] == [each.good for each in it.records]
+
+
 async def test_nothing_is_kept_of_a_request() -> None:
     """Of a run that is held, only figures are kept: no task, and a few hundred records."""
     async with bed("text?tokens=1") as it:

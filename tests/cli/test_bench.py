@@ -18,6 +18,7 @@ from penstock.cli.bench import main
 from penstock.simulator import SimulatorThread
 
 ROOT = Path(__file__).parents[2]
+FULL = Path("/dev/full")
 COMMAND = [sys.executable, "-m", "penstock", "bench"]
 
 
@@ -128,14 +129,29 @@ def test_no_file_of_a_run_is_written_over_another(
     codes = [
         main(["-m", "sim/text", "--trace", str(trace), "--jsonl", same]),
         main(["-m", "sim/text", "-n", "1", "--csv", same, "--html", same]),
+        main(["-m", "sim/text", "-n", "1", "--json", str(tmp_path)]),
     ]
 
-    assert [2, 2] == codes
-    assert ["would overwrite --trace", "would overwrite --csv"] == [
-        line.partition(same)[2].partition(":")[0].strip()
+    assert [2, 2, 2] == codes
+    assert ["would overwrite --trace", "would overwrite --csv", "is a folder"] == [
+        line.partition(same if same in line else str(tmp_path))[2].partition(":")[0].strip()
         for line in capsys.readouterr().err.splitlines()
     ]
     assert '{"timestamp": 0, "input_length": 1}\n' == trace.read_text()
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="platform: it has no device that is always full")
+def test_a_full_disk_takes_no_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that cannot be written is named at the end; the others are written, and the text."""
+    kept = tmp_path / "run.json"
+    files = ["--json", str(kept), "--html", str(FULL), "--jsonl", str(FULL)]
+    code = main(["-m", "sim/text?tokens=2", "-q", "-n", "2", *files])
+    said = capsys.readouterr()
+
+    assert 2 == code
+    assert "2 answered" in said.out
+    assert 2 == load(kept).points[0].summary.succeeded
+    assert ["penstock: /dev/full is not whole: No space left on device"] == said.err.splitlines()
 
 
 def test_without_an_answer_the_exit_code_says_why(simulator: SimulatorThread) -> None:

@@ -16,6 +16,7 @@ from penstock.bench.prices import Prices
 from penstock.bench.results import Point, Result
 from penstock.bench.run import Run
 from penstock.bench.sweep import knee, next_load
+from penstock.bench.text import described
 from penstock.bench.workload import Conversation
 from penstock.errors import TransportError
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from penstock.client import Client
 
 __all__ = ["Bench", "Source"]
+
+# The share of answers that came at once from which on the medians of ITL and TPOT are 0.
+_MANY = 0.5
 
 Source: TypeAlias = Callable[[int], Iterator[Conversation]]
 """Makes the conversations of a load, told its place: each load asks something else, so that no
@@ -179,5 +183,12 @@ class Bench:
                 f"{empty} answers were empty: they are among the answered and in E2E, and keep no "
                 "bound of the goodput"
             )
+        for load, summary in ((each.load, each.summary) for each in self.points):
+            if summary.at_once > _MANY * summary.succeeded:
+                yield (
+                    f"{described(load)}: {summary.at_once} of {summary.succeeded} answers came at "
+                    "once, in one network read, so that their ITL and TPOT are 0: a proxy that "
+                    "holds answers back looks like this, and so does a server without a model"
+                )
         if any(not each.succeeded for each in summaries):
             yield "no request of a load was answered: there is nothing to report of it"

@@ -42,7 +42,7 @@ class Caller:
     """Sends requests, and makes their records.
 
     A mistake in the call itself (`penstock.errors.UsageError`: no such model, no key, a parameter
-    that cannot be sent) is raised: it would befall every request.
+    that cannot be sent) is raised, as it is likely to befall every request.
     """
 
     client: Client
@@ -101,6 +101,13 @@ class Caller:
         """Return the record of a request that is dropped now, sent or not."""
         fields = self._fields(ask, place, measurement, perf_counter())
         return RequestRecord(**fields, error=CANCELLED, message="the run was ended")
+
+    def refused(
+        self, ask: Ask, place: Place, measurement: Measurement, error: UsageError
+    ) -> RequestRecord:
+        """Return the record of a request that `send` could not send, as `error` says."""
+        fields = self._fields(ask, place, measurement, perf_counter()) | _failed(error)
+        return RequestRecord(**fields, good=False if self.bounds else None)
 
     def _fields(
         self, ask: Ask, place: Place, measured: Measurement, ended: float

@@ -73,7 +73,7 @@ class Collector:
         self.errors: Counter[str] = Counter()
         """Failed requests by kind."""
         self._messages: dict[str, str] = {}
-        self._good = self._retries = self._fallbacks = self._empty = 0
+        self._good = self._retries = self._fallbacks = self._empty = self._at_once = 0
         self._sums: Counter[str] = Counter()
         self._reported: Counter[str] = Counter()
         self._cache = [0, 0]
@@ -117,6 +117,7 @@ class Collector:
             return
         self.succeeded += 1
         self._empty += not record.chunks
+        self._at_once += len(gaps) > 0 and streamed > 1 and not any(gaps)
         self._answered(record)
         self._count(record, streamed)
         if gaps and streamed > 1:
@@ -153,6 +154,7 @@ class Collector:
             retries=self._retries,
             fallbacks=self._fallbacks,
             empty=self._empty,
+            at_once=self._at_once,
             deployments=dict(self._deployments.most_common()),
             goodput=self._goodput(total, per_second),
             cost=self._costs(),

@@ -254,4 +254,4 @@ def _shown(change: Change) -> str:
         figures = f"{change.before:>10.4g} -> {change.after:>8.4g} {change.unit}"
     ratio = "" if change.ratio is None else f"{change.ratio - 1:+8.1%}"
     verdict = "" if change.verdict in (None, "same") else f"  {change.verdict}"
-    return f"{figures:32}{ratio}{verdict}"
+    return f"{figures:32}{ratio}{verdict}".rstrip()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 import msgspec
 from msgspec import Struct
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from os import PathLike
     from types import TracebackType
 
@@ -97,12 +98,14 @@ _FIELDS = RequestRecord.__struct_fields__
 class RecordWriter:
     """Writes each record that it is called with; a context manager that closes its files.
 
+    A file that takes no more, as its disk is full, is left with what it has: the run goes on.
+
     Args:
         jsonl: A file that takes a JSON object a line; fields that have their default are left out.
         table: A file that takes a CSV row each, below a row of names; what is None is empty.
 
     Raises:
-        OSError: A file cannot be written.
+        OSError: A file cannot be opened.
     """
 
     def __init__(
@@ -111,16 +114,18 @@ class RecordWriter:
         jsonl: str | PathLike[str] | None = None,
         table: str | PathLike[str] | None = None,
     ) -> None:
-        self._files = ExitStack()
+        self.failures: dict[str, OSError] = {}
+        """Why a file lacks its last records, by its path."""
+        # Any: of bytes or of text.
+        self._sinks: dict[str, tuple[IO[Any], Callable[[RequestRecord], object]]] = {}
         with ExitStack() as opened:
-            self._lines = opened.enter_context(Path(jsonl).open("wb")) if jsonl else None
-            self._rows = None
+            if jsonl:
+                lines = opened.enter_context(Path(jsonl).open("wb"))
+                self._sinks[str(jsonl)] = lines, _Lines(lines)
             if table:
                 file = opened.enter_context(Path(table).open("w", encoding="utf-8", newline=""))
-                self._rows = csv.writer(file)
-                self._rows.writerow(_FIELDS)
-            self._files = opened.pop_all()
-        self._encoder = msgspec.json.Encoder()
+                self._sinks[str(table)] = file, _Rows(file)
+            opened.pop_all()
 
     def __enter__(self) -> Self:
         return self
@@ -131,11 +136,40 @@ class RecordWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._files.close()
+        for path, (file, _) in self._sinks.items():
+            try:
+                file.close()
+            except OSError as failure:
+                self.failures.setdefault(path, failure)
 
     def __call__(self, record: RequestRecord) -> None:
         """Write one request."""
-        if self._lines is not None:
-            self._lines.write(self._encoder.encode(record) + b"\n")
-        if self._rows is not None:
-            self._rows.writerow(getattr(record, name) for name in _FIELDS)
+        for path, (_, write) in self._sinks.items():
+            if path in self.failures:
+                continue
+            try:
+                write(record)
+            except OSError as failure:
+                self.failures[path] = failure
+
+
+class _Lines:
+    """A JSON object a line."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._encode = msgspec.json.Encoder().encode
+
+    def __call__(self, record: RequestRecord) -> None:
+        self._file.write(self._encode(record) + b"\n")
+
+
+class _Rows:
+    """A row each, below their names."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._write = csv.writer(file).writerow
+        self._write(_FIELDS)
+
+    def __call__(self, record: RequestRecord) -> None:
+        self._write(getattr(record, name) for name in _FIELDS)

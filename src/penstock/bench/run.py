@@ -13,6 +13,7 @@ from penstock.bench.calls import Place
 from penstock.bench.collect import Collector
 from penstock.bench.metrics import Measurement
 from penstock.bench.schedule import arrivals
+from penstock.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -59,8 +60,10 @@ class Run:
         """How requests are begun."""
         self.collector = Collector(settings.goodput, seed=settings.seed)
         """The figures so far."""
-        self.active = self.peak = 0
-        """Requests under way, and the most of them."""
+        self.active = 0
+        """Requests under way, warm-up among them."""
+        self.peak = 0
+        """The most of them when a measured one began."""
         self.sent = 0
         """Requests that were begun, warm-up among them."""
         self.done = 0
@@ -110,7 +113,8 @@ class Run:
         """Run it.
 
         Raises:
-            UsageError: The requests cannot be sent.
+            UsageError: The first requests cannot be sent. A later one that cannot, as its line of a
+                dataset is none that the dialect can say, has failed like any other.
         """
         try:
             if self.load.kind in ("ramp", "trace") and self._settings.warmup:
@@ -214,6 +218,10 @@ class Run:
         except asyncio.CancelledError:
             self._note(self._caller.dropped(ask, place, measured), measured)
             raise
+        except UsageError as error:
+            if not self.recent and not self._caller.point:
+                raise  # the very first: it would befall every request
+            record = self._caller.refused(ask, place, measured, error)
         self._note(record, measured)
         return measured.text if record.error is None else None
 
@@ -225,13 +233,14 @@ class Run:
             if self._places is not None:
                 await held.enter_async_context(self._places)
             self.active += 1
-            self.peak = max(self.peak, self.active)
             if not place.warmup:
+                self.peak = max(self.peak, self.active)
                 self.collector.timeline.began(self.elapsed, self.active)
             try:
                 return await self._caller.send(ask, history, place, measured)
             finally:
                 self.active -= 1
+                self.collector.timeline.left(self.elapsed, self.active)
 
     def _note(self, record: RequestRecord, measured: Measurement) -> None:
         if not record.warmup:

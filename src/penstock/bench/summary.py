@@ -39,7 +39,7 @@ class Metric(Struct, frozen=True, kw_only=True):
     """Lower bound, upper bound and count, in order; at most 60 of them, none of them empty."""
 
 
-class Tokens(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Tokens(Struct, frozen=True, kw_only=True):
     """Sums over the whole answers of a point; None where no provider said."""
 
     input: int | None = None
@@ -126,6 +126,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     concurrency: float
     """Requests under way, on average over the duration."""
     peak_concurrency: int
+    """The most requests under way when one of the measured ones began."""
     metrics: dict[str, Metric]
     """``ttft``, ``ttfot``, ``itl``, ``icl``, ``tpot``, ``e2e``, ``start_delay``, ``input_tokens``,
     ``output_tokens``, ``user_throughput``; those without a value are missing."""
@@ -141,6 +142,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     """Requests that went to a further deployment."""
     empty: int = 0
     """Whole answers in which nothing was said; they keep no bound."""
+    at_once: int = 0
+    """Whole answers of several tokens that came in one network read: their ITL and TPOT are 0."""
     deployments: dict[str, int]
     """Whole answers by who gave them."""
     goodput: Goodput | None = None
@@ -148,7 +151,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     tick: float = 1.0
     """Seconds of an interval of the timeline."""
     timeline: tuple[Tick, ...] = ()
-    """Empty intervals are left out; at most 600."""
+    """Those in which nothing happened and nothing was under way are left out; at most 600."""
 
 
 class Health(Struct, frozen=True, kw_only=True):

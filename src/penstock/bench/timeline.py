@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from penstock.bench.summary import Tick
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from penstock.bench.records import RequestRecord
 
@@ -23,29 +23,36 @@ class _Interval:
     ended: int = 0
     failed: int = 0
     active: int = 0
+    after: int | None = None  # under way at its end; None where nothing began or left in it
     tokens: float = 0.0
     ttft: float = 0.0
     firsts: int = 0
 
     def join(self, other: _Interval) -> None:
+        """Add the one that follows."""
         self.started += other.started
         self.ended += other.ended
         self.failed += other.failed
         self.active = max(self.active, other.active)
+        self.after = self.after if other.after is None else other.after
         self.tokens += other.tokens
         self.ttft += other.ttft
         self.firsts += other.firsts
 
-    def tick(self, at: float) -> Tick:
+    def tick(self, at: float, before: int) -> Tick:
+        """Return its figures; `before` are under way when it begins."""
         return Tick(
             at=at,
             started=self.started,
             ended=self.ended,
             failed=self.failed,
-            active=self.active,
+            active=max(self.active, before),
             output_tokens=round(self.tokens, 3),
             ttft=self.ttft / self.firsts if self.firsts else None,
         )
+
+
+_NOTHING = _Interval()
 
 
 class Timeline:
@@ -61,6 +68,15 @@ class Timeline:
         interval = self._at(at)
         interval.started += 1
         interval.active = max(interval.active, active)
+        interval.after = active
+
+    def left(self, at: float, active: int) -> None:
+        """Note that a request is under way no more, and how many still are."""
+        if not self._intervals:  # it was one to warm up
+            return
+        interval = self._at(at)
+        interval.active = max(interval.active, active + 1)
+        interval.after = active
 
     def ended(self, record: RequestRecord, gaps: Sequence[float], streamed: int) -> None:
         """Note a request that has ended, with its gaps and the tokens in its chunks."""
@@ -82,8 +98,18 @@ class Timeline:
             self._at(first).tokens += share
 
     def ticks(self) -> tuple[Tick, ...]:
-        """Return the intervals in which something happened, in order."""
-        return tuple(self._intervals[n].tick(n * self.tick) for n in sorted(self._intervals))
+        """Return the intervals in which something happened or was waited for, in order."""
+        return tuple(self._ticks())
+
+    def _ticks(self) -> Iterator[Tick]:
+        under_way = 0
+        places = self._intervals.keys()
+        for place in range(min(places), max(places) + 1) if places else ():
+            interval = self._intervals.get(place, _NOTHING)
+            tick = interval.tick(place * self.tick, under_way)
+            if tick.active or interval is not _NOTHING:
+                yield tick
+            under_way = under_way if interval.after is None else interval.after
 
     def _at(self, seconds: float) -> _Interval:
         place = int(max(seconds, 0.0) / self.tick)
@@ -98,6 +124,6 @@ class Timeline:
     def _halve(self) -> None:
         self.tick *= 2
         before, self._intervals = self._intervals, {}
-        for place, interval in before.items():
+        for place in sorted(before):
             kept = self._intervals.setdefault(place // 2, _Interval())
-            kept.join(interval)
+            kept.join(before[place])

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from penstock.bench import Bench, Lengths, encoded, save, synthetic
+from penstock.bench import Bench, Lengths, encoded, synthetic
 from penstock.bench.files import dataset, trace
 from penstock.bench.records import RecordWriter
 from penstock.bench.report import html
@@ -68,8 +68,11 @@ async def _main(arguments: Sequence[str]) -> int:
                 on_record=writer,
             )
             result = await watched(bench, plain=options.plain, quiet=options.quiet)
-    _report(result, options)
-    return _code(result)
+    failures = writer.failures | _write(result, options)
+    _print(result, options)
+    for path, error in failures.items():
+        sys.stderr.write(f"penstock: {path} is not whole: {error.strerror}\n")
+    return _code(result) or (2 if failures else 0)
 
 
 def _client(options: argparse.Namespace, model: str) -> Client:
@@ -140,20 +143,34 @@ def _check_files(options: argparse.Namespace) -> None:
         path = Path(given).resolve()
         if not path.parent.is_dir():
             raise UsageError(f"--{name} {given}: there is no such folder")
+        if path.is_dir():
+            raise UsageError(f"--{name} {given} is a folder: name a file")
         if path in taken and not path.is_char_device():  # /dev/null takes everything
             raise UsageError(f"--{name} {given} would overwrite --{taken[path]}: name another file")
         taken[path] = name
 
 
-def _report(result: Result, options: argparse.Namespace) -> None:
-    """Print the figures, and write those that a file was named for."""
-    if options.html:
-        Path(options.html).write_text(html(result), "utf-8")
+def _write(result: Result, options: argparse.Namespace) -> dict[str, OSError]:
+    """Write the files that were named; return which could not be, and why: the rest is kept."""
+    failures = {}
+    for path, form in ((options.html, _page), (options.json, encoded)):
+        if path and path != "-":
+            try:
+                Path(path).write_bytes(form(result))
+            except OSError as error:
+                failures[path] = error
+    return failures
+
+
+def _page(result: Result) -> bytes:
+    return html(result).encode()
+
+
+def _print(result: Result, options: argparse.Namespace) -> None:
+    """Print the figures."""
     if options.json == "-":
         sys.stdout.write(encoded(result).decode())
         return
-    if options.json:
-        save(result, options.json)
     for line in lines(result):
         sys.stdout.write(f"{line}\n")
 

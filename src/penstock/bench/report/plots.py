@@ -20,6 +20,9 @@ _BARS = 60
 _WIDE = 12.0
 """From this ratio of the highest value to the median on, a distribution's axis is logarithmic."""
 
+_NARROWEST = 0.0005
+"""To each side of values that are all the same, seconds: less than a client can tell."""
+
 
 def distribution(name: str, metric: Metric) -> str:
     """Return how the values of `metric` are spread, with its median, p90 and p99."""
@@ -28,7 +31,8 @@ def distribution(name: str, metric: Metric) -> str:
     middle = metric.percentiles["p50"]
     logarithmic = low > 0 and high > _WIDE * middle
     if high <= low:
-        low, high = low * 0.95 - 1e-9, high * 1.05 + 1e-9
+        around = max(high * 0.05, _NARROWEST)
+        low, high = max(low - around, 0.0), high + around
     across = Axis(low, high, 14, 466, logarithmic)
     counts = _rebinned(across, metric)
     up = Axis(0, max(counts) or 1.0, 150, 50)
