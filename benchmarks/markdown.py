@@ -52,12 +52,20 @@ def _table(case: Case) -> Iterator[str]:
     for peer, values in case.found.items():
         line = f"| {peer} | {shown(statistics.median(values))} |"
         if against:
-            ratios = case.ratios(peer)
-            spread = f"{shown(min(ratios))} to {shown(max(ratios))}"
-            spread = spread if len(values) == rounds else f"of {len(values)}"
-            line += f" {shown(statistics.median(ratios))} ({spread}) |"
+            line += (
+                f" {shown(statistics.median(case.ratios(peer)))} ({_spread(case, peer, rounds)}) |"
+            )
         yield line
     yield ""
+
+
+def _spread(case: Case, peer: str, rounds: int) -> str:
+    """Return from where to where the ratios of `peer` go, and of how many rounds if not of all."""
+    ratios = case.ratios(peer)
+    if len(ratios) == 1:
+        return "one round"
+    fewer = "" if len(ratios) == rounds else f", {len(ratios)} rounds"
+    return f"{shown(min(ratios))} to {shown(max(ratios))}{fewer}"
 
 
 def _said(said: dict[str, dict[str, str]]) -> Iterator[str]:

@@ -78,7 +78,8 @@ class Case:
             if self.reference in self.found:
                 ratios = self.ratios(peer)
                 line += f" {statistics.median(ratios):8.2f} x {self.reference}"
-                line += f"  ({min(ratios):.2f} to {max(ratios):.2f})"
+                if len(ratios) > 1:
+                    line += f"  ({min(ratios):.2f} to {max(ratios):.2f})"
             lines.append(line)
         return lines
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 from benchmarks.environments import ENVIRONMENTS
 from benchmarks.fresh import fresh
+from benchmarks.markdown import section
 from benchmarks.peers import CLIENTS
 from benchmarks.plot import svg
 from benchmarks.rounds import Case, Peer, Report, by_case, paired, present, shown
@@ -192,6 +194,22 @@ def test_a_folder_gets_all_three_forms(tmp_path: Path) -> None:
     assert "![What does it cost?](q.svg)" in files["q.md"]
     assert "| ours | 2 | 2 (1 to 3) |" in files["q.md"]
     assert svg([CASE]) == files["q.svg"]
+
+
+def test_a_figure_of_one_round_has_no_spread() -> None:
+    """It says that it is of one, or of how many of the rounds."""
+    found = {"floor": [1.0, 2.0, 4.0], "ours": [2.0, 2.0], "slow": [9.0]}
+    case = Case("a case", "µs", "floor", found)
+    kept = {"title": "What?", "question": "q", "taken": "", "setting": "", "hides": ""}
+    kept |= {"versions": {}, "missing": {}, "said": {}, "cases": [dataclasses.asdict(case)]}
+    rows = [line for line in section(kept, "q.svg") if line.startswith("| ")]
+
+    assert [
+        "| floor | 2 | 1 (1 to 1) |",
+        "| ours | 2 | 1.5 (1 to 2, 2 rounds) |",
+        "| slow | 9 | 9 (one round) |",
+    ] == rows[2:]
+    assert "  slow                            9     9.00 x floor" == case.lines()[3]
 
 
 def test_a_peer_of_several_cases_is_turned_into_cases() -> None:
