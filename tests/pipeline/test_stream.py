@@ -22,27 +22,39 @@ pytestmark = pytest.mark.asyncio
 ERROR = TruncatedError("cut short")
 
 
+class Last(str):
+    """A word behind which nothing comes."""
+
+    __slots__ = ()
+
+
 class Letters:
     """A source of letters; a batch is a word, an exception is raised."""
 
     def __init__(self, *lines: str | Exception | asyncio.Event) -> None:
         self.lines = list(lines)
+        self.complete = False
         self.aborted: list[PenstockError | None] = []
         self.closed: list[bool] = []
         self.wake = asyncio.Event()
 
-    async def read(self) -> list[str]:
-        """The next word."""
+    async def receive(self) -> str | Exception:
+        """The next line; an empty one at the end."""
         if self.aborted:
             raise self.aborted[0] or StreamClosedError("aborted")
         if not self.lines:
-            return []
+            return ""
         line = self.lines.pop(0)
         if isinstance(line, asyncio.Event):
             await self.wake.wait()
-            return await self.read()
+            return await self.receive()
+        return line
+
+    def take(self, line: str | Exception, /) -> list[str]:
+        """A word's letters."""
         if isinstance(line, Exception):
             raise line
+        self.complete = not line or isinstance(line, Last)
         return list(line)
 
     def abort(self, error: PenstockError | None = None) -> None:
@@ -187,7 +199,9 @@ async def test_stages_are_applied_in_order() -> None:
     assert ["AB", "C"] == await heard.words()
 
 
-@pytest.mark.parametrize("lines", [["abc"], ["a", "b", "c"], ["ab", "c"]])
+@pytest.mark.parametrize(
+    "lines", [["abc"], ["a", "b", "c"], ["ab", "c"], [Last("abc")], ["a", Last("bc")]]
+)
 async def test_what_a_stage_holds_back_comes_at_the_end(lines: list[str]) -> None:
     """`flush` is asked once, and goes through the stages behind it."""
     heard = Heard(*lines)
@@ -286,11 +300,30 @@ async def test_a_plain_error_while_flushing_is_the_error() -> None:
 
 
 async def test_a_source_may_end_with_its_last_items() -> None:
-    """`Interrupted` without an error is the end of a source, not an abandonment."""
-    heard = Heard(Interrupted(["a"], None))
+    """Where it is complete with them the outcome is known with them, and nothing more is asked."""
+    heard = Heard("a", Last("bc"))
+
+    assert [["a"], ["b", "c"]] == [await heard.stream.read(), await heard.stream.read()]
+    assert ["end"] == heard.kinds
+    assert [] == await heard.stream.read()
+
+
+async def test_last_items_that_a_stage_drops_are_the_end() -> None:
+    """Nobody gets an empty batch before it."""
+    heard = Heard("a", Last("b"))
+    heard.stream.stages.append(lambda batch: [each for each in batch if each != "b"])
+
+    assert [["a"], []] == [await heard.stream.read(), await heard.stream.read()]
+    assert ["end"] == heard.kinds
+
+
+async def test_a_stage_that_ends_the_answer_in_the_last_items_abandons_it() -> None:
+    """What it left out was the reader's, though the source had no more."""
+    heard = Heard(Last("ab"))
+    heard.stream.stages.append(stop_after("a"))
 
     assert ["a"] == await heard.words()
-    assert ["end"] == heard.kinds
+    assert ["abandon"] == heard.kinds
 
 
 async def test_closing_wakes_a_pending_read() -> None:
@@ -311,14 +344,14 @@ async def test_a_read_that_ends_as_it_is_closed_gives_nothing() -> None:
     heard = Heard("ab")
     heard.stream.stages.append(upper)
     gate = asyncio.Event()
-    read = heard.source.read
+    receive = heard.source.receive
 
-    async def late() -> list[str]:
+    async def late() -> str | Exception:
         await gate.wait()
         heard.source.aborted.clear()
-        return await read()
+        return await receive()
 
-    heard.source.read = late  # type: ignore[method-assign]
+    heard.source.receive = late  # type: ignore[method-assign]
     reading = asyncio.create_task(heard.stream.read())
     await asyncio.sleep(0)
     await heard.stream.aclose()
@@ -412,7 +445,7 @@ def is_vowel(letter: str) -> bool:
         (["x"], "x"),
         ([], ""),
         (["x", Interrupted(["a"], TruncatedError("cut short"))], "xa"),
-        (["x", Interrupted(["y"], None)], "xy"),
+        (["x", Last("y")], "xy"),
     ],
 )
 async def test_priming_reads_up_to_content(lines: Sequence[str | Exception], first: str) -> None:

@@ -60,11 +60,15 @@ class Counting:
 
     def __init__(self, path: Path) -> None:
         self._path, self._reads = path, 0
+        self.complete = False
 
-    async def read(self) -> list[Chunk]:
+    async def receive(self) -> None:
         """Note it."""
         self._reads += 1
         self._path.write_text(str(self._reads))  # it is small
+
+    def take(self, _: None, /) -> list[Chunk]:
+        """A thousand letters."""
         return [TextDelta("x" * 1000)]
 
     def abort(self, error: Exception | None = None) -> None:

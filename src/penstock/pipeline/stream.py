@@ -7,8 +7,8 @@ of items (a wire, a cache, a script) writes three methods and no bookkeeping.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from typing import Any, Generic, Literal, Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from penstock.errors import LimitExceededError, PenstockError, StreamClosedError, UsageError
 from penstock.interfaces import CallRecord, Outcome, Stage
@@ -18,12 +18,14 @@ __all__ = ["MAX_PROLOGUE", "BatchStream", "Interrupted", "Source"]
 
 _log = logging.getLogger("penstock.pipeline")
 
+ErrorT = TypeVar("ErrorT", bound=Exception | None)
+
 MAX_PROLOGUE = 4096
 """Items that `BatchStream.prime` keeps while it waits for content: role-only deltas, metadata."""
 
 
 class Interrupted(Exception):  # as StopIteration: not always an error
-    """What a source or a stage raises when it fails, or ends the answer, after it made something.
+    """What a source or a stage raises when it fails after it made something.
 
     The items are delivered first and the error follows at the next read, so that no cut of the
     network changes what the reader sees. It never reaches a caller.
@@ -34,14 +36,31 @@ class Interrupted(Exception):  # as StopIteration: not always an error
         self.items = list(items)
         """What was made before."""
         self.error = error
-        """What happened; None where it is the end: a source's, or a stage that wants no more."""
+        """What happened; None where a stage wants no more."""
 
 
 class Source(Protocol[ItemT]):
-    """Where a `BatchStream` has its items from. Never read by two tasks at once."""
+    """Where a `BatchStream` has its items from. Never read by two tasks at once.
 
-    async def read(self) -> list[ItemT]:
-        """Return the next items; empty at the end.
+    What waits is apart from what works: so nothing stands between the reader and the wire while it
+    waits, and what comes is made into items there and then.
+    """
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing more comes: what `take` returned last are the last items."""
+        ...
+
+    def receive(self) -> Awaitable[Any]:  # Any: what its own `take` takes
+        """Wait for more; not called once it is `complete`.
+
+        Raises:
+            PenstockError: The answer failed.
+        """
+        ...
+
+    def take(self, received: Any, /) -> list[ItemT]:  # Any: as above
+        """Return the items that are whole with what was `received`; there may be none.
 
         Raises:
             PenstockError: The answer failed. Raise `Interrupted` where items came before that.
@@ -49,7 +68,7 @@ class Source(Protocol[ItemT]):
         ...
 
     def abort(self, error: PenstockError | None = None) -> None:
-        """Cut the source at once, from any task or callback; a pending `read` raises `error`."""
+        """Cut the source at once, from any task or callback; a pending `receive` raises `error`."""
         ...
 
     async def aclose(self, *, reuse: bool = False) -> None:
@@ -68,10 +87,16 @@ class BatchStream(Generic[ItemT]):
     - ``on_close`` is told once, as soon as the outcome is known: before the last items are read.
       What a callback raises is logged and stops nobody.
     - `aclose` of a live stream makes a pending read raise `StreamClosedError`, and later ones too.
+
+    Args:
+        source: Where the items come from.
+        record: What is known of the call.
+        blame: Is told of every `PenstockError` of the source's, and says in it where it happened.
     """
 
     __slots__ = (
         "__weakref__",
+        "_blame",
         "_error",
         "_exhausted",
         "_live",
@@ -84,11 +109,17 @@ class BatchStream(Generic[ItemT]):
         "stages",
     )
 
-    def __init__(self, source: Source[ItemT], record: CallRecord) -> None:
+    def __init__(
+        self,
+        source: Source[ItemT],
+        record: CallRecord,
+        blame: Callable[[PenstockError], object] | None = None,
+    ) -> None:
         self.record = record
         self.stages: list[Stage[ItemT]] = []
         self.on_close: list[Callable[[Outcome], None]] = []
         self._source = source
+        self._blame = blame
         self._primed: Interrupted | list[ItemT] | None = None
         self._live = True
         self._error: Exception | None = None
@@ -107,12 +138,13 @@ class BatchStream(Generic[ItemT]):
             LimitExceededError: `MAX_PROLOGUE` items came, and none was `ready`.
             Exception: What the source raised.
         """
+        source = self._source
         items: list[ItemT] = []
         fault: Exception | None = None
         try:
             while True:
-                items += (batch := await self._source.read())
-                if not batch or any(map(ready, batch)):
+                items += (batch := source.take(await source.receive()))
+                if source.complete or any(map(ready, batch)):
                     break
                 if len(items) > MAX_PROLOGUE:
                     raise _prologue(len(items))
@@ -122,13 +154,13 @@ class BatchStream(Generic[ItemT]):
             fault = cut.error
             self._primed = Interrupted(items, fault)
         except Exception as error:
-            self._fail(error)
+            self._fail(self._located(error))
             raise
         except BaseException:
             self.cancel()
             raise
         if fault is not None and not any(map(ready, items)):
-            self._fail(fault)
+            self._fail(self._located(fault))
             raise fault
 
     async def read(self) -> list[ItemT]:
@@ -141,30 +173,27 @@ class BatchStream(Generic[ItemT]):
         if self._reading:
             raise UsageError("two tasks read one stream; use penstock.pipeline.tee")
         self._reading = True
+        source = self._source
         items: list[ItemT] = []
         try:
             while self._live and not items:
-                passed = 0  # so many stages have had the batch
                 try:
-                    batch = await self._source.read() if self._primed is None else self._first()
-                    if batch and self._live:
-                        for stage in self.stages:
-                            passed += 1
-                            batch = stage(batch)
-                            if not batch:
-                                break
-                        items = batch
+                    if self._primed is None:
+                        batch = source.take(await source.receive())
                     else:
-                        self._exhausted = self._live
-                        items = self._close_with([], None)
+                        batch = self._first()
                 except Interrupted as cut:
-                    self._exhausted = not passed and cut.error is None
-                    items = self._close_with(cut.items, cut.error, after=passed)
+                    items = self._close_with(cut.items, self._located(cut.error))
                 except Exception as error:
-                    items = self._close_with([], error, after=passed)
-                except BaseException:
-                    self.cancel()
-                    raise
+                    items = self._close_with([], self._located(error))
+                else:
+                    items = self._through(batch)
+                    if source.complete:
+                        self._exhausted = self._live
+                        items = items + self._close_with([], None)
+        except BaseException:
+            self.cancel()
+            raise
         finally:
             self._reading = False
         if self._error is not None and not items:
@@ -187,6 +216,23 @@ class BatchStream(Generic[ItemT]):
         if isinstance(primed, Interrupted):
             raise primed
         return primed or []
+
+    def _through(self, batch: list[ItemT]) -> list[ItemT]:
+        """Return `batch` as the stages leave it; nothing of it, where it was closed meanwhile."""
+        if not self._live:
+            return []
+        passed = 0  # so many have had it
+        try:
+            for stage in self.stages:
+                if not batch:
+                    break
+                passed += 1
+                batch = stage(batch)
+        except Interrupted as cut:
+            return self._close_with(cut.items, cut.error, after=passed)
+        except Exception as error:
+            return self._close_with([], error, after=passed)
+        return batch
 
     def _close_with(
         self, batch: list[ItemT], error: Exception | None, *, after: int = 0
@@ -215,6 +261,12 @@ class BatchStream(Generic[ItemT]):
             self._source.abort()
             self._finish("abandon")
         return batch
+
+    def _located(self, error: ErrorT) -> ErrorT:
+        """Return an error of the source's, in which it is said where it happened."""
+        if self._blame is not None and isinstance(error, PenstockError):
+            self._blame(error)
+        return error
 
     def _fail(self, error: Exception) -> None:
         self._error = error

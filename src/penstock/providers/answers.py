@@ -79,11 +79,10 @@ class Answers:
             answer=self._dialect.answer(request, content_type, limits, origin=self._origin),
             watch=watch,
             timings=record.timings,
-            blame=blame,
             keep=_keeper(record, limits.max_answer) if request.keep_raw else None,
         )
         record.buffered = source.buffered
-        return BatchStream(source, record)
+        return BatchStream(source, record, blame)
 
     async def rejection(self, wire: Wire) -> PenstockError:
         """Read what the peer says, within its bound, and put it into our words."""

@@ -20,7 +20,7 @@ from penstock.interfaces import Ending
 from penstock.pipeline.stream import Interrupted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from penstock.chunks import Chunk
     from penstock.interfaces import Answer, Decoder, Framing, Watch, Wire
@@ -66,59 +66,59 @@ class HttpSource(Struct, eq=False):
     """The call's clocks."""
     timings: Timings
     """Where it is noted when content came and when the answer ended."""
-    blame: Callable[[PenstockError], object]
-    """Fills in an error's provider, deployment and request id."""
     keep: Callable[[Sequence[Any]], None] | None = None
     """Takes every frame, for ``keep_raw``; None where nobody wants them."""
+    complete: bool = False
+    """Whether nothing more comes."""
     _ignored: int = 0
-    _complete: bool = False
-    _ended: bool = False
+    _whole: bool = False
     _gone: bool = False
 
     def __repr__(self) -> str:
         # What was said, and to whom, is nobody's but the caller's (fault matrix, row 39).
         return "HttpSource(...)"
 
-    async def read(self) -> list[Chunk]:
-        """Return the next chunks; empty at the end.
+    def receive(self) -> Awaitable[bytes]:
+        """Return what to wait for: the next bytes, or the end of an answer that is whole."""
+        if self._whole:
+            # Only now: the last chunks do not wait for the drain.
+            return self._drain()
+        return self._tail() if self.answer.settled else self.wire.read()
+
+    def take(self, received: bytes) -> list[Chunk]:
+        """Return the chunks that are whole with what was `received`; there may be none.
 
         Raises:
             PenstockError: The answer failed; `Interrupted` where chunks came before that.
         """
         chunks: list[Chunk] = []
-        while not chunks and not self._ended:
-            if self._complete:
-                # Only now: the last chunks do not wait for the drain.
-                await self.aclose(reuse=True)
-                break
-            try:
-                data = await (self._tail() if self.answer.settled else self.wire.read())
-                if data:
-                    self._advance(data, chunks)
-                else:
-                    self._end(chunks)
-            except PenstockError as error:
-                self._stop()
-                self.blame(error)
-                if chunks:
-                    raise Interrupted(chunks, error) from error
-                raise
-        return chunks
-
-    def _advance(self, data: bytes, chunks: list[Chunk]) -> None:
-        """Take what was read."""
+        if self._whole:
+            self.complete = True
+            return chunks
         try:
-            frames = self.decoder.decode(data)
-        except (DecodeError, LimitExceededError) as error:
-            self._take(error.frames, chunks)
-            raise
-        if self._take(frames, chunks):
-            self._ignored = 0  # what came before content says nothing any more
-        else:
-            self._note_noise()
-        if self.answer.complete:
-            self._complete = True
+            if not received:
+                self._end(chunks)
+                return chunks
+            try:
+                frames = self.decoder.decode(received)
+            except (DecodeError, LimitExceededError) as error:
+                self._take(error.frames, chunks)
+                raise
+            if self._take(frames, chunks):
+                self._ignored = 0  # what came before content says nothing any more
+            else:
+                self._note_noise()
+        except PenstockError as error:
             self._stop()
+            if chunks:
+                raise Interrupted(chunks, error) from error
+            raise
+        if self.answer.complete:
+            self._whole = True
+            self._stop()
+            # Where the wire has ended as well, there is nothing to be drained.
+            self.complete = self.wire.ending is not None
+        return chunks
 
     def _end(self, chunks: list[Chunk]) -> None:
         """Take the end of the bytes."""
@@ -139,8 +139,13 @@ class HttpSource(Struct, eq=False):
             self._take(frames, chunks)
         if not self.answer.complete:
             self.answer.finish(ending, chunks)
-        self._complete = True
+        self._whole = True
         self._stop()
+
+    async def _drain(self) -> bytes:
+        """Let go of the wire of an answer that is whole."""
+        await self.aclose(reuse=True)
+        return b""
 
     async def _tail(self) -> bytes:
         """Return the bytes behind all the content; their terminal event is waited for only so long.
@@ -186,19 +191,18 @@ class HttpSource(Struct, eq=False):
         return self.decoder.buffered + self.wire.buffered
 
     def abort(self, error: PenstockError | None = None) -> None:
-        """Cut the wire, unless the answer is whole; a pending read raises `error`."""
+        """Cut the wire, unless the answer is whole; a pending `receive` raises `error`."""
         self._stop()
-        if not self._complete:
+        if not self._whole:
             self.wire.abort(error)
 
     async def aclose(self, *, reuse: bool = False) -> None:
         """Let go of the wire; after a whole answer its connection is used again."""
         if self._gone:
             return
-        if not self._complete:  # else the clocks were stopped by then
+        if not self._whole:  # else the clocks were stopped by then
             self._stop()
-        self._ended = True
-        await self.wire.aclose(reuse=reuse or self._complete)
+        await self.wire.aclose(reuse=reuse or self._whole)
         self._gone = True
 
     def _stop(self) -> None:

@@ -47,6 +47,8 @@ class RemoteSource:
         self._error: PenstockError | None = None
         self._ended, self._sent = False, False
         self._closing: asyncio.Future[Value] | None = None
+        self.complete = False
+        """Whether nothing more comes."""
 
     async def open(self, request: Request[Value]) -> CallRecord:
         """Open it, and return what is known of the call.
@@ -75,18 +77,26 @@ class RemoteSource:
         self.record = opened.record
         return opened.record
 
-    async def read(self) -> list[Value]:
-        """Return what the next read there gives; empty at the end.
+    async def receive(self) -> Piece:
+        """Wait for what the next read there gives.
 
         Raises:
-            Exception: The answer failed, or it was aborted.
+            PenstockError: It was aborted, or the actor is gone.
         """
         if self._error is not None:
             raise self._error
-        piece = cast("Piece", await self._answer(self._actor.read.remote(self._id)))
+        return cast("Piece", await self._answer(self._actor.read.remote(self._id)))
+
+    def take(self, piece: Piece) -> list[Value]:
+        """Return its items.
+
+        Raises:
+            Exception: The answer failed.
+        """
         if piece.record is not None:
             self._learn(piece.record)
         if not piece.items:
+            self.complete = True
             self._leave()
         if piece.error is not None:
             raise piece.error

@@ -96,11 +96,12 @@ class _Script:
 
     def __init__(self, lines: Sequence[Line]) -> None:
         self.released = False
+        self.complete = False
         self._lines = iter(list(lines))
         self._aborted = anyio.Event()
         self._error: PenstockError | None = None
 
-    async def read(self) -> list[Chunk]:
+    async def receive(self) -> list[Chunk]:
         for line in self._lines:
             self._check()
             if isinstance(line, Exception):
@@ -112,7 +113,11 @@ class _Script:
             elif batch := _chunks(line):
                 return batch
         self._check()
+        self.complete = True
         return []
+
+    def take(self, batch: list[Chunk]) -> list[Chunk]:
+        return batch
 
     def abort(self, error: PenstockError | None = None) -> None:
         if not self.released:

@@ -234,10 +234,9 @@ class Agent:
             answer=answer,
             watch=answer.watch,
             timings=record.timings,
-            blame=blame,
         )
         record.buffered = source.buffered
-        stream = BatchStream(source, record)
+        stream = BatchStream(source, record, blame)
         try:
             await stream.prime(_ends_the_wait)
         except BaseException as error:

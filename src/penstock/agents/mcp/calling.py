@@ -15,7 +15,6 @@ from penstock.errors import (
     ProtocolError,
     StreamClosedError,
 )
-from penstock.pipeline.stream import Interrupted
 
 if TYPE_CHECKING:
     from penstock.interfaces import Watch
@@ -53,10 +52,11 @@ class Calling:
         self._size = 0
         self._news = asyncio.Event()
         self._error: PenstockError | None = None
+        self.complete = False
+        """Whether nothing more comes."""
         self.noise: str | None = None
         """The last line from the server that was no message."""
         self._timer: asyncio.TimerHandle | None = None
-        self._over = False
 
     def begin(self, call: Coroutine[Any, Any, list[Chunk]]) -> None:
         """Start `call`, and its clocks."""
@@ -85,8 +85,8 @@ class Calling:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(_GRACE, self._fail, self._no_json())
 
-    async def read(self) -> list[Chunk]:
-        """Return what has come; empty at the end."""
+    async def receive(self) -> None:
+        """Wait until something has come."""
         assert self._task is not None
         self._watch.asking()
         try:
@@ -95,12 +95,18 @@ class Calling:
                 await self._news.wait()
         finally:
             self._watch.answered()
+
+    def take(self, _: None) -> list[Chunk]:
+        """Return what has come.
+
+        Raises:
+            PenstockError: There is no answer.
+        """
         if self._held:
             held, self._held, self._size = self._held, [], 0
             return held
-        if self._over:
-            return []
-        self._over = True
+        assert self._task is not None
+        self.complete = True
         return self._rest(self._task)
 
     def abort(self, error: PenstockError | None = None) -> None:
@@ -134,7 +140,7 @@ class Calling:
             chunks = task.result()
             if any(chunk.content for chunk in chunks):
                 self._content()
-            raise Interrupted(chunks, None)
+            return chunks
         if isinstance(failure, PenstockError):
             raise self._blame(failure) from failure.__cause__
         raise self._blame(InternalError(f"{type(failure).__name__}: {failure}")) from failure
