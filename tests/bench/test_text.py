@@ -83,6 +83,15 @@ def test_several_loads_are_a_table() -> None:
     assert 1 == len({row.removesuffix("<- knee").rstrip().rindex("%") for row in rows})
 
 
+def test_of_several_loads_each_failure_is_said() -> None:
+    """Below the table, with the load in which it was and what the first of its kind said."""
+    summary = EXAMPLE.points[1].summary
+    failed = replace(summary, failed=3, errors={"server": 3}, messages={"server": "oops"})
+    points = (EXAMPLE.points[0], replace(EXAMPLE.points[1], summary=failed))
+
+    assert "8 users: server 3: oops" in list(lines(replace(EXAMPLE, points=points, knee=0)))
+
+
 @pytest.mark.parametrize(
     ("each", "words"),
     [

@@ -24,7 +24,7 @@ class Load(Struct, frozen=True, kw_only=True, omit_defaults=True):
     concurrency: int | None = None
     """The users of a closed loop; of an open one the most requests at once, None without bound."""
     rate: float | None = None
-    """Requests a second, of a ramp the first ones."""
+    """Requests a second, of a ramp at its beginning; of conversations with turns their first."""
     rate_end: float | None = None
     """Requests a second at a ramp's end."""
     burstiness: float | None = None

@@ -204,6 +204,10 @@ def _table(result: Result) -> Iterator[str]:
         rows.append([*_row(point, goodput=bool(bounds)), mark])
     yield from _columns(rows)
     yield "times in ms"
+    for point in result.points:
+        for kind, count in point.summary.errors.items():
+            said = point.summary.messages.get(kind, "")
+            yield f"{described(point.load)}: {kind} {count}: {said}"
 
 
 def _row(point: Point, *, goodput: bool) -> list[str]:

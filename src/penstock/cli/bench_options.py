@@ -294,8 +294,8 @@ def _add_load(group: argparse._ArgumentGroup) -> None:
         type=_rates,
         metavar="R[,R]",
         help=(
-            "requests a second, begun when due, whatever became of earlier ones; latencies count "
-            "from when they were due"
+            "requests a second (conversations, where they have turns), begun when due, whatever "
+            "became of earlier ones; latencies count from when they were due"
         ),
     )
     add("--arrivals", choices=("poisson", "constant"), help="default: poisson")
