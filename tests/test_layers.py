@@ -43,6 +43,7 @@ VOCABULARY = frozenset(
         "deployment",
         "errors",
         "fields",
+        "forks",
         "keys",
         "limits",
         "messages",
@@ -92,7 +93,7 @@ TABLE = {
     "dialects": Row(SEAMS, MSGSPEC, pure=True),
     "encoders": Row(VOCABULARY, frozenset({"msgspec", "orjson"}), pure=True),
     "transports": Row(
-        frozenset({"errors", "interfaces", "limits", "response"}),
+        frozenset({"errors", "forks", "interfaces", "limits", "response"}),
         HTTPX | DIRECT | FAST | {"anyio", "trio"},
     ),
     "decoders": Row(frozenset({"errors", "limits"}), frozenset({"ijson", "msgspec"}), pure=True),

@@ -9,6 +9,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from penstock import forks
 from penstock.errors import StreamClosedError
 from penstock.limits import Limits
 from penstock.transports.direct.address import address_of
@@ -103,7 +104,7 @@ class DirectTransport:
         # Loaded with the first of them, and not asked for in each call.
         self._opened: Callable[..., Coroutine[Any, Any, Exchange]] | None = None  # Any: see `open`
         self._other: HttpxTransport | None = None
-        self._pid = os.getpid()
+        self._generation = forks.generation
         self._closed = False
 
     def stats(self) -> DirectStats:
@@ -164,7 +165,7 @@ class DirectTransport:
         self, call: HttpCall, origin: Origin, head: bytes, decode: bool = True
     ) -> Coroutine[Any, Any, Exchange]:  # Any: as each coroutine has it
         home = self._loops.get(asyncio.get_running_loop())
-        if home is None or self._pid != os.getpid():
+        if home is None or self._generation != forks.generation:
             home = self._settle()
         assert self._opened is not None  # there is a home
         return self._opened(call, origin, head, home, self._trusting, decode)
@@ -264,8 +265,8 @@ class DirectTransport:
 
     def _notice_fork(self) -> None:
         """Leave a parent's sockets to it: nothing is sent on them, not even a goodbye."""
-        if self._pid != os.getpid():
-            self._pid = os.getpid()
+        if self._generation != forks.generation:
+            self._generation = forks.generation
             self._inherited, self._loops = self._loops, {}
 
 
