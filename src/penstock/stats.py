@@ -8,8 +8,8 @@ from contextvars import Context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from penstock import forks
 from penstock.errors import StreamClosedError
+from penstock.forks import PROCESS
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, TimerHandle
@@ -45,7 +45,7 @@ class OpenStreams:
 
     def __init__(self) -> None:
         self._by_loop: dict[AbstractEventLoop | None, LoopStreams] = {}
-        self._generation = forks.generation
+        self._generation = PROCESS.generation
         self._inherited: dict[AbstractEventLoop | None, LoopStreams] = {}
         self._refusing = False
 
@@ -55,8 +55,8 @@ class OpenStreams:
 
         Their sockets, and the selectors and pipes of their loops, are the parent's too.
         """
-        if self._generation != forks.generation:
-            self._generation = forks.generation
+        if self._generation != PROCESS.generation:
+            self._generation = PROCESS.generation
             self._inherited, self._by_loop = self._by_loop, {}
         return self._by_loop
 
@@ -72,7 +72,7 @@ class OpenStreams:
         if self._refusing:
             raise StreamClosedError("the client is closed: make a new one")
         loop = _get_running_loop()  # None: trio's, or none at all
-        loops = self._by_loop if self._generation == forks.generation else self._loops
+        loops = self._by_loop if self._generation == PROCESS.generation else self._loops
         here = loops.get(loop)
         if here is None:
             for gone in [each for each in loops if each is not None and each.is_closed()]:

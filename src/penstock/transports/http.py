@@ -9,8 +9,8 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote, urlsplit
 
-from penstock import forks
 from penstock.errors import ConfigurationError, StreamClosedError
+from penstock.forks import PROCESS
 from penstock.limits import Limits
 from penstock.transports.dialogue import Dialogue
 from penstock.transports.exchange import CLEANUP, Exchange
@@ -94,7 +94,7 @@ class HttpxTransport:
         self._loops: dict[object, _Loop] = {}
         # A forked child keeps its parent's pools, so that no finaliser touches their sockets.
         self._inherited: dict[object, _Loop] = {}
-        self._generation = forks.generation
+        self._generation = PROCESS.generation
         self._closed = False
 
     @property
@@ -219,7 +219,7 @@ class HttpxTransport:
         """The running loop's pool; loops that are gone, and a parent process's, are forgotten."""
         loop = _running()
         here = self._loops.get(loop)
-        if here is not None and self._generation == forks.generation:
+        if here is not None and self._generation == PROCESS.generation:
             return here
         with self._lock:
             self._notice_fork()
@@ -233,8 +233,8 @@ class HttpxTransport:
 
     def _notice_fork(self) -> None:
         """Leave a parent's sockets to it: nothing is sent on them, not even a goodbye."""
-        if self._generation != forks.generation:
-            self._generation = forks.generation
+        if self._generation != PROCESS.generation:
+            self._generation = PROCESS.generation
             self._inherited, self._loops = self._loops, {}
 
     def _tls(self, route: Route) -> ssl.SSLContext:

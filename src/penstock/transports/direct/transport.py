@@ -9,8 +9,8 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from penstock import forks
 from penstock.errors import StreamClosedError
+from penstock.forks import PROCESS
 from penstock.limits import Limits
 from penstock.transports.direct.address import address_of
 from penstock.transports.direct.head import head_of
@@ -104,7 +104,7 @@ class DirectTransport:
         # Loaded with the first of them, and not asked for in each call.
         self._opened: Callable[..., Coroutine[Any, Any, Exchange]] | None = None  # Any: see `open`
         self._other: HttpxTransport | None = None
-        self._generation = forks.generation
+        self._generation = PROCESS.generation
         self._closed = False
 
     def stats(self) -> DirectStats:
@@ -165,7 +165,7 @@ class DirectTransport:
         self, call: HttpCall, origin: Origin, head: bytes, decode: bool = True
     ) -> Coroutine[Any, Any, Exchange]:  # Any: as each coroutine has it
         home = self._loops.get(asyncio.get_running_loop())
-        if home is None or self._generation != forks.generation:
+        if home is None or self._generation != PROCESS.generation:
             home = self._settle()
         assert self._opened is not None  # there is a home
         return self._opened(call, origin, head, home, self._trusting, decode)
@@ -265,8 +265,8 @@ class DirectTransport:
 
     def _notice_fork(self) -> None:
         """Leave a parent's sockets to it: nothing is sent on them, not even a goodbye."""
-        if self._generation != forks.generation:
-            self._generation = forks.generation
+        if self._generation != PROCESS.generation:
+            self._generation = PROCESS.generation
             self._inherited, self._loops = self._loops, {}
 
 
