@@ -154,6 +154,27 @@ def test_a_full_disk_takes_no_figures(tmp_path: Path, capsys: pytest.CaptureFixt
     assert ["penstock: /dev/full is not whole: No space left on device"] == said.err.splitlines()
 
 
+def test_only_the_named_model_is_measured(
+    simulator: SimulatorThread,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What the user's file says of fallbacks and retries is for others: the options say it here."""
+    file = tmp_path / "penstock.toml"
+    file.write_text(
+        "max_retries = 3\n"
+        '[fallbacks]\nbad = ["sim/text"]\n[deployments.bad]\napi_key = "any"\n'
+        f'base_url = "{simulator.url}/v1"\nmodel = "text?status=503"\n'
+    )
+    monkeypatch.setenv("PENSTOCK_CONFIG", str(file))
+    before = simulator.stats().requests
+
+    assert 1 == main(["-m", "bad", "-n", "3", "-q"])
+    assert "0 answered, 3 failed (unavailable 3)" in capsys.readouterr().out
+    assert 4 == simulator.stats().requests - before  # one for the list of models
+
+
 def test_without_an_answer_the_exit_code_says_why(simulator: SimulatorThread) -> None:
     """4 for a rate limit; the figures say what was refused."""
     done = run(

@@ -18,7 +18,7 @@ from penstock.bench.run import Run
 from penstock.bench.sweep import knee, next_load
 from penstock.bench.text import described
 from penstock.bench.workload import Conversation
-from penstock.errors import TransportError
+from penstock.errors import ConnectError, DeadlineError, ProtocolError, TransportError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +31,8 @@ __all__ = ["Bench", "Source"]
 
 # The share of answers that came at once from which on the medians of ITL and TPOT are 0.
 _MANY = 0.5
+# Seconds for the list of models: longer than a connection may take.
+_PATIENCE = 20.0
 
 Source: TypeAlias = Callable[[int], Iterator[Conversation]]
 """Makes the conversations of a load, told its place: each load asks something else, so that no
@@ -88,7 +90,7 @@ class Bench:
 
         Raises:
             UsageError: The requests cannot be sent; nothing more was.
-            TransportError: The model's address cannot be reached, and there is no fallback.
+            TransportError: There is no connection to the model's address, and no fallback.
         """
         await self._prepared()
         started = datetime.now(UTC).isoformat(timespec="seconds")
@@ -121,14 +123,15 @@ class Bench:
         """Load what a first request loads, and find out whether anybody listens.
 
         The list of models is asked for, which costs nothing; loading takes a tenth of a second,
-        which would be the first request's.
+        which would be the first request's. A server that listens need not have that list.
         """
         model = self.settings.model
         await self._client.preview(model, "hello", **self._options)
         try:
-            await self._client.warm(model)
-        except TransportError:
-            if not self.settings.fallbacks:
+            async with asyncio.timeout(_PATIENCE):
+                await self._client.warm(model)
+        except (TimeoutError, TransportError, ProtocolError) as error:
+            if _nobody_listens(error) and not self.settings.fallbacks:
                 raise
 
     def _loads(self) -> Iterator[Load]:
@@ -192,3 +195,9 @@ class Bench:
                 )
         if any(not each.succeeded for each in summaries):
             yield "no request of a load was answered: there is nothing to report of it"
+
+
+def _nobody_listens(error: Exception) -> bool:
+    """Tell whether `error` means that there was no connection to be had."""
+    late = isinstance(error, DeadlineError) and error.phase == "connect"
+    return late or isinstance(error, ConnectError)

@@ -94,13 +94,15 @@ def _client(options: argparse.Namespace, model: str) -> Client:
 
 def _calls(options: argparse.Namespace, settings: Settings) -> dict[str, Any]:
     """Return the arguments of each call."""
-    calls: dict[str, Any] = {"timeouts": Timeouts(total=options.timeout or _LONGEST, **_PATIENCE)}
+    calls: dict[str, Any] = {
+        "timeouts": Timeouts(total=options.timeout or _LONGEST, **_PATIENCE),
+        # Those of penstock.toml would have another model measured.
+        "fallbacks": settings.fallbacks,
+    }
     if options.header:
         calls["extra_headers"] = dict(map(header, options.header))
     if settings.extra_body:
         calls["extra_body"] = settings.extra_body
-    if settings.fallbacks:
-        calls["fallbacks"] = settings.fallbacks
     return calls
 
 
