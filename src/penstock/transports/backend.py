@@ -15,10 +15,8 @@ Our own, because of what the stock ones lack:
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -27,7 +25,7 @@ from anyio.abc import SocketAttribute
 from anyio.streams.tls import TLSAttribute, TLSStream
 
 from penstock.transports.line import CURRENT
-from penstock.transports.sockets import is_readable, keepalive_options
+from penstock.transports.sockets import hang_up, is_readable, keepalive_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -96,8 +94,7 @@ class Backend:
     def hang_up(self) -> None:
         """Shut every open socket down; for a loop that is gone and can close nothing."""
         for connection in self._open:
-            with suppress(OSError):
-                connection.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+            hang_up(connection.get_extra_info("socket"))
 
 
 class Connection:

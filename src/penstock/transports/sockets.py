@@ -5,13 +5,14 @@ from __future__ import annotations
 import select
 import socket
 import sys
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["is_readable", "keepalive_options", "readable"]
+__all__ = ["hang_up", "is_readable", "keepalive_options", "readable"]
 
 # Seconds: quiet time before the first probe, between probes; and probes that fail before the kernel
 # gives up. Cut-off peers are found within a minute and a half (row 5 of the fault matrix).
@@ -26,6 +27,14 @@ def keepalive_options() -> list[tuple[int, int, int]]:
         if hasattr(socket, name):
             options.append((socket.IPPROTO_TCP, getattr(socket, name), value))
     return options
+
+
+def hang_up(sock: socket.socket | None) -> None:
+    """Shut `sock` down, where its loop is gone and can close nothing."""
+    # uvloop closes its sockets with the loop, and shows none, or what cannot be shut down.
+    if sock is not None:
+        with suppress(OSError, TypeError):
+            sock.shutdown(socket.SHUT_RDWR)
 
 
 def is_readable(sock: socket.socket | None) -> bool:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from types import SimpleNamespace
@@ -20,6 +18,7 @@ from penstock.transports.exchange import CLEANUP
 from penstock.transports.library import Library, library
 from penstock.transports.line import CURRENT
 from penstock.transports.pools import Shard
+from penstock.transports.sockets import hang_up
 
 if TYPE_CHECKING:
     import ssl
@@ -229,5 +228,4 @@ class AiohttpShard(Shard):
     def hang_up(self) -> None:
         """Shut every open socket down; for a loop that is gone and can close nothing."""
         for protocol in self._connector.open:
-            with suppress(OSError):
-                protocol.transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+            hang_up(protocol.transport.get_extra_info("socket"))

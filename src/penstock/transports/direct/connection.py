@@ -13,7 +13,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Protocol, cast
 
 from penstock.transports.direct.parser import Parser
-from penstock.transports.sockets import readable
+from penstock.transports.sockets import hang_up, readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -181,10 +181,10 @@ class Connection(asyncio.BufferedProtocol):
             self._leave()
             self._transport.close()
 
-    def hang_up(self, how: int) -> None:
+    def hang_up(self) -> None:
         """Shut the socket down, where the loop is gone and can close nothing."""
         if self._transport is not None:
-            self._transport.get_extra_info("socket").shutdown(how)
+            hang_up(self._transport.get_extra_info("socket"))
 
     async def shake_hands(self) -> None:
         """Wait until TLS is up.

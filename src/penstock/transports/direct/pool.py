@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-from contextlib import suppress
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
@@ -135,8 +133,7 @@ class Home:
     def abandon(self) -> None:
         """Hang up the sockets of a loop that is gone; their memory is the collector's."""
         for connection in tuple(self._sockets):
-            with suppress(OSError):
-                connection.hang_up(socket.SHUT_RDWR)
+            connection.hang_up()
         self.open.clear()
         self._by_origin.clear()
         self.idle = 0
