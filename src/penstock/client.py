@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from penstock import logs
@@ -224,8 +223,8 @@ class Client:
             PenstockError: On entering: there is no answer, or it is an error. While iterating: the
                 answer failed; ``error.partial`` has what came.
         """
-        asked = partial(chat_request, model or self._default_model, messages, options)
-        return ChatStream(self._around, asked, middleware, collect=collect)
+        given = model or self._default_model, messages, options
+        return ChatStream(self._around, chat_request, given, middleware=middleware, collect=collect)
 
     async def chat(
         self,
@@ -240,10 +239,10 @@ class Client:
         Raises:
             PenstockError: There is no whole answer; ``error.partial`` has what came.
         """
-        asked = partial(chat_request, model or self._default_model, messages, options)
-        stream = ChatStream(self._around, asked, middleware)
+        given = model or self._default_model, messages, options
+        stream = ChatStream(self._around, chat_request, given, middleware=middleware)
         # A traceback that shows locals must not show the conversation (fault matrix, 39).
-        del asked, messages, options
+        del given, messages, options
         async with stream:
             return await stream.collect()
 

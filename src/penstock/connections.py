@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from functools import cached_property
 from importlib.util import find_spec
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -54,11 +55,9 @@ class Connections:
         self._closed = False
         self._sleeping: dict[Event, asyncio.AbstractEventLoop | None] = {}
 
-    @property
+    @cached_property
     def transport(self) -> Transport:
         """The transport."""
-        if self._made is not None:
-            return self._made
         if not isinstance(self._given, str):
             return self._given
         with self._lock:

@@ -140,7 +140,8 @@ class Request(Struct, Generic[ItemT], frozen=True, kw_only=True):
     keep_raw: bool = False
     """Whether the provider's events are kept on the reply as they came."""
     started: float | None = None
-    """When the call began, on `time.monotonic`: its ``total`` clock covers every attempt."""
+    """When the call began, on `time.monotonic`, as its ``total`` clock covers every attempt; None
+    where it begins now."""
 
     def __repr__(self) -> str:
         # Prompts and headers must not reach a traceback with locals or a log (fault matrix, 39).

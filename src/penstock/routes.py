@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -12,7 +13,7 @@ from penstock.dialects import dialect
 from penstock.errors import MissingCredentialsError, UsageError
 from penstock.preview import Preview
 from penstock.providers.auth import Keyring
-from penstock.providers.custom import registrations
+from penstock.providers.custom import registry
 from penstock.providers.headers import check_headers
 from penstock.providers.http import HttpProvider
 from penstock.providers.knock import Knock, knock
@@ -68,8 +69,9 @@ class MountedRoute:
         return self
 
     async def open(self, request: Request[ItemT]) -> Stream[ItemT]:
-        """Ask it, as a fallback too, for the model that is its own."""
-        return await self.mount.open(replace(request, model=self.deployment))
+        """Ask it, as a fallback too, for the model that is its own, and say when the call began."""
+        started = monotonic() if request.started is None else request.started
+        return await self.mount.open(replace(request, model=self.deployment, started=started))
 
 
 class Routes:
@@ -104,8 +106,9 @@ class Routes:
         self._timeouts = timeouts
         check_headers(headers.items())
         self._headers = headers
+        # None of them has a name that is mounted.
         self._kept: dict[str, DeploymentRoute] = {}
-        self._version = registrations()
+        self._version = registry.changes
         self._keyring = Keyring()
 
     def of(
@@ -122,7 +125,9 @@ class Routes:
         if listed is None:
             listed = self._fallbacks.get(request.model, ())
         if not listed and not request.extra_headers:  # what most calls say
-            return [self._ready().get(request.model) or self._first(request.model)]
+            if self._version != registry.changes:
+                self._forget()
+            return [self._kept.get(request.model) or self._first(request.model)]
         names = dict.fromkeys((request.model, *listed))
         plan = [self._first(name) for name in names]
         _keep_at_home(request.extra_headers, {route.origin for route in plan})
@@ -170,21 +175,19 @@ class Routes:
     def _route(self, name: str) -> DeploymentRoute:
         if self._mounted(name) is not None:
             raise UsageError(f"{name!r} is answered by a provider of yours: ask it, not the client")
-        kept = self._ready()
-        route = kept.get(name)
+        if self._version != registry.changes:
+            self._forget()
+        route = self._kept.get(name)
         if route is None:
             route = self._make(name)
-            if len(kept) < _KEPT:
-                kept[name] = route
+            if len(self._kept) < _KEPT:
+                self._kept[name] = route
         return route
 
-    def _ready(self) -> dict[str, DeploymentRoute]:
-        """Return the routes that are made; none of them has a name that is mounted."""
-        version = registrations()
-        if self._version != version:  # a provider was registered, or is gone
-            self._version = version
-            self._kept.clear()
-        return self._kept
+    def _forget(self) -> None:
+        """Forget the routes that are made: a provider was registered, or is gone."""
+        self._version = registry.changes
+        self._kept.clear()
 
     def _make(self, name: str) -> DeploymentRoute:
         resolved = self._resolver.resolve(name)

@@ -69,6 +69,7 @@ class ChatStream(AnswerFacts):
     Args:
         around: What it shares with the client's other streams.
         request: Makes the request, and the pydantic model that parses the answer, or None.
+        given: What it makes them of.
         middleware: What comes behind the client's, for this answer.
         collect: Whether the answer is folded; without it the stream holds one network read.
     """
@@ -82,6 +83,7 @@ class ChatStream(AnswerFacts):
         "_edge",
         "_ended",
         "_fold",
+        "_given",
         "_middleware",
         "_model_class",
         "_next",
@@ -102,13 +104,14 @@ class ChatStream(AnswerFacts):
     def __init__(
         self,
         around: Surroundings,
-        request: Callable[[], tuple[ChatRequest, Any]],  # Any: the caller's pydantic model
-        middleware: Iterable[Middleware] = (),
+        request: Callable[..., tuple[ChatRequest, Any]],  # Any: the caller's pydantic model
+        given: tuple[Any, ...] = (),  # Any: whatever that takes
         *,
+        middleware: Iterable[Middleware] = (),
         collect: bool = True,
     ) -> None:
         self._around = around
-        self._prepare = request
+        self._prepare, self._given = request, given
         self._pipeline = around.pipeline
         self._middleware = middleware
         self._among: LoopStreams | None = None
@@ -262,11 +265,11 @@ class ChatStream(AnswerFacts):
 
     def _ready(self) -> tuple[ChatRequest, list[Stage[Chunk]]]:
         """Return the request, and what runs over the batches of its answer."""
-        request, self._model_class = self._prepare()
+        request, self._model_class = self._prepare(*self._given)
         self._said = request.metadata
         if isinstance(request.messages, Spool):
             self._spool = request.messages
-        if self._fold is not None and request.media:
+        if self._fold is not None and request.params and request.media:
             self._fold = Fold(media_limits(self._around.limits, media=True))
         if self._middleware:
             self._pipeline = self._pipeline.extended(self._middleware)

@@ -130,7 +130,7 @@ async def test_an_error_that_no_other_can_help_is_raised_at_once() -> None:
 
 
 async def test_the_call_is_one_clock() -> None:
-    """The second try begins where the first ended, and is told when the call began."""
+    """The first try begins with it; the next where that ended, told when the call began."""
     seen: list[float | None] = []
 
     class Noting(FakeRoute):
@@ -142,7 +142,7 @@ async def test_the_call_is_one_clock() -> None:
     await ask(Noting("a", [ServerError(), ServerError()]), clock=clock)
 
     assert [0.25, 0.5] == clock.slept
-    assert [0.0, 0.0, 0.0] == seen
+    assert [None, 0.0, 0.0] == seen
 
 
 async def test_cancellation_passes_untouched() -> None:

@@ -30,4 +30,4 @@ def stream_of(
     The errors are those of `penstock.Client.stream`.
     """
     around = Surroundings(provider, compose(), limits or Limits(), OpenStreams())
-    return ChatStream(around, lambda: chat_request(model, messages, options))
+    return ChatStream(around, chat_request, (model, messages, options))

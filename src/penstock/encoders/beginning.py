@@ -88,7 +88,7 @@ class Beginning:
             made = self._backend.fast(messages)
         except (TypeError, ValueError, LookupError):
             return None
-        return SmallBody(b"%b%b}" % (self._json, made)) if len(made) < self._room else None
+        return SmallBody(self._json + made + b"}") if len(made) < self._room else None
 
 
 class SmallBody(Struct, frozen=True):

@@ -28,15 +28,16 @@ class RetryBudget:
     """Tokens that retries take and successes give back; one for a client, for all its calls."""
 
     def __init__(self) -> None:
-        self._tokens = float(_CAPACITY)
+        self.owed = 0
+        """Tokens that retries took and no success gave back yet."""
         self._window_start = float("-inf")
         self._calls = 0
         self._retries = 0
 
     @property
-    def tokens(self) -> float:
+    def tokens(self) -> int:
         """The tokens that are left, of 500."""
-        return self._tokens
+        return _CAPACITY - self.owed
 
     def called(self, *, now: float) -> None:
         """Note that a call begins, at `now` seconds of any steady clock."""
@@ -50,16 +51,15 @@ class RetryBudget:
             self._roll(now)
         price = _TIMEOUT_RETRY if isinstance(error, DeadlineError) else _RETRY
         allowed = _FLOOR_PER_SECOND * _WINDOW + _SHARE * self._calls
-        if self._tokens < price or self._retries >= allowed:
+        if self.tokens < price or self._retries >= allowed:
             return False
-        self._tokens -= price
+        self.owed += price
         self._retries += 1
         return True
 
     def succeeded(self, *, retried: bool) -> None:
-        """Note that a call got its answer, after a retry or at once."""
-        if self._tokens < _CAPACITY:
-            self._tokens = min(_CAPACITY, self._tokens + (_RETRY if retried else _SUCCESS))
+        """Note that a call got its answer, after a retry or at once; idle where nothing is owed."""
+        self.owed = max(0, self.owed - (_RETRY if retried else _SUCCESS))
 
     def _roll(self, now: float) -> None:
         self._window_start = now

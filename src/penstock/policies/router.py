@@ -89,7 +89,6 @@ class Router:
         plan: AttemptPlan | None = None  # what goes well at once needs none
         started = began = self._clock()
         self._budget.called(now=started)
-        request = replace(request, started=started)
         attempts: list[Attempt] = []
         at = 0
         while True:
@@ -111,7 +110,8 @@ class Router:
             else:
                 record = stream.record
                 attempts.append(_answered(record, route, started, began, self._clock()))
-                self._budget.succeeded(retried=len(attempts) > at + 1)
+                if self._budget.owed:
+                    self._budget.succeeded(retried=len(attempts) > at + 1)
                 record.attempts = attempts
                 record.model = request.model
                 return stream
@@ -120,6 +120,7 @@ class Router:
             elif isinstance(step, Again):
                 await self._sleep(step.after)
             began = self._clock()
+            request = replace(request, started=started)  # the first try's clocks began with it
 
     def _plan(self, request: Request[Any], deployments: int) -> AttemptPlan:
         return AttemptPlan(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from penstock.chunks import Chunk
-    from penstock.interfaces import CallRecord, Dialect, Watch, Wire
+    from penstock.interfaces import CallRecord, Dialect, Framing, Watch, Wire
     from penstock.limits import Limits
     from penstock.providers.blame import Blame
     from penstock.providers.headers import Told
@@ -45,6 +45,8 @@ class Answers:
         self._origin = origin
         # What an answer's headers are called, and what that tells: a peer's are mostly the same.
         self._last: tuple[tuple[str, ...], Told] = (), told_by({})
+        # The last answer's type, and how it is framed.
+        self._framed: tuple[str | None, Framing] = None, "json"
 
     def note(self, record: CallRecord, wire: Wire) -> None:
         """Put into `record` what the answer's head says."""
@@ -54,11 +56,9 @@ class Answers:
             told = told_by(headers)
             self._last = present, told
         record.status = wire.status
-        record.headers = {name: headers[name] for name in told.kept}
-        for name in told.ids:
-            if found := headers[name]:
-                record.request_id = found
-                break
+        record.headers = told.kept(headers)
+        if told.ids:
+            record.request_id = told.request_id(headers)
         if told.limited:
             record.rate_limit = rate_limit(headers)
 
@@ -72,10 +72,15 @@ class Answers:
     ) -> BatchStream[Chunk]:
         """Return the answer that begins on `wire`."""
         content_type = wire.headers.get("content-type", "")
-        limits = media_limits(self._limits, media=True) if request.media else self._limits
+        framed = self._framed
+        if content_type != framed[0]:
+            framed = self._framed = content_type, self._dialect.framing(content_type)
+        limits = self._limits
+        if request.params and request.media:
+            limits = media_limits(limits, media=True)
         source = HttpSource(
             wire,
-            decoder=decoder_for(self._dialect.framing(content_type), limits),
+            decoder=decoder_for(framed[1], limits),
             answer=self._dialect.answer(request, content_type, limits, origin=self._origin),
             watch=watch,
             timings=record.timings,

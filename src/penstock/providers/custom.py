@@ -25,7 +25,7 @@ __all__ = [
     "CustomProviderConfig",
     "custom_providers",
     "register_custom_provider",
-    "registrations",
+    "registry",
     "reset_custom_providers",
     "unregister_custom_provider",
 ]
@@ -210,11 +210,38 @@ def _usual_variable(name: str) -> str:
     return re.sub(r"[^A-Z0-9]", "_", name.upper()) + "_API_KEY"
 
 
-# The one registry of the process (the third seed has it): explicit, and emptied by
-# `reset_custom_providers`. The number changes with it, so that clients forget what they resolved.
-_registered: dict[str, CustomProviderConfig] = {}
-_lock = Lock()
-_changes = 0
+class _Registry:
+    """Providers by their names; threads may change it at the same time."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, CustomProviderConfig] = {}
+        self._lock = Lock()
+        self.changes = 0
+        """A number that is another one after each change: clients forget what they resolved."""
+
+    def add(self, config: CustomProviderConfig) -> None:
+        with self._lock:
+            self._known[config.name] = config
+            self.changes += 1
+
+    def remove(self, name: str) -> bool:
+        with self._lock:
+            self.changes += 1
+            return self._known.pop(name, None) is not None
+
+    def clear(self) -> None:
+        with self._lock:
+            self._known.clear()
+            self.changes += 1
+
+    def all(self) -> tuple[CustomProviderConfig, ...]:
+        with self._lock:
+            return tuple(reversed(self._known.values()))
+
+
+registry = _Registry()
+"""The one of the process (the third seed has it): explicit, and `reset_custom_providers` empties
+it."""
 
 
 def register_custom_provider(config: CustomProviderConfig) -> None:
@@ -230,34 +257,19 @@ def register_custom_provider(config: CustomProviderConfig) -> None:
         raise ConfigurationError(
             f"register_custom_provider takes a CustomProviderConfig, not {type(config).__name__}"
         )
-    global _changes
-    with _lock:
-        _registered[config.name] = config
-        _changes += 1
+    registry.add(config)
 
 
 def unregister_custom_provider(name: str) -> bool:
     """Forget the registered provider called `name`; return whether there was one."""
-    global _changes
-    with _lock:
-        _changes += 1
-        return _registered.pop(name, None) is not None
+    return registry.remove(name)
 
 
 def reset_custom_providers() -> None:
     """Forget every registered provider; for tests."""
-    global _changes
-    with _lock:
-        _registered.clear()
-        _changes += 1
+    registry.clear()
 
 
 def custom_providers() -> tuple[CustomProviderConfig, ...]:
     """Return the registered providers, the last one first."""
-    with _lock:
-        return tuple(reversed(_registered.values()))
-
-
-def registrations() -> int:
-    """Return a number that differs whenever the registered providers have changed."""
-    return _changes
+    return registry.all()

@@ -63,40 +63,54 @@ def _invalid(message: str) -> InvalidHeaderError:
 
 def selected(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the headers that say something about the answer, without cookies and the like."""
-    return {name: headers[name] for name in told_by(headers).kept}
+    return told_by(headers).kept(headers)
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
     """Return the peer's name for the request, or None."""
-    for name in told_by(headers).ids:
-        if found := headers[name]:
-            return found
-    return None
+    return told_by(headers).request_id(headers)
 
 
 class Told(NamedTuple):
     """What the names of an answer's headers tell of it."""
 
-    kept: tuple[str, ...]
-    """Those that say something about the answer."""
+    mute: tuple[str, ...]
+    """Those that say nothing about the answer."""
     ids: tuple[str, ...]
     """Those that are the request's name, the first that is not empty."""
     limited: bool
     """Whether any says what is left of a limit."""
 
+    def kept(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """Return those of `headers` that say something.
+
+        Nearly all do, and to copy a dict takes a quarter of what it takes to make one anew.
+        """
+        kept = dict(headers)
+        for name in self.mute:
+            del kept[name]
+        return kept
+
+    def request_id(self, headers: Mapping[str, str]) -> str | None:
+        """Return the request's name in `headers`, or None."""
+        for name in self.ids:
+            if found := headers[name]:
+                return found
+        return None
+
 
 def told_by(headers: Mapping[str, str]) -> Told:
     """Return what the names of `headers` tell: found once for a peer that always has the same."""
-    names = " ".join(headers)
-    return _told(names) if len(names) <= _MOST_NAMES else _told.__wrapped__(names)
+    names = tuple(headers)
+    few = sum(map(len, names)) <= _MOST_NAMES
+    return _told(names) if few else _told.__wrapped__(names)
 
 
 @lru_cache(maxsize=256)
-def _told(names: str) -> Told:
-    every = names.split()
-    kept = tuple(name for name in every if _KEPT.fullmatch(name))
-    ids = tuple(name for name in _REQUEST_IDS if name in every)
-    return Told(kept, ids, "ratelimit-" in names)
+def _told(names: tuple[str, ...]) -> Told:
+    mute = tuple(name for name in names if not _KEPT.fullmatch(name))
+    ids = tuple(name for name in _REQUEST_IDS if name in names)
+    return Told(mute, ids, any("ratelimit-" in name for name in names))
 
 
 def rate_limit(headers: Mapping[str, str], *, now: float | None = None) -> RateLimit | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -33,8 +34,6 @@ class Head:
         InvalidHeaderError: A field would break out of its line.
     """
 
-    __slots__ = ("_command", "headers", "method", "secrets", "url")
-
     def __init__(
         self,
         method: str,
@@ -49,19 +48,15 @@ class Head:
         self.headers = headers
         self.secrets = secrets_of(headers, *secrets)
         """What must appear in no error and no log."""
-        self._command: str | None = None
 
     def __repr__(self) -> str:
         # The fields hold the credential, and tracebacks may show locals (fault matrix, row 39).
         return f"Head({self.method} {self.url})"
 
-    @property
+    @cached_property
     def command(self) -> str:
         """The request as a ``curl`` command: secrets as ``***``, its body ``request.json``."""
-        if self._command is None:
-            body = [] if self.method == "GET" else ["--data-binary @request.json"]
-            self._command = self._with(body)
-        return self._command
+        return self._with([] if self.method == "GET" else ["--data-binary @request.json"])
 
     def command_with(self, body: bytes) -> str:
         """Return the command with the body in it, quoted for a shell."""

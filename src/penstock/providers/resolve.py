@@ -15,7 +15,7 @@ from penstock.interfaces import Quirks, Target
 from penstock.keys import Secret
 from penstock.providers.addresses import located, row_at
 from penstock.providers.catalogue import catalogue, find_row
-from penstock.providers.custom import CustomProviderConfig, custom_providers, registrations
+from penstock.providers.custom import CustomProviderConfig, custom_providers, registry
 from penstock.providers.fitted import auth_of, below, fitted, over, row_headers, row_key
 from penstock.providers.headers import check_headers
 from penstock.providers.idle import check_places
@@ -107,7 +107,7 @@ class Resolver:
         self._aliases = {**SHORT_NAMES, **(aliases or {})}
         self._keys = _by_row(keys or {})
         self._found: dict[str, Resolved] = {}
-        self._registrations = registrations()
+        self._registrations = registry.changes
         _check_own(self._own)
         self._wholes = dict(self._of_whole_providers())
         self._check_keys()
@@ -156,8 +156,8 @@ class Resolver:
         """
         if not isinstance(model, str) or not model:
             raise UnknownModelError(f"a model is a name such as 'openai/gpt-5.4', not {model!r}")
-        if self._registrations != registrations():
-            self._registrations = registrations()
+        if self._registrations != registry.changes:
+            self._registrations = registry.changes
             self._found.clear()
         found = self._found.get(model)
         if found is None:

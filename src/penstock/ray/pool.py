@@ -148,8 +148,9 @@ class ActorPool:
         """
         return ChatStream(
             self._around,
-            lambda: chat_request(model, messages, options),
-            middleware,
+            chat_request,
+            (model, messages, options),
+            middleware=middleware,
             collect=collect,
         )
 
