@@ -118,3 +118,16 @@ async def test_memory_is_seen() -> None:
     size = resident()
 
     assert size is None or size > 4 * 1024 * 1024
+
+
+async def test_memory_is_seen_without_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has no descriptor left asks the system itself, whose unit is another."""
+
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    seen = resident()
+    monkeypatch.setattr("penstock.stats.open", refused, raising=False)
+    peak = resident()
+
+    assert seen is None or (peak is not None and seen <= 2 * peak < 200 * seen)

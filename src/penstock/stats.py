@@ -160,8 +160,8 @@ class LoopStreams:
 def resident() -> int | None:
     """Return the process's resident memory in bytes, or None where the system does not say.
 
-    Source: proc(5), ``/proc/self/statm``, field 2, in pages; elsewhere getrusage(2), whose
-    ``ru_maxrss`` is the peak, in bytes on macOS.
+    Source: proc(5), ``/proc/self/statm``, field 2, in pages; elsewhere, and where no file can be
+    opened, getrusage(2), whose ``ru_maxrss`` is the peak, in KiB but on macOS, which has bytes.
     """
     try:
         with open("/proc/self/statm", encoding="ascii") as file:
@@ -171,7 +171,8 @@ def resident() -> int | None:
             return None
         import resource
 
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     from resource import getpagesize
 
     return pages * getpagesize()

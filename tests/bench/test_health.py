@@ -126,3 +126,13 @@ def test_a_full_pool_is_said() -> None:
     summary = replace(late(0.0), errors={"pool": 3})
 
     assert ("3 requests got no connection from the client's own pool",) == judged(summary)
+
+
+def test_a_client_without_sockets_is_said() -> None:
+    """What the system refuses to the client is no fault of the server's."""
+    said = "no connection to http://127.0.0.1:1: [Errno 24] Too many open files"
+    summary = replace(late(0.0), errors={"connect": 3}, messages={"connect": said})
+    (warning,) = judged(summary)
+
+    assert warning.startswith("the client was the limit: it may open no more sockets")
+    assert judged(replace(summary, messages={"connect": "[Errno 111] Connection refused"})) == ()

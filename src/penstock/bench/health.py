@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from time import perf_counter, process_time, thread_time
 from typing import TYPE_CHECKING, Self
 
@@ -105,6 +106,11 @@ class HealthWatch:
         if delay is not None and not capped and delay.percentiles["p99"] > _LATE:
             late = delay.percentiles["p99"] * 1000
             yield f"requests were sent up to {late:.0f} ms after they were due (p99)"
+        if f"[Errno {errno.EMFILE}]" in summary.messages.get("connect", ""):
+            yield (
+                "the client was the limit: it may open no more sockets. Raise its limit of open "
+                "files (ulimit -n), or use several processes"
+            )
         if summary.errors.get("pool"):
             yield f"{summary.errors['pool']} requests got no connection from the client's own pool"
 
