@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from penstock.encoders import Body
 from penstock.encoders.backends import BEST, Backend
 from penstock.encoders.flat import flat
-from penstock.encoders.survey import Way
+from penstock.encoders.ways import Way
 from penstock.errors import EncodeError
 from penstock.fields import Each, Raw
 

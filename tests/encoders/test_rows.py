@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from penstock.encoders.backends import Backend
 from penstock.encoders.rows import in_rows
-from penstock.encoders.survey import Way
+from penstock.encoders.ways import Way
 
 fast = msgspec.json.Encoder().encode
 

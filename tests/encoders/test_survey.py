@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from penstock.encoders.survey import Look, Way, columns, find_surrogates
+from penstock.encoders.survey import Look
+from penstock.encoders.ways import Way
 
 MANY = 20
 
@@ -100,56 +101,11 @@ def test_the_look_ends_when_there_is_no_more_room() -> None:
     assert [] == seen
 
 
-@pytest.mark.parametrize(
-    "values",
-    [
-        [{"a": "x"}, {"b": "x"}],
-        [{"a": "x"}, {"a": "x", "b": "x"}],
-        [{"a": "x"}, {"a": 1}],
-        [{"a": 1}, {"a": 1}],
-        [{"a": "x"}, "a"],
-        [{"é": "x"}, {"é": "x"}],
-        [{str(number): "x" for number in range(9)}] * 2,
-    ],
-    ids=repr,
-)
-def test_columns_are_for_objects_of_one_kind(values: list[Any]) -> None:
-    """Everything else is looked at one by one."""
-    assert columns(values, 4096, surrogates=True) is None
-
-
-@pytest.mark.parametrize("text", ["x", "é", "日" * 50, "x" * 900, "é" * 900])
-def test_columns_and_single_looks_agree(text: str) -> None:
-    """On what is to be done; their sizes differ by a few bytes a value."""
-    values = [{"role": "user", "content": text}] * MANY
-    single = sum(look(value)[0] for value in values)
-    found = columns(values, 100_000, surrogates=True)
-
-    assert found is not None
-    assert ["role", "content"] == found.keys
-    assert single == pytest.approx(found.size, rel=0.3)
-    assert (not text.isascii()) == bool(found.foreign)
-    assert (0 if text.isascii() else MANY * len(text)) == found.characters
-
-
-@pytest.mark.parametrize("length", [0, 1, 40, 56, 57, 72, 73, 74, 75, 80, 200, 5000])
-@pytest.mark.parametrize("code", [0xD800, 0xDFFF])
-def test_half_of_a_pair_is_found_in_a_text_of_any_length(length: int, code: int) -> None:
-    """A text in Latin-1 is not searched, and is told from others by how much it takes."""
-    half = chr(code)
-    find_surrogates("é" * length)
-    find_surrogates("日" * length)
-    for text in (half + "x" * length, "é" * length + half, "😀" * length + half):
-        with pytest.raises(UnicodeEncodeError):
-            find_surrogates(text)
-
-
 @pytest.mark.parametrize("text", ["x", "x" * 900])
 def test_half_of_a_pair_is_found_among_many(text: str) -> None:
     """Whether the texts are read together or asked one by one."""
     values = [{"role": "user", "content": text} for _ in range(MANY)]
     values[-1]["content"] += "\udc00"
 
-    assert columns(values, 100_000, surrogates=True) is None
     with pytest.raises(UnicodeEncodeError):
         look(values, room=100_000)

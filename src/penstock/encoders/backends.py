@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from penstock.encoders.rows import in_rows
-from penstock.encoders.survey import LONG, Way
+from penstock.encoders.ways import LONG, Way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

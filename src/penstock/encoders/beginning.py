@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from penstock.encoders.backends import BEST, Backend
 from penstock.encoders.flat import flat
-from penstock.encoders.survey import PER_VALUE
+from penstock.encoders.ways import PER_VALUE
 
 __all__ = ["Beginning", "SmallBody"]
 

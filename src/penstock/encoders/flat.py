@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from penstock.encoders.backends import Backend
-from penstock.encoders.survey import PER_VALUE, Way
+from penstock.encoders.ways import PER_VALUE, Way
 from penstock.fields import Each
 
 __all__ = ["flat"]

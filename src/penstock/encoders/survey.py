@@ -2,7 +2,7 @@
 
 The refusal of what JSON cannot say comes before the first byte, so a body is looked at once more
 than it is encoded, and this look decides what that costs. Measured on CPython 3.11 as a share of
-the compact ``json.dumps``, 64 MiB in messages of 100 bytes: `columns` 0.13, `Look` 0.22, going
+the compact ``json.dumps``, 64 MiB in messages of 100 bytes: `columns` 0.11, `Look` 0.22, going
 level by level with built-ins 0.17, the C encoder with a string encoder that returns "" 0.30,
 ``marshal.dumps`` 0.23; ``msgspec.convert`` 0.11, but it says nothing of surrogates and lengths.
 """
@@ -10,50 +10,24 @@ level by level with built-ins 0.17, the C encoder with a string encoder that ret
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import IntEnum
 from math import isfinite
-from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 
-__all__ = ["LONG", "PER_VALUE", "Columns", "Look", "Way", "columns", "find_surrogates"]
+from penstock.encoders.columns import columns
+from penstock.encoders.ways import PER_VALUE, Way, find_surrogates, way_of
+
+__all__ = ["Look"]
 
 # JSON of any shape: this module finds out which.
 Json = Any
 
-PER_VALUE = 6
-"""Bytes that a value adds beside its text: quotes, a colon or comma, a short number."""
-_MOST_COLUMNS = 8
-"""Keys; `columns` pays for each, and messages have two to four."""
 _MANY = 16
 """Values; for fewer, `columns` costs more than it saves."""
-_READ = 400
-"""Characters of a text up to which it is read to know whether it is ASCII: 113 ns for a message of
-100 bytes where asking takes 120, 328 for one of 2 KiB where that takes 164."""
-LONG = 200
-"""Characters of a text from which on a copy is made by slicing and not by ``marshal``, with orjson
-0.79 and 0.72 of ``json.dumps`` at 100 bytes, 0.57 and 0.64 at 200, 0.25 and 0.51 at 2 KiB."""
 _MOST_BITS = 1024
 """Of an integer; a longer one is looked at by itself."""
 _LEVELS_OF_ALL = 200
 """Levels that every encoder takes; orjson refuses 255."""
-_TEXT = {str}
-_DICT = {dict}
-
-
-class Way(IntEnum):
-    """How values are to be encoded so that the bytes are the same and nothing is left in them."""
-
-    PLAIN = 0
-    """By any encoder: ASCII and ordinary numbers."""
-    COPIED = 1
-    """By any encoder, from copies of the texts: long ones that are not ASCII."""
-    EXACT = 2
-    """By the standard library: numbers that the others write otherwise, and what is very deep."""
-    SHORT = 3
-    """By any encoder, from copies made together: short texts that are not ASCII."""
-
-
-_PLAIN, _COPIED, _EXACT, _SHORT = map(int, Way)
+_EXACT = int(Way.EXACT)
 
 
 class Look:
@@ -80,7 +54,7 @@ class Look:
     @property
     def way(self) -> int:
         """The `Way` in which everything seen so far is to be encoded."""
-        return _EXACT if self._exact else _way(self._foreign, self._characters)
+        return _EXACT if self._exact else way_of(self._foreign, self._characters)
 
     def size(self, value: Json, depth: int, room: int) -> int:
         """Return about how many bytes `value` takes, escapes and UTF-8 not counted.
@@ -105,11 +79,9 @@ class Look:
     def _array(self, value: Sequence[Json], depth: int, room: int) -> int:
         self._down(depth)
         if depth > 1 and _MANY <= len(value) <= room // PER_VALUE:
-            found = columns(value, room, surrogates=self._surrogates)
-            if found is not None:
-                self._foreign += found.foreign
-                self._characters += found.characters
-                return found.size
+            size = self._together(value, room)
+            if size:
+                return size
         size = PER_VALUE
         for item in value:
             if type(item) is dict:  # as `size` does, but a call cheaper
@@ -118,6 +90,23 @@ class Look:
                 size += self.size(item, depth - 1, room - size)
             if size > room:
                 break
+        return size
+
+    def _together(self, value: Sequence[Json], room: int) -> int:
+        """Look at many values at once, and return what `size` does; 0 where that is not possible.
+
+        Raises:
+            UnicodeEncodeError: There is half of a surrogate pair.
+        """
+        found = columns(value)
+        if found is None:
+            return 0
+        try:
+            size, foreign, characters = found.whole(room, surrogates=self._surrogates)
+        except TypeError:
+            return 0
+        self._foreign += foreign
+        self._characters += characters
         return size
 
     def _object(self, value: dict[Json, Json], depth: int, room: int) -> int:
@@ -170,84 +159,3 @@ class Look:
             raise TypeError
         elif number != 0 and not 1e-4 <= abs(number) < 1e15:
             self._exact = True
-
-
-class Columns(NamedTuple):
-    """What was seen of objects of the same keys, all of whose values are texts."""
-
-    keys: list[str]
-    """Those of each of them."""
-    size: int
-    """About how many bytes they take; once that is above the room, the rest was not looked at."""
-    foreign: int
-    """How many of the texts are in columns with others than ASCII in them."""
-    characters: int
-    """How long those are together."""
-
-    @property
-    def way(self) -> int:
-        """The `Way` in which they are to be encoded."""
-        return _way(self.foreign, self.characters)
-
-
-def columns(values: Sequence[Json], room: int, *, surrogates: bool) -> Columns | None:
-    """Look at many values together; None unless they are objects of the same keys and only texts.
-
-    What it allocates is of the order of `room`.
-    """
-    try:
-        if set(map(type, values)) != _DICT:
-            return None
-        keys = [*values[0]]
-        if len(keys) > _MOST_COLUMNS or set(map(len, values)) != {len(keys)}:
-            return None
-        if set(map(type, keys)) != _TEXT or not all(map(str.isascii, keys)):
-            return None
-        size = len(values) * (sum(map(len, keys)) + 2 * PER_VALUE * len(keys))
-        foreign = characters = 0
-        for key in keys:
-            if type(values[0][key]) is not str:
-                return None
-            column = [*map(itemgetter(key), values)]
-            length = sum(map(len, column))
-            size += length
-            if size > room:
-                break
-            if not _is_ascii(column, length):
-                foreign += len(column)
-                characters += length
-                if surrogates:
-                    find_surrogates("".join(column))
-    except (KeyError, TypeError, UnicodeEncodeError):
-        return None
-    return Columns(keys, size, foreign, characters)
-
-
-def _is_ascii(texts: list[str], length: int) -> bool:
-    """Whether all texts, so long together, are ASCII.
-
-    Each of them knows, but asking short ones costs more than reading them.
-
-    Raises:
-        TypeError: One of them is no text.
-    """
-    if length > _READ * len(texts):
-        return all(map(str.isascii, texts))
-    return "".join(texts).isascii()
-
-
-def _way(foreign: int, characters: int) -> int:
-    """Return how to encode values with so many texts that are not ASCII, so long together."""
-    if not foreign:
-        return _PLAIN
-    return _COPIED if characters >= LONG * foreign else _SHORT
-
-
-def find_surrogates(text: str) -> None:
-    """Refuse half of a surrogate pair, in less than half the time that encoding to UTF-8 takes.
-
-    Raises:
-        UnicodeEncodeError: There is one in `text`.
-    """
-    if text.__sizeof__() >= 2 * len(text):  # else it is in Latin-1, which has none
-        text.encode("utf-16")

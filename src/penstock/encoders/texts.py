@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 from penstock.encoders.backends import Backend
 from penstock.encoders.output import WORKED, Output
 from penstock.encoders.sources import FileRead
-from penstock.encoders.survey import find_surrogates
 from penstock.encoders.values import refused
+from penstock.encoders.ways import find_surrogates
 from penstock.fields import Base64, Streamed, Text
 
 __all__ = ["LongTexts"]
@@ -23,16 +23,14 @@ _READ, _MOST_READ = 36 * 1024, 60 * 1024
 """Bytes of a file that are read at once, with pieces in memory and without: a visit to a thread
 costs as much as the base64 of the former. Both are multiples of three."""
 _NO_TEXT = "the file is no text in UTF-8"
-_FOREIGN = 8
-"""Slices of a piece, of a text that is not all ASCII: with 4, 100 KiB more are resident."""
+_FOREIGN = 2
+"""Slices of a piece, of a text that is not all ASCII: whole, 400 KiB more are resident."""
 _WIDEST = 4
 """Bytes of a character in UTF-8, as long as it is not known how many a text has."""
-_CHECKED = 8
+_CHECKED = 2
 """Slices of a buffer that are looked at one by one: as UTF-16 they are twice as large again."""
 _LESS = 64
 """A slice is less by so small a part of it, so that its UTF-8 is below a power of two."""
-_REST = 8
-"""Parts of a piece; with less than one of them left it is full."""
 _DENSER = 1.03
 """Times the escapes of one slice, that the next may have."""
 
@@ -111,11 +109,7 @@ class LongTexts:
             yield from WORKED
 
     def _encoded(self, value: str, start: int) -> Iterator[bytes]:
-        """Encode slices that fill pieces, as far as one can tell.
-
-        orjson 3.13 sets aside 8 times the UTF-8 of a text, rounded up to a power of two, for as
-        long as what it returns is there: a slice is copied, unless it fills the piece.
-        """
+        """Encode slices that fill pieces, as far as one can tell."""
         output, encode = self._output, self._backend.text
         most, denser = self._buffer, 1.0
         if not value.isascii():
@@ -123,6 +117,7 @@ class LongTexts:
         most -= most // _LESS
         while start < len(value):
             left = output.room()
+            yield from output.take()
             part = value[start : start + (int(min(left, most) / denser) or 1)]
             encoded = encode(part)
             size = len(encoded) - 2
@@ -131,12 +126,9 @@ class LongTexts:
                 if size > self._buffer and len(part) > 1:
                     continue
             start += len(part)
-            fills = size > left - left // _REST
-            output.write(memoryview(encoded)[1:-1] if fills else encoded[1:-1])
+            output.inside(encoded)
             del part, encoded
-            if fills:
-                output.flush()
-            yield from output.take()
+        yield from output.take()
 
     def _read(self, value: Base64) -> Frame:
         """Walk over the base64, or the text, of bytes as they are read."""

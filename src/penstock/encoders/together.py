@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 from penstock.encoders.backends import Backend
+from penstock.encoders.columns import columns
 from penstock.encoders.output import WORKED, Output
 from penstock.encoders.sources import leaves, unchanged
-from penstock.encoders.survey import Look, columns
+from penstock.encoders.survey import Look
+from penstock.encoders.ways import SINGLY, SMALLER, TRANSLATED
 from penstock.fields import Each
 
-__all__ = ["FIRST_ITEMS", "SINGLY", "SMALLER", "TRANSLATED", "Together"]
+__all__ = ["FIRST_ITEMS", "Together"]
 
 FIRST_ITEMS = 16
 """Items of the first group that is looked at."""
-SINGLY, TRANSLATED, SMALLER = 4, 5, 6
-"""Beside each `Way`: not in one call; not as they are; not so many of them."""
+_ESCAPES = 16
+"""A piece is filled by a call but for so small a part of it, for what is escaped in the texts."""
 _AT_LEAST = 8
 """Items; fewer are looked at one by one."""
 _NOT_AT_ONCE = (TypeError, ValueError, RecursionError)
@@ -32,20 +35,22 @@ class Together:
     Args:
         output: Takes what is made.
         backend: The C encoder.
-        group: Most bytes of what is written in one call.
+        size: Most bytes of a piece.
         max_depth: Levels of arrays and objects.
         check: Whether nothing is made.
     """
 
     def __init__(
-        self, output: Output, backend: Backend, *, group: int, max_depth: int, check: bool
+        self, output: Output, backend: Backend, *, size: int, max_depth: int, check: bool
     ) -> None:
-        self.group = group
+        self.group = size // 2  # its text, its bytes and a piece are in memory at once
         """Most bytes of what is written in one call."""
         self.inside: list[int] = []
         """The containers that the walk is in, by their identity."""
         self._output = output
         self._backend = backend
+        self._filling = size - size // _ESCAPES
+        self._fit = FIRST_ITEMS
         self._max_depth = max_depth
         self._check = check
 
@@ -71,7 +76,7 @@ class Together:
             return False
         if comma:
             self._output.write(b",")
-        self._output.write(memoryview(encoded)[1:-1])
+        self._output.inside(encoded)
         return True
 
     def write(self, part: bytes | memoryview) -> None:
@@ -96,16 +101,26 @@ class Together:
             return self.group, SINGLY
         return size, look.way if size <= self.group else SINGLY
 
+    def cuts(self, group: Sequence[Json], each: Each | None) -> Iterator[tuple[int, int]]:
+        """Yield how many items, from the first on, are best written in one call, and how.
+
+        It ends before the first that is not known by itself to be plain, often at once: see
+        `way_of`.
+        """
+        found = columns(group) if len(group) >= _AT_LEAST and self.depth() > 0 else None
+        if found is None or not (each is None or leaves(each, found.keys)):
+            return
+        found.fit = self._fit
+        with suppress(TypeError, UnicodeEncodeError):
+            yield from found.cuts(self._filling, surrogates=self._check)
+        self._fit = found.fit
+
     def way_of(self, group: Sequence[Json], each: Each | None) -> tuple[int, int]:
         """Return about how many items like these are best written in one call, and how."""
-        found = None
-        if len(group) >= _AT_LEAST and self.depth() > 0:
-            found = columns(group, self.group, surrogates=self._check)
-        left = each is None or (found is not None and leaves(each, found.keys))
-        if not left and each is not None and not unchanged(each.translate, group):
+        if each is not None and not unchanged(each.translate, group):
             # Some of them may be unchanged, and are worth finding.
             return len(group), TRANSLATED if len(group) <= FIRST_ITEMS else SMALLER
-        size, way = self.seen(group) if found is None else (found.size, found.way)
+        size, way = self.seen(group)
         if size > self.group and len(group) > 1:
             way = SMALLER
         return self.group * len(group) // size, way
