@@ -86,6 +86,21 @@ def test_every_figure_of_the_table_is_the_runs(run: Result) -> None:
             assert seconds(point.summary.metrics[name].percentiles["p99"]) in words
 
 
+def test_loads_with_bounds_say_how_many_keep_them(run: Result) -> None:
+    """A column of the table of loads, which is not there without bounds."""
+    settings = msgspec.structs.replace(run.settings, goodput={})
+    unbound = [msgspec.structs.replace(each.summary, goodput=None) for each in run.points]
+    points = tuple(
+        msgspec.structs.replace(point, summary=summary)
+        for point, summary in zip(run.points, unbound, strict=True)
+    )
+
+    assert "good" in parsed(run).words
+    assert (
+        "good" not in parsed(msgspec.structs.replace(run, settings=settings, points=points)).words
+    )
+
+
 def test_a_page_has_a_plot_for_each_question(run: Result) -> None:
     """Throughput against latency once, for each load four distributions and a timeline."""
     assert 1 + len(run.points) * 5 == parsed(run).tags.count("svg")

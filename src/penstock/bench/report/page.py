@@ -153,8 +153,10 @@ def _cell(metric: Metric, column: str) -> str:
 
 def _loads(result: Result) -> str:
     rows = []
+    bounded = bool(result.settings.goodput)
     for at, point in enumerate(result.points):
         summary = point.summary
+        good = "" if summary.goodput is None else f"{summary.goodput.ratio:.1%}"
         ttft = summary.metrics.get("ttft")
         marks = [seconds(ttft.percentiles[mark]) if ttft else "" for mark in ("p50", "p99")]
         rows.append(
@@ -164,11 +166,12 @@ def _loads(result: Result) -> str:
                 number(summary.output_throughput),
                 *marks,
                 number(summary.failed),
+                *([good] if bounded else []),
                 "the client" if point.health.limited else "",
             ]
         )
-    heads = ["load", "requests/s", "output tokens/s", "TTFT p50", "TTFT p99", "failed", "limit"]
-    return _table(heads, rows)
+    heads = ["load", "requests/s", "output tokens/s", "TTFT p50", "TTFT p99", "failed"]
+    return _table([*heads, *(["good"] if bounded else []), "limit"], rows)
 
 
 def _counts(summary: Summary) -> str:
