@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 from collections.abc import AsyncIterator
 from importlib import import_module
@@ -168,6 +169,55 @@ async def test_faults_have_the_clients_names(
         await client.get(peer.url)
 
     assert peer.url == str(caught.value.request.url)
+
+
+async def test_a_reset_in_the_body_is_a_read_error(stage: Stage, use: str) -> None:
+    """What no peer has ended is told apart from what it has ended too early."""
+    read = asyncio.Event()
+
+    async def handle(connection: Connection) -> None:
+        await connection.request()
+        await connection.send(CHUNKED + chunk(b"some"))
+        await read.wait()
+        connection.reset()
+
+    peer = await stage.peer(handle)
+    client = await client_of(stage, use)
+    async with client.stream("GET", peer.url) as response:
+        pieces = response.aiter_bytes()
+        assert b"some" == await anext(pieces)
+        read.set()
+        with pytest.raises(import_module(use).ReadError, match="the connection broke"):
+            await anext(pieces)
+
+
+@pytest.mark.parametrize("length", ["4", "6"])
+async def test_a_body_that_is_not_as_long_as_said(stage: Stage, use: str, length: str) -> None:
+    """A client that counts wrong is told that it is its own fault, as by its own transport."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"five!"
+
+    peer = await stage.peer(once(answer(b"ok")))
+    client = await client_of(stage, use)
+    with pytest.raises(import_module(use).LocalProtocolError, match=f"than {length} bytes"):
+        await client.post(peer.url, content=pieces(), headers={"Content-Length": length})
+
+
+async def test_a_client_may_have_its_connection_ended(stage: Stage, use: str) -> None:
+    """``Connection: close`` goes to the peer; other words on the connection are ours."""
+    seen: list[Request] = []
+
+    async def handle(connection: Connection) -> None:
+        seen.append(await connection.request())
+        await connection.send(answer(b"ok"))
+
+    peer = await stage.peer(handle)
+    client = await client_of(stage, use)
+    for word in ("close", "keep-alive"):
+        await client.get(peer.url, headers={"Connection": word})
+
+    assert [b"close", None] == [each.headers.get(b"connection") for each in seen]
 
 
 async def test_headers_that_break_a_request_reach_no_socket(stage: Stage, use: str) -> None:

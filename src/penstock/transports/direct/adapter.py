@@ -14,6 +14,7 @@ from penstock.errors import (
     ConfigurationError,
     ConnectError,
     DeadlineError,
+    EncodeError,
     PenstockError,
     PoolError,
     ProtocolError,
@@ -21,6 +22,7 @@ from penstock.errors import (
 )
 from penstock.interfaces import HttpCall
 from penstock.limits import Limits, Timeouts
+from penstock.transports.direct.exchange import BROKE
 from penstock.transports.direct.transport import DirectTransport
 from penstock.transports.watchdog import Watchdog
 
@@ -79,7 +81,7 @@ def _adapter(use: str) -> Any:  # Any: a class made for either package
 
         async def handle_async_request(self, request: Any) -> Any:  # Any: of either package
             """Send `request`, and return its answer once the headers are there."""
-            headers = [each for each in request.headers.raw if each[0].lower() not in _OURS]
+            headers = [each for each in request.headers.raw if not _is_ours(*each)]
             if not all(_NAME.fullmatch(name) and not _CONTROL.search(v) for name, v in headers):
                 raise http.LocalProtocolError("a header would break the request", request=request)
             try:
@@ -122,7 +124,9 @@ def _body(http: Any) -> Any:  # Any: a class made for either package
                 raise _translated(exc, http, self._request) from exc
             ending = self._exchange.ending
             if ending is not None and not ending.clean:
-                raise http.RemoteProtocolError(ending.detail, request=self._request)
+                broke = ending.detail.startswith(BROKE)
+                kind = http.ReadError if broke else http.RemoteProtocolError
+                raise kind(ending.detail, request=self._request)
 
         async def aclose(self) -> None:
             """Let go of the connection."""
@@ -155,6 +159,11 @@ class _Sent:
     async def length(self) -> int:
         """Return what the client counted."""
         return int(self._length)
+
+
+def _is_ours(name: bytes, value: bytes) -> bool:
+    """Whether the connection's own handling says it; that it is to end, a client may say, too."""
+    return name.lower() in _OURS and (name.lower(), value.lower()) != (b"connection", b"close")
 
 
 def _call(
@@ -198,6 +207,8 @@ def _translated(exc: PenstockError, http: Any, request: Any) -> Exception:  # An
         name = "ConnectError"
     elif isinstance(exc, ConfigurationError):
         name = "UnsupportedProtocol"
+    elif isinstance(exc, EncodeError):
+        name = "LocalProtocolError"
     elif isinstance(exc, ProtocolError) or "without an answer" in str(exc):
         name = "RemoteProtocolError"
     elif exc.phase == "write":

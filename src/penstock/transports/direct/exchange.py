@@ -28,11 +28,13 @@ if TYPE_CHECKING:
     from penstock.transports.direct.parser import Parser
     from penstock.transports.direct.pool import Home
 
-__all__ = ["AHEAD", "Exchange"]
+__all__ = ["AHEAD", "BROKE", "Exchange"]
 
 _CLEAN = Ending(clean=True)
 _TORN = "the peer closed connection before the end of the answer"
 _CUT = Ending(clean=False, detail="the compressed answer is cut")
+BROKE = "the connection broke"
+"""Begins the detail of an answer that no peer has ended."""
 AHEAD = 4 * 1024
 """Bytes that nobody has asked for, after which the rest stays in the kernel. A reader that waits
 takes all of a read at once, so that large reads are worth more than room beside them."""
@@ -284,7 +286,7 @@ class Exchange:
         if self._parser.end() and clean and error is None:
             self._finish(_CLEAN, False)
         elif self.opened:
-            reason = f"the connection broke: {_reason(error)}" if error else _TORN
+            reason = f"{BROKE}: {_reason(error)}" if error else _TORN
             self._finish(Ending(clean=False, detail=reason), False)
         elif error is None:
             self._fail(self._no_answer(f"{self.origin} hung up without an answer"))
