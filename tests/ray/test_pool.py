@@ -75,7 +75,7 @@ class Counting:
         """Note that it was closed."""
         self._path.write_text("closed")
 
-    async def aclose(self, *, reuse: bool = False) -> None:
+    async def aclose(self) -> None:
         """Do nothing."""
 
 

@@ -190,6 +190,14 @@ class Wire(Protocol):
     """The answer's headers, names in lower case, repeated ones joined by a comma."""
 
     @property
+    def released(self) -> bool:
+        """Whether nothing is left that `aclose` would let go of; a wire that cannot tell says no.
+
+        It may be so before everything is read: of what had come, all can still be.
+        """
+        ...
+
+    @property
     def ending(self) -> Ending | None:
         """How it ended, once `read` has returned ``b""``."""
         ...

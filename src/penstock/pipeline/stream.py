@@ -48,7 +48,7 @@ class Source(Protocol[ItemT]):
 
     @property
     def complete(self) -> bool:
-        """Whether nothing more comes: what `take` returned last are the last items."""
+        """Whether it is over: nothing comes behind what `take` returned last, or is held."""
         ...
 
     def receive(self) -> Awaitable[Any]:  # Any: what its own `take` takes
@@ -71,8 +71,8 @@ class Source(Protocol[ItemT]):
         """Cut the source at once, from any task or callback; a pending `receive` raises `error`."""
         ...
 
-    async def aclose(self, *, reuse: bool = False) -> None:
-        """Let go of everything; idempotent. `reuse` says that the answer was read to its end."""
+    async def aclose(self) -> None:
+        """Let go of everything; idempotent, and not called once it is `complete`."""
         ...
 
 
@@ -189,7 +189,7 @@ class BatchStream(Generic[ItemT]):
                 else:
                     items = self._through(batch)
                     if source.complete:
-                        self._exhausted = self._live
+                        self._exhausted, self._released = self._live, True
                         items = items + self._close_with([], None)
         except BaseException:
             self.cancel()
@@ -207,7 +207,7 @@ class BatchStream(Generic[ItemT]):
             self._source.abort(self._error)
             self._finish("abandon")
         if not self._released:
-            await self._source.aclose(reuse=self._exhausted)
+            await self._source.aclose()
             self._released = True
 
     def _first(self) -> list[ItemT]:

@@ -109,6 +109,9 @@ class Capture:
         call: What was sent; its credential is not written.
     """
 
+    released = False
+    """That is for `aclose` to see to."""
+
     def __init__(self, wire: Wire, recording: Recording, call: HttpCall) -> None:
         self.status = wire.status
         self.headers: Mapping[str, str] = wire.headers

@@ -69,7 +69,7 @@ class HttpSource(Struct, eq=False):
     keep: Callable[[Sequence[Any]], None] | None = None
     """Takes every frame, for ``keep_raw``; None where nobody wants them."""
     complete: bool = False
-    """Whether nothing more comes."""
+    """Whether it is over."""
     _ignored: int = 0
     _whole: bool = False
     _gone: bool = False
@@ -117,7 +117,7 @@ class HttpSource(Struct, eq=False):
             self._whole = True
             self._stop()
             # Where the wire has ended as well, there is nothing to be drained.
-            self.complete = self.wire.ending is not None
+            self.complete = self.wire.released
         return chunks
 
     def _end(self, chunks: list[Chunk]) -> None:
@@ -144,7 +144,7 @@ class HttpSource(Struct, eq=False):
 
     async def _drain(self) -> bytes:
         """Let go of the wire of an answer that is whole."""
-        await self.aclose(reuse=True)
+        await self.aclose()
         return b""
 
     async def _tail(self) -> bytes:
@@ -196,13 +196,13 @@ class HttpSource(Struct, eq=False):
         if not self._whole:
             self.wire.abort(error)
 
-    async def aclose(self, *, reuse: bool = False) -> None:
+    async def aclose(self) -> None:
         """Let go of the wire; after a whole answer its connection is used again."""
         if self._gone:
             return
         if not self._whole:  # else the clocks were stopped by then
             self._stop()
-        await self.wire.aclose(reuse=reuse or self._whole)
+        await self.wire.aclose(reuse=self._whole)
         self._gone = True
 
     def _stop(self) -> None:

@@ -113,7 +113,7 @@ class RemoteSource:
             self._closing = future_of(self._actor.aclose.remote(self._id))
             self._closing.add_done_callback(lambda _: self._leave())
 
-    async def aclose(self, *, reuse: bool = False) -> None:
+    async def aclose(self) -> None:
         """Wait until it is closed there."""
         if not self._ended:
             self.abort()

@@ -113,7 +113,7 @@ class _Script:
             elif batch := _chunks(line):
                 return batch
         self._check()
-        self.complete = True
+        self.complete = self.released = True
         return []
 
     def take(self, batch: list[Chunk]) -> list[Chunk]:
@@ -125,7 +125,7 @@ class _Script:
             self._error = error
             self._aborted.set()
 
-    async def aclose(self, *, reuse: bool = False) -> None:
+    async def aclose(self) -> None:
         self.released = True
         await checkpoint()
 

@@ -86,6 +86,9 @@ class ScriptedTransport:
 class _ScriptedWire:
     """A `penstock.interfaces.Wire` over one answer of a script."""
 
+    released = False
+    """That is for `aclose` to see to."""
+
     def __init__(
         self, answer: ScriptedAnswer, call: HttpCall, transport: ScriptedTransport
     ) -> None:

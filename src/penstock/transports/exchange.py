@@ -42,6 +42,9 @@ class Exchange:
         done: Called then.
     """
 
+    released = False
+    """That is for `aclose` to see to."""
+
     def __init__(
         self, call: HttpCall, dialogue: Dialogue, lease: Lease, done: Callable[[Exchange], None]
     ) -> None:

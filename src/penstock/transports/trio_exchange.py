@@ -38,6 +38,9 @@ class TrioExchange:
         done: Called then.
     """
 
+    released = False
+    """That is for `aclose` to see to."""
+
     def __init__(
         self,
         call: HttpCall,

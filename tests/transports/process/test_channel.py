@@ -34,6 +34,9 @@ def turn(told: list[str], *, grace: float = 60.0, limit: int = 1000) -> TurnWire
 class Pieces:
     """A wire that plays pieces, and then ends."""
 
+    released = False
+    """That is for `aclose` to see to."""
+
     status = None
 
     def __init__(self, *pieces: bytes) -> None:

@@ -116,7 +116,7 @@ class Calling:
             self._error = error or StreamClosedError("the call was aborted")
         self._cancel()
 
-    async def aclose(self, *, reuse: bool = False) -> None:
+    async def aclose(self) -> None:
         """Wait for the end of the task."""
         self._watch.stop()
         self._cancel()

@@ -91,6 +91,9 @@ class TurnWire:
         limit: Bytes that may wait altogether.
     """
 
+    released = False
+    """That is for `aclose` to see to."""
+
     status: int | None = None
 
     def __init__(

@@ -42,6 +42,9 @@ class ProcessWire:
         child: The child, which is about to begin.
     """
 
+    released = False
+    """That is for `aclose` to see to."""
+
     status: int | None = None
 
     def __init__(self, call: ProcessCall, spool: Spool, child: Child) -> None:
