@@ -72,6 +72,23 @@ def test_a_dataset_may_be_one_array(indent: int | None, tmp_path: Path) -> None:
     assert [said for _, said in FORMS.values()] == [texts(each) for each in found]
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.txt", "first\r\nsecond\r\n"),
+        ("a.jsonl", '"first"\r\n\r\n"second"\r\n'),
+        ("a.json", '["first", "second"]'),
+    ],
+)
+def test_a_file_may_be_from_windows(name: str, text: str, tmp_path: Path) -> None:
+    """A mark before its first byte is no part of a prompt, and lines may end in CR LF."""
+    (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + text.encode())
+
+    assert ["first", "second", "first"] == [
+        texts(each)[0] for each in islice(dataset(tmp_path / name), 3)
+    ]
+
+
 def test_an_array_is_unpacked_an_element_at_a_time(tmp_path: Path) -> None:
     """Its size costs no memory, and what it was unpacked to goes when nobody reads it."""
     path = tmp_path / "data.json"

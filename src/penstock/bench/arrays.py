@@ -16,7 +16,10 @@ from penstock.errors import UsageError
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-__all__ = ["is_array", "unpacked"]
+__all__ = ["BOM", "is_array", "unpacked"]
+
+BOM = b"\xef\xbb\xbf"
+"""What some editors put before the first byte of UTF-8."""
 
 _SPACE = b" \t\r\n"
 
@@ -29,7 +32,7 @@ def is_array(path: Path) -> bool:
     """
     with path.open("rb") as file:
         while block := file.read(4096):
-            if block := block.removeprefix(b"\xef\xbb\xbf").lstrip(_SPACE):
+            if block := block.removeprefix(BOM).lstrip(_SPACE):
                 return block[:1] == b"["
     return False
 
@@ -53,6 +56,8 @@ def unpacked(path: Path, owner: object) -> Path:
 def _copy(file: BinaryIO, lines: BinaryIO, name: str) -> None:
     encode = msgspec.json.Encoder().encode
     done = 0
+    if file.read(len(BOM)) != BOM:
+        file.seek(0)
     try:
         for element in ijson.items(file, "item", use_float=True):
             lines.write(encode(element) + b"\n")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import msgspec
 from msgspec import Meta, Struct
 
-from penstock.bench.arrays import is_array, unpacked
+from penstock.bench.arrays import BOM, is_array, unpacked
 from penstock.bench.words import words
 from penstock.errors import UsageError
 
@@ -176,6 +176,7 @@ class RowFile:
             raise UsageError(f"{self.path.name}, {self._unit} {number}: {error}") from None
 
     def _row(self, line: bytes) -> Row:
+        line = line.removeprefix(BOM)  # of a file that Windows' tools have written
         if self._plain:
             return Row(prompt=line.decode().strip())
         row = msgspec.json.decode(line, type=Row | str)
