@@ -138,6 +138,23 @@ def test_a_shuffled_dataset_has_everything_once_a_round(tmp_path: Path) -> None:
     assert found[:20] != found[20:]
 
 
+def test_recorded_answers_are_limits(tmp_path: Path) -> None:
+    """A token for a word of ShareGPT's answer to a turn; one without has the line's limit."""
+    said = [
+        {"from": "system", "value": "be kind"},
+        {"from": "human", "value": "hi"},
+        {"from": "gpt", "value": "hello to you"},
+        {"from": "human", "value": "and?"},
+    ]
+    path = lines(tmp_path, {"conversations": said, "max_tokens": 9}, {"prompt": "hi"})
+    first, second = islice(dataset(path, recorded=True), 2)
+
+    assert [("hi", 3), ("and?", 9)] == [
+        (ask.messages[0]["content"], ask.output_tokens) for ask in asks(first)
+    ]
+    assert [None] == [ask.output_tokens for ask in asks(second)]
+
+
 def test_options_win_over_the_file(tmp_path: Path) -> None:
     """The limit on answers, and the most turns."""
     path = lines(tmp_path, {"turns": ["a", "b", "c"], "max_tokens": 5})

@@ -113,6 +113,8 @@ WRONG = {
     "--dataset d --input-tokens 5": "a file brings its own",
     "--trace t --turns 5": "trace's own",
     "--shuffle": "needs --dataset",
+    "--output-tokens recorded": "needs --dataset",
+    "--dataset d --turns recorded": "--turns is a number",
     "--input-tokens five": "--input-tokens is a number",
     "--goodput ttft": "NAME:MILLISECONDS",
     "--goodput ttft:0": "NAME:MILLISECONDS",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Hashable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from penstock.bench.rows import RowFile
@@ -23,6 +24,7 @@ def dataset(
     path: str | PathLike[str],
     *,
     output_tokens: Lengths | None = None,
+    recorded: bool = False,
     turns: Lengths | None = None,
     turn_delay: float = 0.0,
     shuffle: bool = False,
@@ -37,6 +39,7 @@ def dataset(
     Args:
         path: The file.
         output_tokens: The limit on answers; it wins over the file's own.
+        recorded: Whether an answer in the file limits its turn's, a token for each of its words.
         turns: The most turns of a conversation; None takes all that the file has.
         turn_delay: Seconds from an answer to the next turn.
         shuffle: Whether each round is in another order, drawn from `seed`.
@@ -56,7 +59,8 @@ def dataset(
             for place in order or range(len(file)):
                 most = None if turns is None else turns.draw(draw)
                 limit = None if output_tokens is None else output_tokens.draw(draw)
-                yield Conversation(_turns(file[place], most, limit, turn_delay))
+                turns_of = _recorded if recorded else _turns
+                yield Conversation(turns_of(file[place], most, limit, turn_delay))
 
     return conversations()
 
@@ -74,6 +78,18 @@ def _turns(row: Row, most: int | None, limit: int | None, delay: float) -> tuple
     return tuple(
         Ask(({"role": "user", "content": text},), output_tokens=limit, delay=delay)
         for text in row.prompts()[:most]
+    )
+
+
+def _recorded(row: Row, most: int | None, limit: int | None, delay: float) -> tuple[Ask, ...]:
+    """Return the same, limited by the file's own answers where it has them."""
+    words = (count for _, count in row.exchanges())
+    asks = _turns(row, most, limit, delay)
+    if row.messages is not None:
+        return asks
+    return tuple(
+        ask if count is None else replace(ask, output_tokens=count)
+        for ask, count in zip(asks, words, strict=False)
     )
 
 

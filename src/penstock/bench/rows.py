@@ -23,6 +23,8 @@ __all__ = ["Row", "RowFile"]
 
 # Mooncake's traces name the blocks of 512 tokens that a prompt is made of by their hashes.
 _BLOCK = 512
+# What ShareGPT's files call who asks.
+_HUMAN = ("human", "user")
 
 Moment: TypeAlias = Annotated[float, Meta(ge=0)]
 Size: TypeAlias = Annotated[int, Meta(ge=0)]
@@ -84,14 +86,26 @@ class Row(Struct, omit_defaults=True):
 
     def prompts(self) -> list[str]:
         """Return the texts that a user says, one a turn; empty where there are none."""
+        return [text for text, _ in self.exchanges()]
+
+    def exchanges(self) -> list[tuple[str, int | None]]:
+        """Return what a user says, one a turn, and how many words the file's own answer has.
+
+        None where the file has no answer: only ShareGPT's form has.
+        """
         for text in (self.prompt, self.text_input, self.text):
             if text is not None:
-                return [text]
+                return [(text, None)]
         if self.turns is not None:
-            return self.turns
-        said = self.conversations or ()
-        human = [each for each in said if each.get("from") in ("human", "user")]
-        return [str(each.get("value", "")) for each in human]
+            return [(text, None) for text in self.turns]
+        found: list[tuple[str, int | None]] = []
+        for each in self.conversations or ():
+            said = str(each.get("value", ""))
+            if each.get("from") in _HUMAN:
+                found.append((said, None))
+            elif found and each.get("from") != "system":
+                found[-1] = found[-1][0], len(said.split()) or None
+        return found
 
     def added(self, seed: object) -> list[Message]:
         """Return the messages of its first turn; words where only their number is known."""

@@ -50,7 +50,8 @@ class Workload(Struct, frozen=True, kw_only=True, omit_defaults=True):
     input_tokens: str | None = None
     """The distribution of prompt lengths: a word counts as a token."""
     output_tokens: str | None = None
-    """The distribution of the limits on answers; None leaves them to the model."""
+    """The distribution of the limits on answers, or ``recorded`` for those of a dataset's own
+    answers; None leaves them to the model."""
     prefix_tokens: int = 0
     """Words that all prompts begin with."""
     shuffle: bool = False

@@ -13,7 +13,7 @@ from penstock.bench.records import RecordWriter
 from penstock.bench.report import html
 from penstock.bench.text import lines
 from penstock.cli.bench_files import COMMANDS
-from penstock.cli.bench_options import header, parse, settings_of
+from penstock.cli.bench_options import RECORDED, header, parse, settings_of
 from penstock.cli.bench_view import watched
 from penstock.cli.exits import INTERRUPTED, guarded, kind_code
 from penstock.cli.pick import Picked, announce, pick
@@ -109,7 +109,8 @@ def _calls(options: argparse.Namespace, settings: Settings) -> dict[str, Any]:
 def _source(options: argparse.Namespace, settings: Settings) -> Source:
     """Return what makes each load's conversations; files are checked here."""
     work, seed = settings.workload, settings.seed
-    output = None if work.output_tokens is None else Lengths.parse(work.output_tokens)
+    recorded = work.output_tokens == RECORDED
+    output = None if recorded or not work.output_tokens else Lengths.parse(work.output_tokens)
     turns = None if work.turns is None else Lengths.parse(work.turns)
     if options.trace:
         replayed = trace(options.trace, seed=seed)
@@ -119,6 +120,7 @@ def _source(options: argparse.Namespace, settings: Settings) -> Source:
         prompts = dataset(
             options.dataset,
             output_tokens=output,
+            recorded=recorded,
             turns=turns,
             turn_delay=work.turn_delay,
             shuffle=work.shuffle,

@@ -16,7 +16,10 @@ from penstock.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Parser", "header", "parse", "settings_of"]
+__all__ = ["RECORDED", "Parser", "header", "parse", "settings_of"]
+
+RECORDED = "recorded"
+"""The output tokens of a dataset whose own answers say how many."""
 
 _DESCRIPTION = """\
 Measure how fast a model answers: time to first token, time between tokens, throughput and goodput,
@@ -157,6 +160,9 @@ def _check(options: argparse.Namespace) -> None:
         )
         and options.trace,
         "--shuffle needs --dataset": options.shuffle and not options.dataset,
+        f"--output-tokens {RECORDED} needs --dataset, whose answers are meant": (
+            options.output_tokens == RECORDED and not options.dataset
+        ),
     }
     for message, holds in wrong.items():
         if holds:
@@ -166,7 +172,8 @@ def _check(options: argparse.Namespace) -> None:
 def _workload(options: argparse.Namespace) -> Workload:
     file = options.dataset or options.trace
     for name in ("input_tokens", "output_tokens", "turns"):
-        if (text := getattr(options, name)) is not None:
+        text = getattr(options, name)
+        if text is not None and (name, text) != ("output_tokens", RECORDED):
             Lengths.parse(text, option=f"--{name.replace('_', '-')}")
     return Workload(
         source="dataset" if options.dataset else "trace" if options.trace else "synthetic",
@@ -329,7 +336,14 @@ def _add_work(group: argparse._ArgumentGroup) -> None:
         metavar="LENGTHS",
         help=(f"words of a prompt, one for a token; default {_INPUT}. LENGTHS is {_LENGTHS}"),
     )
-    add("--output-tokens", metavar="LENGTHS", help="the limit on an answer; default none")
+    add(
+        "--output-tokens",
+        metavar="LENGTHS",
+        help=(
+            "the limit on an answer; default none. 'recorded' is as many as the dataset's own "
+            "answer has words"
+        ),
+    )
     add(
         "--prefix-tokens",
         type=_whole,
