@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from importlib import import_module
+from typing import Any
 
 import pytest
+import pytest_asyncio
 from tests.road import TRANSPORTS, Road, at_rest, clocks, fails
 
 from penstock import errors
@@ -79,10 +83,16 @@ KINDS = {
 """What the plain ones are, by name."""
 
 
-@pytest.fixture(params=TRANSPORTS, autouse=True)
-def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test over each transport."""
-    monkeypatch.setattr("tests.road.TRANSPORT", request.param)
+@pytest_asyncio.fixture(params=[*TRANSPORTS, "direct behind httpx"])
+async def over(request: pytest.FixtureRequest) -> AsyncIterator[dict[str, Any]]:
+    """What makes a client use each transport, also the direct one below a client of the user's."""
+    if request.param in TRANSPORTS:
+        yield {"transport": request.param}
+        return
+    http = import_module("httpx")
+    transport = import_module("penstock.transports.direct").httpx_transport()
+    async with http.AsyncClient(transport=transport, timeout=None) as client:
+        yield {"transport": "httpx", "http_client": client}
 
 
 async def outcome(client: Client, model: str, *, stream: bool = True) -> str | PenstockError:
@@ -101,7 +111,7 @@ def patience(fault: str) -> Timeouts:
 
 
 @pytest.mark.parametrize("fault", sorted(faults()))
-async def test_a_fault_ends_as_it_should(road: Road, fault: str) -> None:
+async def test_a_fault_ends_as_it_should(road: Road, over: dict[str, Any], fault: str) -> None:
     """Before the first chunk and in the middle, streamed and whole: never a wrong or endless end.
 
     What is raised is a `PenstockError` of the right kind, what is answered is the whole answer,
@@ -112,6 +122,7 @@ async def test_a_fault_ends_as_it_should(road: Road, fault: str) -> None:
         {"first": base, "middle": f"{base}@2", "ok": "echo"},
         timeouts=patience(fault),
         limits=Limits(max_line=1 << 20, max_event=1 << 20, max_answer=1 << 20),
+        **over,
     )
 
     first, middle, whole = await asyncio.gather(
@@ -157,9 +168,11 @@ async def test_a_shape_says_the_same(road: Road, shape: str) -> None:
 
 
 @pytest.mark.parametrize("fault", ["early-401", "early-413", "early-429"])
-async def test_an_early_answer_ends_a_long_upload(road: Road, fault: str) -> None:
+async def test_an_early_answer_ends_a_long_upload(
+    road: Road, over: dict[str, Any], fault: str
+) -> None:
     """A refusal that comes while the body is being sent is told with its reason."""
-    client = road.client("text", timeouts=Timeouts(write=5, total=10))
+    client = road.client("text", timeouts=Timeouts(write=5, total=10), **over)
     headers = {"x-penstock-sim": f"fault={fault}"}
 
     error = await fails(client.chat(None, "x" * 20_000_000, extra_headers=headers))

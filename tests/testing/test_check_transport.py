@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -14,49 +15,61 @@ from penstock.errors import PenstockError
 from penstock.interfaces import Ending, HttpCall, Wire
 from penstock.testing.check_transport import check_transport
 from penstock.transports import HttpxTransport
-from penstock.transports.direct import DirectTransport
+from penstock.transports.aiohttp import AiohttpTransport
+from penstock.transports.direct import DirectTransport, httpx_transport
+
+
+class Behind:
+    """The direct transport below a client of either package's, which ours is given."""
+
+    def __init__(self, use: Any) -> None:
+        adapter = httpx_transport(use)
+        self._client = import_module(use).AsyncClient(transport=adapter, timeout=None)
+        self._transport = HttpxTransport(client=self._client)
+
+    async def open(self, call: HttpCall) -> Wire:
+        """Open a call."""
+        return await self._transport.open(call)
+
+    async def aclose(self) -> None:
+        """Close all three."""
+        await self._transport.aclose()
+        await self._client.aclose()
+
+
+OURS: dict[str, Callable[[], Any]] = {
+    "httpx": lambda: HttpxTransport(use="httpx"),
+    "httpx2": lambda: HttpxTransport(use="httpx2"),
+    "direct": DirectTransport,
+    "aiohttp": AiohttpTransport,
+}
+BEHIND: dict[str, Callable[[], Any]] = {
+    "direct behind httpx": lambda: Behind("httpx"),
+    "direct behind httpx2": lambda: Behind("httpx2"),
+}
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("use", ["httpx", "httpx2"])
-async def test_httpx_passes(use: Any) -> None:
-    """The transport of the default client keeps the seam, over either package."""
-    await check_transport(lambda: HttpxTransport(use=use))
+@pytest.mark.parametrize("name", OURS | BEHIND)
+async def test_ours_pass(name: str) -> None:
+    """Each transport of ours keeps the seam, and so does one below other people's clients."""
+    await check_transport((OURS | BEHIND)[name])
 
 
-@pytest.mark.parametrize("use", ["httpx", "httpx2"])
-def test_httpx_passes_on_trio(use: Any) -> None:
-    """And on trio."""
-    trio.run(check_transport, lambda: HttpxTransport(use=use))
+@pytest.mark.skipif(sys.platform == "win32", reason="platform: no uvloop")
+@pytest.mark.parametrize("name", OURS | BEHIND)
+def test_ours_pass_on_uvloop(name: str) -> None:
+    """And on uvloop."""
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(check_transport((OURS | BEHIND)[name]))
 
 
-@pytest.mark.asyncio
-async def test_direct_passes() -> None:
-    """Connections of our own keep the seam."""
-    await check_transport(DirectTransport)
-
-
-def test_direct_passes_on_trio() -> None:
+@pytest.mark.parametrize("name", ["httpx", "httpx2", "direct"])
+def test_ours_pass_on_trio(name: str) -> None:
     """And on trio, where httpx carries the calls."""
-    trio.run(check_transport, DirectTransport)
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="platform: no uvloop")
-def test_direct_passes_on_uvloop() -> None:
-    """And on uvloop."""
-    import uvloop
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(check_transport(DirectTransport))
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="platform: no uvloop")
-def test_httpx_passes_on_uvloop() -> None:
-    """And on uvloop."""
-    import uvloop
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(check_transport(HttpxTransport))
+    trio.run(check_transport, OURS[name])
 
 
 class Broken:

@@ -60,6 +60,15 @@ def test_each_exception_has_its_error(
     assert phase is None or phase == error.phase
 
 
+def test_a_client_over_our_connections_has_their_errors(use: Any) -> None:
+    """What a client's package makes of an error of ours is that error again."""
+    ours = LimitExceededError("too much", phase="max_response_headers")
+    error = library(use).http.ReadError("too much")
+    error.__cause__ = ours
+
+    assert ours is translate(error, origin=ORIGIN, sent=True)
+
+
 def test_before_the_body_is_sent_the_phase_is_write(use: Any) -> None:
     """A break while the body goes out is told as such."""
     error = translate(library(use).http.WriteError("gone"), origin=ORIGIN, sent=False)

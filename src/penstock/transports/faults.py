@@ -43,6 +43,9 @@ def translate(exc: Exception, *, origin: str, sent: bool) -> Exception:
     phase = "response" if sent else "write"
     if isinstance(exc, PenstockError):
         return exc
+    if isinstance(exc.__cause__, PenstockError):
+        # A client's connections are ours (`penstock.transports.direct.httpx_transport`).
+        return exc.__cause__
     # httpcore lets h11's own LocalProtocolError through where a body ends early.
     if not kinds & {"HTTPError", "InvalidURL", "LocalProtocolError"}:
         return _foreign(exc, origin)
