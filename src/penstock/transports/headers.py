@@ -76,40 +76,32 @@ def received(raw: Iterable[tuple[bytes, bytes]], limits: Limits) -> dict[str, st
 class Names:
     """What the answers of one peer have in common: mostly the same names, in the same order."""
 
-    __slots__ = ("_last", "_seen", "_size")
+    __slots__ = ("_names", "_seen", "_size")
 
     def __init__(self) -> None:
-        # As they came, the last answer's fields, and the bytes of these without values.
+        # The last answer's: as they came, in lower case, and their bytes with what is beside them.
         self._seen: list[bytes] = []
-        self._last: dict[str, str] = {}
+        self._names: tuple[str, ...] = ()
         self._size = 0
 
-    def received(self, raw: list[bytes], limits: Limits) -> dict[str, str]:
-        """Return what `received` returns, for a third where the last answer had these names.
-
-        Args:
-            raw: Names and values by turns.
-            limits: As there.
+    def received(self, names: list[bytes], values: list[bytes], limits: Limits) -> dict[str, str]:
+        """Return what `received` returns, for a third where the last answer had these `names`.
 
         Raises:
             LimitExceededError: As there.
         """
-        names = raw[::2]
         if names == self._seen:
             # All at once: one by one it takes three calls a field, and answers have up to thirty.
-            text = b"\n".join(raw[1::2]).decode("latin-1")
+            text = b"\n".join(values).decode("latin-1")
             parts = text.split("\n")
             size = self._size + len(text)
             fits = size <= _MAX_FIELD and size <= limits.max_response_headers
             # No line end within a value, and all together no more than any bound.
             if fits and len(parts) == len(names) <= limits.max_response_header_count:
-                # A copy has its room already, and takes half of what making one anew does.
-                headers = self._last.copy()
-                headers.update(zip(self._last, parts))  # noqa: B905 - its word costs as much
-                return headers
-        headers = received(zip(names, raw[1::2], strict=True), limits)
+                return dict(zip(self._names, parts))  # noqa: B905 - its word costs as much
+        headers = received(zip(names, values, strict=True), limits)
         if len(headers) == len(names):
-            self._seen, self._last = names, headers.copy()
+            self._seen, self._names = names, tuple(headers)
             self._size = sum(map(len, names)) + 4 * len(names)
         return headers
 

@@ -20,32 +20,19 @@ from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
-from penstock.errors import DeadlineError
+from penstock.transports.deadlines import arrived, expired
+from penstock.transports.rate import Rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from penstock.errors import DeadlineError
     from penstock.interfaces import Rounds, Timer
     from penstock.limits import Limits, Timeouts
 
 __all__ = ["Clock", "Watchdog"]
 
-# Seconds over which `Timeouts.min_rate` is judged where ``progress`` is off: its default.
-_RATE_WINDOW = 300.0
-
 _TIME_OF_ASYNCIO = asyncio.BaseEventLoop.time
-
-_WHAT = {
-    "pool": "no place in our own limits within {limit:g} s",
-    "connect": "no connection within {limit:g} s",
-    "write": "the peer took no bytes for {elapsed:.1f} s",
-    "response": "no answer within {limit:g} s of the request",
-    "ttft": "no content within {limit:g} s of the request",
-    "idle": "no bytes for {elapsed:.1f} s",
-    "progress": "no content for {elapsed:.1f} s",
-    "min_rate": "fewer than {limit:g} bytes per second: {elapsed:.1f}",
-    "total": "the call took longer than {limit:g} s",
-}
 
 
 class Clock(Protocol):
@@ -92,8 +79,7 @@ class Watchdog:
         "_passed_over",
         "_progress_from",
         "_quiet_from",
-        "_rate_bytes",
-        "_rate_from",
+        "_rate",
         "_rounds",
         "_time",
         "_timeouts",
@@ -128,16 +114,21 @@ class Watchdog:
         self._callback: Callable[[DeadlineError], None] | None = None
         self._timer: Timer | None = None
         self._rounds: Rounds | None = None
-        # Of the first kind: when each runs out.
+        # Of the first kind: when each runs out. As long as there is nobody to tell, none does.
         self._armed: dict[str, float] = {}
+        if timeouts.total is not None:
+            self._armed["total"] = started + timeouts.total
         # Of the second kind: from when each counts, by the stopwatch; infinity is "not begun".
-        self._timer_at = self._quiet_from = self._progress_from = self._rate_from = inf
+        self._timer_at = self._quiet_from = self._progress_from = inf
+        self._rate: Rate | None = None
+        if timeouts.min_rate is not None:
+            self._rate = Rate(timeouts.progress)
         # How far the stopwatch was behind when the consumer asked last.
         self._away = 0.0
         # Whether it asks, and whether some of its clocks, which stand still while it does not, may
         # have nobody who looks at them in time.
         self._asking = self._passed_over = False
-        self._bytes = self._rate_bytes = self._ignored = 0
+        self._bytes = self._ignored = 0
         self._last_byte: float | None = None
         self._last_content: float | None = None
 
@@ -148,14 +139,9 @@ class Watchdog:
     def on_expire(
         self, callback: Callable[[DeadlineError], None], rounds: Rounds | None = None
     ) -> None:
-        """Call `callback` when a clock runs out; from now on ``total`` runs."""
-        self._callback = callback
-        if rounds is not None and rounds.clock is self._clock:
-            self._rounds = rounds
-        if self._timeouts.total is not None:
-            self._armed["total"] = self.started + self._timeouts.total
+        """Call `callback` when a clock runs out, ``total`` among them."""
         # What began before there was anybody to tell has no timer yet.
-        self._expect_armed()
+        self._see_to_armed(callback, rounds)
 
     def requested(
         self,
@@ -177,10 +163,7 @@ class Watchdog:
         if not self._asking:
             self._asking = True
             self._away += now - self._answered_at
-        if callback is not None:
-            self.on_expire(callback, rounds)
-        else:
-            self._expect_armed()
+        self._see_to_armed(callback or self._callback, rounds)
         return now - self.started
 
     def opened(self, size: int = 0) -> float:
@@ -198,8 +181,8 @@ class Watchdog:
         since = self._quiet_from = self._answered_at - self._away
         if "ttft" not in armed:
             self._progress_from = since
-        if self._rate_from == inf:
-            self._rate_from = since
+        if self._rate is not None:
+            self._rate.begin(since)
         if size:
             self._last_byte = now
             self._bytes += size
@@ -213,8 +196,8 @@ class Watchdog:
         since = (now if self._asking else self._answered_at) - self._away
         if phase == "idle":
             self._quiet_from = since
-            if self._rate_from == inf:
-                self._rate_from = since
+            if self._rate is not None:
+                self._rate.begin(since)
         elif phase == "progress":
             # Until the first content ``ttft`` is the clock for it, where it is on.
             if "ttft" not in self._armed:
@@ -296,8 +279,12 @@ class Watchdog:
         self._ignored = 0
         if "ttft" in self._armed:
             del self._armed["ttft"]
-        if began and self._callback is not None:
+        if not began:
+            return now - self.started
+        if self._asking:
             self._expect(self._nearest())
+        else:
+            self._passed_over = True  # ``progress`` stands still until somebody asks
         return now - self.started
 
     def ignored(self, size: int) -> None:
@@ -332,14 +319,20 @@ class Watchdog:
             running["idle"] = self._quiet_from + away + timeouts.idle
         if timeouts.progress is not None:
             running["progress"] = self._progress_from + away + timeouts.progress
-        if timeouts.min_rate is not None:
-            window = timeouts.progress or _RATE_WINDOW
-            running["min_rate"] = self._rate_from + away + window
+        if self._rate is not None:
+            running["min_rate"] = self._rate.judged_at + away
         return running
 
-    def _expect_armed(self) -> None:
-        """See to those of the first kind."""
-        nearest, rounds = self._timer_at, self._rounds
+    def _see_to_armed(
+        self, callback: Callable[[DeadlineError], None] | None, rounds: Rounds | None
+    ) -> None:
+        """Have somebody look at those of the first kind, and tell `callback`."""
+        self._callback = callback
+        if rounds is not None and rounds.clock is self._clock:
+            self._rounds = rounds
+        else:
+            rounds = self._rounds
+        nearest = self._timer_at
         for when in self._armed.values():  # `min` takes three times as long
             if when < nearest:
                 nearest = when
@@ -383,32 +376,16 @@ class Watchdog:
         if not phase or running[phase] > now:
             return None
         limit: float = getattr(self._timeouts, phase)
-        if phase != "min_rate":
-            return self._error(phase, limit, now - (running[phase] - limit), now)
-        passed = now - self._away - self._rate_from
-        rate = (self._bytes - self._rate_bytes) / passed
-        if rate < limit:
-            return self._error(phase, limit, rate, now)
-        self._rate_from, self._rate_bytes = now - self._away, self._bytes
-        return self._due(now)
-
-    def _error(self, phase: str, limit: float, elapsed: float, now: float) -> DeadlineError:
-        what = _WHAT[phase].format(limit=limit, elapsed=elapsed)
-        local = {"peer_fault": False, "retryable": False} if phase == "pool" else {}
-        return DeadlineError(
-            f"{phase}: {what}; {self._arrived(now)}",
-            phase=phase,
-            limit=limit,
-            elapsed=elapsed,
-            **local,  # type: ignore[arg-type]  # the two flags
+        elapsed = now - (running[phase] - limit)
+        if phase == "min_rate":
+            assert self._rate is not None  # it runs
+            elapsed = self._rate.judge(self._bytes, now - self._away)
+            if elapsed >= limit:
+                return self._due(now)
+        byte, content = self._last_byte, self._last_content
+        came = arrived(
+            self._bytes,
+            byte_ago=None if byte is None else now - byte,
+            content_ago=None if content is None else now - content,
         )
-
-    def _arrived(self, now: float) -> str:
-        """What had come by `now`: both liveness and progress (row 4 of the fault matrix)."""
-        if self._last_byte is None:
-            return "nothing had arrived"
-        content = "no content yet"
-        if self._last_content is not None:
-            content = f"the last content {now - self._last_content:.1f} s ago"
-        life = f"the last {now - self._last_byte:.1f} s ago"
-        return f"{self._bytes} bytes had arrived, {life}, {content}"
+        return expired(phase, limit=limit, elapsed=elapsed, came=came)

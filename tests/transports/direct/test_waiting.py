@@ -14,13 +14,12 @@ WHO = ContextVar("who", default="nobody")
 
 def waiting(order: list[str]) -> tuple[Wait, asyncio.Task[None]]:
     """Return a wait and the task that waits for it."""
-    wait = Wait(loop=asyncio.get_running_loop())
-    wait.waiting = None
+    wait = Wait(asyncio.get_running_loop())
 
     async def read() -> None:
         WHO.set("reader")
         try:
-            await wait
+            await wait.wait()
         finally:
             order.append(f"{WHO.get()} of {asyncio.current_task() is task}")
 
@@ -66,15 +65,26 @@ async def test_a_reader_that_is_told_soon_goes_on_in_the_next_turn() -> None:
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("way", ["soon", "now"])
-async def test_what_was_told_before_is_not_lost(way: str) -> None:
-    """Bytes may come before anybody waits."""
-    order: list[str] = []
-    wait, task = waiting(order)
-    getattr(wait, way)()
+async def test_it_is_waited_for_time_and_again() -> None:
+    """Each time anew: what it was told while nobody waited is forgotten."""
+    wait = Wait(asyncio.get_running_loop())
+    told: list[int] = []
+
+    async def read() -> None:
+        for number in range(3):
+            await wait.wait()
+            told.append(number)
+
+    task = asyncio.create_task(read())
+    wait.soon()
+    wait.now()
+    for number in range(3):
+        await asyncio.sleep(0)
+        assert [*range(number)] == told
+        (wait.soon, wait.now)[number % 2]()
     await task
 
-    assert ["reader of True"] == order
+    assert [0, 1, 2] == told
 
 
 @pytest.mark.asyncio
@@ -83,14 +93,48 @@ async def test_a_cancelled_reader_is_not_told_again() -> None:
     order: list[str] = []
     wait, task = waiting(order)
     await asyncio.sleep(0)
-    assert task.cancel()
-    assert not wait.cancel()
+    assert task.cancel("stop")
+    assert wait.waiting is None
     wait.now()
     wait.soon()
+    with pytest.raises(asyncio.CancelledError, match="stop"):
+        await task
+
+    assert ["reader of True"] == order
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("way", ["soon", "now"])
+async def test_a_reader_that_is_told_may_still_be_cancelled(way: str) -> None:
+    """As with any future: until it goes on, it is."""
+    order: list[str] = []
+    wait, task = waiting(order)
+    await asyncio.sleep(0)
+    getattr(wait, way)()
+    assert task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
 
     assert ["reader of True"] == order
+
+
+@pytest.mark.asyncio
+async def test_a_reader_that_is_cancelled_before_it_waits_ends_there() -> None:
+    """Its cancellation is pending when it begins to wait."""
+    order: list[str] = []
+    wait = Wait(asyncio.get_running_loop())
+
+    async def read() -> None:
+        asyncio.current_task().cancel()  # type: ignore[union-attr]  # there is one
+        try:
+            await wait.wait()
+        finally:
+            order.append("over")
+
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.create_task(read())
+
+    assert ["over"] == order
 
 
 @pytest.mark.asyncio
@@ -111,8 +155,7 @@ async def test_without_a_context_a_reader_has_that_of_the_bytes() -> None:
     """Tasks give theirs; other libraries' need not."""
     found: list[str] = []
     over = asyncio.Event()
-    wait = Wait(loop=asyncio.get_running_loop())
-    wait.waiting = None
+    wait = Wait(asyncio.get_running_loop())
     wait.add_done_callback(lambda _: found.append(WHO.get()))
     WHO.set("caller")
     asyncio.get_running_loop().call_soon(wait.now)
@@ -127,12 +170,11 @@ def test_what_ends_the_loop_is_the_loops(end: type[BaseException]) -> None:
     """Not the socket's, whose callback the reader ran in."""
 
     async def read(wait: Wait) -> None:
-        await wait
+        await wait.wait()
         raise end
 
     async def main() -> None:
-        wait = Wait(loop=asyncio.get_running_loop())
-        wait.waiting = None
+        wait = Wait(asyncio.get_running_loop())
         readers.append(asyncio.create_task(read(wait)))
         await asyncio.sleep(0)
 

@@ -90,13 +90,12 @@ def _adapter(use: str) -> Any:  # Any: a class made for either package
                 content = None
             call = _call(request, content, self._limits)
             try:
-                exchange = await self._direct.exchange(call, headers, decode=False)
+                exchange = await self._direct.exchange(call, headers)
             except PenstockError as exc:
                 raise _translated(exc, http, request) from exc
-            raw = exchange.raw_headers
             return http.Response(
                 exchange.status,
-                headers=list(zip(raw[::2], raw[1::2], strict=True)),
+                headers=exchange.raw_headers,
                 stream=body(exchange, request),
                 extensions={"http_version": b"HTTP/1.1"},
             )

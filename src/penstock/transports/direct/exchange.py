@@ -40,28 +40,28 @@ AHEAD = 4 * 1024
 takes all of a read at once, so that large reads are worth more than room beside them."""
 
 
-class Exchange:
+class Exchange(Wait):
     """A `penstock.interfaces.Wire`, and the listener of its connection.
+
+    It is what its caller waits for, too: for any news of the call.
 
     Args:
         call: The exchange.
         origin: Where it goes.
         home: The loop's connections; a place of it is this call's, until it is let go.
-        decode: Whether a compressed answer is decompressed.
+        raw: Whether the answer is wanted as it is on the wire.
     """
 
     __slots__ = (
         "__weakref__",
         "_begun",
         "_connection",
-        "_cut",
         "_data",
-        "_decode",
         "_draining",
         "_ending",
         "_inflating",
         "_parser",
-        "_waiter",
+        "_raw",
         "_watch",
         "_why",
         "aborted",
@@ -81,7 +81,8 @@ class Exchange:
         "status",
     )
 
-    def __init__(self, call: HttpCall, origin: Origin, home: Home, decode: bool) -> None:
+    def __init__(self, call: HttpCall, origin: Origin, home: Home, raw: bool) -> None:
+        Wait.__init__(self, home.loop)
         self.call = call
         self.origin = origin
         self.home = home
@@ -105,25 +106,22 @@ class Exchange:
         """What makes the connection or sends the body, while it does."""
         self.status: int | None
         self.headers: Mapping[str, str]
-        self.raw_headers: list[bytes]
-        """Names and values by turns, as they came; there once `opened`, as the two before."""
+        self.raw_headers: list[tuple[bytes, bytes]]
+        """As they came, where they are wanted; there once `opened`, as the two before."""
         self._watch = call.watch
-        self._decode = decode
+        self._raw = raw
         self._connection: Connection | None = None
         # The connection's, which goes on with the next answer once this one is let go.
         self._parser: Parser | None = None
-        # What has come and is not read, the caller who waits for more, and whether one was told of
-        # any yet.
+        # What has come and is not read, and whether anybody was told of any yet.
         self._data = b""
-        self._waiter: Wait | None = None
         self._begun = False
         self._ending: Ending | None = None
         # Of few answers.
         self._inflating: Inflating | None = None
         self._draining: Draining | None = None
-        # What the readers of one that was given up are told, and which of its jobs was cut.
-        self._why: PenstockError | None = None
-        self._cut: asyncio.Task[Any] | None = None  # Any: see `job`
+        # What the readers of one that was given up are told.
+        self._why: PenstockError | None
 
     @property
     def ending(self) -> Ending | None:
@@ -134,7 +132,7 @@ class Exchange:
     def buffered(self) -> int:
         """Bytes that were received and not yet read."""
         inflating = self._inflating
-        return len(self._data) + (inflating.held if inflating is not None else 0)
+        return len(self._data) + (inflating.buffered if inflating is not None else 0)
 
     # --- reading
 
@@ -143,41 +141,27 @@ class Exchange:
         while True:
             if self.aborted:
                 raise self.given_up()
-            if (self._data or self._inflating is not None) and (data := self._take()):
+            data, self._data = self._data, b""
+            if self._inflating is not None:
+                data = self._inflated(self._inflating, data)
+            if data:
+                self.call.timings.bytes_received += len(data)
                 return data
             if self.failure is not None:
                 raise self.failure
             if self._ending is not None:
                 return b""
+            if self.waiting is not None:
+                raise InternalError("two reads of one answer at once")
             self._watch.asking()
-            waiter = self.wait()
+            connection = self._connection
+            if connection is not None and connection.paused:
+                connection.resume()
             try:
-                await waiter
+                await self.wait()
             except BaseException:  # a cancel, or a coroutine that is closed by hand
-                self._waiter = None
                 self.abort()
                 raise
-
-    def wait(self) -> Wait:
-        """Ask for more: what is returned ends where something has happened.
-
-        Whoever waits looks again then, also whether the call was given up.
-        """
-        if self._waiter is not None:
-            raise InternalError("two reads of one answer at once")
-        waiter = self._waiter = Wait(loop=self.home.loop)
-        waiter.waiting = None
-        connection = self._connection
-        if connection is not None and connection.paused:
-            connection.resume()
-        return waiter
-
-    def wake(self) -> None:
-        """Let whoever waits look again."""
-        # Never with an exception: the caller may be cancelled, and nobody would look at it.
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None:
-            waiter.soon()
 
     def abort(self, error: PenstockError | None = None) -> None:
         """Cut the connection at once; a pending `read` raises `error` or `StreamClosedError`."""
@@ -189,8 +173,8 @@ class Exchange:
             self.release(False)
         if self.job is not None:
             self.cut_job()
-        if self._waiter is not None:
-            self.wake()
+        if self.waiting is not None:
+            self.soon()
 
     def given_up(self) -> PenstockError:
         """Return what whoever asks is told of a call that is `aborted`."""
@@ -208,29 +192,16 @@ class Exchange:
             await self._draining.over()
         self.abort()
 
-    def _take(self) -> bytes:
-        inflating = self._inflating
-        if inflating is None:
-            data, self._data = self._data, b""
-        else:
-            data = self._inflated(inflating)
-        self.call.timings.bytes_received += len(data)
-        return data
-
-    def _inflated(self, inflating: Inflating) -> bytes:
+    def _inflated(self, inflating: Inflating, data: bytes) -> bytes:
         """Return the next of what has come; ``b""`` where it is used up, or no good."""
+        inflating.feed(data)
         data = b""
         try:
-            while not data and self.buffered:
-                if not inflating.held:
-                    inflating.feed(self._data)
-                    self._data = b""
-                data = inflating.step()
+            data = inflating.read()
         except PenstockError as exc:
-            self._data = b""
             self.failure = exc
             self.release(False)
-        if self._ending is _CLEAN and not (self.buffered or inflating.complete):
+        if self._ending is _CLEAN and inflating.is_cut:
             self._ending = _CUT
         return data
 
@@ -265,14 +236,13 @@ class Exchange:
         with a hundred short ones that saves a twentieth of each, as what reads them stays at hand.
         Where it is whole and there are no other calls, that turn would be a thirtieth of it.
         """
-        waiter = self._waiter
-        if waiter is not None:
-            self._waiter = None
-            if self._begun or len(self._data) >= AHEAD or not self.home.exchanges:
-                waiter.now()
-            else:
-                waiter.soon()
+        if self.waiting is not None:
+            at_once = self._begun or len(self._data) >= AHEAD or not self.home.exchanges
             self._begun = True
+            if at_once:
+                self.now()
+            else:
+                self.soon()
         unread = self._data or self._inflating is not None
         if unread and self.buffered >= AHEAD and self._connection is not None:
             self._connection.pause()
@@ -293,12 +263,12 @@ class Exchange:
         else:
             words = f"the connection to {self.origin} broke: {_reason(error)}"
             self._fail(self._no_answer(words))
-        self.wake()
+        self.soon()
 
     def taken(self, size: int) -> None:
         """Note that the peer goes on taking the request."""
         self._watch.sent(size)
-        self.wake()
+        self.soon()
 
     # --- for the opening
 
@@ -357,8 +327,7 @@ class Exchange:
 
     def cut_job(self) -> None:
         """End what makes the connection or sends the body: at most once, it may be tidying up."""
-        if self.job is not None and self.job is not self._cut:
-            self._cut = self.job
+        if self.job is not None and not self.job.cancelling():
             self.job.cancel()
 
     # --- inside
@@ -374,13 +343,14 @@ class Exchange:
             return None
         self.status, self.headers = parser.status, parser.headers
         coding = self.headers.get("content-encoding")
-        if coding is not None and self._decode:
+        if self._raw:
+            self.raw_headers = parser.raw_headers
+        elif coding is not None:
             try:
                 found = inflater(coding, max_ratio=self.call.limits.max_ratio)
             except PenstockError as exc:
                 return exc
             self._inflating = None if found is None else Inflating(found)
-        self.raw_headers = parser.raw_headers
         if not self.sent:
             if not self._job_is_through():
                 # An early answer: the rest of the body is not sent.
@@ -423,7 +393,7 @@ class Exchange:
         if self._ending is not None or self.aborted:
             return
         inflating = self._inflating
-        if inflating is not None and not (self.buffered or inflating.complete) and ending.clean:
+        if inflating is not None and not self._data and inflating.is_cut and ending.clean:
             ending = _CUT
         self._ending = ending
         self.release(keep)

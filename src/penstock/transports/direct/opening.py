@@ -17,22 +17,19 @@ from penstock.transports.direct.exchange import Exchange
 from penstock.transports.direct.pool import CLEANUP
 
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Awaitable, Callable, Coroutine
-    from typing import Any, TypeAlias
+    from collections.abc import Coroutine
+    from typing import Any
 
     from penstock.interfaces import HttpCall
     from penstock.transports.direct.address import Origin
     from penstock.transports.direct.connection import Connection
     from penstock.transports.direct.pool import Home
 
-    Trust: TypeAlias = Callable[[], Awaitable[ssl.SSLContext]]
-
 __all__ = ["opened"]
 
 
 async def opened(  # positional, as it is called for every call
-    call: HttpCall, origin: Origin, head: bytes, home: Home, trust: Trust, decode: bool
+    call: HttpCall, origin: Origin, head: bytes, home: Home, raw: bool = False
 ) -> Exchange:
     """Send `call`; return its exchange when the answer's status and headers are there.
 
@@ -41,13 +38,12 @@ async def opened(  # positional, as it is called for every call
         origin: Of whom.
         head: The request's, without what frames its body.
         home: The loop's connections.
-        trust: Returns what is trusted, for a new connection with TLS.
-        decode: Whether a compressed answer is decompressed.
+        raw: Whether the answer is wanted as it is on the wire.
 
     Raises:
         TransportError: There is no answer; nothing of the call is left.
     """
-    exchange = Exchange(call, origin, home, decode)
+    exchange = Exchange(call, origin, home, raw)
     if not home.places.taken():
         await _place(exchange)
     home.exchanges.add(exchange)
@@ -57,7 +53,7 @@ async def opened(  # positional, as it is called for every call
         first: BaseException | None = None
         while True:
             if connection is None:
-                connection = await _connected(exchange, trust)
+                connection = await _connected(exchange)
             if not exchange.send(connection, head):
                 await _send(exchange, connection, head)
             while exchange.opening:
@@ -98,12 +94,12 @@ async def _place(exchange: Exchange) -> None:
         raise StreamClosedError("the transport is closed")
 
 
-async def _connected(exchange: Exchange, trust: Trust) -> Connection:
+async def _connected(exchange: Exchange) -> Connection:
     """Return a fresh connection; one that comes after the call was given up is closed."""
     watch = exchange.call.watch
     exchange.keep_time()
     watch.begin("connect")
-    job = _start(exchange, _connect(exchange, trust))
+    job = _start(exchange, _connect(exchange))
     try:
         while exchange.opening and not job.done():
             await exchange.wait()
@@ -118,9 +114,9 @@ async def _connected(exchange: Exchange, trust: Trust) -> Connection:
     return connection
 
 
-async def _connect(exchange: Exchange, trust: Trust) -> Connection:
-    origin = exchange.origin
-    return await connect(origin, exchange.home, await trust() if origin.kind == "https" else None)
+async def _connect(exchange: Exchange) -> Connection:
+    origin, home = exchange.origin, exchange.home
+    return await connect(origin, home, await home.trust() if origin.kind == "https" else None)
 
 
 async def _send(exchange: Exchange, connection: Connection, head: bytes) -> None:
@@ -161,7 +157,7 @@ def _start(
         home.jobs.discard(job)
         if not job.cancelled():
             job.exception()  # nobody else looks where the call was given up
-        exchange.wake()
+        exchange.soon()
 
     job.add_done_callback(done)
     return job

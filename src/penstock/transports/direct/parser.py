@@ -46,12 +46,13 @@ class Parser:
         "_names",
         "_origin",
         "_quiet",
+        "_raw_names",
+        "_raw_values",
         "complete",
         "done",
         "headers",
         "on_body",
         "pieces",
-        "raw_headers",
         "reusable",
         "status",
     )
@@ -83,8 +84,9 @@ class Parser:
         """Whether the answer is there to its end."""
         self.reusable = False
         """Whether the connection may carry another call, once `done`."""
-        self.raw_headers: list[bytes] = []
-        """Names and values by turns, as they came, once `complete`."""
+        # The fields as they come.
+        self._raw_names: list[bytes] = []
+        self._raw_values: list[bytes] = []
         self._limits = limits
         self._allowed = limits.max_response_headers + _SLACK
         self._quiet = 0
@@ -95,6 +97,11 @@ class Parser:
             self._llhttp = HttpResponseParser(self)
             self._fault: PenstockError | None = None
         self._at_rest = False
+
+    @property
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:
+        """The fields as they came, once `complete`."""
+        return list(zip(self._raw_names, self._raw_values, strict=True))
 
     def feed(self, data: bytes | memoryview) -> None:
         """Take in `data`; the body's part of it is in `pieces`, also where this raises.
@@ -154,7 +161,8 @@ class Parser:
     def on_header(self, name: bytes, value: bytes) -> None:
         """A field is there; one after the body is a trailer, which nobody here asks for."""
         if not self.complete:
-            self.raw_headers.extend((name, value))
+            self._raw_names.append(name)
+            self._raw_values.append(value)
 
     def on_headers_complete(self) -> None:
         """Status and headers are there; those of a 1xx are passed over (RFC 9110 section 15.2)."""
@@ -166,7 +174,8 @@ class Parser:
         if version != "1.1" and version != "1.0":
             self._fault = self._broken(f"it answers in HTTP/{version}")
         elif status < 200:
-            self.raw_headers.clear()
+            self._raw_names.clear()
+            self._raw_values.clear()
         else:
             self._accept(status, version)
             self.reusable = parser.should_keep_alive()
@@ -178,7 +187,7 @@ class Parser:
 
     def _accept(self, status: int, version: str) -> None:
         try:
-            headers = self._names.received(self.raw_headers, self._limits)
+            headers = self._names.received(self._raw_names, self._raw_values, self._limits)
         except LimitExceededError as exc:
             self._fault = exc
             return

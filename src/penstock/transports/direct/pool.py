@@ -12,6 +12,9 @@ from penstock.transports.places import Places
 from penstock.transports.rounds import Rounds
 
 if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Awaitable, Callable
+
     from penstock.transports.direct.address import Origin
     from penstock.transports.direct.connection import Connection
     from penstock.transports.direct.exchange import Exchange
@@ -31,11 +34,19 @@ class Home:
     Args:
         loop: The loop.
         places: How many calls may have a connection (``Limits.max_connections``).
+        trust: Returns what is trusted, for a new connection with TLS.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, places: int) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        places: int,
+        trust: Callable[[], Awaitable[ssl.SSLContext]],
+    ) -> None:
         self.loop = loop
         self.places = Places(places)
+        self.trust = trust
+        """Returns what is trusted, for a new connection with TLS."""
         self.closed = False
         """Whether there is nothing more to be had here."""
         self.buffers = Buffers()

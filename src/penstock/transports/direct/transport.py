@@ -53,9 +53,9 @@ class Road(NamedTuple):
     method: str
     url: str
     headers: Sequence[tuple[str, str]]
-    address: Address
-    head: bytes | None
-    """The request's head; None where httpx carries it."""
+    origin: Origin
+    head: bytes
+    """The request's head."""
 
     def __repr__(self) -> str:
         # The fields hold the credential, and tracebacks may show locals (fault matrix, row 39).
@@ -102,7 +102,7 @@ class DirectTransport:
         # A forked child keeps its parent's connections, so that no finaliser touches their sockets.
         self._inherited: dict[asyncio.AbstractEventLoop, Home] = {}
         # Loaded with the first of them, and not asked for in each call.
-        self._opened: Callable[..., Coroutine[Any, Any, Exchange]] | None = None  # Any: see `open`
+        self._opened: Callable[..., Coroutine[Any, Any, Exchange]]  # Any: see `open`
         self._other: HttpxTransport | None = None
         self._generation = PROCESS.generation
         self._closed = False
@@ -134,41 +134,36 @@ class DirectTransport:
             LimitExceededError: The answer's headers exceed a bound.
         """
         road = self._roads.get(id(call.headers))
-        if road is not None and (road.url != call.url or road.method != call.method):
-            road = None
-        if road is None or road.head is None or self._closed or asyncio._get_running_loop() is None:
-            return self._open_otherwise(call, road)
-        return self._send(call, road.address.origin, road.head)
+        home = self._loops.get(asyncio._get_running_loop())  # type: ignore[arg-type]
+        if (
+            road is None
+            or home is None
+            or road.url != call.url
+            or road.method != call.method
+            or self._generation != PROCESS.generation
+        ):
+            return self._open_first(call)
+        return self._opened(call, road.origin, road.head, home)
 
-    async def _open_otherwise(self, call: HttpCall, road: Road | None) -> Wire:
-        """Open a call that is the first on its road, or does not go on a connection of ours."""
+    async def _open_first(self, call: HttpCall) -> Wire:
+        """Open a call that is the first on its road or loop, or not for a connection of ours."""
         self._check_open()
-        road = road or self._road(call)
-        if road.head is None or asyncio._get_running_loop() is None:
+        address = self._address(call.url)
+        if self._is_proxied(address.origin) or asyncio._get_running_loop() is None:
             return await self._over_httpx().open(call)
-        return await self._send(call, road.address.origin, road.head)
+        head, home = self._head(call, address), self._home()
+        return await self._opened(call, address.origin, head, home)
 
     def exchange(
-        self, call: HttpCall, headers: list[tuple[bytes, bytes]], *, decode: bool = True
+        self, call: HttpCall, headers: list[tuple[bytes, bytes]]
     ) -> Coroutine[Any, Any, Exchange]:  # Any: as each coroutine has it
-        """Send `call` with `headers`, as they are, on a connection of our own.
+        """Send `call` with `headers` in place of its own, on a connection of ours.
 
-        Args:
-            call: The exchange; its own headers are not sent.
-            headers: What is sent.
-            decode: Whether a compressed answer is decompressed.
+        The answer comes as it is on the wire: it is not decompressed, and has its raw headers.
         """
         address = self._address(call.url)
-        return self._send(call, address.origin, head_of(call.method, address, headers), decode)
-
-    def _send(
-        self, call: HttpCall, origin: Origin, head: bytes, decode: bool = True
-    ) -> Coroutine[Any, Any, Exchange]:  # Any: as each coroutine has it
-        home = self._loops.get(asyncio.get_running_loop())
-        if home is None or self._generation != PROCESS.generation:
-            home = self._settle()
-        assert self._opened is not None  # there is a home
-        return self._opened(call, origin, head, home, self._trusting, decode)
+        head, home = head_of(call.method, address, headers), self._home()
+        return self._opened(call, address.origin, head, home, raw=True)
 
     async def aclose(self) -> None:
         """Cut every call, close every connection, and wait up to 2 s for those that are closing.
@@ -197,18 +192,15 @@ class DirectTransport:
             address = self._addresses[url] = address_of(url)
         return address
 
-    def _road(self, call: HttpCall) -> Road:
-        """Where a call goes, kept where others go there with the very same fields."""
-        address = self._address(call.url)
-        head = None
-        if not self._is_proxied(address.origin):
-            head = head_of(call.method, address, checked(call.headers))
-        road = Road(call.method, call.url, call.headers, address, head)
+    def _head(self, call: HttpCall, address: Address) -> bytes:
+        """A request's head; its road is kept where others go there with the very same fields."""
+        head = head_of(call.method, address, checked(call.headers))
         if isinstance(call.headers, tuple):
             if len(self._roads) >= _MOST_KEPT:
                 self._roads.clear()
+            road = Road(call.method, call.url, call.headers, address.origin, head)
             self._roads[id(call.headers)] = road
-        return road
+        return head
 
     def _check_open(self) -> None:
         if self._closed:
@@ -249,18 +241,21 @@ class DirectTransport:
         context.set_alpn_protocols(["http/1.1"])
         return context
 
-    def _settle(self) -> Home:
-        """Begin on the running loop; loops that are gone, and a parent's, are forgotten."""
+    def _home(self) -> Home:
+        """What there is on the running loop; with a new one, those that are gone are forgotten."""
         from penstock.transports.direct.opening import opened
         from penstock.transports.direct.pool import Home
 
-        self._opened = opened
         loop = asyncio.get_running_loop()
         with self._lock:
             self._notice_fork()
-            for gone in [found for found in self._loops if found.is_closed()]:
-                self._loops.pop(gone).abandon()
-            home = self._loops[loop] = Home(loop, self._limits.max_connections)
+            home = self._loops.get(loop)
+            if home is None:
+                self._opened = opened
+                for gone in [found for found in self._loops if found.is_closed()]:
+                    self._loops.pop(gone).abandon()
+                home = Home(loop, self._limits.max_connections, self._trusting)
+                self._loops[loop] = home
         return home
 
     def _notice_fork(self) -> None:

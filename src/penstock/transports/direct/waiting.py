@@ -10,53 +10,55 @@ it. That was a third of what a chunk costs there. Of paced streams it saves a tu
 from __future__ import annotations
 
 import asyncio
+from types import coroutine
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from contextvars import Context
     from typing import Any
 
 __all__ = ["Wait"]
 
 
-class Wait(asyncio.Future[None]):
-    """What a task awaits, and nobody else: it is told once, `soon` or `now`."""
+class Wait:
+    """What one task at a time waits for, time and again: it is told `soon` or `now`.
 
-    __slots__ = ("_context", "waiting")
+    Nothing is remembered: whoever waits looks before and behind it whether what it waits for is
+    there. To a task it is a future, as far as one asks, where asyncio's own would have to be made
+    anew each time; that took as long as all the rest.
 
-    waiting: Callable[[Wait], object] | None
-    """What goes on with the task that waits; whoever makes one sets it to None, as a constructor of
-    Python's takes half as long again as all the rest."""
-    # In which context.
-    _context: Context | None
+    Args:
+        loop: The loop of whoever waits.
+    """
 
-    def add_done_callback(  # called once, by the task
-        self,
-        fn: Callable[[Any], object],  # Any: as asyncio has it
-        /,
-        *,
-        context: Context | None = None,
-    ) -> None:
-        """Note whom to tell."""
-        self.waiting, self._context = fn, context
-        if self.done():
-            self._tell_soon()
+    __slots__ = ("_asyncio_future_blocking", "_context", "_loop", "waiting")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.waiting: Callable[[Any], object] | None = None  # Any: as asyncio has it
+        """What goes on with the task that waits; None where none does."""
+        # In which context, while one waits.
+        self._context: Context | None
+
+    @coroutine
+    def wait(self) -> Generator[Wait, None, None]:
+        """Wait until it is told."""
+        self._asyncio_future_blocking = True
+        yield self
 
     def soon(self) -> None:
-        """End it, from anywhere: the task goes on in the loop's next turn."""
-        if not self.done():
-            self.set_result(None)
-            self._tell_soon()
+        """Let whoever waits go on in the loop's next turn."""
+        go_on, self.waiting = self.waiting, None
+        if go_on is not None:
+            self._loop.call_soon(go_on, self, context=self._context)
 
     def now(self) -> None:
-        """End it, from a callback of the loop that has nothing more to do: the task goes on."""
-        go_on = self.waiting
+        """Let whoever waits go on, from a callback of the loop that has nothing more to do."""
+        go_on, self.waiting = self.waiting, None
         if go_on is None:
-            self.soon()  # nobody waits any more or yet
             return
-        self.set_result(None)
-        self.waiting, context = None, self._context
+        context = self._context
         try:
             if context is None:
                 go_on(self)
@@ -65,23 +67,30 @@ class Wait(asyncio.Future[None]):
         except RuntimeError:
             # The loop is driven from within a task, beside which no other can be entered. To ask
             # beforehand takes as long as all the rest.
-            self.get_loop().call_soon(go_on, self, context=context)
+            self._loop.call_soon(go_on, self, context=context)
         except (KeyboardInterrupt, SystemExit) as error:
             # It ends the loop, and is no fault of the connection, for which uvloop takes it.
-            self.get_loop().call_soon(_raise, error)
+            self._loop.call_soon(_raise, error)
+
+    # --- what a task asks of a future
+
+    def add_done_callback(
+        self,
+        fn: Callable[[Any], object],  # Any: as asyncio has it
+        /,
+        *,
+        context: Context | None = None,
+    ) -> None:
+        """Note whom to tell."""
+        self.waiting, self._context = fn, context
 
     def cancel(self, msg: Any = None) -> bool:  # Any: as asyncio has it
-        """End it where the task is cancelled."""
-        if not super().cancel(msg):
-            return False
-        self._tell_soon()
-        return True
+        """Wake the task; False says that it is to raise what it is cancelled with by itself."""
+        self.soon()
+        return False
 
-    def _tell_soon(self) -> None:
-        go_on = self.waiting
-        if go_on is not None:
-            self.waiting = None
-            self.get_loop().call_soon(go_on, self, context=self._context)
+    def result(self) -> None:
+        """Nothing: whoever waited looks for itself."""
 
 
 def _raise(error: BaseException) -> None:
