@@ -285,6 +285,7 @@ async def _aborts(trial: _Trial) -> None:
     """`abort` ends a pending read with the given error; later ones raise it too."""
     wire = await trial.open()
     await wire.read()
+    _hold(not wire.released, "released says whether there is something to let go of")
 
     async def reader() -> None:
         error = await _raises(PenstockError, wire.read())

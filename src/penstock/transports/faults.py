@@ -41,11 +41,10 @@ def translate(exc: Exception, *, origin: str, sent: bool) -> Exception:
     kinds = {kind.__name__ for kind in type(exc).__mro__}
     reason = _reason(exc)
     phase = "response" if sent else "write"
-    if isinstance(exc, PenstockError):
-        return exc
-    if isinstance(exc.__cause__, PenstockError):
-        # A client's connections are ours (`penstock.transports.direct.httpx_transport`).
-        return exc.__cause__
+    # A client's connections may be ours (`penstock.transports.direct.httpx_transport`).
+    ours = exc if isinstance(exc, PenstockError) else exc.__cause__
+    if isinstance(ours, PenstockError):
+        return ours
     # httpcore lets h11's own LocalProtocolError through where a body ends early.
     if not kinds & {"HTTPError", "InvalidURL", "LocalProtocolError"}:
         return _foreign(exc, origin)
