@@ -324,3 +324,18 @@ async def test_closing_for_reuse_ends_a_pending_read(stage: Stage) -> None:
     assert [StreamClosedError] == [type(found) for found in await wire_closed]
     await closing
     assert 0 == transport.stats().connections
+
+
+async def test_a_read_that_is_closed_by_hand_ends_its_call(stage: Stage) -> None:
+    """A coroutine that is closed amid a read is as good as cancelled: the next one is told so."""
+    peer = await stage.peer(silent_after(CHUNKED))
+    transport = own(stage)
+    wire = await transport.open(call_to(peer.url))
+    reading = wire.read()
+    reading.send(None)
+    reading.close()
+
+    with pytest.raises(StreamClosedError):
+        await wire.read()
+    assert (0, 0) == (transport.stats().calls, transport.stats().connections)
+    await until(lambda: not peer.open)

@@ -114,7 +114,7 @@ async def test_slow_reader_stops_no_child() -> None:
     wire = await ProcessTransport().open(call("lines:2000", limits=limits))
     await asyncio.wait_for(wire._child.ended.wait(), 20)
 
-    assert wire._spool.spooled
+    assert wire._backlog._spool.spooled
     said = await whole(wire)
     assert list(range(2000)) == [json.loads(line)["line"] for line in said.splitlines()]
     await wire.aclose()

@@ -13,6 +13,7 @@ needs no task of its own; what was read waits in a spool.
     transport  starts children, and sees each to its end
     wire       the output of one: the `penstock.interfaces.Wire`
     child      what it reads, and the steps of its end
+    backlog    what it has said and nobody has read, and how it ended
     spool      bytes that wait for their reader, in memory and above a bound in a file
     warden     what ends a child's group where we were killed
     channel    for children that stay: one reader, and a wire for each turn

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from penstock.errors import DecodeError, LimitExceededError, PenstockError, StreamClosedError
+from penstock.errors import DecodeError, LimitExceededError, PenstockError
 from penstock.interfaces import Ending
+from penstock.transports.process.backlog import Backlog
 from penstock.transports.process.child import GRACE
 from penstock.transports.process.spool import MAX_SPOOL, Spool
 
@@ -111,12 +112,9 @@ class TurnWire:
         self.on_end: Callable[[], None] = _ignore
         self.watch = watch
         self._timings = timings
-        self._spool = Spool(memory=memory, limit=limit)
+        spool = Spool(memory=memory, limit=limit)
+        self._backlog = Backlog(spool, watch, timings, give_up=self.abort)
         self._interrupt, self._kill, self._grace = interrupt, kill, grace
-        self._ending: Ending | None = None
-        self._error: PenstockError | None = None
-        self._muted = False
-        self._news = asyncio.Event()
         self._over = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -131,17 +129,7 @@ class TurnWire:
 
     def put(self, line: bytes) -> None:
         """Keep a line of the turn, and wake its reader."""
-        if self._muted or self._over.is_set():
-            return
-        self.watch.received(len(line))
-        self._timings.bytes_received += len(line)
-        if self._timings.first_byte is None:
-            self._timings.first_byte = self.watch.elapsed()
-        try:
-            self._spool.put(line + b"\n")
-        except LimitExceededError as error:
-            self.abort(error)
-        self._news.set()
+        self._backlog.put(line + b"\n")
 
     def finish(self, ending: Ending | None = None) -> None:
         """Note that the turn is over, by its last line or by the child's end; idempotent."""
@@ -149,9 +137,8 @@ class TurnWire:
             return
         if self._timer is not None:
             self._timer.cancel()
-        self._ending = ending or Ending(True)
+        self._backlog.end(ending or Ending(True))
         self._over.set()
-        self._news.set()
         self.on_end()
 
     @property
@@ -164,12 +151,12 @@ class TurnWire:
     @property
     def ending(self) -> Ending | None:
         """How it ended, once `read` has returned ``b""``."""
-        return None if self._spool.size else self._ending
+        return self._backlog.ending
 
     @property
     def buffered(self) -> int:
         """Bytes that were received and not yet read."""
-        return self._spool.size
+        return self._backlog.size
 
     async def read(self) -> bytes:
         """Return the next lines; ``b""`` once the turn is over and all is read.
@@ -177,45 +164,25 @@ class TurnWire:
         Raises:
             PenstockError: The wire was aborted: a clock, a bound or the consumer.
         """
-        while True:
-            if self._error is not None:
-                raise self._error
-            if data := self._spool.take():
-                return data
-            if self._ending is not None:
-                return b""
-            self._news.clear()
-            self.watch.asking()
-            try:
-                await self._news.wait()
-            finally:
-                self.watch.answered()
+        return await self._backlog.read()
 
     def abort(self, error: PenstockError | None = None) -> None:
         """End the turn, politely first; a pending `read` raises `error`."""
         if self._over.is_set() and error is None:
             return
-        if self._error is None:
-            self._error = error or StreamClosedError("the stream was closed")
-        self._mute()
-        self._news.set()
+        self._backlog.fail(error)
         self._end()
 
     async def aclose(self, *, reuse: bool = False) -> None:
         """Wait for the turn's end; without it, ask for it."""
         self._end()
-        self._mute()
+        self._backlog.mute()
         await self._over.wait()
 
     def _end(self) -> None:
         if self._timer is None and not self._over.is_set():
             self._timer = asyncio.get_running_loop().call_later(self._grace, self._kill)
             self._interrupt()
-
-    def _mute(self) -> None:
-        """Nobody reads on: what comes is not kept."""
-        self._muted = True
-        self._spool.clear()
 
 
 def _ignore() -> None:

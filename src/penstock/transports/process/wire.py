@@ -8,14 +8,15 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-from penstock.errors import LimitExceededError, PenstockError, StreamClosedError, TransportError
 from penstock.interfaces import Ending
+from penstock.transports.process.backlog import Backlog
 from penstock.transports.process.child import Child, said_of
 from penstock.transports.process.warden import guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from penstock.errors import PenstockError
     from penstock.interfaces import Watch
     from penstock.transports.process.call import ProcessCall
     from penstock.transports.process.spool import Spool
@@ -51,14 +52,11 @@ class ProcessWire:
         self.headers: Mapping[str, str] = {}
         self.on_end: Callable[[ProcessWire], None] = _ignore
         self._call = call
-        self._spool = spool
         self._child = child
+        self._backlog = Backlog(spool, call.watch, call.timings, give_up=self.abort)
         self._stderr = bytearray()
-        self._news = asyncio.Event()
-        self._ending: Ending | None = None
         self._open_pipes = {1, 2}
-        self._error: PenstockError | None = None
-        self._exited = self._muted = False
+        self._exited = False
         self._leave: Callable[[], None] | None = None
         self._feeding: asyncio.Task[None] | None = None
 
@@ -73,7 +71,7 @@ class ProcessWire:
         self._child.begun(transport)
         self._guard(transport.get_pid())
         self._call.timings.opened = self._call.watch.elapsed()
-        if self._error is not None:  # nobody wants it any more
+        if self._backlog.cut is not None:  # nobody wants it any more
             self._child.terminate()
         elif self._call.keep_open:
             self._call.watch.on_expire(self.abort)
@@ -92,20 +90,7 @@ class ProcessWire:
 
     def received(self, data: bytes) -> None:
         """Keep output, and wake its reader."""
-        if self._muted:
-            return
-        self._call.watch.received(len(data))
-        timings = self._call.timings
-        timings.bytes_received += len(data)
-        if timings.first_byte is None:
-            timings.first_byte = self._call.watch.elapsed()
-        try:
-            self._spool.put(data)
-        except LimitExceededError as error:
-            self.abort(error)
-        except OSError as exc:
-            self.abort(TransportError(f"a child's output cannot be kept: {exc}", peer_fault=False))
-        self._news.set()
+        self._backlog.put(data)
 
     def complained(self, data: bytes) -> None:
         """Keep the end of stderr; it is a sign of life as well."""
@@ -157,12 +142,12 @@ class ProcessWire:
     @property
     def ending(self) -> Ending | None:
         """How it ended, once `read` has returned ``b""``."""
-        return None if self._spool.size else self._ending
+        return self._backlog.ending
 
     @property
     def buffered(self) -> int:
         """Bytes that were received and not yet read."""
-        return self._spool.size
+        return self._backlog.size
 
     @property
     def stderr(self) -> str:
@@ -175,19 +160,7 @@ class ProcessWire:
         Raises:
             PenstockError: The wire was aborted: a clock, a bound or the consumer.
         """
-        while True:
-            if self._error is not None:
-                raise self._error
-            if data := self._spool.take():
-                return data
-            if self._ending is not None:
-                return b""
-            self._news.clear()
-            self._call.watch.asking()
-            try:
-                await self._news.wait()
-            finally:
-                self._call.watch.answered()
+        return await self._backlog.read()
 
     def write(self, data: bytes) -> None:
         """Write to a stdin that was kept open, and wait for nothing; a child's end says its own."""
@@ -207,35 +180,26 @@ class ProcessWire:
 
     def abort(self, error: PenstockError | None = None) -> None:
         """End the child's group at once; a pending `read` raises `error`."""
-        if self._ending is not None and error is None:
+        if self._backlog.over and error is None:
             return
-        if self._error is None:
-            self._error = error or StreamClosedError("the stream was closed")
-        self._mute()
-        self._news.set()
+        self._backlog.fail(error)
         self._child.end()
 
     async def aclose(self, *, reuse: bool = False) -> None:
         """Wait for the child's end; with `reuse` it may take its time, else it is ended."""
-        if self._ending is None:
+        if not self._backlog.over:
             self._child.end(patiently=reuse)
-        self._mute()
+        self._backlog.mute()
         await self._child.ended.wait()
-
-    def _mute(self) -> None:
-        """Nobody reads on: what comes is not kept."""
-        self._muted = True
-        self._spool.clear()
 
     def _settle(self) -> None:
         """Say how it ended: it has, and nothing of it is left."""
-        if self._ending is not None:
+        if self._backlog.over:
             return
         if self._feeding is not None:
             self._feeding.cancel()
         code = self._child.bury()
-        self._ending = Ending(code == 0, said_of(code), exit_code=code, stderr=self.stderr)
-        self._news.set()
+        self._backlog.end(Ending(code == 0, said_of(code), exit_code=code, stderr=self.stderr))
         self._child.ended.set()
         self.on_end(self)
 
