@@ -71,7 +71,10 @@ class MountedRoute:
     async def open(self, request: Request[ItemT]) -> Stream[ItemT]:
         """Ask it, as a fallback too, for the model that is its own, and say when the call began."""
         started = monotonic() if request.started is None else request.started
-        return await self.mount.open(replace(request, model=self.deployment, started=started))
+        asked = replace(request, model=self.deployment, started=started)
+        stream = await self.mount.open(asked)
+        stream.record.model = request.model
+        return stream
 
 
 class Routes:
@@ -136,7 +139,7 @@ class Routes:
     async def preview(self, request: ChatRequest) -> Preview:
         """Return `request` as its first deployment would get it; nothing is sent."""
         provider = self._route(request.model).provider
-        prepared = await provider.preparer.prepare(request, dropped=[])
+        prepared = await provider.preparer.prepare(request)
         return Preview(
             method=prepared.head.method,
             url=prepared.head.url,

@@ -199,7 +199,7 @@ def test_retries_are_a_share_of_the_calls() -> None:
     """Beyond ten a second, retries are at most a fifth of the calls."""
     budget = RetryBudget()
     for _ in range(100):
-        budget.called(now=0.0)
+        budget.called(0.0)
         budget.succeeded(retried=True)
     taken = 0
     for _ in range(1000):

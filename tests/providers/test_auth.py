@@ -335,7 +335,7 @@ async def test_a_key_never_leaves_its_origin() -> None:
         headers={},
     )
     with pytest.raises(InternalError, match="another origin"):
-        await preparer.prepare(chat_request("m", "hi", {})[0], dropped=[])
+        await preparer.prepare(chat_request("m", "hi", {})[0])
 
 
 def test_configuration_has_the_keys(tmp_path: Any) -> None:

@@ -36,10 +36,10 @@ def request(messages: Any = MESSAGES, **options: Any) -> ChatRequest:  # Any: a 
 async def test_the_next_bare_request_is_what_it_would_be_by_itself(messages: Any) -> None:
     """Head and body, byte by byte."""
     made = preparer()
-    first = made.at_hand(request(), dropped=[])
-    await made.prepare(request(), dropped=[])
-    found = made.at_hand(request(messages), dropped=[])
-    alone = await preparer().prepare(request(messages), dropped=[])
+    first = made.at_hand(request())
+    await made.prepare(request())
+    found = made.at_hand(request(messages))
+    alone = await preparer().prepare(request(messages))
 
     assert first is None
     assert found is not None
@@ -68,9 +68,9 @@ async def test_the_next_bare_request_is_what_it_would_be_by_itself(messages: Any
 async def test_a_request_that_says_more_is_made_by_itself(options: dict[str, Any]) -> None:
     """So it has all that it says, and the next bare one has nothing of it."""
     made = preparer()
-    await made.prepare(request(), dropped=[])
+    await made.prepare(request())
 
-    assert made.at_hand(request(**options), dropped=[]) is None
+    assert made.at_hand(request(**options)) is None
 
 
 @pytest.mark.parametrize(
@@ -85,9 +85,9 @@ async def test_a_request_that_says_more_is_made_by_itself(options: dict[str, Any
 async def test_a_deployment_may_have_nothing_to_share(options: dict[str, Any]) -> None:
     """Where somebody may change it meanwhile, or a key has to be asked for."""
     made = preparer(**options)
-    await made.prepare(request(), dropped=[])
+    await made.prepare(request())
 
-    assert made.at_hand(request(), dropped=[]) is None
+    assert made.at_hand(request()) is None
 
 
 async def test_what_a_message_loses_is_reported_of_each() -> None:
@@ -95,23 +95,22 @@ async def test_what_a_message_loses_is_reported_of_each() -> None:
     made = preparer()
     losing = [{**MESSAGES[0], "provider_state": {"dialect": "gemini", "origin": ADDRESS}}]
     for _ in range(2):
-        dropped: list[str] = []
-        assert made.at_hand(request(losing), dropped=dropped) is None
-        await made.prepare(request(losing), dropped=dropped)
+        assert made.at_hand(request(losing)) is None
+        found = await made.prepare(request(losing))
 
-        assert dropped == ["messages[0].provider_state"]
+        assert found.dropped == ["messages[0].provider_state"]
 
 
 async def test_another_key_makes_another_head(monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable of the environment is read in each call."""
     monkeypatch.setenv("A_KEY", "one")
     made = preparer(api_key="env:A_KEY")
-    await made.prepare(request(), dropped=[])
-    assert made.at_hand(request(), dropped=[]) is not None
+    await made.prepare(request())
+    assert made.at_hand(request()) is not None
     monkeypatch.setenv("A_KEY", "two")
-    assert made.at_hand(request(), dropped=[]) is None
-    await made.prepare(request(), dropped=[])
-    found = made.at_hand(request(), dropped=[])
+    assert made.at_hand(request()) is None
+    await made.prepare(request())
+    found = made.at_hand(request())
 
     assert found is not None
     assert dict(found.head.headers)["authorization"] == "Bearer two"

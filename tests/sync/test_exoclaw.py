@@ -184,7 +184,7 @@ async def test_each_model_goes_where_its_author_means(
     """To its own address, by the name that the vendor has for it, with the key of that address."""
     provider = readme()
     prepared = await provider._client._routes._route(model).provider.preparer.prepare(
-        ps.request.ChatRequest(model=model, messages=HELLO), dropped=[]
+        ps.request.ChatRequest(model=model, messages=HELLO)
     )
 
     assert (url, wire) == (prepared.head.url, json.loads(prepared.body.small)["model"])

@@ -39,7 +39,7 @@ class RetryBudget:
         """The tokens that are left, of 500."""
         return _CAPACITY - self.owed
 
-    def called(self, *, now: float) -> None:
+    def called(self, now: float) -> None:
         """Note that a call begins, at `now` seconds of any steady clock."""
         if now - self._window_start >= _WINDOW:
             self._roll(now)

@@ -15,7 +15,7 @@ from penstock.policies.attempts import Again, AttemptPlan, Elsewhere, GiveUp, St
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from penstock.interfaces import CallRecord, Provider, Stream
+    from penstock.interfaces import Provider, Stream
     from penstock.policies.budget import RetryBudget
     from penstock.request import ItemT, Request
 
@@ -88,39 +88,55 @@ class Router:
         routes = self._routes(request)
         plan: AttemptPlan | None = None  # what goes well at once needs none
         started = began = self._clock()
-        self._budget.called(now=started)
+        self._budget.called(started)
         attempts: list[Attempt] = []
         at = 0
         while True:
             route = routes[at]
             try:
                 stream = await route.provider.open(request)
+                break
             except PenstockError as error:
-                now = self._clock()
-                attempts.append(_failed(error, route, started, began, now))
-                left = _total(request, route) - (now - started)
+                attempts.append(_failed(error, route, began - started, self._clock() - began))
                 plan = plan or self._plan(request, len(routes))
-                step = plan.after(error, now=now, remaining=left)
-                if self._note is not None:
-                    self._note(attempts[-1], _in_words(step))
+                step = self._step(plan, error, attempts[-1], _total(request, route))
                 if isinstance(step, GiveUp):
                     verdict = _verdict(error, attempts, step, listed=len(routes) > 1)
                     # An error that is its own cause is a cycle that only the collector frees.
                     raise verdict from (error.__cause__ if verdict is error else error)
-            else:
-                record = stream.record
-                attempts.append(_answered(record, route, started, began, self._clock()))
-                if self._budget.owed:
-                    self._budget.succeeded(retried=len(attempts) > at + 1)
-                record.attempts = attempts
-                record.model = request.model
-                return stream
             if isinstance(step, Elsewhere):
                 at += 1
             elif isinstance(step, Again):
                 await self._sleep(step.after)
             began = self._clock()
             request = replace(request, started=started)  # the first try's clocks began with it
+        record = stream.record
+        if self._budget.owed:
+            self._budget.succeeded(retried=len(attempts) > at)
+        attempts.append(
+            Attempt(
+                deployment=route.deployment,
+                model=route.model,
+                error=None,
+                status=record.status,
+                started=began - started,
+                elapsed=self._clock() - began,
+                request_id=record.request_id,
+                dropped=tuple(record.dropped),
+            )
+        )
+        record.attempts = attempts
+        return stream
+
+    def _step(
+        self, plan: AttemptPlan, error: PenstockError, attempt: Attempt, total: float
+    ) -> Step:
+        """Return what comes after an `attempt` that ended with `error`, and tell of it."""
+        left = total - (attempt.started + attempt.elapsed)
+        step = plan.after(error, now=self._clock(), remaining=left)
+        if self._note is not None:
+            self._note(attempt, _in_words(step))
+        return step
 
     def _plan(self, request: Request[Any], deployments: int) -> AttemptPlan:
         return AttemptPlan(
@@ -173,9 +189,7 @@ def _verdict(
     )
 
 
-def _failed(
-    error: PenstockError, route: Route, started: float, began: float, now: float
-) -> Attempt:
+def _failed(error: PenstockError, route: Route, started: float, elapsed: float) -> Attempt:
     return Attempt(
         deployment=route.deployment,
         model=route.model,
@@ -183,23 +197,8 @@ def _failed(
         message=error.message,
         status=error.status,
         retry_after=error.retry_after,
-        started=began - started,
-        elapsed=now - began,
+        started=started,
+        elapsed=elapsed,
         request_id=error.request_id,
         dropped=error.dropped,
-    )
-
-
-def _answered(
-    record: CallRecord, route: Route, started: float, began: float, now: float
-) -> Attempt:
-    return Attempt(
-        deployment=route.deployment,
-        model=route.model,
-        error=None,
-        status=record.status,
-        started=began - started,
-        elapsed=now - began,
-        request_id=record.request_id,
-        dropped=tuple(record.dropped) if record.dropped else (),
     )

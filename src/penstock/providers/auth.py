@@ -122,6 +122,8 @@ class Grant:
         default=None, repr=False
     )
     """Returns more headers, once the request is there; None where nothing is signed."""
+    lasting: bool = False
+    """Whether every later request needs the same."""
 
 
 class Scheme(Protocol):
@@ -205,7 +207,6 @@ class KeyHeader:
         self._prefix = prefix
         self._key = key
         self._last: tuple[str | None, Grant] = None, Grant()
-        self._fixed: Grant | None = None
 
     def at_hand(self, target: Target) -> Grant | None:
         """Return the header, unless a function supplies the key.
@@ -214,14 +215,9 @@ class KeyHeader:
             MissingCredentialsError: The environment should hold a key, and does not.
             InvalidHeaderError: The key has signs that no header may have.
         """
-        if self._fixed is not None:
-            return self._fixed
-        key = self._key
-        if key.supplied:
+        if self._key.supplied:
             return None
-        granted = self._granted(key.known(target.deployment), target)
-        self._fixed = granted if key.fixed else None
-        return granted
+        return self._granted(self._key.known(target.deployment), target)
 
     async def grant(self, target: Target) -> Grant:
         """Return the header.
@@ -243,7 +239,10 @@ class KeyHeader:
                 "it or another sign that no header may have",
                 deployment=target.deployment,
             )
-        granted = Grant({self._name: f"{self._prefix}{key}"}, (key,)) if key else Grant()
+        lasting = self._key.fixed
+        granted = Grant(lasting=lasting)
+        if key:
+            granted = Grant({self._name: f"{self._prefix}{key}"}, (key,), lasting=lasting)
         self._last = key, granted
         return granted
 
@@ -299,7 +298,7 @@ class Nothing:
     """No credential at all."""
 
     def __init__(self) -> None:
-        self._grant = Grant()
+        self._grant = Grant(lasting=True)
 
     def at_hand(self, target: Target) -> Grant:
         """Return nothing."""

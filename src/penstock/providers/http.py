@@ -20,7 +20,7 @@ from penstock.providers.preparer import Preparer
 from penstock.transports.watchdog import Watchdog
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Iterable
 
     from penstock.chunks import Chunk
     from penstock.interfaces import Dialect, Stream, Wire
@@ -84,13 +84,27 @@ class HttpProvider:
         chat: Any = request  # Any: the only kind of request that is routed here is a chat
         own = chat.timeouts
         timeouts = self._timeouts if own is None else self._timeouts.override(own)
-        record = self._record(chat)
         watch = Watchdog(timeouts, self._limits, chat.started)
-        prepared = self.preparer.at_hand(chat, dropped=record.dropped)
+        prepared = self.preparer.at_hand(chat)
         if prepared is None:
-            in_time = partial(_in_time, timeouts.total, record, watch)
-            prepared = await self.preparer.prepare(chat, dropped=record.dropped, wait=in_time)
-        head = prepared.head
+            in_time = partial(self._in_time, chat.model, timeouts.total, watch)
+            prepared = await self.preparer.prepare(chat, wait=in_time)
+        head, home = prepared.head, self._home
+        record = CallRecord(
+            model=chat.model,
+            provider=home.provider,
+            deployment=home.deployment,
+            wire_model=home.model,
+            dialect=self._dialect,
+            origin=home.origin,
+            dropped=prepared.dropped,
+            metadata=chat.metadata,
+            command=head.command,
+        )
+        # What a guard tells of them; the messages themselves are not kept for it.
+        change = getattr(chat.messages, "change", None)
+        if change is not None:
+            record.prompt_changed_at = lambda: getattr(change, "at", None)
         call = HttpCall(
             method=head.method,
             url=head.url,
@@ -101,7 +115,7 @@ class HttpProvider:
             framing=self._framing,
             timings=record.timings,
         )
-        blame = Blame(record, head.secrets, spoken, (chat, prepared.body.small))
+        blame = Blame(record, head.secrets, _spoken, (chat, call))
         transport = self._connections.transport
         wire: Wire | None = None
         try:
@@ -113,59 +127,49 @@ class HttpProvider:
             if not 200 <= (wire.status or 200) < 300:
                 raise await self._answers.rejection(wire)
             stream: Any = self._answers.stream(chat, wire, record, watch, blame)
-            record.command = head.command
             await stream.prime(_ends_the_wait)
         except BaseException as error:
             watch.stop()
             if wire is not None:
-                wire.abort()
-                if isinstance(error, Exception):  # a cancelled caller does not wait for the close
-                    await wire.aclose()
+                await _let_go(wire, error)
             if isinstance(error, PenstockError):
                 raise blame(error) from error.__cause__
             raise
         # The body is with the peer: nothing of it is kept while the answer is read.
         call.body = None
-        blame.about = (chat,)
         return stream  # type: ignore[no-any-return]  # chunks, as a chat is answered with
 
-    def _record(self, request: ChatRequest) -> CallRecord:
-        target = self._home
-        record = CallRecord(
-            model=request.model,
-            provider=target.provider,
-            deployment=target.deployment,
-            wire_model=target.model,
-            dialect=self._dialect,
-            origin=target.origin,
-            metadata=request.metadata,
+    async def _in_time(
+        self, model: str, total: float | None, watch: Watchdog, waiting: Awaitable[T]
+    ) -> T:
+        """Await `waiting` under the ``total`` clock: a key or a message may take its time."""
+        from anyio import move_on_after
+
+        with move_on_after(None if total is None else max(0.0, total - watch.elapsed())):
+            return await waiting
+        raise DeadlineError(
+            f"total: the call took longer than {total:g} s; its request was not ready",
+            phase="total",
+            limit=total,
+            elapsed=watch.elapsed(),
+            deployment=self._home.deployment,
+            provider=self._home.provider,
+            model=model,
+            peer_fault=False,
         )
-        # What a guard tells of them; the messages themselves are not kept for it.
-        change = getattr(request.messages, "change", None)
-        if change is not None:
-            record.prompt_changed_at = lambda: getattr(change, "at", None)
-        return record
 
 
 def _ends_the_wait(chunk: Chunk) -> bool:
     return chunk.content or isinstance(chunk, Finish)
 
 
-async def _in_time(
-    total: float | None, record: CallRecord, watch: Watchdog, waiting: Awaitable[T]
-) -> T:
-    """Await `waiting` under the ``total`` clock: a key or a message may take its time."""
-    from anyio import move_on_after
+def _spoken(request: ChatRequest, call: HttpCall) -> Iterable[str]:
+    """Return the texts of `request`'s conversation, from its body as long as there is one."""
+    return spoken(request, None if call.body is None else call.body.small)
 
-    with move_on_after(None if total is None else max(0.0, total - watch.elapsed())):
-        return await waiting
-    raise DeadlineError(
-        f"total: the call took longer than {total:g} s; its request was not ready",
-        phase="total",
-        limit=total,
-        elapsed=watch.elapsed(),
-        deployment=record.deployment,
-        provider=record.provider,
-        model=record.model,
-        peer_fault=False,
-    )
+
+async def _let_go(wire: Wire, error: BaseException) -> None:
+    """Close the wire of an answer that ended with `error` before it began."""
+    wire.abort()
+    if isinstance(error, Exception):  # a cancelled caller does not wait for the close
+        await wire.aclose()

@@ -78,7 +78,7 @@ class Prepared(Struct, frozen=True):
     head: Head
     body: Body | ReadyBody | SmallBody
     dropped: list[str]
-    """What the dialect could not say, as paths."""
+    """What the dialect could not say, as paths; more of them while the body is made."""
 
     def __repr__(self) -> str:
         return f"Prepared({self.head!r}, ...)"

@@ -90,7 +90,7 @@ class Preparer:
         )
         self._usual: tuple[Grant, Head, Beginning] | None = None
 
-    def at_hand(self, request: ChatRequest, *, dropped: list[str]) -> Prepared | None:
+    def at_hand(self, request: ChatRequest) -> Prepared | None:
         """Return `request` as `prepare` does, where it is another one in its conversation alone.
 
         None, unless it is a bare one, as one before it was, with a few messages of a role and a
@@ -102,25 +102,25 @@ class Preparer:
         messages: Any = request.messages  # Any: whatever the caller calls a conversation
         if type(messages) is str:
             messages = [{"role": "user", "content": messages}]
-        if type(messages) is not list or self._at_hand(self._home) is not grant:
+        if type(messages) is not list:
+            return None
+        if not grant.lasting and self._at_hand(self._home) is not grant:
             return None
         body = beginning.followed_by(messages)
-        return None if body is None else Prepared(head, body, dropped)
+        return None if body is None else Prepared(head, body, [])
 
-    async def prepare(
-        self, request: ChatRequest, *, dropped: list[str], wait: Wait | None = None
-    ) -> Prepared:
+    async def prepare(self, request: ChatRequest, *, wait: Wait | None = None) -> Prepared:
         """Return `request` as it would go out; nothing is sent.
 
         Args:
             request: The request.
-            dropped: Takes what the dialect cannot say.
             wait: Awaits what is not at hand, each for itself; by default for as long as it takes.
 
         Raises:
             UsageError: It cannot be said, or a credential is missing.
         """
         wait = wait or _as_long_as_it_takes
+        dropped: list[str] = []
         target = self._home if self._locate is None else await wait(self._target())
         if isinstance(request, RecallRequest):
             outgoing = self._recalled(request, target)
