@@ -24,6 +24,7 @@ from penstock.dialects.anthropic_messages.errors import stream_error
 from penstock.dialects.anthropic_messages.record import EXPLAINED
 from penstock.dialects.anthropic_messages.usage import finish, usage
 from penstock.dialects.anthropic_messages.wire import PlainJson, PlainText, PlainThinking, plain
+from penstock.dialects.framings import framed
 from penstock.dialects.reading import UNREADABLE, excerpt, parse
 from penstock.dialects.shape import Sample
 from penstock.errors import ProtocolError, TruncatedError
@@ -60,17 +61,8 @@ def framing(content_type: str) -> Framing:
     Raises:
         ProtocolError: It is neither an event stream nor JSON.
     """
-    kind = content_type.partition(";")[0].strip().lower()
-    if kind.endswith("+json"):
-        kind = "application/json"
-    try:
-        return _FRAMINGS[kind]
-    except KeyError:
-        raise ProtocolError(
-            f"the answer is {kind[:80]!r}, neither an event stream nor JSON: is base_url the API's"
-            " address?",
-            code="content_type",
-        ) from None
+    otherwise = "neither an event stream nor JSON: is base_url the API's address?"
+    return framed(content_type, _FRAMINGS, otherwise=otherwise)
 
 
 class MessagesAnswer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from penstock.chunks import Finish, Usage
+from penstock.dialects.counts import count
 
 __all__ = ["REASONS", "finish", "usage"]
 
@@ -37,10 +38,10 @@ def usage(raw: dict[str, Json]) -> Usage:
     Its ``input_tokens`` leave out what was read from the cache or written to it; all of the prompt
     is the sum of the three.
     """
-    read = _count(raw.get("cache_read_input_tokens"))
-    written = _count(raw.get("cache_creation_input_tokens"))
-    taken = (_count(raw.get("input_tokens")) or 0) + (read or 0) + (written or 0)
-    given = _count(raw.get("output_tokens")) or 0
+    read = count(raw.get("cache_read_input_tokens"))
+    written = count(raw.get("cache_creation_input_tokens"))
+    taken = (count(raw.get("input_tokens")) or 0) + (read or 0) + (written or 0)
+    given = count(raw.get("output_tokens")) or 0
     details = raw.get("output_tokens_details")
     return Usage(
         input_tokens=taken,
@@ -49,12 +50,7 @@ def usage(raw: dict[str, Json]) -> Usage:
         cached_tokens=read,
         cache_write_tokens=written,
         reasoning_tokens=(
-            _count(details.get("thinking_tokens")) if isinstance(details, dict) else None
+            count(details.get("thinking_tokens")) if isinstance(details, dict) else None
         ),
         raw=raw,
     )
-
-
-def _count(value: Json) -> int | None:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return int(value) if number and 0 <= value < 1e18 else None

@@ -13,6 +13,7 @@ from penstock.dialects.bedrock_converse.blocks import Block, Blocks
 from penstock.dialects.bedrock_converse.errors import frame_error
 from penstock.dialects.bedrock_converse.usage import finish, usage
 from penstock.dialects.bedrock_converse.wire import PADDING, plain
+from penstock.dialects.framings import framed
 from penstock.dialects.reading import UNREADABLE, excerpt, parse
 from penstock.dialects.shape import Sample, lines_of
 from penstock.dialects.together import feed, read_block
@@ -48,15 +49,10 @@ def framing(content_type: str) -> Framing:
     Raises:
         ProtocolError: It is neither an event stream of AWS nor JSON.
     """
-    kind = content_type.partition(";")[0].strip().lower()
-    try:
-        return _FRAMINGS[kind]
-    except KeyError:
-        raise ProtocolError(
-            f"the answer is {kind[:80]!r}, neither an event stream of AWS nor JSON: is base_url"
-            " the address of Bedrock's runtime?",
-            code="content_type",
-        ) from None
+    otherwise = (
+        "neither an event stream of AWS nor JSON: is base_url the address of Bedrock's runtime?"
+    )
+    return framed(content_type, _FRAMINGS, otherwise=otherwise)
 
 
 class ConverseAnswer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from penstock.chunks import Finish, Usage
+from penstock.dialects.counts import count
 
 __all__ = ["REASONS", "finish", "usage"]
 
@@ -37,11 +38,11 @@ def usage(raw: dict[str, Json]) -> Usage:
     Its ``inputTokens`` leave out what was read from the cache or written to it (AWS, Bedrock user
     guide, "Prompt caching"); all of the prompt is the sum of the three.
     """
-    read = _count(raw.get("cacheReadInputTokens"))
-    written = _count(raw.get("cacheWriteInputTokens"))
-    taken = (_count(raw.get("inputTokens")) or 0) + (read or 0) + (written or 0)
-    given = _count(raw.get("outputTokens")) or 0
-    total = _count(raw.get("totalTokens"))
+    read = count(raw.get("cacheReadInputTokens"))
+    written = count(raw.get("cacheWriteInputTokens"))
+    taken = (count(raw.get("inputTokens")) or 0) + (read or 0) + (written or 0)
+    given = count(raw.get("outputTokens")) or 0
+    total = count(raw.get("totalTokens"))
     return Usage(
         input_tokens=taken,
         output_tokens=given,
@@ -50,8 +51,3 @@ def usage(raw: dict[str, Json]) -> Usage:
         cache_write_tokens=written,
         raw=raw,
     )
-
-
-def _count(value: Json) -> int | None:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return int(value) if number and 0 <= value < 1e18 else None

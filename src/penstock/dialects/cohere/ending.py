@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from penstock.chunks import Finish, LogProbs, Usage
+from penstock.dialects.counts import count
 from penstock.dialects.errors import event_error
 from penstock.errors import ContentBlockedError, ContextLengthError, PenstockError
 
@@ -60,7 +61,7 @@ def usage(raw: dict[str, Json]) -> Usage:
     taken = tokens.get("input_tokens", billed.get("input_tokens", 0))
     given = tokens.get("output_tokens", billed.get("output_tokens", 0))
     return Usage(
-        taken, given, taken + given, cached_tokens=_count(raw.get("cached_tokens")), raw=raw
+        taken, given, taken + given, cached_tokens=count(raw.get("cached_tokens")), raw=raw
     )
 
 
@@ -84,9 +85,4 @@ def probabilities(item: Json) -> LogProbs | None:
 
 def _counts(found: Json) -> dict[str, int]:
     known = found.items() if isinstance(found, dict) else ()
-    return {name: number for name, value in known if (number := _count(value)) is not None}
-
-
-def _count(value: Json) -> int | None:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return int(value) if number and 0 <= value < 1e18 else None  # the SDK has them as floats
+    return {name: number for name, value in known if (number := count(value)) is not None}

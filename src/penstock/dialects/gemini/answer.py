@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.chunks import Chunk, ProviderEvent, ReasoningDelta, TextDelta
 from penstock.dialects import together
+from penstock.dialects.framings import framed
 from penstock.dialects.gemini.errors import stream_error
 from penstock.dialects.gemini.events import Events
 from penstock.dialects.gemini.parameters import CONFIG
@@ -45,15 +46,8 @@ def framing(content_type: str) -> Framing:
     Raises:
         ProtocolError: It is neither an event stream nor JSON.
     """
-    kind = content_type.partition(";")[0].strip().lower()
-    try:
-        return _FRAMINGS["application/json" if kind.endswith("+json") else kind]
-    except KeyError:
-        raise ProtocolError(
-            f"the answer is {kind[:80]!r}, neither an event stream nor JSON: is base_url the API's"
-            " address?",
-            code="content_type",
-        ) from None
+    otherwise = "neither an event stream nor JSON: is base_url the API's address?"
+    return framed(content_type, _FRAMINGS, otherwise=otherwise)
 
 
 class GeminiAnswer:

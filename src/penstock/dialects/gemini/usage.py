@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from penstock.chunks import Usage
+from penstock.dialects.counts import count
 
 __all__ = ["BLOCKED", "EMPTY", "FAILED", "REASONS", "usage"]
 
@@ -49,22 +50,16 @@ def usage(raw: dict[str, Json]) -> Usage:
 
     What tools gave to the model is part of the input, its thoughts are part of the output.
     """
-    thoughts = _count(raw, "thoughtsTokenCount")
-    taken = (_count(raw, "promptTokenCount") or 0) + (_count(raw, "toolUsePromptTokenCount") or 0)
-    given = (_count(raw, "candidatesTokenCount") or 0) + (thoughts or 0)
-    total = _count(raw, "totalTokenCount")
+    thoughts = count(raw.get("thoughtsTokenCount"))
+    taken = count(raw.get("promptTokenCount")) or 0
+    taken += count(raw.get("toolUsePromptTokenCount")) or 0
+    given = (count(raw.get("candidatesTokenCount")) or 0) + (thoughts or 0)
+    total = count(raw.get("totalTokenCount"))
     return Usage(
         input_tokens=taken,
         output_tokens=given,
         total_tokens=taken + given if total is None else total,
-        cached_tokens=_count(raw, "cachedContentTokenCount"),
+        cached_tokens=count(raw.get("cachedContentTokenCount")),
         reasoning_tokens=thoughts,
         raw=raw,
     )
-
-
-def _count(raw: dict[str, Json], name: str) -> int | None:
-    value = raw.get(name)
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e18:
-        return int(value)
-    return None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.chunks import Chunk, ReasoningDelta, TextDelta
 from penstock.dialects import together
+from penstock.dialects.framings import framed
 from penstock.dialects.ollama.lines import Lines
 from penstock.dialects.ollama.wire import plain
 from penstock.dialects.reading import UNREADABLE, excerpt, parse
@@ -40,15 +41,8 @@ def framing(content_type: str) -> Framing:
     Raises:
         ProtocolError: It is neither JSON nor lines of it.
     """
-    kind = content_type.partition(";")[0].strip().lower()
-    try:
-        return _FRAMINGS[kind]
-    except KeyError:
-        raise ProtocolError(
-            f"the answer is {kind[:80]!r}, neither JSON nor lines of it: is base_url Ollama's"
-            " address?",
-            code="content_type",
-        ) from None
+    otherwise = "neither JSON nor lines of it: is base_url Ollama's address?"
+    return framed(content_type, _FRAMINGS, otherwise=otherwise)
 
 
 class OllamaAnswer:

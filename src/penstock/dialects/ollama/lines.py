@@ -23,6 +23,7 @@ from penstock.chunks import (
     ToolCallDelta,
     Usage,
 )
+from penstock.dialects.counts import count
 from penstock.dialects.errors import event_error
 from penstock.dialects.faults import failure
 from penstock.dialects.ids import made_id
@@ -163,7 +164,7 @@ class Lines:
         if reason == "stop" and self._calls:
             reason = "tool_calls"
         into.append(Finish(reason, raw=None if word == reason else word))
-        taken, given = (_count(line.get(name)) for name in _COUNTS)
+        taken, given = (count(line.get(name)) for name in _COUNTS)
         if taken is None and given is None:
             return
         raw = {name: line[name] for name in (*_COUNTS, *_DURATIONS) if name in line}
@@ -187,10 +188,6 @@ def _seconds(date: str) -> int:
         return int(datetime.fromisoformat(date).timestamp())
     except (ValueError, OverflowError):
         return 0
-
-
-def _count(value: Json) -> int | None:
-    return value if type(value) is int and 0 <= value < 1 << 60 else None
 
 
 def _address(image: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from penstock.chunks import Chunk, ProviderEvent, ReasoningDelta, TextDelta
 from penstock.dialects import together
 from penstock.dialects.errors import event_error
+from penstock.dialects.framings import framed
 from penstock.dialects.openai_chat.events import Events
 from penstock.dialects.openai_chat.request import asked
 from penstock.dialects.openai_chat.wire import PlainChoice, plain, usual
@@ -51,17 +52,8 @@ def framing(content_type: str) -> Framing:
     Raises:
         ProtocolError: It is neither an event stream nor JSON.
     """
-    kind = content_type.partition(";")[0].strip().lower()
-    if kind.endswith("+json"):
-        kind = "application/json"
-    try:
-        return _FRAMINGS[kind]
-    except KeyError:
-        raise ProtocolError(
-            f"the answer is {kind[:80]!r}, neither an event stream nor JSON: is base_url the API's"
-            " address?",
-            code="content_type",
-        ) from None
+    otherwise = "neither an event stream nor JSON: is base_url the API's address?"
+    return framed(content_type, _FRAMINGS, otherwise=otherwise)
 
 
 class ChatAnswer:
