@@ -121,6 +121,17 @@ class Slices(ABC):
     @abstractmethod
     def __getitem__(self, at: slice) -> Sequence[Item]: ...
 
+    @abstractmethod
+    def given(self, at: slice) -> Sequence[Item]:
+        """Return what a slice is worked out from."""
+
+    @abstractmethod
+    def stays(self, at: slice) -> bool:
+        """Whether a slice is what was given for it, if all in it is what `Each.leaves` says it is.
+
+        So that it need not be looked at once more.
+        """
+
     def __iter__(self) -> Iterator[Item]:
         for start in range(0, len(self), _SLICE):
             yield from self[start : start + _SLICE]

@@ -13,7 +13,7 @@ from penstock.conversations import SyncConversation
 from penstock.dialects import DIALECTS, dialect
 from penstock.dialects.pairing import Pairs, paired
 from penstock.encoders import Body, encode_json
-from penstock.fields import Run, Streamed
+from penstock.fields import Run, Slices, Streamed
 from penstock.interfaces import Target
 from penstock.request import ChatRequest
 
@@ -176,6 +176,35 @@ def test_a_long_list_is_paired_as_it_is_sent() -> None:
 
     assert [0, 1000, 2000, 2000, 4000] == looks
     assert 10_000 == len(found) == len([*found]) == Seen.looks
+
+
+def test_plain_messages_of_a_long_list_need_no_look() -> None:
+    """Who has seen their keys says so, in their order; others are looked at as always."""
+    before = Seen.looks
+    found = paired([Seen(role="user", content="x") for _ in range(3000)])
+    assert isinstance(found, Slices)
+
+    assert [True, True] == [found.stays(slice(at, at + 1000)) for at in (0, 1000)]
+    assert found.given(slice(500, 1500)) == found[500:1500]
+    assert 0 == Seen.looks - before
+    assert not found.stays(slice(2001, 3000))
+    assert 1000 == len(found[2000:3000]) == Seen.looks - before
+
+
+def test_results_that_wait_for_their_ids_are_looked_for() -> None:
+    """Though they have no more keys than a plain message; behind the last of them nobody looks."""
+    calls = {"role": "assistant", "content": "", "tool_calls": [call("a"), call("b")]}
+    results = [{"role": "tool", "content": str(number)} for number in range(2)]
+    plain = [{"role": "user", "content": "x"} for _ in range(3000)]
+    found = paired([calls, *results, *plain])
+    assert isinstance(found, Slices)
+    first, *_ = found[0:1]
+    ids = [each["id"] for each in first["tool_calls"]]
+
+    assert not found.stays(slice(1, 9))
+    assert ids == [each["tool_call_id"] for each in found[1:3]]
+    assert found.stays(slice(3, 1003))
+    assert not found.stays(slice(2, 1003))
 
 
 def test_the_pairing_is_that_of_one_message() -> None:

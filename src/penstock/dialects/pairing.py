@@ -148,6 +148,19 @@ class _Paired(Slices):
             return given
         return [self._changed.get(place, each) for place, each in enumerate(given, at.start)]
 
+    def given(self, at: slice) -> Sequence[Json]:
+        """Return messages as the caller has them."""
+        return self._messages[at]
+
+    def stays(self, at: slice) -> bool:
+        """Whether messages without calls and ids are as the caller has them: no results of theirs
+        are to come."""
+        if at.start == self._known and not self._pairs.waits:
+            self._known = at.stop
+        last: int = next(reversed(self._changed), -1)  # they are found in their order
+        stop: int = at.stop
+        return stop <= self._known and last < at.start
+
     def _find(self, end: int) -> None:
         """Find what has to be changed of the messages before `end`."""
         start, self._known = self._known, end

@@ -11,14 +11,14 @@ from itertools import chain
 from operator import itemgetter
 from typing import Any
 
-from penstock.encoders.ways import PER_VALUE, SINGLY, find_surrogates, way_of
+from penstock.encoders.ways import PER_VALUE, SINGLY, Way, find_surrogates, way_of
 
 __all__ = ["MOST_ITEMS", "Columns", "columns"]
 
 # JSON of any shape: this module finds out which.
 Json = Any
 
-MOST_ITEMS = 1024
+MOST_ITEMS = 512
 """Objects that are looked at together: with what is found of them they fit in a core's cache."""
 _MOST_COLUMNS = 8
 """Keys; each is paid for, and messages have two to four."""
@@ -27,6 +27,7 @@ _FEW = "role"
 _READ = 400
 """Characters of a text up to which it is read to know whether it is ASCII: 5 ns for a message of
 100 bytes where asking takes 10, 160 for one of 2 KiB where that takes 15."""
+_PLAIN = int(Way.PLAIN)
 _TEXT = {str}
 _DICT = {dict}
 
@@ -112,6 +113,8 @@ class Columns:
 
     def _way(self, foreign: list[list[str]], *, surrogates: bool) -> int:
         """Return how to write objects with these columns that are not ASCII."""
+        if not foreign:
+            return _PLAIN
         if surrogates:
             for column in foreign:
                 find_surrogates("".join(column))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeAlias
 
 from penstock.fields import Each, Slices
 
-__all__ = ["Settled", "settle"]
+__all__ = ["Listed", "Settled", "settle"]
 
 _MOST_NOTES = 4096
 """Groups of a list that are remembered, in 2 bytes each: 128 MiB at the default buffer."""
@@ -16,6 +16,7 @@ _WAY_BITS = 3
 
 # Whatever a list holds.
 Json = Any
+Listed: TypeAlias = "list[Json] | tuple[Json, ...] | Slices"
 
 
 class Settled:
@@ -29,7 +30,7 @@ class Settled:
 
     __slots__ = ("_notes", "items", "length")
 
-    def __init__(self, items: list[Json] | tuple[Json, ...] | Slices) -> None:
+    def __init__(self, items: Listed) -> None:
         self.items = items
         """Kept, so that no other list can have its identity."""
         self.length = len(items)

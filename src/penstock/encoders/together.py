@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any, TypeAlias
 
 from penstock.encoders.backends import Backend
-from penstock.encoders.columns import columns
+from penstock.encoders.columns import Columns, columns
 from penstock.encoders.output import WORKED, Output
 from penstock.encoders.sources import leaves, unchanged
 from penstock.encoders.survey import Look
@@ -101,15 +101,16 @@ class Together:
             return self.group, SINGLY
         return size, look.way if size <= self.group else SINGLY
 
-    def cuts(self, group: Sequence[Json], each: Each | None) -> Iterator[tuple[int, int]]:
+    def columns(self, group: Sequence[Json], each: Each | None) -> Columns | None:
+        """Return what is known of many items together, if all are plain and stay as they are."""
+        found = columns(group) if len(group) >= _AT_LEAST and self.depth() > 0 else None
+        return found if found and (each is None or leaves(each, found.keys)) else None
+
+    def cuts(self, found: Columns) -> Iterator[tuple[int, int]]:
         """Yield how many items, from the first on, are best written in one call, and how.
 
-        It ends before the first that is not known by itself to be plain, often at once: see
-        `way_of`.
+        It ends before what turns out not to be plain: see `way_of`.
         """
-        found = columns(group) if len(group) >= _AT_LEAST and self.depth() > 0 else None
-        if found is None or not (each is None or leaves(each, found.keys)):
-            return
         found.fit = self._fit
         with suppress(TypeError, UnicodeEncodeError):
             yield from found.cuts(self._filling, surrogates=self._check)

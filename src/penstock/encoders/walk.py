@@ -14,9 +14,9 @@ from types import GeneratorType
 from typing import Any, TypeAlias
 
 from penstock.encoders.backends import BEST, Backend, standard
-from penstock.encoders.columns import MOST_ITEMS
+from penstock.encoders.groups import Groups
 from penstock.encoders.output import Output, check_buffer, safe_end
-from penstock.encoders.settled import Settled
+from penstock.encoders.settled import Listed, Settled
 from penstock.encoders.sources import (
     AsyncPieces,
     AsyncPull,
@@ -31,7 +31,7 @@ from penstock.encoders.sources import (
 from penstock.encoders.texts import LongTexts
 from penstock.encoders.together import FIRST_ITEMS, Together
 from penstock.encoders.values import at, refused, simpler
-from penstock.encoders.ways import SINGLY, SMALLER, TRANSLATED
+from penstock.encoders.ways import SINGLY, TRANSLATED
 from penstock.errors import UsageError
 from penstock.fields import Each, Entries, Joined, Raw, Slices, Streamed
 
@@ -39,8 +39,6 @@ __all__ = ["MAX_DEPTH", "Step", "Walk"]
 
 MAX_DEPTH = 256
 """Levels of arrays and objects (`fault-matrix.md`, bounds: what peers take, and no recursion)."""
-_WIDER = 4
-"""Times as many items are looked at where all were as expected: a look too wide is lost."""
 _SCALARS = {int, float, bool, type(None)}
 
 # Anything that a caller may try to encode.
@@ -278,13 +276,13 @@ class Walk:
     def _is_vouched(self, each: Each) -> bool:
         return self._vouched and each.off_loop is not None
 
-    def _array(
-        self, value: list[Json] | tuple[Json, ...] | Slices, each: Each | None = None
-    ) -> Frame:
+    def _array(self, value: Listed, each: Each | None = None) -> Frame:
         """Walk over a list by slices, up to the length that was settled."""
         self._write(b"[")
+        settled = self._settled.get(id(value)) or Settled(value)
+        groups = Groups(value, each, settled=settled, together=self._together, path=self._path)
         start = 0
-        for group, way in self._groups(value, each):
+        for group, way in groups.checked() if self._check else groups.noted():
             if way == TRANSLATED and each is not None:
                 yield self._pulled(iter(group), each.translate, start)
             elif way == SINGLY or not self._together.at_once(group, way, comma=start > 0):
@@ -292,48 +290,6 @@ class Walk:
             start += len(group)
             yield from self._pieces()
         self._write(b"]")
-
-    def _groups(
-        self, value: list[Json] | tuple[Json, ...] | Slices, each: Each | None
-    ) -> Iterator[tuple[Sequence[Json], int]]:
-        """Yield the items of a list in groups, each with how it is to be written."""
-        settled = self._settled.get(id(value)) or Settled(value)
-        start = 0
-        for count, way in () if self._check else settled.notes():
-            yield self._slice(value, start, count, settled.length), way
-            start += count
-        step, wide = FIRST_ITEMS, False
-        while start < settled.length:
-            group = self._slice(value, start, step, settled.length)
-            done = 0
-            for count, way in self._together.cuts(group, each):
-                if self._check:
-                    settled.note(count, way)
-                yield group[done : done + count], way
-                done += count
-            start += done
-            if done == len(group):
-                step, wide = min(_WIDER * step, MOST_ITEMS), True
-            elif wide:
-                step, wide = FIRST_ITEMS, False
-            elif not done:
-                fit, way = self._together.way_of(group, each)
-                if way == SMALLER:
-                    step = max(len(group) // 2, 1)
-                    continue
-                if self._check:
-                    settled.note(len(group), way)
-                yield group, way
-                start += len(group)
-                step = max(min(fit, 2 * step, MOST_ITEMS), 1)
-
-    def _slice(
-        self, value: list[Json] | tuple[Json, ...] | Slices, start: int, count: int, settled: int
-    ) -> Sequence[Json]:
-        """Return `count` of the items that a list had when that was `settled`."""
-        if len(value) < settled:
-            raise self._shrunk(settled, len(value))
-        return value[start : min(start + count, settled)]
 
     def _each_item(self, group: Sequence[Json], start: int) -> Frame:
         """Walk over items one by one."""
@@ -400,9 +356,3 @@ class Walk:
         elif group.odd or not self._together.at_once(group.items, group.look.way, comma=start > 0):
             yield self._each_item(group.items, start)
         yield from self._pieces()
-
-    def _shrunk(self, settled: int, left: int) -> UsageError:
-        return UsageError(
-            f"{at(self._path)}the list had {settled} items when the call began and has {left} now;"
-            " do not take messages out of a list while it is sent"
-        )

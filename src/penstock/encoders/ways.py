@@ -12,6 +12,7 @@ __all__ = [
     "TRANSLATED",
     "Way",
     "find_surrogates",
+    "may_have_surrogates",
     "way_of",
 ]
 
@@ -47,11 +48,16 @@ def way_of(foreign: int, characters: int) -> int:
     return _COPIED if characters >= LONG * foreign else _SHORT
 
 
+def may_have_surrogates(text: str) -> bool:
+    """Whether there may be halves of surrogate pairs in `text`: it is not kept in Latin-1."""
+    return text.__sizeof__() >= 2 * len(text)
+
+
 def find_surrogates(text: str) -> None:
     """Refuse half of a surrogate pair, in less than half the time that encoding to UTF-8 takes.
 
     Raises:
         UnicodeEncodeError: There is one in `text`.
     """
-    if text.__sizeof__() >= 2 * len(text):  # else it is in Latin-1, which has none
+    if may_have_surrogates(text):
         text.encode("utf-16")
