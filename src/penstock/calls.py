@@ -88,10 +88,10 @@ def chat_request(
     if not model:
         raise UsageError("no model: name one as 'provider/model', or set default_model=")
     if not options:  # what most calls say beside their messages
-        return ChatRequest(model=model, messages=_conversation(messages, spool=False)), None
+        return ChatRequest(model=model, messages=_conversation(messages)), None
     own = _own(options)
     if not own:  # OpenAI's parameters, and none of ours
-        said, params = _conversation(messages, spool=False), _parameters(options)
+        said, params = _conversation(messages), _parameters(options)
         return ChatRequest(model=model, messages=said, params=params), None
     if "body" in own:
         messages = _nothing_beside(own["body"], messages, options)
@@ -103,7 +103,7 @@ def chat_request(
         own["fallback_on"] = error_kinds(_names("fallback_on", own["fallback_on"]))
     if "capture" in own:
         own["capture"] = fspath(own["capture"])
-    conversation = _conversation(messages, spool=own.pop("spool", False))
+    conversation = _conversation(messages, own.pop("spool", False))
     tools = tool_schemas(own.pop("tools", ()))
     if "cache_guard" in own:
         conversation = own.pop("cache_guard").watch(conversation, model, tools)
@@ -160,8 +160,8 @@ def _names(name: str, value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _conversation(messages: Messages | None, *, spool: bool) -> Messages:
-    if type(messages) is str or type(messages) is list:  # nearly all are: a hundredth of a call
+def _conversation(messages: Messages | None, spool: bool = False) -> Messages:
+    if type(messages) is list or type(messages) is str:  # nearly all are: a hundredth of a call
         return messages
     if messages is None:
         raise UsageError("no messages: pass a str, or a list of messages", param="messages")

@@ -17,7 +17,7 @@ class Interruptible(Protocol):
     """A ``with`` block whose end `cancel` brings about; an `anyio.CancelScope` is one."""
 
     def cancel(self) -> None:
-        """End the block where it waits; idempotent."""
+        """End the block where it waits; idempotent, and not for one that is over."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -53,11 +53,11 @@ class _OfTask(Struct, eq=False):
     task: asyncio.Task[Any]  # Any: whatever it returns
     cancelling: int
     """How many have asked for the task's end before."""
-    done: bool = False
+    cut: bool = False
 
     def cancel(self) -> None:
-        if not self.done and asyncio.current_task() is not self.task:
-            self.done = True
+        if not self.cut and asyncio.current_task() is not self.task:
+            self.cut = True
             self.task.cancel()
 
     def __enter__(self) -> Self:
@@ -69,7 +69,6 @@ class _OfTask(Struct, eq=False):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        if not self.done:
-            self.done = True
+        if not self.cut:
             return False
         return self.task.uncancel() <= self.cancelling and kind is asyncio.CancelledError

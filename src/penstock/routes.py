@@ -109,8 +109,8 @@ class Routes:
         self._timeouts = timeouts
         check_headers(headers.items())
         self._headers = headers
-        # None of them has a name that is mounted.
         self._kept: dict[str, DeploymentRoute] = {}
+        self._plans: dict[str, list[DeploymentRoute | MountedRoute]] = {}
         self._version = registry.changes
         self._keyring = Keyring()
 
@@ -124,15 +124,11 @@ class Routes:
             UnknownModelError: One of the names is served nowhere.
             UsageError: A credential in the call's own headers would go to more than one origin.
         """
-        listed = request.fallbacks
-        if listed is None:
-            listed = self._fallbacks.get(request.model, ())
-        if not listed and not request.extra_headers:  # what most calls say
-            if self._version != registry.changes:
-                self._forget()
-            return [self._kept.get(request.model) or self._first(request.model)]
-        names = dict.fromkeys((request.model, *listed))
-        plan = [self._first(name) for name in names]
+        if self._version != registry.changes:
+            self._forget()
+        if request.fallbacks is None and not request.extra_headers:  # what most calls say
+            return self._plans.get(request.model) or self._usual(request.model)
+        plan = self._plan(request.model, request.fallbacks)
         _keep_at_home(request.extra_headers, {route.origin for route in plan})
         return plan
 
@@ -172,6 +168,19 @@ class Routes:
             return None
         return MountedRoute(name, rest, self._mounts[prefix])
 
+    def _plan(
+        self, model: str, fallbacks: tuple[str, ...] | None
+    ) -> list[DeploymentRoute | MountedRoute]:
+        listed = self._fallbacks.get(model, ()) if fallbacks is None else fallbacks
+        return [self._first(name) for name in dict.fromkeys((model, *listed))]
+
+    def _usual(self, model: str) -> list[DeploymentRoute | MountedRoute]:
+        """Return the plan of calls that name no fallbacks of their own, and keep it."""
+        plan = self._plan(model, None)
+        if len(self._plans) < _KEPT:
+            self._plans[model] = plan
+        return plan
+
     def _first(self, name: str) -> DeploymentRoute | MountedRoute:
         return self._mounted(name) or self._route(name)
 
@@ -191,6 +200,7 @@ class Routes:
         """Forget the routes that are made: a provider was registered, or is gone."""
         self._version = registry.changes
         self._kept.clear()
+        self._plans.clear()
 
     def _make(self, name: str) -> DeploymentRoute:
         resolved = self._resolver.resolve(name)

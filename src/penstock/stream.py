@@ -292,6 +292,7 @@ class ChatStream(AnswerFacts):
 
     async def _give_up(self) -> None:
         """Keep nothing of a call that could not begin."""
+        self._opening = None
         self._let_go()
         if self._stream is not None:  # but the caller's middleware, or another task, was against it
             await self._stream.aclose()

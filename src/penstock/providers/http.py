@@ -124,7 +124,7 @@ class HttpProvider:
             else:
                 wire = await captured(transport, call, chat.capture)
             self._answers.note(record, wire)
-            if not 200 <= (wire.status or 200) < 300:
+            if wire.status is not None and wire.status // 100 != 2:
                 raise await self._answers.rejection(wire)
             stream: Any = self._answers.stream(chat, wire, record, watch, blame)
             await stream.prime(_ends_the_wait)

@@ -100,10 +100,10 @@ class Preparer:
             return None
         grant, head, beginning = self._usual
         messages: Any = request.messages  # Any: whatever the caller calls a conversation
-        if type(messages) is str:
-            messages = [{"role": "user", "content": messages}]
         if type(messages) is not list:
-            return None
+            if type(messages) is not str:
+                return None
+            messages = [{"role": "user", "content": messages}]
         if not grant.lasting and self._at_hand(self._home) is not grant:
             return None
         body = beginning.followed_by(messages)
