@@ -140,7 +140,7 @@ def _is_http_client(value: object) -> bool:
 
 def _is_transport(value: object) -> bool:
     if isinstance(value, str):
-        return value in ("direct", "httpx", "aiohttp")
+        return value in ("direct", "httpx", "httpx2", "aiohttp")
     return not isinstance(value, type) and all(
         callable(getattr(value, name, None)) for name in ("open", "aclose")
     )
@@ -218,6 +218,6 @@ _CLIENT: Mapping[str, _Rule] = {
     "verify": (_is_trusted, "True, False, an SSLContext or a path that is there"),
     "transport": (
         _is_transport,
-        '"httpx", "direct", "aiohttp" or a penstock.interfaces.Transport',
+        '"direct", "httpx", "httpx2", "aiohttp" or a penstock.interfaces.Transport',
     ),
 }

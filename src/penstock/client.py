@@ -77,13 +77,14 @@ class Client:
             close, and its settings win over `proxy`, `verify` and `cert`.
         transport: ``"direct"``, penstock's own connections, which leave proxies and trio to httpx
             (see `penstock.transports.direct.DirectTransport`); ``"httpx"`` for all calls, so that
-            what mocks or instruments httpx sees them; ``"aiohttp"``, which the extra ``fast``
-            brings (see `penstock.transports.aiohttp.AiohttpTransport`); or your own
+            what mocks or instruments httpx sees them, or ``"httpx2"``, which the extra of that
+            name brings; ``"aiohttp"``, which the extra ``fast`` brings (see
+            `penstock.transports.aiohttp.AiohttpTransport`); or your own
             `penstock.interfaces.Transport`. By default httpx with an `http_client`, else direct.
 
     Raises:
         ConfigurationError: An argument is not valid.
-        MissingExtraError: `transport` is ``"aiohttp"``, which is not installed.
+        MissingExtraError: `transport` is ``"aiohttp"`` or ``"httpx2"``, which is not installed.
         UnknownModelError: `default_model` or a fallback is served nowhere.
     """
 

@@ -22,13 +22,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Connections"]
 
+_EXTRAS = {"aiohttp": "fast", "httpx2": "httpx2"}
+"""Which extra brings the package of that name."""
+
 
 class Connections:
     """The sockets of one client, made on first use.
 
     Args:
-        transport: ``"direct"``, ``"httpx"``, ``"aiohttp"``, or a transport that the caller made;
-            None is httpx where there is a ``client`` of the caller's, else direct.
+        transport: ``"direct"``, ``"httpx"``, ``"httpx2"``, ``"aiohttp"``, or a transport that the
+            caller made; None is httpx where there is a ``client`` of the caller's, else direct.
         limits: Bounds in bytes.
         options: What the transport over httpx takes beside them; ``client`` is for it alone.
     """
@@ -38,12 +41,10 @@ class Connections:
     ) -> None:
         if transport is None:
             transport = "direct" if options.get("client") is None else "httpx"
-        if isinstance(transport, str) and transport not in ("direct", "httpx", "aiohttp"):
-            raise ConfigurationError(
-                f'transport is "httpx", "direct", "aiohttp" or a Transport, not {transport!r}'
+        if isinstance(transport, str) and transport in _EXTRAS and find_spec(transport) is None:
+            raise MissingExtraError(
+                f"{transport} is not installed: pip install 'penstock[{_EXTRAS[transport]}]'"
             )
-        if transport == "aiohttp" and find_spec("aiohttp") is None:
-            raise MissingExtraError("aiohttp is not installed: pip install 'penstock[fast]'")
         if transport in ("direct", "aiohttp") and options.get("client") is not None:
             raise ConfigurationError('http_client= needs transport="httpx": it is what sends')
         self._given = transport
@@ -78,7 +79,10 @@ class Connections:
             return AiohttpTransport(limits=self._limits, **options)
         from penstock.transports.http import HttpxTransport
 
-        return HttpxTransport(limits=self._limits, **self._options)
+        # Of two packages the one that is named, as mocks of the other do not see its calls.
+        return HttpxTransport(
+            limits=self._limits, use="httpx2" if name == "httpx2" else "httpx", **self._options
+        )
 
     def count(self) -> int:
         """Return how many connections the pools hold, idle ones included."""

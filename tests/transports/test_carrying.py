@@ -19,7 +19,7 @@ from tests.transports.peers import Connection, Stage, always, answer, call_to, m
 from tests.transports.threads import PeerThread
 
 import penstock as ps
-from penstock.errors import ConfigurationError
+from penstock.errors import ConfigurationError, MissingExtraError
 from penstock.transports.direct.transport import proxied
 
 aio = pytest.mark.asyncio
@@ -100,11 +100,18 @@ def test_trio_is_httpxs(over: str) -> None:
         assert b"ok" == trio.run(run, peer.url)
 
 
-@pytest.mark.parametrize("name", ["curl", "Direct", "", "httpx2"])
+@pytest.mark.parametrize("name", ["curl", "Direct", "", "httpx3"])
 def test_other_names_are_refused(name: str) -> None:
     """A transport that there is not is a mistake of the configuration."""
     with pytest.raises(ConfigurationError, match="transport"):
         ps.Client(transport=name)
+
+
+def test_without_the_package_its_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the client is made, not in the first call."""
+    monkeypatch.setattr("penstock.connections.find_spec", lambda _: None)
+    with pytest.raises(MissingExtraError, match=r"penstock\[httpx2\]"):
+        ps.Client(transport="httpx2")
 
 
 def test_a_client_of_ones_own_is_httpxs(over: str) -> None:

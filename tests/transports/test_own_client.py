@@ -24,6 +24,7 @@ from tests.transports.peers import (
     silent_after,
 )
 
+import penstock as ps
 from penstock.errors import ConnectError, DeadlineError, TransportError
 from penstock.interfaces import Ending
 from penstock.limits import Timeouts
@@ -181,6 +182,25 @@ async def test_pytest_httpx2_mocks_hold(httpx2_mock: respx.Router) -> None:
 
         assert (200, b"mocked") == (wire.status, await read_all(wire))
         await transport.aclose()
+
+
+WHOLE = {"choices": [{"message": {"content": "mocked"}, "finish_reason": "stop"}]}
+DEPLOYMENT = ps.Deployment(URL.removesuffix("/chat/completions"), "none", model="m")
+
+
+@respx.mock
+async def test_one_switch_lets_mocks_of_httpx_hold() -> None:
+    """`transport="httpx"` is httpx, also where httpx2 is installed, which respx does not see."""
+    respx.post(URL).respond(json=WHOLE)
+    async with ps.Client(deployments={"m": DEPLOYMENT}, transport="httpx") as client:
+        assert "mocked" == (await client.chat("m", "hi", stream=False)).text
+
+
+async def test_one_switch_lets_mocks_of_httpx2_hold(httpx2_mock: respx.Router) -> None:
+    """`transport="httpx2"` is httpx2."""
+    httpx2_mock.post(URL).respond(json=WHOLE)
+    async with ps.Client(deployments={"m": DEPLOYMENT}, transport="httpx2") as client:
+        assert "mocked" == (await client.chat("m", "hi", stream=False)).text
 
 
 async def test_a_mock_transport_holds(use: str) -> None:

@@ -132,6 +132,14 @@ def test_more_than_was_asked_for_is_nobodys(name: str, more: bytes) -> None:
         assert (*whole[:-1], False) == parse(pieces)
 
 
+@pytest.mark.parametrize("name", ["length", "chunks", "trailers", "nothing", "closing", "hints"])
+def test_line_ends_behind_an_answer_are_nothing(name: str) -> None:
+    """Some servers end a body with one that its length leaves out; the connection goes on."""
+    wire = TAKEN[name][0]
+    for pieces in cuts(wire + b"\r\n"):
+        assert parse([wire]) == parse(pieces)
+
+
 @pytest.mark.parametrize("name", ["length", "chunks", "extensions", "trailers", "closing", "hints"])
 def test_every_cut_answer_is_torn(name: str) -> None:
     """An answer that ends early is never whole (row 8 of the fault matrix)."""

@@ -112,8 +112,10 @@ class Parser:
         """
         llhttp, inside = self._llhttp, self.complete
         if self.done or llhttp is None:
-            # Bytes that nobody asked for: what comes next on this connection belongs to nobody.
-            self.reusable = self.reusable and not data
+            # Bytes that nobody asked for: what comes next on this connection belongs to nobody,
+            # but for line ends, which llhttp passes over where they come with the answer.
+            more = bytes(data).strip(b"\r\n") if self._at_rest else data
+            self.reusable = self.reusable and not more
             return
         if not inside:
             left = self._allowed - len(data)
