@@ -18,7 +18,7 @@ __all__ = ["MOST_ITEMS", "Columns", "columns"]
 # JSON of any shape: this module finds out which.
 Json = Any
 
-MOST_ITEMS = 512
+MOST_ITEMS = 1024
 """Objects that are looked at together: with what is found of them they fit in a core's cache."""
 _MOST_COLUMNS = 8
 """Keys; each is paid for, and messages have two to four."""

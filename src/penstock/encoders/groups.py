@@ -19,7 +19,7 @@ from penstock.fields import Each, Slices
 
 __all__ = ["Groups"]
 
-_WIDER = 4
+_WIDER = 8
 """Times as many items are looked at where all were as expected: a look too wide is lost."""
 
 # Whatever a list holds.
@@ -87,7 +87,7 @@ class Groups:
                 done += count
             start += done
             if done == len(group):
-                step, wide = min(_WIDER * step, MOST_ITEMS), True
+                step, wide = self._together.full(min(_WIDER * step, MOST_ITEMS)), True
             elif wide:
                 step, wide = FIRST_ITEMS, False
             elif not done:

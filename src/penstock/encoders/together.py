@@ -116,6 +116,10 @@ class Together:
             yield from found.cuts(self._filling, surrogates=self._check)
         self._fit = found.fit
 
+    def full(self, most: int) -> int:
+        """Return up to how many items are cut into full calls alone, if they are like the last."""
+        return most - most % self._fit if most > self._fit else most
+
     def way_of(self, group: Sequence[Json], each: Each | None) -> tuple[int, int]:
         """Return about how many items like these are best written in one call, and how."""
         if each is not None and not unchanged(each.translate, group):
