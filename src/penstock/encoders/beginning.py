@@ -91,7 +91,7 @@ class Beginning:
         return SmallBody(self._json + made + b"}") if len(made) < self._room else None
 
 
-class SmallBody(Struct, frozen=True):
+class SmallBody(Struct, frozen=True, gc=False):
     """A `penstock.interfaces.BodySource` over bytes that are there."""
 
     small: bytes

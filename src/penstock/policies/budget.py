@@ -30,7 +30,7 @@ class RetryBudget:
     def __init__(self) -> None:
         self.owed = 0
         """Tokens that retries took and no success gave back yet."""
-        self._window_start = float("-inf")
+        self._window_end = float("-inf")
         self._calls = 0
         self._retries = 0
 
@@ -41,13 +41,13 @@ class RetryBudget:
 
     def called(self, now: float) -> None:
         """Note that a call begins, at `now` seconds of any steady clock."""
-        if now - self._window_start >= _WINDOW:
+        if now >= self._window_end:
             self._roll(now)
         self._calls += 1
 
     def take(self, error: PenstockError, *, now: float) -> bool:
         """Take a retry's tokens after `error`; False where the store does not allow it."""
-        if now - self._window_start >= _WINDOW:
+        if now >= self._window_end:
             self._roll(now)
         price = _TIMEOUT_RETRY if isinstance(error, DeadlineError) else _RETRY
         allowed = _FLOOR_PER_SECOND * _WINDOW + _SHARE * self._calls
@@ -62,6 +62,6 @@ class RetryBudget:
         self.owed = max(0, self.owed - (_RETRY if retried else _SUCCESS))
 
     def _roll(self, now: float) -> None:
-        self._window_start = now
+        self._window_end = now + _WINDOW
         self._calls //= 2
         self._retries = 0

@@ -20,11 +20,12 @@ from penstock.providers.preparer import Preparer
 from penstock.transports.watchdog import Watchdog
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from penstock.chunks import Chunk
     from penstock.interfaces import Dialect, Stream, Wire
     from penstock.limits import Limits, Timeouts
+    from penstock.messages import Messages
     from penstock.providers.auth import Sockets
     from penstock.providers.resolve import Resolved
     from penstock.request import ChatRequest, ItemT, Request
@@ -85,10 +86,12 @@ class HttpProvider:
         own = chat.timeouts
         timeouts = self._timeouts if own is None else self._timeouts.override(own)
         watch = Watchdog(timeouts, self._limits, chat.started)
+        changed_at: Callable[[], int | None] | None = None
         prepared = self.preparer.at_hand(chat)
         if prepared is None:
             in_time = partial(self._in_time, chat.model, timeouts.total, watch)
             prepared = await self.preparer.prepare(chat, wait=in_time)
+            changed_at = _changed_at(chat.messages)
         head, home = prepared.head, self._home
         record = CallRecord(
             model=chat.model,
@@ -101,10 +104,8 @@ class HttpProvider:
             metadata=chat.metadata,
             command=head.command,
         )
-        # What a guard tells of them; the messages themselves are not kept for it.
-        change = getattr(chat.messages, "change", None)
-        if change is not None:
-            record.prompt_changed_at = lambda: getattr(change, "at", None)
+        if changed_at is not None:
+            record.prompt_changed_at = changed_at
         call = HttpCall(
             method=head.method,
             url=head.url,
@@ -161,6 +162,12 @@ class HttpProvider:
 
 def _ends_the_wait(chunk: Chunk) -> bool:
     return chunk.content or isinstance(chunk, Finish)
+
+
+def _changed_at(messages: Messages) -> Callable[[], int | None]:
+    """Return what a guard tells of `messages`, which are not kept for it."""
+    change = getattr(messages, "change", None)
+    return lambda: getattr(change, "at", None)
 
 
 def _spoken(request: ChatRequest, call: HttpCall) -> Iterable[str]:
