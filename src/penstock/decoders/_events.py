@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Numbered", "cut", "framed", "head_of", "numbered"]
 
+_SPACE = ord(" ")
+
 
 class Numbered(NamedTuple):
     """Events that have an id each."""
@@ -52,10 +54,16 @@ def head_of(block: bytes, end: bytes, start: int = 0) -> tuple[bytes, str] | Non
 
 
 def cut(block: bytes, begin: bytes, end: bytes) -> list[bytes] | None:
-    """Return the data of the events in `block`; None where not all are one line behind `begin`."""
+    """Return the data of the events in `block`; None where not all are one line behind `begin`.
+
+    Args:
+        block: Whole events; there is no CR in it where `end` has none.
+        begin: What the first begins with.
+        end: The two line ends behind each of them.
+    """
     data = block[len(begin) : -len(end)]
     lines = (data if data.isascii() else repaired(data)).split(end + begin)
-    return lines if _are_data(lines, begin) else None
+    return lines if _are_data(lines, begin, end) else None
 
 
 def numbered(block: bytes, end: bytes) -> Numbered | None:
@@ -72,7 +80,7 @@ def numbered(block: bytes, end: bytes) -> Numbered | None:
     events = repaired(block[len(mark) : -len(end)]).split(end + mark)
     parts = [event.partition(line_end + begin) for event in events]
     found, seams, lines = map(list, zip(*parts, strict=True))
-    if b"" in seams or not _are_data(lines, begin) or not _are_data(found, mark):
+    if b"" in seams or not _are_data(lines, begin, end) or not _are_data(found, mark, end):
         return None
     ids = b"\n".join(found)
     if b"\0" in ids or b"" in found:  # it would be none
@@ -106,11 +114,13 @@ def framed(
     return Alike(lines, make)
 
 
-def _are_data(lines: list[bytes], begin: bytes) -> bool:
+def _are_data(lines: list[bytes], begin: bytes, end: bytes) -> bool:
     """Whether each of `lines` is the value of a field, behind what each event begins with."""
     # Not by a count of the line feeds: `bytes.count` of one sign takes as long as all the rest.
     joined = b"".join(lines)
-    if joined.find(b"\n") >= 0 or joined.find(b"\r") >= 0:  # ``in`` takes twice as long
+    if joined.find(b"\n") >= 0:  # ``in`` takes twice as long
+        return False
+    if end != b"\n\n" and joined.find(b"\r") >= 0:
         return False
     # A space behind the colon is not the value's.
-    return begin[-1:] == b" " or not any(line.startswith(b" ") for line in lines)
+    return begin[-1] == _SPACE or not any(line.startswith(b" ") for line in lines)

@@ -17,7 +17,7 @@ from penstock.decoders._events import cut, framed, head_of, numbered
 from penstock.decoders._faults import BOUNDS, STEP
 from penstock.decoders._fields import FIELDS, Fields, SSEFrame, repaired
 from penstock.decoders._lines import BEGINS, LF, TELLING, Lines, read_alike, with_line_feeds
-from penstock.decoders.alike import FEWEST, Unread
+from penstock.decoders.alike import Unread
 from penstock.errors import DecodeError, LimitExceededError
 
 if TYPE_CHECKING:
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 __all__ = ["SSEDecoder", "SSEFrame"]
 
 _CRLF = b"\r\n\r\n"
+# Bytes of a read in which there are few events, as most have two or three hundred.
+_FEW = 2048
+# What is in two steps passes no bound that is larger.
+_QUICK = 2 * STEP
 # Of how most events begin, less than all.
 _BEGUN = frozenset(name[:size] for name in BEGINS for size in range(1, len(name)))
 
@@ -56,7 +60,9 @@ class SSEDecoder:
         max_event: int = BOUNDS.max_event,
         text: bool = True,
     ) -> None:
-        self._fields = Fields(max_line, max_event, text, min(max_line, max_event, 2 * STEP))
+        # `min` of three takes longer than all the rest here.
+        quick = _QUICK if max_line >= _QUICK <= max_event else min(max_line, max_event)
+        self._fields = Fields(max_line, max_event, text, quick)
         # Reads what is not whole events, once there is any.
         self._lines: Lines | None = None
         self._starting = True
@@ -140,11 +146,11 @@ class SSEDecoder:
         fields, size = self._fields, len(data)
         # A comparison of a slice takes two thirds of what `startswith` does, `find` half of ``in``.
         line, end, rest = data.partition(b"\n")
-        cr = line.find(b"\r")
+        cr = data.find(b"\r")
         if (
             not end
             or size > fields.quick
-            or 0 <= cr < len(line) - 1
+            or (cr >= 0 and cr != len(line) - 1)
             or (self._starting and (not data.startswith(BEGINS) or size > STEP))
         ):
             return None
@@ -159,11 +165,7 @@ class SSEDecoder:
         ends = blank + blank
         stop = data.rfind(ends) + len(ends)
         tail = data[stop:]
-        if (
-            stop < len(ends)
-            or (cr < 0 and data.find(b"\r") >= 0)
-            or (tail and not _may_be_held(tail))
-        ):
+        if stop < len(ends) or (tail and not _may_be_held(tail)):
             return None
         first, self._starting = self._starting, False
         self._held = tail
@@ -172,21 +174,19 @@ class SSEDecoder:
     def _read_events(self, block: bytes, end: bytes, *, first: bool) -> Sequence[Event]:
         """Read whole events, of which the first line at least ends as they all should."""
         fields = self._fields
-        if block[:3] == b"id:":
-            found = numbered(block, end)
-            if found is not None:
-                fields.number(found.ids[-1], found.size)
-                fields.ignored = 0
-                return framed(found.lines, found.name, found.ids, text=fields.text)
-        elif (head := head_of(block, end)) is not None:
+        if (head := head_of(block, end)) is not None:
+            begin, name = head
             # Few are cheaper cut at once: most of a short answer are its first and last.
-            few = fields.text or len(block) < 2 * FEWEST * (block.find(end) + len(end))
-            if not few:
-                self._unread = Unread(block, head[0], end, self)
+            if len(block) >= _FEW and not fields.text:
+                self._unread = Unread(block, begin, end, self)
                 return self._unread
-            if (lines := cut(block, head[0], end)) is not None:
+            if (lines := cut(block, begin, end)) is not None:
                 fields.ignored = 0
-                return framed(lines, head[1], fields.id, text=fields.text, now=first)
+                return framed(lines, name, fields.id, text=fields.text, now=first)
+        elif block[:3] == b"id:" and (found := numbered(block, end)) is not None:
+            fields.number(found.ids[-1], found.size)
+            fields.ignored = 0
+            return framed(found.lines, found.name, found.ids, text=fields.text)
         return self._read_unlike(block)
 
     @property

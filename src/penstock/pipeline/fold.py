@@ -86,12 +86,13 @@ class Fold:
         texts = []
         try:
             for chunk in chunks:
-                if type(chunk) is TextDelta and not chunk.choice:
+                kind = type(chunk)
+                if kind is TextDelta and not chunk.choice:
                     texts.append(chunk.text)
-                elif type(chunk) in _TAKE:
-                    _TAKE[type(chunk)](self, chunk)
+                elif kind in _TAKE:
+                    _TAKE[kind](self, chunk)
                 else:
-                    raise TypeError(f"not a chunk: {type(chunk).__name__}")
+                    raise TypeError(f"not a chunk: {kind.__name__}")
         finally:
             if texts:
                 self._text(0, "".join(texts))
@@ -139,15 +140,14 @@ class Fold:
             reply.raw = list(record.raw)
         return reply
 
-    def _choice(self, index: int) -> ChoiceFold:
-        choice = self._choices.get(index)
-        if choice is None:
-            self._grow(_CHOICE)
-            choice = self._choices[index] = ChoiceFold(index)
+    def _begin(self, index: int) -> ChoiceFold:
+        """Return the fold of a choice that is new."""
+        self._grow(_CHOICE)
+        choice = self._choices[index] = ChoiceFold(index)
         return choice
 
     def _rest(self, index: int) -> Rest:
-        choice = self._choices.get(index) or self._choice(index)
+        choice = self._choices.get(index) or self._begin(index)
         if choice.rest is None:
             choice.rest = Rest()
         return choice.rest
@@ -163,7 +163,7 @@ class Fold:
         if reached > self._limits.max_answer:
             raise _exceeded("max_answer", self._limits.max_answer, reached)
         self.size = reached
-        (self._choices.get(choice) or self._choice(choice)).text.add(text)
+        (self._choices.get(choice) or self._begin(choice)).text.add(text)
 
     def _take_text(self, chunk: TextDelta) -> None:
         self._text(chunk.choice, chunk.text)
@@ -219,12 +219,12 @@ class Fold:
         self.usage = chunk
 
     def _take_finish(self, chunk: Finish) -> None:
-        (self._choices.get(chunk.choice) or self._choice(chunk.choice)).finish = chunk
+        (self._choices.get(chunk.choice) or self._begin(chunk.choice)).finish = chunk
 
     def _take_meta(self, chunk: Meta) -> None:
         self._meta = chunk if self._meta is _UNSAID else _amended(self._meta, chunk)
-        if chunk.role:
-            self._choice(chunk.choice)
+        if chunk.role and chunk.choice not in self._choices:
+            self._begin(chunk.choice)
 
     def _take_event(self, chunk: ProviderEvent) -> None:
         """Keep the last of each name; an event's fields stand for themselves where it has any."""

@@ -71,7 +71,6 @@ class ChatAnswer:
     """
 
     __slots__ = (
-        "_awaits_done",
         "_choices",
         "_events",
         "_last",
@@ -80,7 +79,7 @@ class ChatAnswer:
         "_sample",
         "_shaped",
         "_steady",
-        "_usage",
+        "_usage_ends",
         "_whole",
         "complete",
         "settled",
@@ -101,9 +100,7 @@ class ChatAnswer:
         self._events = events or Events(limits)
         self._max_depth = limits.max_json_depth
         self._whole = framed == "json"
-        self._choices, self._usage = asked(request)
-        # OpenAI's moderation results come in an event of their own, of no stated place.
-        self._awaits_done = request.params.get("moderation") is not None
+        self._choices, self._usage_ends = asked(request)
         self._read_any = False
         # What plain events look like around their text, and whose that is.
         self._sample: Sample | None = None
@@ -127,7 +124,9 @@ class ChatAnswer:
                     if text:
                         into.append(TextDelta(text, self._shaped))
                     continue
-            if self._read_plain(data, into):
+            # What says who answers, and what comes behind the last reason, is no plain event: to
+            # find that out for each of them takes as long as to read it.
+            if self._read_any and not self.settled and self._read_plain(data, into):
                 continue
             self._sample = None
             if not self._read_usual(frame, data, into):
@@ -164,25 +163,21 @@ class ChatAnswer:
 
     def _read_plain(self, data: bytes | str, into: list[Chunk]) -> bool:
         """Read an event in the midst of an answer; False for any other."""
-        # What says who answers, and what comes behind the last reason, is none of the plain ones:
-        # to find that out for each of them takes as long as to read it.
-        if not self._read_any or self.settled:
-            return False
         try:
             event = plain(data)
         except UNREADABLE:
             return False
         said = event.id, event.model, event.system_fingerprint, event.service_tier, event.provider
-        if said != self._last or (event.created and not self._events.meta.created):
+        if said != self._last or (event.created and not self._events.said[4]):
             return False
-        choice = event.choices[0]
+        (choice,) = event.choices
         text, index, word = choice.delta.content, choice.index, choice.finish_reason
         if not self._read_piece(choice, into):
             return False
         self._sample = None
         if word:
             self._events.end_choice(index, word, into)
-            self._settle(counted=False, into=into)
+            self._settle(False, into)
         elif text and type(data) is bytes:
             self._sample = Sample(data, b"content", text, _FREE)
             self._shaped = index
@@ -191,10 +186,8 @@ class ChatAnswer:
 
     def _read_piece(self, choice: PlainChoice, into: list[Chunk]) -> bool:
         """Append the only piece of a plain event; False where there is more to it than that."""
-        delta, index = choice.delta, choice.index
-        if index not in self._events.seen or (
-            delta.role is not None and delta.role != self._events.roles.get(index)
-        ):
+        delta, index, roles = choice.delta, choice.index, self._events.roles
+        if index not in roles or (delta.role is not None and delta.role != roles[index]):
             return False
         if delta.channel is not None and not self._events.in_channel(index, delta.channel):
             return False
@@ -231,11 +224,11 @@ class ChatAnswer:
             return False
         self._read_any = True
         said = event.id, event.model, event.system_fingerprint, event.service_tier, None
-        news = said != self._last or (event.created and not events.meta.created)
+        news = said != self._last or (event.created != 0 and not events.said[4])
         self._last = said
-        counted = events.read_usual(event, into, news=bool(news))
+        counted = events.read_usual(event, news, into)
         if events.finished:  # without any, nothing is settled
-            self._settle(counted=counted, into=into)
+            self._settle(counted, into)
         return True
 
     def _read(self, frame: Frame, data: bytes | str, into: list[Chunk]) -> None:
@@ -281,21 +274,21 @@ class ChatAnswer:
             )
             if self._events.thinking:  # the next text may have the end of a thought before it
                 self._last = (_NEVER, None, None, None, None)
-            self._settle(counted=counted, into=into)
+            self._settle(counted, into)
 
-    def _settle(self, *, counted: bool, into: list[Chunk]) -> None:
+    def _settle(self, counted: bool, into: list[Chunk]) -> None:
         """Note whether the answer is complete with the event that was just read."""
         events = self._events
         finished = len(events.finished)
-        self.settled = finished >= self._choices and finished >= len(events.seen)
+        self.settled = finished >= self._choices and finished >= len(events.roles)
         if self._whole:
             self._end(into)
-        elif counted and self._usage and not self._awaits_done:
+        elif counted and self._usage_ends:
             self.complete = self.settled
 
     def _end(self, into: list[Chunk]) -> None:
         """End the answer; one without any choice was none."""
-        if not self._events.seen:
+        if not self._events.roles:
             raise ProtocolError("the answer ended without a choice in it", code="empty_answer")
         self._events.end(into)
         self.complete = True

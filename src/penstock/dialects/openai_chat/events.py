@@ -37,6 +37,8 @@ _MOST_NOTED = 64
 _META = ("id", "model", "system_fingerprint", "service_tier")
 _Said: TypeAlias = tuple[str | None, str | None, str | None, str | None, float]
 """What an event says of its answer: `_META`, and when it was made."""
+_Known: TypeAlias = tuple[str, str, str, str, int]
+"""The same, as far as it is known of the answer; nothing where it is not."""
 _CHUNK = frozenset({*_META, *NOISE, "created", "choices", "usage", "error"})
 _CHOICE = frozenset({"index", "delta", "message", "finish_reason", "logprobs", "usage", "error"})
 _SAME = frozenset({"native_finish_reason", "stop_reason", "content_filter_results"})
@@ -63,14 +65,12 @@ class Events(msgspec.Struct, eq=False):
 
     _limits: Limits
     _read_delta: ReadDelta = read_delta
-    meta: Meta = Meta()
-    """Id, model and so on, as far as known; no choice's role is in it."""
+    said: _Known = ("", "", "", "", 0)
+    """What the events have said of the answer so far."""
     roles: dict[int, str] = {}
-    """Each choice's role."""
+    """The choices that any event spoke of, and each one's role; ``""`` where none was said."""
     calls: dict[int, Calls] = {}
     """Each choice's tool calls."""
-    seen: dict[int, None] = {}
-    """The choices that any event spoke of."""
     finished: dict[int, str] = {}
     """The choices that have ended, and the provider's word for why."""
     thinking: set[int] = set()
@@ -104,13 +104,13 @@ class Events(msgspec.Struct, eq=False):
         counted |= self._count(event.get("usage"), into)
         return self._read_rest(event, into) or counted
 
-    def read_usual(self, event: UsualEvent, into: list[Chunk], *, news: bool) -> bool:
+    def read_usual(self, event: UsualEvent, news: bool, into: list[Chunk]) -> bool:
         """Do what `read` does to an event that has only what such an event may have.
 
         Args:
             event: The event.
-            into: Takes its chunks.
             news: Whether it says anything else of the answer than the last one.
+            into: Takes its chunks.
         """
         said: _Said | None = None
         if news:
@@ -118,7 +118,7 @@ class Events(msgspec.Struct, eq=False):
             said = event.id, event.model, fingerprint, tier, event.created
         for place, choice in enumerate(event.choices):
             delta, word, index = choice.delta, choice.finish_reason, choice.index
-            if index is None or index not in self.seen:
+            if index is None or index not in self.roles:
                 index = self._index(index, place)
             if said or delta.role:
                 self._introduce(said, delta.role, index, into)
@@ -132,7 +132,7 @@ class Events(msgspec.Struct, eq=False):
 
     def end(self, into: list[Chunk]) -> None:
         """Append the end of every choice that has none, as ``[DONE]`` without a reason means."""
-        for index in self.seen:
+        for index in self.roles:
             if index not in self.finished:
                 self.end_choice(index, "other", into)
 
@@ -198,36 +198,34 @@ class Events(msgspec.Struct, eq=False):
         index = place if given is None else given
         if type(index) is not int or not 0 <= index < 2**31:
             raise ProtocolError(f"a choice has the index {index!r:.40}", code="bad_event")
-        if index not in self.seen:
-            if len(self.seen) >= _MOST_CHOICES:
+        if index not in self.roles:
+            if len(self.roles) >= _MOST_CHOICES:
                 raise ProtocolError(
                     f"the answer has more than {_MOST_CHOICES} choices", code="bad_event"
                 )
-            self.seen[index] = None
+            self.roles[index] = ""
         return index
 
     def _introduce(self, said: _Said | None, role: Json, index: int, into: list[Chunk]) -> None:
         """Append what the answer says of itself, where that is news; None is nothing."""
-        meta = known = self.meta
+        known = self.said
         if said is not None:
-            id, model, fingerprint, tier, created = said
-            meta = self.meta = Meta(
-                id or known.id,
-                model or known.model,
+            self.said = (
+                said[0] or known[0],
+                said[1] or known[1],
+                said[2] or known[2],
+                said[3] or known[3],
                 # llama.cpp and Ollama date every event anew: the first date is the answer's.
-                known.created or int(created),
-                "",
-                fingerprint or known.system_fingerprint,
-                tier or known.service_tier,
+                known[4] or int(said[4]),
             )
-        news = meta != known
+        news = self.said != known
         if role and isinstance(role, str) and self.roles.get(index) != role:
             self.roles[index] = role
             news = True
         if news:
+            id, model, fingerprint, tier, created = self.said
             role = self.roles.get(index, "")
-            tier, fingerprint = meta.service_tier, meta.system_fingerprint
-            into.append(Meta(meta.id, meta.model, meta.created, role, fingerprint, tier, index))
+            into.append(Meta(id, model, created, role, fingerprint, tier, index))
 
     def _read_logprobs(self, logprobs: Json, index: int, into: list[Chunk]) -> None:
         if logprobs is None:

@@ -80,13 +80,14 @@ def address(target: Target, path: str) -> str:
 
 
 def asked(request: ChatRequest) -> tuple[int, bool]:
-    """Return how many choices the answer is to have, and whether it is to end with its usage."""
+    """Return how many choices the answer is to have, and whether its usage is its last event."""
     if not (request.params or request.extra_body):  # what most calls say
         return 1, request.stream and request.usage
     wanted = request.extra_body.get("n", request.params.get("n"))
     choices = wanted if isinstance(wanted, int) and wanted > 0 else 1
     usage = request.stream and bool((_stream_options(request) or {}).get("include_usage"))
-    return choices, usage
+    # OpenAI's moderation results come in an event of their own, of no stated place.
+    return choices, usage and request.params.get("moderation") is None
 
 
 def _said(request: ChatRequest, target: Target, losses: Losses) -> dict[str, Json]:
