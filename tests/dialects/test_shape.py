@@ -134,6 +134,9 @@ def test_base64_is_decoded() -> None:
     "odd",
     [
         b'{"content":"a","content":"a"}',
+        b'{"content":"a","content" :"a"}',
+        b'{"content" :"a","content":"a"}',
+        b'{"content":"a","content"\t\n:"a"}',
         b'{"content":"a","conten\\u0074":"a"}',
         b'{"content":"a\\n"}',
         b'{"content":["a"]}',
@@ -143,6 +146,14 @@ def test_base64_is_decoded() -> None:
 def test_what_is_not_plain_has_no_shape(odd: bytes) -> None:
     """A name twice, or escapes around the text, could make another event say something else."""
     assert shape_of(odd, b"content", "a") is None
+
+
+def test_a_name_may_be_a_value_too() -> None:
+    """It names one text nevertheless."""
+    shape = shape_of(b'{"type":"content","content":"a"}', b"content", "a")
+
+    assert shape is not None
+    assert ["b"] == shape.texts([b'{"type":"content","content":"b"}'])
 
 
 def test_spaces_behind_the_name_are_a_shape_of_their_own() -> None:

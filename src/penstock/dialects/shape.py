@@ -309,7 +309,7 @@ def _place(event: bytes, name: bytes) -> tuple[int, int, type] | None:
     """Where the only value under `name` begins and ends, and what it is."""
     key = b'"%b":' % name
     start = event.find(key) + len(key)
-    if start < len(key) or event.count(key) != 1:
+    if start < len(key) or not _names_once(event, key[:-1]):
         return None
     start += event[start : start + 1] == b" "
     if event[start : start + 1] == b'"':
@@ -317,3 +317,11 @@ def _place(event: bytes, name: bytes) -> tuple[int, int, type] | None:
         return None if end < 0 else (start + 1, end, str)
     number = _NUMBER.match(event, start)
     return None if number is None else (start, number.end(), int)
+
+
+def _names_once(event: bytes, name: bytes) -> bool:
+    """Whether `name`, in its quotes, is the name of one value; its last holds, if it has several.
+
+    It may be a value, too, and may have a space before its colon.
+    """
+    return event.count(name) == 1 or len(re.findall(re.escape(name) + rb"\s*:", event)) == 1
