@@ -6,10 +6,10 @@ import asyncio
 import os
 from functools import cached_property
 from importlib.util import find_spec
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import ConfigurationError, MissingExtraError, StreamClosedError
+from penstock.forks import Lock
 
 if TYPE_CHECKING:
     from anyio import Event

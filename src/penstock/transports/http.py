@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import threading
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from penstock.errors import ConfigurationError, StreamClosedError
-from penstock.forks import PROCESS
+from penstock.forks import PROCESS, Lock
 from penstock.limits import Limits
 from penstock.transports.dialogue import Dialogue
 from penstock.transports.exchange import CLEANUP, Exchange
@@ -90,7 +89,7 @@ class HttpxTransport:
         self._http2 = http2
         self._use = use
         self._context: ssl.SSLContext | None = None
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._loops: dict[object, _Loop] = {}
         # A forked child keeps its parent's pools, so that no finaliser touches their sockets.
         self._inherited: dict[object, _Loop] = {}

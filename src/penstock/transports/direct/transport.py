@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from penstock.errors import StreamClosedError
-from penstock.forks import PROCESS
+from penstock.forks import PROCESS, Lock
 from penstock.limits import Limits
 from penstock.transports.direct.address import address_of
 from penstock.transports.direct.head import head_of
@@ -97,7 +96,7 @@ class DirectTransport:
         # By the identity of the fields, which each holds on to.
         self._roads: dict[int, Road] = {}
         self._context: ssl.SSLContext | None = None
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._loops: dict[asyncio.AbstractEventLoop, Home] = {}
         # A forked child keeps its parent's connections, so that no finaliser touches their sockets.
         self._inherited: dict[asyncio.AbstractEventLoop, Home] = {}
