@@ -27,10 +27,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib import import_module
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, runtime_checkable
 
 from penstock.errors import InvalidHeaderError
+from penstock.forks import Lock
 from penstock.providers.headers import check_headers
 
 if TYPE_CHECKING:

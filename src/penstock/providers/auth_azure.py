@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from penstock.forks import Lock
 from penstock.providers.auth import Grant, given_token
 from penstock.providers.auth_chain import found_in_thread
 

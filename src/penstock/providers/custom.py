@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from threading import Lock
 from typing import TYPE_CHECKING
 
 from penstock.credentials import Headers
 from penstock.deployment import Deployment
 from penstock.dialects import check_name
 from penstock.errors import ConfigurationError
+from penstock.forks import Lock
 from penstock.keys import Credential, Secret
 from penstock.providers.catalogue import CAPABILITIES, ProviderRow, find_row
 from penstock.providers.headers import check_headers
