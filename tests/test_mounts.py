@@ -31,6 +31,7 @@ async def test_a_prefix_is_the_providers() -> None:
 
     assert "Hello." == reply.text
     assert ["mine/a/b"] == [request.model for request in mount.requests]
+    assert mount.requests[0].started is not None  # its clocks may count from there
 
 
 async def test_fallbacks_lead_to_it_and_from_it() -> None:

@@ -40,6 +40,7 @@ class FakeRoute:
     model: str = "wire"
     total: float | None = 100.0
     asked: int = 0
+    started: list[float | None] = field(default_factory=list)
 
     @property
     def provider(self) -> FakeRoute:
@@ -49,6 +50,7 @@ class FakeRoute:
     async def open(self, request: Any) -> Any:
         """Fail, or answer."""
         self.asked += 1
+        self.started.append(request.started)
         if self.errors:
             raise self.errors.pop(0)
         return FakeStream()
@@ -131,18 +133,19 @@ async def test_an_error_that_no_other_can_help_is_raised_at_once() -> None:
 
 async def test_the_call_is_one_clock() -> None:
     """The first try begins with it; the next where that ended, told when the call began."""
-    seen: list[float | None] = []
-
-    class Noting(FakeRoute):
-        async def open(self, request: Any) -> Any:
-            seen.append(request.started)
-            return await super().open(request)
-
-    clock = Clock()
-    await ask(Noting("a", [ServerError(), ServerError()]), clock=clock)
+    clock, route = Clock(), FakeRoute("a", [ServerError(), ServerError()])
+    await ask(route, clock=clock)
 
     assert [0.25, 0.5] == clock.slept
-    assert [None, 0.0, 0.0] == seen
+    assert [None, 0.0, 0.0] == route.started
+
+
+async def test_a_call_within_a_call_keeps_its_clock() -> None:
+    """What a router around this one says of its beginning holds for every try."""
+    route = FakeRoute("a", [ServerError()])
+    await routed([route], Clock()).open(ChatRequest(model="m", messages=[], started=-3.0))
+
+    assert [-3.0, -3.0] == route.started
 
 
 async def test_cancellation_passes_untouched() -> None:

@@ -109,7 +109,8 @@ class Router:
             elif isinstance(step, Again):
                 await self._sleep(step.after)
             began = self._clock()
-            request = replace(request, started=started)  # the first try's clocks began with it
+            if request.started is None:  # the first try's clocks began with it
+                request = replace(request, started=started)
         record = stream.record
         if self._budget.owed:
             self._budget.succeeded(retried=len(attempts) > at)
