@@ -73,12 +73,11 @@ class Output:
         orjson 3.13 sets aside 8 times the UTF-8 of a text, rounded up to a power of two, for as
         long as what it returns is there: that is copied, unless it fills the piece.
         """
-        left, part = self.room(), memoryview(encoded)[1:-1]
-        if len(part) <= left - left // _REST:
-            self.write(bytes(part))
-            return
-        self.write(part)
-        self.room()
+        left, part = self.size - self._held, memoryview(encoded)[1:-1]
+        fills = len(part) > left - left // _REST
+        self.write(part if fills else bytes(part))
+        if fills:
+            self.room()
 
     def _filled(self, part: memoryview) -> bytes:
         """Fill pieces with the beginning of `part`, and return its rest."""

@@ -120,15 +120,16 @@ class LongTexts:
             left = output.room()
             yield from output.take()
             part = value[start : start + (int(min(left, most) / denser) or 1)]
-            encoded = encode(part)
+            encoded, count = encode(part), len(part)
+            del part  # with what is set aside for its JSON it is what is most in memory
             size = len(encoded) - 2
-            if size != len(part):  # escapes, or other scripts
-                denser = size / len(part) * _DENSER
-                if size > self._buffer and len(part) > 1:
+            if size != count:  # escapes, or other scripts
+                denser = size / count * _DENSER
+                if size > self._buffer and count > 1:
                     continue
-            start += len(part)
+            start += count
             output.inside(encoded)
-            del part, encoded
+            del encoded
         yield from output.take()
 
     def _read(self, value: Base64) -> Frame:
