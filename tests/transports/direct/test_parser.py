@@ -170,6 +170,10 @@ REFUSED = {
     "nearly chunked": OK + b"Transfer-Encoding: xchunked\r\n\r\nabc",
     "chunked with a tab": OK + b"Transfer-Encoding:\x0bchunked\r\n\r\n",
     "chunked in 1.0": b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "chunked in 1.0, which is kept": b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "chunked in 1.0, which a proxy keeps": b"HTTP/1.0 200 OK\r\nProxy-Connection: keep-alive\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     # RFC 9112 section 5.2 (folding), 2.2 (line ends), 5.1 (spaces).
     "a folded field": OK + b"X: a\r\n b\r\nContent-Length: 0\r\n\r\n",
     "a folded first line": OK + b" X: a\r\n\r\n",
@@ -187,6 +191,9 @@ REFUSED = {
     "a huge chunk": CHUNKED + b"fffffffffffffffff\r\n",
     # RFC 9112 section 4, and what we never asked for.
     "another version": b"HTTP/2.0 200 OK\r\n\r\n",
+    "another version, which is kept": b"HTTP/2.0 200 OK\r\nConnection: keep-alive\r\n"
+    b"Content-Length: 0\r\n\r\n",
+    "another version, interim": b"HTTP/2.0 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
     "an upgrade": b"HTTP/1.1 101 X\r\nUpgrade: h\r\nConnection: upgrade\r\n\r\nabc",
     "a short status": b"HTTP/1.1 20 OK\r\n\r\n",
     "a long status": b"HTTP/1.1 2000 OK\r\n\r\n",

@@ -12,9 +12,16 @@ from penstock.transports.direct.waiting import Wait
 WHO = ContextVar("who", default="nobody")
 
 
+def made() -> Wait:
+    """Return a wait on the running loop."""
+    wait = Wait()
+    wait._loop, wait.waiting = asyncio.get_running_loop(), None
+    return wait
+
+
 def waiting(order: list[str]) -> tuple[Wait, asyncio.Task[None]]:
     """Return a wait and the task that waits for it."""
-    wait = Wait(asyncio.get_running_loop())
+    wait = made()
 
     async def read() -> None:
         WHO.set("reader")
@@ -67,7 +74,7 @@ async def test_a_reader_that_is_told_soon_goes_on_in_the_next_turn() -> None:
 @pytest.mark.asyncio
 async def test_it_is_waited_for_time_and_again() -> None:
     """Each time anew: what it was told while nobody waited is forgotten."""
-    wait = Wait(asyncio.get_running_loop())
+    wait = made()
     told: list[int] = []
 
     async def read() -> None:
@@ -122,7 +129,7 @@ async def test_a_reader_that_is_told_may_still_be_cancelled(way: str) -> None:
 async def test_a_reader_that_is_cancelled_before_it_waits_ends_there() -> None:
     """Its cancellation is pending when it begins to wait."""
     order: list[str] = []
-    wait = Wait(asyncio.get_running_loop())
+    wait = made()
 
     async def read() -> None:
         asyncio.current_task().cancel()  # type: ignore[union-attr]  # there is one
@@ -155,7 +162,7 @@ async def test_without_a_context_a_reader_has_that_of_the_bytes() -> None:
     """Tasks give theirs; other libraries' need not."""
     found: list[str] = []
     over = asyncio.Event()
-    wait = Wait(asyncio.get_running_loop())
+    wait = made()
     wait.add_done_callback(lambda _: found.append(WHO.get()))
     WHO.set("caller")
     asyncio.get_running_loop().call_soon(wait.now)
@@ -174,7 +181,7 @@ def test_what_ends_the_loop_is_the_loops(end: type[BaseException]) -> None:
         raise end
 
     async def main() -> None:
-        wait = Wait(asyncio.get_running_loop())
+        wait = made()
         readers.append(asyncio.create_task(read(wait)))
         await asyncio.sleep(0)
 

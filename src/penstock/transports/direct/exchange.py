@@ -69,7 +69,6 @@ class Exchange(Wait):
         "call",
         "failure",
         "headers",
-        "heard",
         "home",
         "job",
         "opened",
@@ -82,7 +81,8 @@ class Exchange(Wait):
     )
 
     def __init__(self, call: HttpCall, origin: Origin, home: Home, raw: bool) -> None:
-        Wait.__init__(self, home.loop)
+        self._loop = home.loop
+        self.waiting = None
         self.call = call
         self.origin = origin
         self.home = home
@@ -92,8 +92,6 @@ class Exchange(Wait):
         """Whether the answer's status and headers are there."""
         self.sent = False
         """Whether the request is sent whole."""
-        self.heard = False
-        """Whether a byte came since the request began."""
         self.aborted = False
         """Whether it was given up."""
         self.released = False
@@ -275,7 +273,10 @@ class Exchange(Wait):
     @property
     def is_stale(self) -> bool:
         """Whether the connection ended before a byte of an answer, and nobody gave up."""
-        return self.broken is not None and not (self.heard or self.aborted)
+        if self.broken is None or self.aborted:
+            return False
+        assert self._parser is not None  # it came with the connection
+        return not self._parser.begun
 
     def send(self, connection: Connection, head: bytes) -> bool:
         """Have `connection` from now on, and send a request whose body is in memory.
@@ -334,7 +335,6 @@ class Exchange(Wait):
 
     def _begin(self, parser: Parser, body: bytes) -> PenstockError | None:
         """Take in bytes before the answer is `opened`; returned is why it is not acceptable."""
-        self.heard = True
         if not parser.complete:
             if self.sent:
                 # Before the headers are whole they are a sign of life.
@@ -415,8 +415,9 @@ class Exchange(Wait):
         self.released = True
         self._watch.stop()
         self._detach(keep)
-        self.home.exchanges.discard(self)
-        self.home.places.give_back()
+        home = self.home
+        home.exchanges.discard(self)
+        home.places.give_back()
         if self._draining is not None:
             self._draining.end()
 

@@ -24,6 +24,7 @@ __all__ = ["Parser"]
 
 # Raw bytes that a header block may have beyond the bound of its fields: status lines, spaces, 1xx.
 _SLACK = 16 * 1024
+_VERSIONS = ("1.1", "1.0")
 # RFC 9112 section 6.3: their answers have no body, whatever they say.
 _BODILESS = (204, 304)
 
@@ -99,6 +100,11 @@ class Parser:
         self._at_rest = False
 
     @property
+    def begun(self) -> bool:
+        """Whether a byte of the answer is there."""
+        return self._allowed < self._limits.max_response_headers + _SLACK
+
+    @property
     def raw_headers(self) -> list[tuple[bytes, bytes]]:
         """The fields as they came, once `complete`."""
         return list(zip(self._raw_names, self._raw_values, strict=True))
@@ -172,39 +178,45 @@ class Parser:
             return
         parser = self._llhttp
         assert parser is not None  # it is calling
-        status, version = parser.get_status_code(), parser.get_http_version()
-        if version != "1.1" and version != "1.0":
-            self._fault = self._broken(f"it answers in HTTP/{version}")
-        elif status < 200:
+        status = parser.get_status_code()
+        if status >= 200:
+            self._accept(status, parser)
+        elif (version := parser.get_http_version()) in _VERSIONS:
             self._raw_names.clear()
             self._raw_values.clear()
         else:
-            self._accept(status, version)
-            self.reusable = parser.should_keep_alive()
+            self._fault = self._broken(f"it answers in HTTP/{version}")
 
     def on_message_complete(self) -> None:
         """The answer is whole, unless it was a 1xx."""
         if self.complete:
             self.done = self._at_rest = True
 
-    def _accept(self, status: int, version: str) -> None:
+    def _accept(self, status: int, parser: HttpResponseParser) -> None:
         try:
             headers = self._names.received(self._raw_names, self._raw_values, self._limits)
         except LimitExceededError as exc:
             self._fault = exc
             return
         self.status, self.headers = status, headers
+        self.reusable = parser.should_keep_alive()
+        version = "1.1"
+        # RFC 9112 section 9.3: a connection that is kept without a word is HTTP/1.1's. To be asked
+        # for its version takes the parser half as long as the rest of the head.
+        if not self.reusable or "connection" in headers or "proxy-connection" in headers:
+            version = parser.get_http_version()
         coding = headers.get("transfer-encoding")
-        if coding is not None and (coding.lower() != "chunked" or version == "1.0"):
+        if version not in _VERSIONS:
+            self._fault = self._broken(f"it answers in HTTP/{version}")
+        elif coding is not None and (coding.lower() != "chunked" or version == "1.0"):
             # RFC 9112 section 6.1: in HTTP/1.0 its framing is faulty.
             self._fault = self._broken(f"its transfer coding is {coding[:40]!r}")
-            return
-        self.complete = True
-        if self._bodiless or status in _BODILESS:
-            # What a HEAD's answer says of a body, llhttp would wait for.
-            self.done = True
         else:
-            self._foreign_from = sys.maxsize
+            self.complete = True
+            # What a HEAD's answer says of a body, llhttp would wait for.
+            self.done = self._bodiless or status in _BODILESS
+            if not self.done:
+                self._foreign_from = sys.maxsize
 
     def _broke(self, exc: HttpParserError | HttpParserUpgrade) -> None:
         if isinstance(exc, HttpParserUpgrade):

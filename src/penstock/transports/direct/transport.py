@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from penstock.errors import StreamClosedError
 from penstock.forks import PROCESS, Lock
@@ -46,7 +46,8 @@ class DirectStats:
     """Connections that wait for the next call."""
 
 
-class Road(NamedTuple):
+@dataclass(frozen=True, slots=True, repr=False)
+class Road:
     """Where calls go that have all but their body in common: it costs a third of a short one."""
 
     method: str

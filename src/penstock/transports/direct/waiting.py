@@ -10,7 +10,7 @@ it. That was a third of what a chunk costs there. Of paced streams it saves a tu
 from __future__ import annotations
 
 import asyncio
-from types import coroutine
+from types import NoneType, coroutine
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,18 +28,17 @@ class Wait:
     there. To a task it is a future, as far as one asks, where asyncio's own would have to be made
     anew each time; that took as long as all the rest.
 
-    Args:
-        loop: The loop of whoever waits.
+    Whoever is one sets `_loop` and `waiting`: a constructor of its own takes a tenth of a call's.
     """
 
     __slots__ = ("_asyncio_future_blocking", "_context", "_loop", "waiting")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self.waiting: Callable[[Any], object] | None = None  # Any: as asyncio has it
-        """What goes on with the task that waits; None where none does."""
-        # In which context, while one waits.
-        self._context: Context | None
+    _loop: asyncio.AbstractEventLoop
+    # That of whoever waits.
+    waiting: Callable[[Any], object] | None  # Any: as asyncio has it
+    """What goes on with the task that waits; None where none does."""
+    # In which context, while one waits.
+    _context: Context | None
 
     @coroutine
     def wait(self) -> Generator[Wait, None, None]:
@@ -89,8 +88,8 @@ class Wait:
         self.soon()
         return False
 
-    def result(self) -> None:
-        """Nothing: whoever waited looks for itself."""
+    # Called for what it was told, it is None: whoever waited looks for itself.
+    result = NoneType
 
 
 def _raise(error: BaseException) -> None:
