@@ -39,9 +39,10 @@ class Places:
 
     def taken(self) -> bool:
         """Take a place if one is free; whether it was."""
-        free = self.in_use < self._count and not self._waiting
-        self.in_use += free
-        return free
+        if self.in_use >= self._count or self._waiting:
+            return False
+        self.in_use += 1
+        return True
 
     async def take(self, watch: Watch) -> None:
         """Take a place, or wait for one.

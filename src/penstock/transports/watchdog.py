@@ -332,12 +332,11 @@ class Watchdog:
             self._rounds = rounds
         else:
             rounds = self._rounds
-        nearest = self._timer_at
+        looked_at = self._timer_at if rounds is None else rounds.next
         for when in self._armed.values():  # `min` takes three times as long
-            if when < nearest:
-                nearest = when
-        if rounds is None or nearest < rounds.next:
-            self._expect(nearest)
+            if when < looked_at:
+                self._expect(self._nearest())
+                break
 
     def _expect(self, when: float) -> None:
         """See to it that somebody looks at `when`, or before."""

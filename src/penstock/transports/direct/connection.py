@@ -146,9 +146,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def is_quiet(self) -> bool:
         """Whether the peer has said nothing since the last answer, not even goodbye."""
-        if self._transport is None:
-            return False
         if self._readable is None:
+            assert self._transport is not None  # it was in use
             self._readable = readable(self._transport.get_extra_info("socket"))
         return not self._readable()
 
@@ -166,7 +165,8 @@ class Connection(asyncio.BufferedProtocol):
                 Context().run(self._transport.resume_reading)
 
     def abort(self) -> None:
-        """Close it at once, without a word."""
+        """Close it at once, without a word, also to whoever has it."""
+        self.listener = None
         self._leave()
         if self._transport is not None:
             self._transport.abort()

@@ -118,8 +118,7 @@ class Exchange(Wait):
         # Of few answers.
         self._inflating: Inflating | None = None
         self._draining: Draining | None = None
-        # What the readers of one that was given up are told.
-        self._why: PenstockError | None
+        self._why: PenstockError | None  # what is told of one that was given up
 
     @property
     def ending(self) -> Ending | None:
@@ -171,8 +170,7 @@ class Exchange(Wait):
             self.release(False)
         if self.job is not None:
             self.cut_job()
-        if self.waiting is not None:
-            self.soon()
+        self.soon()
 
     def given_up(self) -> PenstockError:
         """Return what whoever asks is told of a call that is `aborted`."""
@@ -190,9 +188,9 @@ class Exchange(Wait):
             await self._draining.over()
         self.abort()
 
-    def _inflated(self, inflating: Inflating, data: bytes) -> bytes:
+    def _inflated(self, inflating: Inflating, came: bytes) -> bytes:
         """Return the next of what has come; ``b""`` where it is used up, or no good."""
-        inflating.feed(data)
+        inflating.feed(came)
         data = b""
         try:
             data = inflating.read()
@@ -270,14 +268,6 @@ class Exchange(Wait):
 
     # --- for the opening
 
-    @property
-    def is_stale(self) -> bool:
-        """Whether the connection ended before a byte of an answer, and nobody gave up."""
-        if self.broken is None or self.aborted:
-            return False
-        assert self._parser is not None  # it came with the connection
-        return not self._parser.begun
-
     def send(self, connection: Connection, head: bytes) -> bool:
         """Have `connection` from now on, and send a request whose body is in memory.
 
@@ -305,26 +295,10 @@ class Exchange(Wait):
         return True
 
     def body_sent(self) -> None:
-        """Note that the last byte of the request has left, or as much of it as is wanted."""
+        """Note that the request has left whole, or as much of it as is wanted."""
         if not self.sent:
             self.sent = True
             self.call.timings.sent = self._watch.requested(self.abort, self.home.rounds)
-
-    def keep_time(self) -> None:
-        """Let a clock that runs out cut the call, where that is needed before `body_sent`."""
-        if not self.released:
-            self._watch.on_expire(self.abort, self.home.rounds)
-
-    def begin_again(self) -> None:
-        """Forget a connection that turned out to be dead."""
-        self.failure = self.broken = None
-        self.opening, self.sent = True, False
-        for phase in ("write", "response"):
-            self._watch.end(phase)
-
-    def body_failed(self, error: BaseException) -> None:
-        """Note that the caller's own body failed, which is no fault of the connection."""
-        self.failure, self.broken, self.opening = error, None, False
 
     def cut_job(self) -> None:
         """End what makes the connection or sends the body: at most once, it may be tidying up."""
@@ -386,8 +360,9 @@ class Exchange(Wait):
             self.failure, self.opening = error, False
             if self.opened:
                 self.release(False)
-            else:
-                self._detach(False)
+            elif self._connection is not None:
+                self._connection.abort()
+                self._connection = None
 
     def _finish(self, ending: Ending, keep: bool) -> None:
         if self._ending is not None or self.aborted:
@@ -398,24 +373,19 @@ class Exchange(Wait):
         self._ending = ending
         self.release(keep)
 
-    def _detach(self, keep: bool) -> None:
-        connection, self._connection = self._connection, None
-        if connection is None:
-            return
-        connection.listener = None
-        if keep and not connection.lost:
-            self.home.keep(connection)
-        else:
-            connection.abort()
-
     def release(self, keep: bool) -> None:
         """Let go of the connection and give the place back, once."""
         if self.released:
             return
         self.released = True
         self._watch.stop()
-        self._detach(keep)
-        home = self.home
+        home, connection = self.home, self._connection
+        if connection is not None:
+            self._connection = None
+            if keep and not connection.lost:
+                home.keep(connection)
+            else:
+                connection.abort()
         home.exchanges.discard(self)
         home.places.give_back()
         if self._draining is not None:

@@ -61,11 +61,11 @@ async def opened(  # positional, as it is called for every call
             if exchange.opened and not exchange.aborted:
                 return exchange
             error = _failed(exchange)
-            if not (reused and exchange.is_stale):
+            if not (reused and _is_stale(exchange, connection)):
                 # A body with one pass in it says so; what broke the pass is the connection.
                 raise error if first is None or type(error) is not UsageError else first
             # Row 21: the connection was dead, and the request goes out once more.
-            exchange.begin_again()
+            _forget(exchange)
             connection, reused, first = None, False, error
     except asyncio.CancelledError:
         # The caller is free at once; what its body still tidies up is the loop's.
@@ -85,6 +85,25 @@ def _failed(exchange: Exchange) -> BaseException:
     return error
 
 
+def _is_stale(exchange: Exchange, connection: Connection) -> bool:
+    """Whether the connection ended before a byte of an answer, and nobody gave up."""
+    return exchange.broken is not None and not (connection.parser.begun or exchange.aborted)
+
+
+def _forget(exchange: Exchange) -> None:
+    """Forget a connection that turned out to be dead."""
+    exchange.failure = exchange.broken = None
+    exchange.opening, exchange.sent = True, False
+    for phase in ("write", "response"):
+        exchange.call.watch.end(phase)
+
+
+def _keep_time(exchange: Exchange) -> None:
+    """Let a clock that runs out cut the call, where that is needed before the body is sent."""
+    if not exchange.released:
+        exchange.call.watch.on_expire(exchange.abort, exchange.home.rounds)
+
+
 async def _place(exchange: Exchange) -> None:
     """Wait for a place."""
     home = exchange.home
@@ -97,7 +116,7 @@ async def _place(exchange: Exchange) -> None:
 async def _connected(exchange: Exchange) -> Connection:
     """Return a fresh connection; one that comes after the call was given up is closed."""
     watch = exchange.call.watch
-    exchange.keep_time()
+    _keep_time(exchange)
     watch.begin("connect")
     job = _start(exchange, _connect(exchange))
     try:
@@ -121,7 +140,7 @@ async def _connect(exchange: Exchange) -> Connection:
 
 async def _send(exchange: Exchange, connection: Connection, head: bytes) -> None:
     """Send what `Exchange.send` has not, until it is sent or there is no need to."""
-    exchange.keep_time()
+    _keep_time(exchange)
     if connection.blocked:
         exchange.call.watch.begin("write")
         while exchange.opening and connection.blocked:
@@ -137,7 +156,8 @@ async def _send(exchange: Exchange, connection: Connection, head: bytes) -> None
         await _end_job(exchange)
     elif (fault := job.exception()) is not None:
         if not exchange.opened:
-            exchange.body_failed(fault)
+            # The caller's own body failed, which is no fault of the connection.
+            exchange.failure, exchange.broken, exchange.opening = fault, None, False
     else:
         exchange.job = None
         if exchange.opening:

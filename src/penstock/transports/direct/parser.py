@@ -179,20 +179,9 @@ class Parser:
         parser = self._llhttp
         assert parser is not None  # it is calling
         status = parser.get_status_code()
-        if status >= 200:
-            self._accept(status, parser)
-        elif (version := parser.get_http_version()) in _VERSIONS:
-            self._raw_names.clear()
-            self._raw_values.clear()
-        else:
-            self._fault = self._broken(f"it answers in HTTP/{version}")
-
-    def on_message_complete(self) -> None:
-        """The answer is whole, unless it was a 1xx."""
-        if self.complete:
-            self.done = self._at_rest = True
-
-    def _accept(self, status: int, parser: HttpResponseParser) -> None:
+        if status < 200:
+            self._pass_over(parser.get_http_version())
+            return
         try:
             headers = self._names.received(self._raw_names, self._raw_values, self._limits)
         except LimitExceededError as exc:
@@ -206,17 +195,34 @@ class Parser:
         if not self.reusable or "connection" in headers or "proxy-connection" in headers:
             version = parser.get_http_version()
         coding = headers.get("transfer-encoding")
+        usual = version == "1.1" and (coding is None or coding == "chunked")
+        if not usual and self._is_refused(version, coding):
+            return
+        self.complete = True
+        # What a HEAD's answer says of a body, llhttp would wait for.
+        self.done = self._bodiless or status in _BODILESS
+        if not self.done:
+            self._foreign_from = sys.maxsize
+
+    def on_message_complete(self) -> None:
+        """The answer is whole, unless it was a 1xx."""
+        if self.complete:
+            self.done = self._at_rest = True
+
+    def _pass_over(self, version: str) -> None:
+        """Forget an interim answer."""
+        if not self._is_refused(version, None):
+            self._raw_names.clear()
+            self._raw_values.clear()
+
+    def _is_refused(self, version: str, coding: str | None) -> bool:
+        """Whether a head has a version or a transfer coding that no answer may have."""
         if version not in _VERSIONS:
             self._fault = self._broken(f"it answers in HTTP/{version}")
         elif coding is not None and (coding.lower() != "chunked" or version == "1.0"):
             # RFC 9112 section 6.1: in HTTP/1.0 its framing is faulty.
             self._fault = self._broken(f"its transfer coding is {coding[:40]!r}")
-        else:
-            self.complete = True
-            # What a HEAD's answer says of a body, llhttp would wait for.
-            self.done = self._bodiless or status in _BODILESS
-            if not self.done:
-                self._foreign_from = sys.maxsize
+        return self._fault is not None
 
     def _broke(self, exc: HttpParserError | HttpParserUpgrade) -> None:
         if isinstance(exc, HttpParserUpgrade):

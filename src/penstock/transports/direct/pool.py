@@ -98,6 +98,7 @@ class Home:
 
     def keep(self, connection: Connection) -> None:
         """Let `connection` wait for the next call."""
+        connection.listener = None
         if connection.paused:
             connection.resume()
         connection.idle_since = self._sweeps

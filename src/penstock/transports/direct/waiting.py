@@ -28,7 +28,7 @@ class Wait:
     there. To a task it is a future, as far as one asks, where asyncio's own would have to be made
     anew each time; that took as long as all the rest.
 
-    Whoever is one sets `_loop` and `waiting`: a constructor of its own takes a tenth of a call's.
+    Whoever is one sets `_loop` and `waiting` with what else it has: one is made for every call.
     """
 
     __slots__ = ("_asyncio_future_blocking", "_context", "_loop", "waiting")
