@@ -169,9 +169,9 @@ class SSEDecoder:
             return None
         first, self._starting = self._starting, False
         self._held = tail
-        return self._read_events(data[:stop] if tail else data, ends, first=first)
+        return self._read_events(data[:stop] if tail else data, ends, first)
 
-    def _read_events(self, block: bytes, end: bytes, *, first: bool) -> Sequence[Event]:
+    def _read_events(self, block: bytes, end: bytes, first: bool) -> Sequence[Event]:
         """Read whole events, of which the first line at least ends as they all should."""
         fields = self._fields
         if (head := head_of(block, end)) is not None:
