@@ -52,6 +52,7 @@ CASES: dict[str, Callable[[], Any]] = {
     "one text, latin": lambda: [{"content": "é" * (TOTAL // 2)}],
     "one text in pieces": lambda: [{"content": Joined(("data:", "x" * TOTAL))}],
     "the end of a text": lambda: [{"content": Joined(("data:" + "x" * TOTAL,), 5)}],
+    "one role": lambda: [{"role": "x" * TOTAL, "content": ""}, *messages(100, "x")[:20]],
     "one key": lambda: [{"x" * TOTAL: ""}],
     "one fragment": lambda: [Raw(b'"' + b"x" * TOTAL + b'"')],
     "fragments": lambda: [Raw(b'"' + b"x" * 100 + b'"') for _ in range(TOTAL // 103)],

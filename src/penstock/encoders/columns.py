@@ -53,7 +53,7 @@ class Columns:
         self.fit = MOST_ITEMS
         """As many objects like those last looked at as fill the room of a call."""
         self._count = len(objects)
-        self._few = "".join(few)
+        self._few = [] if all(map(str.isascii, few)) else [*few]
         self._columns = [[*map(itemgetter(key), objects)] for key in keys if key != _FEW]
         self._beside = len("".join(keys)) + PER_VALUE * len(keys) + len("{}") + max(map(len, few))
 
@@ -109,7 +109,7 @@ class Columns:
         """Return the columns with others than ASCII in them."""
         ask = size > _READ * count
         foreign = [column for column in texts if not _is_ascii(column, ask=ask)]
-        return foreign if self._few.isascii() else [*foreign, [self._few]]
+        return [*foreign, *([text] for text in self._few)]  # which may be long, and are not joined
 
     def _way(self, foreign: list[list[str]], *, surrogates: bool) -> int:
         """Return how to write objects with these columns that are not ASCII."""
