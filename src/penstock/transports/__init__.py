@@ -9,6 +9,7 @@ http          HTTP over ``httpx`` and ``httpx2``; below it `backend`, `dialogue`
 aiohttp       HTTP over ``aiohttp``'s connections
 process       child processes on their pipes
 watchdog      the clocks of one call, with `trio_clock`; `rounds` looks at those of a loop together
+              `rate` judges how fast bytes come, `deadlines` says what ran out
 places        how many calls hold a connection
 headers       header fields on their way out and in
 dates         when a peer asks to be called again

@@ -12,6 +12,9 @@ connections is ours, as CPU per chunk and KiB per stream are what penstock exist
     body      a request's body that comes in pieces
     opening   one call until there is an answer
     exchange  its answer: the `penstock.interfaces.Wire`
+    waiting   what a task waits for: told at once, or a turn of the loop later
+    inflating  a compressed answer
+    draining  the rest of one that nobody wants
     pool      connections that wait for the next call, on one loop
     transport  the `penstock.interfaces.Transport`
     adapter   the same for other people's ``httpx`` clients
