@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import AsyncIterator
+from contextvars import ContextVar
 from typing import Any
+from weakref import ReferenceType, ref
 
 import pydantic_core
 import pytest
@@ -195,6 +198,32 @@ async def test_opening_raises_and_leaves_nothing(road: Road) -> None:
     assert isinstance(await fails(call()), AuthenticationError)
     assert [] == ran
     await at_rest(client)
+
+
+async def test_a_stream_in_a_context_variable_is_freed_with_its_task(road: Road) -> None:
+    """What waited in that context holds on to it no longer, nor to the task; no collector runs."""
+    client = road.client("text?tokens=6&rate=400", transport="direct")
+    here: ContextVar[ChatStream] = ContextVar("here")
+    freed: list[ReferenceType[ChatStream]] = []
+
+    async def call(most: int) -> None:
+        stream = client.stream(None, "hi")
+        here.set(stream)
+        freed.append(ref(stream))
+        async with stream:
+            for _ in range(most):
+                await anext(stream, None)
+
+    await client.chat(None, "hi")
+    gc.disable()
+    try:
+        for most in (2, 20):
+            await asyncio.create_task(call(most))
+            await asyncio.sleep(0)  # what woke this task holds the other in its turn
+    finally:
+        gc.enable()
+
+    assert [None, None] == [each() for each in freed]
 
 
 async def test_an_exception_of_the_body_closes_the_stream(road: Road) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from functools import cached_property
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import ConfigurationError, MissingExtraError, StreamClosedError
-from penstock.forks import Lock
+from penstock.forks import Lock, once
 
 if TYPE_CHECKING:
     from anyio import Event
@@ -56,7 +55,7 @@ class Connections:
         self._closed = False
         self._sleeping: dict[Event, asyncio.AbstractEventLoop | None] = {}
 
-    @cached_property
+    @once
     def transport(self) -> Transport:
         """The transport."""
         if not isinstance(self._given, str):

@@ -1,4 +1,4 @@
-"""Whether this process is a fork of the one that something was made in, and locks that bear one.
+"""Whether this process is a fork of the one that something was made in, and what bears one.
 
 Asked of the kernel (``getpid``), the former is a hundredth of a short call each time.
 """
@@ -7,9 +7,15 @@ from __future__ import annotations
 
 import os
 import threading
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from weakref import WeakSet
 
-__all__ = ["PROCESS", "Lock"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["PROCESS", "Lock", "once"]
+
+ValueT = TypeVar("ValueT")
 
 
 class _Process:
@@ -48,6 +54,26 @@ class Lock:
     def renew(self) -> None:
         """Be one that nobody holds."""
         self._lock = threading.Lock()
+
+
+class once(Generic[ValueT]):  # in small letters, as `property`
+    """A property that is made when it is first asked for; two threads may make it twice.
+
+    `functools.cached_property` of CPython 3.11 makes those of all instances under one lock, which
+    stays held in a fork beside a thread that makes one.
+
+    Args:
+        make: Makes it, of its owner.
+    """
+
+    def __init__(self, make: Callable[[Any], ValueT]) -> None:  # Any: whoever has it
+        self._make = make
+        self.__doc__ = make.__doc__
+
+    def __get__(self, owner: Any, kind: type[Any]) -> ValueT:  # Any: as above
+        """Return it, and leave it where the next one who asks finds it without this."""
+        made = owner.__dict__[self._make.__name__] = self._make(owner)
+        return made
 
 
 PROCESS = _Process()

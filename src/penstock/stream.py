@@ -143,6 +143,7 @@ class ChatStream(AnswerFacts):
                 request, stages = self._ready()
                 self._stream = await self._around.provider.open(request)
                 self._adopt(self._stream, request, stages)
+                self._opening = None  # its task's context may hold the stream
                 return self
         except PenstockError as error:
             failure = error

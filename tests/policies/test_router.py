@@ -148,6 +148,20 @@ async def test_a_call_within_a_call_keeps_its_clock() -> None:
     assert [-3.0, -3.0] == route.started
 
 
+async def test_a_call_within_a_call_waits_no_longer_than_that_has_left() -> None:
+    """Where 97.5 of its 100 s had passed before it, it does not wait for 3 more and then fail."""
+    clock = Clock()
+    route = FakeRoute("a", [RateLimitError("slow", retry_after=3.0)])
+    router = routed([route], clock)
+    with pytest.raises(RateLimitError, match="slow"):
+        await router.open(ChatRequest(model="m", messages=[], started=-97.5))
+    assert [] == clock.slept
+
+    route.errors.append(RateLimitError("slow", retry_after=3.0))
+    await router.open(ChatRequest(model="m", messages=[], started=-96.0))
+    assert [3.25] == clock.slept
+
+
 async def test_cancellation_passes_untouched() -> None:
     """Row 20, row 27: a cancelled call is no failure of the deployment."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from math import ceil
 from os import PathLike, fspath
 from typing import Any, Protocol, TypeAlias
@@ -12,6 +11,7 @@ from typing import Any, Protocol, TypeAlias
 import msgspec
 
 from penstock.errors import ConfigurationError, MissingExtraError
+from penstock.forks import once
 
 __all__ = ["EstimatedTokens", "TokenCounter", "TokenizerTokens", "counter_of", "tokens_of"]
 
@@ -100,7 +100,7 @@ class TokenizerTokens:
         self._path = fspath(path)
         self.count("")  # a file that is none is refused now
 
-    @cached_property
+    @once
     def _tokenizer(self) -> Any:  # tokenizers has no types
         try:
             from tokenizers import Tokenizer

@@ -99,7 +99,9 @@ class Router:
             except PenstockError as error:
                 attempts.append(_failed(error, route, began - started, self._clock() - began))
                 plan = plan or self._plan(request, len(routes))
-                step = self._step(plan, error, attempts[-1], _total(request, route))
+                since = started if request.started is None else request.started
+                left = _total(request, route) - (self._clock() - since)
+                step = self._step(plan, error, attempts[-1], left)
                 if isinstance(step, GiveUp):
                     verdict = _verdict(error, attempts, step, listed=len(routes) > 1)
                     # An error that is its own cause is a cycle that only the collector frees.
@@ -129,11 +131,8 @@ class Router:
         record.attempts = attempts
         return stream
 
-    def _step(
-        self, plan: AttemptPlan, error: PenstockError, attempt: Attempt, total: float
-    ) -> Step:
+    def _step(self, plan: AttemptPlan, error: PenstockError, attempt: Attempt, left: float) -> Step:
         """Return what comes after an `attempt` that ended with `error`, and tell of it."""
-        left = total - (attempt.started + attempt.elapsed)
         step = plan.after(error, now=self._clock(), remaining=left)
         if self._note is not None:
             self._note(attempt, _in_words(step))

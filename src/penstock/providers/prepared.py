@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from penstock.forks import once
 from penstock.providers.headers import check_headers
 from penstock.providers.redact import masked, secrets_of
 
@@ -53,7 +53,7 @@ class Head:
         # The fields hold the credential, and tracebacks may show locals (fault matrix, row 39).
         return f"Head({self.method} {self.url})"
 
-    @cached_property
+    @once
     def command(self) -> str:
         """The request as a ``curl`` command: secrets as ``***``, its body ``request.json``."""
         return self._with([] if self.method == "GET" else ["--data-binary @request.json"])

@@ -37,7 +37,7 @@ class Wait:
     # That of whoever waits.
     waiting: Callable[[Any], object] | None  # Any: as asyncio has it
     """What goes on with the task that waits; None where none does."""
-    # In which context, while one waits.
+    # In which context, while one waits: what is in there may hold what this belongs to.
     _context: Context | None
 
     @coroutine
@@ -50,14 +50,15 @@ class Wait:
         """Let whoever waits go on in the loop's next turn."""
         go_on, self.waiting = self.waiting, None
         if go_on is not None:
-            self._loop.call_soon(go_on, self, context=self._context)
+            context, self._context = self._context, None
+            self._loop.call_soon(go_on, self, context=context)
 
     def now(self) -> None:
         """Let whoever waits go on, from a callback of the loop that has nothing more to do."""
         go_on, self.waiting = self.waiting, None
         if go_on is None:
             return
-        context = self._context
+        context, self._context = self._context, None
         try:
             if context is None:
                 go_on(self)
