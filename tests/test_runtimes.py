@@ -16,10 +16,12 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from tests.road import until
 
 import penstock as ps
 from penstock.chunks import Chunk, TextDelta
@@ -43,6 +45,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="platform: has no fork")
+no_uvloop = pytest.mark.skipif(sys.platform == "win32", reason="platform: has no uvloop")
 quiet_fork = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 
 
@@ -225,6 +228,34 @@ def test_row_30_the_embedded_simulator_is_the_childs_own() -> None:
     assert ("before", "child", "after") == (before, child, in_a_loop(last))
 
 
+@pytest.mark.parametrize("module", ["asyncio", pytest.param("uvloop", marks=no_uvloop)])
+def test_a_loop_that_is_closed_amid_a_read_leaves_nothing_to_complain_of(
+    simulator: SimulatorThread, monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    """The collector ends whoever waited, and there is no loop to be told."""
+    loop: asyncio.AbstractEventLoop = import_module(module).new_event_loop()
+    hangs = "text?fault=hang@2"
+    client = ps.Client(deployments=deployments(simulator), default_model=hangs, transport="direct")
+
+    async def begin() -> None:
+        stream = client.stream(messages="hello")
+        await stream.__aenter__()
+        reading = asyncio.create_task(stream.collect())
+        await until(lambda: waits(reading))
+
+    def waits(task: asyncio.Task[Any]) -> bool:
+        return type(getattr(task, "_fut_waiter", None)).__name__ == "Exchange"
+
+    complaints: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda found: complaints.append(found.exc_value))
+    loop.run_until_complete(begin())
+    loop.close()
+    loop.set_exception_handler(lambda *_: None)  # that the task was still pending
+    gc.collect()
+
+    assert [] == [each for each in complaints if not isinstance(each, ResourceWarning)]
+
+
 def spawned(pickled: bytes) -> str:
     """What a client that came as a pickle is answered."""
     client = pickle.loads(pickled)
@@ -397,7 +428,7 @@ def test_asyncio_and_trio_share_a_client(client: ps.Client) -> None:
     assert "three" == in_a_loop(lambda: ask(client, "three"))
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="platform: has no uvloop")
+@no_uvloop
 def test_uvloop_runs_it(client: ps.Client) -> None:
     """uvloop is a loop like any other."""
     import uvloop

@@ -339,3 +339,15 @@ async def test_a_read_that_is_closed_by_hand_ends_its_call(stage: Stage) -> None
         await wire.read()
     assert (0, 0) == (transport.stats().calls, transport.stats().connections)
     await until(lambda: not peer.open)
+
+
+async def test_a_call_that_is_closed_by_hand_as_it_connects_ends_there(stage: Stage) -> None:
+    """Its coroutine waits for nothing more, which it may not; the connection goes by itself."""
+    peer = await stage.peer(silent_after(CHUNKED))
+    transport = own(stage)
+    opening = transport.open(call_to(peer.url))
+    opening.send(None)
+    opening.close()
+
+    assert 0 == transport.stats().calls
+    await until(lambda: not transport.stats().connections and not peer.open)

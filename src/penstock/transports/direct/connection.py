@@ -168,10 +168,12 @@ class Connection(asyncio.BufferedProtocol):
         """Close it at once, without a word, also to whoever has it."""
         self.listener = None
         self._leave()
-        if self._transport is not None:
-            self._transport.abort()
-        else:
+        if self._transport is None:
             self._home.gone(self)
+        elif self._home.loop.is_closed():  # of a call that the collector ends
+            self.hang_up()
+        else:
+            self._transport.abort()
 
     def close(self) -> None:
         """Close it in order; nothing may be unsent."""

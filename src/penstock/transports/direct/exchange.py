@@ -168,6 +168,8 @@ class Exchange(Wait):
         self._data, self._inflating = b"", None
         if not self.released:
             self.release(False)
+        if self._loop.is_closed():
+            return  # it is the collector that ends whoever waits
         if self.job is not None:
             self.cut_job()
         self.soon()

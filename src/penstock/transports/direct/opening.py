@@ -67,13 +67,13 @@ async def opened(  # positional, as it is called for every call
             # Row 21: the connection was dead, and the request goes out once more.
             _forget(exchange)
             connection, reused, first = None, False, error
-    except asyncio.CancelledError:
-        # The caller is free at once; what its body still tidies up is the loop's.
-        exchange.abort()
-        raise
-    except BaseException:
+    except Exception:
         exchange.release(False)
         await _end_job(exchange)
+        raise
+    except BaseException:  # a cancel, or a coroutine that is closed by hand
+        # The caller is free at once; what its body still tidies up is the loop's.
+        exchange.abort()
         raise
 
 
