@@ -1,7 +1,7 @@
 """What a chunk and a call cost, in instructions of the interpreter: the same in every run.
 
 Seconds differ by machine and hour; so that a gain stays, what is counted is what Python carries out
-in penstock's own modules. The bounds are a tenth above what was measured when they were set.
+in penstock's own modules. The bounds are a fortieth above what was measured when they were set.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ async def instructions(once: Callable[[], Awaitable[object]]) -> int:
     return count
 
 
-@pytest.mark.parametrize(("dialect", "most"), [("openai_chat", 93), ("anthropic_messages", 96)])
-async def test_a_chunk_of_a_dense_stream(dialect: str, most: int, road: Road) -> None:
+@pytest.mark.parametrize(("dialect", "most"), [("openai_chat", 85.7), ("anthropic_messages", 89.3)])
+async def test_a_chunk_of_a_dense_stream(dialect: str, most: float, road: Road) -> None:
     """Three middleware, the fold and the edge are in it."""
     base = road.sim.url if dialect == "anthropic_messages" else f"{road.sim.url}/v1"
     wide = penstock.Deployment(base, "key", model="text?tokens=4000", dialect=dialect)
@@ -84,4 +84,4 @@ async def test_a_short_call(road: Road) -> None:
 
     await once()
     await once()
-    assert await instructions(once) < 6_400
+    assert await instructions(once) < 5_410

@@ -2,8 +2,8 @@
 
 `test_hot_path` counts the instructions of one version. Here are the functions that penstock's own
 modules enter and the C functions that they call, by every dialect, and what a chunk that is kept
-leaves in memory. The bounds are at most a tenth above the most of CPython 3.11 to 3.13, so that a
-fifth more fails.
+leaves in memory. CPython 3.11 to 3.13 count nearly the same: the bounds are a little above the most
+of them, less than what one more call is.
 """
 
 from __future__ import annotations
@@ -38,23 +38,34 @@ THEIRS = str(Path(OURS) / "simulator")
 SIMULATOR = "penstock.simulator."
 
 MEASURED = {
-    "ollama": 2.60,
-    "openai_chat": 2.64,
-    "cohere": 2.85,
-    "anthropic_messages": 2.94,
-    "gemini": 2.97,
-    "openai_responses": 3.05,
-    "watsonx": 3.95,
-    "mistral": 4.21,
-    "bedrock_invoke": 7.92,
-    "bedrock_converse": 8.60,
+    "openai_chat": 2.54,
+    "ollama": 2.55,
+    "cohere": 2.80,
+    "anthropic_messages": 2.85,
+    "gemini": 2.85,
+    "openai_responses": 2.92,
+    "watsonx": 3.79,
+    "mistral": 4.12,
+    "bedrock_invoke": 7.83,
+    "bedrock_converse": 8.55,
 }
 """Calls for each chunk of a dense stream, with three middleware."""
-A_CALL = 313
-"""Calls for one short question and its reply."""
-HEADROOM = 1.1
+A_CALL = 271
+"""Calls for one short question and its reply: as many in every version, so that one more fails."""
+HEADROOM = 1.03
 FREED = sorted(MEASURED.keys() - {"mistral"})
 """Dialects whose answers are gone when they have ended, without the collector."""
+
+
+async def fewest(once: Callable[[], Awaitable[float]], most: float) -> float:
+    """Return what `once` comes to in the first run in which it is no more than `most`.
+
+    What comes in many small reads costs more: the least of some runs is the code's own.
+    """
+    found = [await once()]
+    while min(found) > most and len(found) < 10:
+        found.append(await once())
+    return min(found)
 
 
 async def calls(once: Callable[[], Awaitable[object]]) -> int:
@@ -102,14 +113,14 @@ async def test_a_chunk_takes_few_calls(dialect: str, road: Road) -> None:
         async for _ in chunks():
             count += 1
 
-    await once()
-    # What comes in many small reads costs more: the fewest calls are those of the code itself.
-    few, found = MEASURED[dialect] * HEADROOM, list[float]()
-    while len(found) < 10 and not (found and found[-1] < few):
-        found.append(await calls(once) / count)
+    async def a_chunk() -> float:
+        return await calls(once) / count
 
+    await once()
+    most = MEASURED[dialect] * HEADROOM
+
+    assert await fewest(a_chunk, most) <= most
     assert count > 4000
-    assert found[-1] < few
 
 
 async def test_a_short_call_takes_few_calls(road: Road) -> None:
@@ -122,7 +133,7 @@ async def test_a_short_call_takes_few_calls(road: Road) -> None:
     await once()
     await once()
 
-    assert await calls(once) < A_CALL * HEADROOM
+    assert await fewest(lambda: calls(once), A_CALL) <= A_CALL
 
 
 @pytest.mark.parametrize("way", ["chat", "stream", "refused"])
@@ -198,5 +209,5 @@ async def test_a_kept_chunk_is_two_blocks_and_none_of_the_collectors(
     finally:
         gc.enable()
 
-    assert tracked / len(kept) < 0.1
+    assert tracked / len(kept) < 0.021
     assert 1.9 < blocks / len(kept) < 2 * HEADROOM
