@@ -13,15 +13,8 @@ from typing import Any, Protocol
 
 import pytest
 
-from penstock.decoders import sse
 from penstock.errors import DecodeError, LimitExceededError
 from penstock.testing import cuts
-
-
-@pytest.fixture(autouse=True)
-def _few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So many bytes of server-sent events are many here, where events are as short as can be."""
-    monkeypatch.setattr(sse, "_FEW", 64)
 
 
 class Decoder(Protocol):

@@ -16,6 +16,7 @@ from penstock.decoders import (
     JSONArrayDecoder,
     JSONLinesDecoder,
     SSEDecoder,
+    sse,
 )
 
 ROUNDS = 300
@@ -72,12 +73,15 @@ def cut(wire: bytes, random: Random) -> list[bytes]:
 
 
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
-def test_random_bytes(make: Callable[[], Any], play: Any) -> None:
+def test_random_bytes(make: Callable[[], Any], play: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """1,200 wires: no other exception, no hang, and one answer for each, whatever the cuts."""
     random = Random(20)
+    few = sse._FEW  # half of the wires are read as if they were long
     for _ in range(ROUNDS):
         for wire in wires(random):
+            monkeypatch.setattr(sse, "_FEW", random.choice([64, few]))
             whole = play(make, [wire])
+            monkeypatch.setattr(sse, "_FEW", random.choice([64, few]))
 
             assert whole == play(make, cut(wire, random))
             assert whole == play(make, [bytes([byte]) for byte in wire])
