@@ -110,3 +110,23 @@ def test_spool_keeps_memory_in_the_file(run: Runner) -> None:
         assert peak - base <= MOST + 64 * 1024
 
     run(check)
+
+
+@pytest.mark.parametrize("sign", ["é", "日", "😀"])
+def test_a_check_costs_less_than_sending(sign: str, run: Runner) -> None:
+    """A text is looked at as UTF-16, twice as large, and in so small slices: at most 2.5 buffers.
+
+    The peak of a call is what it holds while it sends, with the buffer that most callers have.
+    """
+    body = Body({"messages": [{"role": "user", "content": sign * TOTAL}]})
+
+    async def check() -> int:
+        gc.collect()
+        tracemalloc.start()
+        try:
+            await body.prepare()
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    assert run(check) <= 160 * 1024

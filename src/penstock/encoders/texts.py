@@ -28,8 +28,9 @@ _FOREIGN = 4
 after each of them, 6,700 page faults for 16 MiB."""
 _WIDEST = 4
 """Bytes of a character in UTF-8, as long as it is not known how many a text has."""
-_CHECKED = 2
-"""Slices of a buffer that are looked at one by one: as UTF-16 they are twice as large again."""
+_CHECKED = 4
+"""Slices of a buffer that are looked at one by one: as UTF-16 they are twice as large again, and
+with 2 a check of emoji holds more than the pass that sends them."""
 _LESS = 64
 """A slice is less by so small a part of it, so that its UTF-8 is below a power of two."""
 _DENSER = 1.03
