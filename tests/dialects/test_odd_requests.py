@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from copy import deepcopy
+from enum import StrEnum
 from random import Random
 from typing import Any
 
@@ -40,6 +41,16 @@ MESSAGES: list[Json] = [
     {"role": "assistant", "content": None, "function_call": {"name": "h", "arguments": "{}"}},
     {"role": "function", "name": "h", "content": "r"},
 ]
+
+
+class Role(StrEnum):
+    """Roles as callers with enums have them."""
+
+    USER = "user"
+    ASSISTANT = "assistant"
+    TOOL = "tool"
+
+
 SCHEMA = {
     "type": "object",
     "properties": {"a": {"type": ["string", "null"]}, "b": {"anyOf": [{"$ref": "#/$defs/B"}]}},
@@ -168,3 +179,26 @@ def test_a_models_broken_arguments_end_no_conversation(name: str, given: str) ->
 
     assert json.dumps(given)[1:-1] in json.dumps(said.body)
     assert all("arguments" in path for path in said.dropped)
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+@pytest.mark.parametrize("many", [1, 40, 1100])
+@pytest.mark.parametrize("source", [list, iter])
+def test_a_role_may_be_a_member_of_an_enum(name: str, many: int, source: Any) -> None:
+    """It is text, wherever in a conversation it stands, however long that is, with calls or not."""
+    call = {"type": "function", "function": {"name": "f", "arguments": "{}"}}
+
+    def said(role: Any) -> Any:  # Any: from a text to a role
+        turn = [
+            {"role": role("user"), "content": "q"},
+            {"role": role("assistant"), "content": "a"},
+        ]
+        end = [
+            {"role": role("user"), "content": "q"},
+            {"role": role("assistant"), "content": None, "tool_calls": [call, call]},
+            {"role": role("tool"), "content": "1", "tool_call_id": None},
+            {"role": role("tool"), "content": "2"},
+        ]
+        return say(name, source([*turn * many, *end])).body
+
+    assert said(str) == said(Role)

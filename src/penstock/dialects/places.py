@@ -166,7 +166,7 @@ def opened(message: Json, place: Place) -> dict[str, Json]:
             )
         if type(message) is not dict:
             message = dict(message)
-    if type(message.get("role")) is not str:
+    if not isinstance(message.get("role"), str):
         raise place.fault("", "a message needs a role, and it must be text")
     found: dict[str, Json] = message
     return place.pairs.paired(found)

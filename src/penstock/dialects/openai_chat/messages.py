@@ -100,7 +100,7 @@ def conversation(
 
     def counted(message: Json) -> Json:
         translator.count += 1
-        if type(message) is dict and type(message.get("role")) is str:
+        if type(message) is dict and isinstance(message.get("role"), str):
             message = translator.pairs.paired(message)
         return plain(message)
 
@@ -178,7 +178,7 @@ class _Translator:
         self._item = message
         if type(message) is Raw:
             message = self._opened(message)
-        if type(message) is dict and type(message.get("role")) is str:
+        if type(message) is dict and isinstance(message.get("role"), str):
             message = self.pairs.paired(message)
         return self.translate(message)
 
@@ -194,7 +194,7 @@ class _Translator:
             message = self._opened(message)
             if type(message) is Raw:
                 return message
-        if type(message.get("role")) is not str:
+        if not isinstance(message.get("role"), str):
             raise EncodeError(
                 f"{self._path()}: a message needs a role, and it must be text",
                 param=self._path(),
