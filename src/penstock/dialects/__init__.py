@@ -9,6 +9,7 @@ module       what the dialects share
 fates        what becomes of each OpenAI-shaped parameter
 shapes       what a parameter must be where a dialect looks into it
 places       where a message stands, how it is opened, what it loses
+replays      a conversation as a source of what a pass over it makes, ready or awaited
 turns        a conversation as alternating turns, with the system's words apart
 one_by_one   a conversation as one object for each message
 texts        kept messages of a role and a text, said unopened
@@ -25,6 +26,8 @@ kept_blocks  an answer of blocks that goes back as it came
 parts        content parts, opened
 modern       parameters that OpenAI has replaced, by those that took their place
 reading      JSON on its way in
+framings     how an answer is framed, by its type
+counts       numbers of tokens
 tally        bounds of an answer's tool calls
 faults       what vendors' error bodies say, and what must not be repeated of it
 errors       errors by status, code and, where vendors have none, by text

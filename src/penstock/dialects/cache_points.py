@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 from msgspec.structs import replace
 
-from penstock.dialects.turns import END, NEXT, Steps, driven, driven_async, replayed
+from penstock.dialects.replays import END, NEXT, Steps, driven, driven_async, replayed
 from penstock.fields import Raw
 
 if TYPE_CHECKING:

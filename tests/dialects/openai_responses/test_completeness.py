@@ -17,8 +17,9 @@ from tests.dialects.saying import say
 
 from penstock.chunks import Chunk
 from penstock.dialects.openai_responses import OpenAIResponses
-from penstock.dialects.openai_responses.events import PASSED, READ, SILENT
+from penstock.dialects.openai_responses.events import READ
 from penstock.dialects.openai_responses.response import ECHOES, NOISE
+from penstock.dialects.openai_responses.unsaid import PASSED, SILENT
 from penstock.errors import PenstockError
 from penstock.interfaces import CallRecord
 from penstock.limits import Limits

@@ -16,10 +16,10 @@ from penstock.dialects.ids import valid_id
 from penstock.dialects.openai_responses.items import given_back
 from penstock.dialects.openai_responses.parts import input_parts, output_parts
 from penstock.dialects.places import Place, opened
+from penstock.dialects.replays import replayed, replayed_kept
 from penstock.dialects.shapes import text_of
 from penstock.dialects.state import KEY, state_of
 from penstock.dialects.texts import Texts
-from penstock.dialects.turns import replayed, replayed_kept
 from penstock.fields import Each, Raw, off_loop_of
 
 if TYPE_CHECKING:

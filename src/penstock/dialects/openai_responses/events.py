@@ -1,28 +1,30 @@
 """One event of any shape to chunks: each of the SDK's ``ResponseStreamEvent``, and what is unknown.
 
-Every event has its place in `_READ`, `_SILENT` or `PASSED`; one that has none is handed on as a
+Every event has its place in `READ`, `SILENT` or `PASSED`; one that has none is handed on as a
 `ProviderEvent` of its own name, so that nothing of an answer is lost.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from penstock.chunks import AudioDelta, Chunk, Citation, ImageDelta, LogProbs, ProviderEvent, State
+from penstock.chunks import AudioDelta, Chunk, Citation, ImageDelta, ProviderEvent, State
 from penstock.dialects.faults import failure
 from penstock.dialects.openai_responses.errors import failed
+from penstock.dialects.openai_responses.fields import index_of, measure, object_of, pass_rest
 from penstock.dialects.openai_responses.items import kept
 from penstock.dialects.openai_responses.output import CALLS, Item, Output
 from penstock.dialects.openai_responses.response import NOISE, Told, finish
+from penstock.dialects.openai_responses.unsaid import PASSED, SILENT
 from penstock.errors import ProtocolError, TruncatedError
 
 if TYPE_CHECKING:
     from penstock.limits import Limits
     from penstock.request import RecallRequest
 
-__all__ = ["PASSED", "READ", "SILENT", "Events"]
+__all__ = ["READ", "Events"]
 
 # JSON as a provider sent it.
 Json: TypeAlias = Any
@@ -94,20 +96,20 @@ class Events:
         self._end({"response": response}, into)
 
     def _tell(self, event: Event, into: list[Chunk]) -> None:
-        response = _object(event, "response")
+        response = object_of(event, "response")
         self.told.introduce(response, into)
         self.told.account(response, into)
 
     def _end(self, event: Event, into: list[Chunk]) -> None:
         """End the answer, with what of it was in no event before."""
-        response = _object(event, "response")
+        response = object_of(event, "response")
         self.told.introduce(response, into)
         self._finish_items(response.get("output"), into)
         self.told.account(response, into)
         status = response.get("status")
         if (error := response.get("error")) or status == "failed":
             if isinstance(error, dict):
-                _pass_rest({**error, "type": "error"}, _ERROR, into)
+                pass_rest({**error, "type": "error"}, _ERROR, into)
             raise failed(error)
         if status == "cancelled" and not self._recalled:
             raise failed({"code": "response_cancelled", "message": "the response was cancelled"})
@@ -143,16 +145,16 @@ class Events:
                 self._finish_item(item, _as_begun(item), into)
 
     def _added(self, event: Event, into: list[Chunk]) -> None:
-        data = _object(event, "item")
-        self.output.begin(_index(event, "output_index"), data, into)
+        data = object_of(event, "item")
+        self.output.begin(index_of(event, "output_index"), data, into)
         if str(data.get("type")) not in _OURS:
             self._pass_item("response.output_item.added", event, data, into)
 
     def _done(self, event: Event, into: list[Chunk]) -> None:
-        data = _object(event, "item")
-        item = self.output.at(_index(event, "output_index"), str(data.get("type")), into)
+        data = object_of(event, "item")
+        item = self.output.at(index_of(event, "output_index"), str(data.get("type")), into)
         if item.kind != data.get("type"):  # another one, that did not announce itself
-            item = self.output.begin(_index(event, "output_index"), data, into)
+            item = self.output.begin(index_of(event, "output_index"), data, into)
         self._finish_item(item, data, into)
 
     def _finish_item(self, item: Item, data: Event, into: list[Chunk]) -> None:
@@ -206,7 +208,7 @@ class Events:
         if kind == "text":
             self.output.cite(item, index, part.get("annotations"), into)
             if fresh:
-                _measure(part.get("logprobs"), into)
+                measure(part.get("logprobs"), into)
 
     def _fill_thoughts(self, item: Item, data: Event, into: list[Chunk]) -> None:
         for kind, name in (("summary", "summary"), ("thought", "content")):
@@ -234,57 +236,57 @@ class Events:
 
     def _say(self, event: Event, into: list[Chunk], *, kind: str, index: str, of: str) -> None:
         """Append a piece of a part."""
-        item = self.output.at(_index(event, "output_index"), of, into)
+        item = self.output.at(index_of(event, "output_index"), of, into)
         if of in CALLS and item.kind not in CALLS:
             raise ProtocolError("arguments of an item that is no call", code="bad_event")
-        place = _index(event, index) if index else 0
+        place = index_of(event, index) if index else 0
         piece = event.get("delta")
         if not isinstance(piece, str):
             raise ProtocolError("a delta is no text", code="bad_event")
         self.output.say(item, kind, place, piece, into)
         known = {*_PLACE, "delta"}
         if kind == "text":
-            self.output.texts[_index(event, "output_index"), place] = self.output.part(
+            self.output.texts[index_of(event, "output_index"), place] = self.output.part(
                 item, kind, place
             )
             known.add("logprobs")
-            _measure(event.get("logprobs"), into)
-        _pass_rest(event, known, into)
+            measure(event.get("logprobs"), into)
+        pass_rest(event, known, into)
 
     def _said(self, event: Event, into: list[Chunk], *, kind: str, index: str, of: str) -> None:
         """Append what of a finished part did not come in pieces."""
-        item = self.output.at(_index(event, "output_index"), of, into)
+        item = self.output.at(index_of(event, "output_index"), of, into)
         if of in CALLS and item.kind not in CALLS:
             raise ProtocolError("arguments of an item that is no call", code="bad_event")
-        place = _index(event, index) if index else 0
+        place = index_of(event, index) if index else 0
         fresh = (kind, place) not in item.parts
         names = ("text", "refusal", "arguments", "input")
         whole = next((event[name] for name in names if name in event), None)
         self.output.fill(item, kind, place, whole, into)
         if kind == "text" and fresh:
-            _measure(event.get("logprobs"), into)
-        _pass_rest(event, {*_PLACE, *names, "logprobs", "name"}, into)
+            measure(event.get("logprobs"), into)
+        pass_rest(event, {*_PLACE, *names, "logprobs", "name"}, into)
 
     def _part_done(self, event: Event, into: list[Chunk]) -> None:
-        part = _object(event, "part")
+        part = object_of(event, "part")
         of = "reasoning" if part.get("type") == "reasoning_text" else "message"
-        item = self.output.at(_index(event, "output_index"), of, into)
-        self._fill_part(item, _index(event, "content_index"), part, into)
+        item = self.output.at(index_of(event, "output_index"), of, into)
+        self._fill_part(item, index_of(event, "content_index"), part, into)
 
     def _cite(self, event: Event, into: list[Chunk]) -> None:
-        item = self.output.at(_index(event, "output_index"), "message", into)
-        part = self.output.part(item, "text", _index(event, "content_index"))
+        item = self.output.at(index_of(event, "output_index"), "message", into)
+        part = self.output.part(item, "text", index_of(event, "content_index"))
         if event.get("annotation") is not None:
             part.cited += 1
             into.append(Citation(event["annotation"]))
-        _pass_rest(event, {*_PLACE, "annotation"}, into)
+        pass_rest(event, {*_PLACE, "annotation"}, into)
 
     def _hear(self, event: Event, into: list[Chunk]) -> None:
         piece = event.get("delta")
         if isinstance(piece, str) and piece:
             spoken = event.get("type") == "response.audio.delta"
             into.append(AudioDelta(data=piece) if spoken else AudioDelta(transcript=piece))
-        _pass_rest(event, {*_PLACE, "delta", "response_id"}, into)
+        pass_rest(event, {*_PLACE, "delta", "response_id"}, into)
 
 
 def _saying(kind: str, index: str, of: str) -> Callable[[Events, Event, list[Chunk]], None]:
@@ -325,71 +327,6 @@ READ: Mapping[str, Callable[[Events, Event, list[Chunk]], None]] = {
 }
 """Events that have chunks of their own; ``response.cancelled`` is no event of the SDK's, and a
 status that it has."""
-
-SILENT: Mapping[str, str] = {
-    "response.content_part.added": "A part begins: it is empty, and its pieces follow.",
-    "response.reasoning_summary_part.added": "A paragraph of a summary begins, empty.",
-    "response.reasoning_summary_part.done": "Its text stands in the event before, too.",
-    "response.audio.done": "The audio ends: the event has nothing else.",
-    "response.audio.transcript.done": "The transcript ends: the event has nothing else.",
-}
-"""Events that are dropped on purpose, and why."""
-
-PASSED = frozenset(
-    {
-        *(f"response.code_interpreter_call_code.{word}" for word in ("delta", "done")),
-        *(
-            f"response.code_interpreter_call.{word}"
-            for word in ("in_progress", "interpreting", "completed")
-        ),
-        # Of OpenAI's wire and not in the SDK's union (recorded in vercel/ai's fixtures).
-        *(f"response.apply_patch_call_operation_diff.{word}" for word in ("delta", "done")),
-        "response.compaction.compacting",
-        *(
-            f"response.{tool}_call.{word}"
-            for tool in ("file_search", "web_search")
-            for word in ("in_progress", "searching", "completed")
-        ),
-        *(
-            f"response.image_generation_call.{word}"
-            for word in ("in_progress", "generating", "partial_image", "completed")
-        ),
-        *(f"response.mcp_call_arguments.{word}" for word in ("delta", "done")),
-        *(f"response.mcp_call.{word}" for word in ("in_progress", "completed", "failed")),
-        *(f"response.mcp_list_tools.{word}" for word in ("in_progress", "completed", "failed")),
-        *(f"response.shell_call_command.{word}" for word in ("added", "delta", "done")),
-        *(f"response.shell_call_output_content.{word}" for word in ("delta", "done")),
-    }
-)
-"""Events of tools that the provider runs, handed on as `ProviderEvent` of their own names."""
-
-
-def _measure(logprobs: Json, into: list[Chunk]) -> None:
-    if isinstance(logprobs, list) and logprobs:
-        into.append(LogProbs(tuple(logprobs)))
-
-
-def _pass_rest(event: Event, known: Set[str], into: list[Chunk]) -> None:
-    """Hand on the fields of an event that nobody knows."""
-    if event.keys() <= known:
-        return
-    rest = {name: value for name, value in event.items() if name not in known and value is not None}
-    if rest:
-        into.append(ProviderEvent(str(event.get("type")), rest))
-
-
-def _object(event: Event, name: str) -> Event:
-    value = event.get(name)
-    if not isinstance(value, dict):
-        raise ProtocolError(f"an event has no {name}", code="bad_event")
-    return value
-
-
-def _index(event: Event, name: str) -> int:
-    value = event.get(name) or 0
-    if type(value) is not int or not 0 <= value < 2**31:
-        raise ProtocolError(f"an event has the {name} {value!r:.40}", code="bad_event")
-    return value
 
 
 def _as_begun(item: Item) -> Event:
