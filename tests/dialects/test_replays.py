@@ -80,7 +80,7 @@ def test_a_list_has_the_length_that_it_had() -> None:
 
     assert [(0, "a"), (1, "b"), (2, "c"), (3, "end")] == grown
     with pytest.raises(UsageError, match="the list had 3 items when the call began and has 2 now"):
-        [*source]
+        list(source)
 
 
 @pytest.mark.asyncio
