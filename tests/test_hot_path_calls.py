@@ -53,6 +53,8 @@ MEASURED = {
 A_CALL = 271
 """Calls for one short question and its reply: as many in every version, so that one more fails."""
 HEADROOM = 1.03
+MOST_TRACKED = 82
+"""Objects of a whole stream that the collector tracks, its connection's included: 61 to 79."""
 FREED = sorted(MEASURED.keys() - {"mistral"})
 """Dialects whose answers are gone when they have ended, without the collector."""
 
@@ -199,15 +201,20 @@ async def test_a_kept_chunk_is_two_blocks_and_none_of_the_collectors(
     """Itself and its text; a chunk that the collector tracks would have it run ever again."""
     chunks = dense(road, dialect)
     kept: list[Chunk] = [chunk async for chunk in chunks()]
-    kept.clear()
-    gc.disable()
-    try:
-        before = await asyncio.to_thread(there)
-        kept += [chunk async for chunk in chunks()]
-        after = await asyncio.to_thread(there)
-        tracked, blocks = (now - then for now, then in zip(after, before, strict=True))
-    finally:
-        gc.enable()
 
-    assert tracked / len(kept) < 0.021
-    assert 1.9 < blocks / len(kept) < 2 * HEADROOM
+    async def left() -> float:
+        """How near what each of them leaves is to its bound, 1.0: the nearer of the two."""
+        nonlocal kept
+        kept = []
+        gc.disable()
+        try:
+            before = await asyncio.to_thread(there)
+            kept = [chunk async for chunk in chunks()]
+            after = await asyncio.to_thread(there)
+        finally:
+            gc.enable()
+        tracked, blocks = (now - then for now, then in zip(after, before, strict=True))
+        assert 1.9 < blocks / len(kept)
+        return max(tracked / MOST_TRACKED, blocks / len(kept) / (2 * HEADROOM))
+
+    assert await fewest(left, 1.0) <= 1.0
