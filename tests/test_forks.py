@@ -75,7 +75,7 @@ def test_what_is_made_once_is_kept() -> None:
     owner.over.set()
 
     assert [1, 1] == [owner.thing, owner.thing]
-    assert "How often it was made." == vars(Owner)["thing"].__doc__
+    assert "How often it was made." == Owner.thing.__doc__
 
 
 def test_a_fork_makes_what_another_thread_was_making() -> None:

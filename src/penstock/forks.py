@@ -72,6 +72,8 @@ class once(Generic[ValueT]):  # in small letters, as `property`
 
     def __get__(self, owner: Any, kind: type[Any]) -> ValueT:  # Any: as above
         """Return it, and leave it where the next one who asks finds it without this."""
+        if owner is None:  # its class is asked, as by what reads docstrings
+            return self  # type: ignore[return-value]  # as `property` does
         made = owner.__dict__[self._make.__name__] = self._make(owner)
         return made
 
