@@ -803,7 +803,7 @@ async def test_what_is_idle_is_closed(
     stage: Stage, over: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a burst opened is closed when it has been idle for long, and a call opens anew."""
-    for module in ("direct.pool", "pools", *(["aiohttp.connection"] if over == "aiohttp" else [])):
+    for module in ("direct.pool", "pools", *(["aiohttp.connecting"] if over == "aiohttp" else [])):
         # Longer than a burst takes on a busy machine.
         monkeypatch.setattr(f"penstock.transports.{module}.KEEPALIVE", 1.0)
     peer = await stage.peer(always(answer(b"ok")))

@@ -7,10 +7,8 @@ sends between two calls for the next answer.
 from __future__ import annotations
 
 import asyncio
-import socket
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -19,16 +17,11 @@ from aiohttp.client_proto import ResponseHandler
 from penstock.errors import PenstockError
 from penstock.transports.judge import MOST_HEAD
 from penstock.transports.line import CURRENT
-from penstock.transports.pools import KEEPALIVE
-from penstock.transports.sockets import keepalive_options
 
 if TYPE_CHECKING:
-    import ssl
-
     from penstock.transports.line import Line
-    from penstock.transports.pools import Route
 
-__all__ = ["COURSE", "Connection", "Course", "Request", "connector", "tracing"]
+__all__ = ["COURSE", "Connection", "Course", "Request", "tracing"]
 
 
 @dataclass(slots=True, eq=False)
@@ -156,36 +149,6 @@ class Request(aiohttp.ClientRequest):
         return answer
 
 
-def _sockets(info: Any) -> socket.socket:  # Any: an entry of getaddrinfo
-    family, kind, protocol, _, _ = info
-    made = socket.socket(family=family, type=kind, proto=protocol)
-    for option in keepalive_options():
-        made.setsockopt(*option)
-    return made
-
-
-class _Noted:
-    """What both connectors have of ours."""
-
-    def _prepare(self) -> None:
-        self.open: set[Connection] = set()
-        # Not declared here: the other base has declared it, as a factory of its own class.
-        made = partial(Connection, asyncio.get_running_loop(), self.open)
-        setattr(self, "_factory", made)  # noqa: B010
-
-    def _release(self, key: Any, protocol: Any, **options: Any) -> None:  # Any: aiohttp's own
-        protocol.course, protocol.idle = None, True
-        super()._release(key, protocol, **options)  # type: ignore[misc]
-
-
-class _Tcp(_Noted, aiohttp.TCPConnector):
-    pass
-
-
-class _Unix(_Noted, aiohttp.UnixConnector):
-    pass
-
-
 def tracing() -> aiohttp.TraceConfig:
     """Return what tells a call's line that a connection is opened for it."""
 
@@ -197,17 +160,3 @@ def tracing() -> aiohttp.TraceConfig:
     config = aiohttp.TraceConfig()
     config.on_connection_create_start.append(connecting)
     return config
-
-
-def connector(route: Route, context: ssl.SSLContext) -> Any:  # Any: either connector
-    """Return what opens connections of `route`, and keeps those that wait."""
-    kind, path = route
-    options: dict[str, Any] = {"limit": 0, "keepalive_timeout": KEEPALIVE}  # Any: keyword arguments
-    if kind == "unix":
-        made: Any = _Unix(path, **options)
-    else:
-        made = _Tcp(
-            ssl=context, resolver=aiohttp.ThreadedResolver(), socket_factory=_sockets, **options
-        )
-    made._prepare()
-    return made

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import yarl
 
-from penstock.transports.aiohttp.connection import COURSE, Course, Request, connector, tracing
+from penstock.transports.aiohttp.connecting import connector
+from penstock.transports.aiohttp.connection import COURSE, Course, Request, tracing
 from penstock.transports.aiohttp.faults import broken, unanswered
 from penstock.transports.exchange import CLEANUP
 from penstock.transports.library import Library, library
@@ -128,6 +129,8 @@ class _Client:
 
     async def aclose(self) -> None:
         """Close every connection."""
+        if self._connector.jobs:
+            await asyncio.wait(self._connector.jobs, timeout=CLEANUP)
         going = tuple(self._connector.open)
         for protocol in going:
             protocol.abort()
