@@ -112,7 +112,7 @@ class _Noted:
         job.add_done_callback(self.jobs.discard)
         try:
             await asyncio.wait((job,))
-        except asyncio.CancelledError:
+        except BaseException:  # a cancel, or a coroutine that is closed by hand
             opening.give_up(job)
             raise
         opening.sockets.clear()
