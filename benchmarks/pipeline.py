@@ -50,16 +50,22 @@ class Ready:
 
     def __init__(self, batches: Batches) -> None:
         self._batches = iter(batches)
+        self.complete = False
 
-    async def read(self) -> list[Chunk]:
+    async def receive(self) -> list[Chunk]:
         """The next one; the loop has its turn at each, as with a socket."""
         await asyncio.sleep(0)
         return next(self._batches, [])
 
+    def take(self, batch: list[Chunk], /) -> list[Chunk]:
+        """It is as it should be."""
+        self.complete = not batch
+        return batch
+
     def abort(self, error: PenstockError | None = None) -> None:
         """Nothing to abort."""
 
-    async def aclose(self, *, reuse: bool = False) -> None:
+    async def aclose(self) -> None:
         """Nothing to close."""
 
 
