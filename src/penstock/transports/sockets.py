@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["hang_up", "is_readable", "keepalive_options", "readable"]
+__all__ = ["hang_up", "is_readable", "keep_alive", "keepalive_options", "readable"]
 
 # Seconds: quiet time before the first probe, between probes; and probes that fail before the kernel
 # gives up. Cut-off peers are found within a minute and a half (row 5 of the fault matrix).
@@ -35,6 +35,20 @@ def hang_up(sock: socket.socket | None) -> None:
     if sock is not None:
         with suppress(OSError, TypeError):
             sock.shutdown(socket.SHUT_RDWR)
+
+
+def keep_alive(sock: socket.socket) -> None:
+    """Switch TCP keep-alive on.
+
+    Raises:
+        OSError: It cannot be; `sock` is closed.
+    """
+    try:
+        for option in keepalive_options():
+            sock.setsockopt(*option)
+    except OSError:
+        sock.close()
+        raise
 
 
 def is_readable(sock: socket.socket | None) -> bool:

@@ -17,7 +17,7 @@ import aiohttp
 
 from penstock.transports.aiohttp.connection import Connection
 from penstock.transports.pools import KEEPALIVE
-from penstock.transports.sockets import hang_up, keepalive_options
+from penstock.transports.sockets import hang_up, keep_alive
 
 if TYPE_CHECKING:
     import ssl
@@ -77,12 +77,7 @@ def _socket(info: Any) -> socket.socket:  # Any: an entry of getaddrinfo
     made = socket.socket(family=family, type=kind, proto=protocol)
     opening.sockets.append(made)
     opening.handed_over = False  # a further address, where the last one did not do
-    try:
-        for option in keepalive_options():
-            made.setsockopt(*option)
-    except OSError:
-        made.close()
-        raise
+    keep_alive(made)
     return made
 
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from penstock.transports.sockets import keepalive_options
+from penstock.transports.sockets import keep_alive
 
 if TYPE_CHECKING:
     from penstock.transports.direct.address import Origin
@@ -36,12 +36,7 @@ async def dial(origin: Origin) -> socket.socket:
         return await _connected((socket.AF_UNIX, origin.host))
     found = _literal(origin) or await _resolved(origin)
     sock = await (_connected(found[0]) if len(found) == 1 else _race(found))
-    try:
-        for option in keepalive_options():
-            sock.setsockopt(*option)
-    except OSError:
-        sock.close()
-        raise
+    keep_alive(sock)
     return sock
 
 
